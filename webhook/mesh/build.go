@@ -1,0 +1,105 @@
+package mesh
+
+import (
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/meshfence/meshfence/webhook/sail"
+	"github.com/meshfence/meshfence/webhook/selector"
+)
+
+// DefaultTrustBundle is the ConfigMap that istiod writes its root certificate to unless it is told another name
+// (istio/pilot/pkg/serviceregistry/kube/controller/namespacecontroller.go).
+const DefaultTrustBundle = "istio-ca-root-cert"
+
+// trustBundleEnv is the environment variable of istiod that renames it.
+const trustBundleEnv = "PILOT_CA_CERT_CONFIGMAP"
+
+var selectorsPath = field.NewPath("spec", "values", "meshConfig", "discoverySelectors")
+
+// newMesh makes one mesh of its main object and the IstioRevisions that belong to it.
+func newMesh(main *sail.ControlPlane, revisions []*sail.ControlPlane) *Mesh {
+	m := &Mesh{
+		Ref:            Ref{Kind: main.Kind, Name: main.Metadata.Name},
+		ControlPlane:   controlPlaneNamespace(main),
+		ActiveRevision: activeRevision(main),
+		Allowed:        main.Metadata.AllowedOverlap(),
+		Malformed:      main.Malformed,
+		Sources:        []Source{newSource(main)},
+	}
+	m.Revisions = append(m.Revisions, m.ActiveRevision)
+	for _, r := range revisions {
+		m.Revisions = append(m.Revisions, r.Metadata.Name)
+		m.Sources = append(m.Sources, newSource(r))
+	}
+	slices.Sort(m.Revisions)
+	m.Revisions = slices.Compact(m.Revisions)
+	slices.SortFunc(m.Sources[1:], func(a, b Source) int { return strings.Compare(a.Name, b.Name) })
+	return m
+}
+
+func controlPlaneNamespace(cp *sail.ControlPlane) string {
+	if cp.Spec.Namespace == "" {
+		return sail.DefaultNamespace
+	}
+	return cp.Spec.Namespace
+}
+
+// activeRevision is the name of the revision that the operator makes active: the Istio's own name with update strategy
+// InPlace, name and version with RevisionBased. A version alias such as v1.30-latest goes into the name as it is
+// (getActiveRevisionName in sail-operator/controllers/istio/istio_controller.go).
+func activeRevision(cp *sail.ControlPlane) string {
+	name := cp.Metadata.Name
+	if cp.Kind == sail.KindIstio && cp.Spec.UpdateStrategy.Type == sail.RevisionBased {
+		return name + "-" + strings.ReplaceAll(cp.Spec.Version, ".", "-")
+	}
+	return name
+}
+
+func newSource(cp *sail.ControlPlane) Source {
+	s := Source{Ref: Ref{Kind: cp.Kind, Name: cp.Metadata.Name}, TrustBundle: trustBundle(cp)}
+	s.Terms, s.Errors = parseTerms(cp.Spec.Values.MeshConfig.DiscoverySelectors)
+	s.Listing = listing(cp, s.Errors)
+	switch s.Listing {
+	case Unset, Invalid:
+		s.Terms = []Term{{Selector: selector.All(), Path: selectorsPath.String()}}
+	case Remote:
+		s.Terms = nil
+	}
+	return s
+}
+
+func parseTerms(list []*metav1.LabelSelector) (terms []Term, errs field.ErrorList) {
+	for i, item := range list {
+		path := selectorsPath.Index(i)
+		parsed, itemErrs := selector.Parse(item, path)
+		errs = append(errs, itemErrs...)
+		terms = append(terms, Term{Selector: parsed, Path: path.String()})
+	}
+	return terms, errs
+}
+
+func listing(cp *sail.ControlPlane, errs field.ErrorList) Listing {
+	switch {
+	case cp.Spec.Profile == sail.ProfileRemote, cp.Spec.Values.Profile == sail.ProfileRemote:
+		return Remote
+	case len(errs) > 0, cp.Malformed != nil:
+		return Invalid
+	case len(cp.Spec.Values.MeshConfig.DiscoverySelectors) == 0:
+		return Unset
+	default:
+		return Selective
+	}
+}
+
+func trustBundle(cp *sail.ControlPlane) string {
+	for _, name := range []string{cp.Spec.Values.Global.TrustBundleName, cp.Spec.Values.Pilot.Env[trustBundleEnv]} {
+		if name != "" {
+			return name
+		}
+	}
+	return DefaultTrustBundle
+}

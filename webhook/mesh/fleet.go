@@ -1,0 +1,200 @@
+package mesh
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/meshfence/meshfence/webhook/sail"
+)
+
+// Objects is what a Fleet is made of.
+type Objects struct {
+	Istios    []*sail.ControlPlane
+	Revisions []*sail.ControlPlane
+	Tags      []*sail.Tag
+	// Map is the mesh map: mesh name to the revision or tag that is filled in. Only valid entries.
+	Map map[string]string
+}
+
+// Fleet is all meshes of the cluster, the tags, and the mesh map: everything a judgement needs; an immutable snapshot.
+type Fleet struct {
+	meshes    []*Mesh // by name, then kind
+	revisions map[string]*Revision
+	meshMap   map[string]string
+}
+
+// Revision is a name that istio.io/rev can have: a revision, or a tag that points at one.
+type Revision struct {
+	Name string
+	// Tag says that the name is an IstioRevisionTag's.
+	Tag bool
+	// Meshes are the meshes that it belongs to, by name: one, or none for a tag whose target does not exist. More than
+	// one only in a cluster where two meshes already claim one revision name.
+	Meshes []*Mesh
+}
+
+// NewFleet makes a snapshot. It keeps references into objects, which must not be written afterwards.
+func NewFleet(objects Objects) *Fleet {
+	f := &Fleet{revisions: map[string]*Revision{}, meshMap: objects.Map}
+	istios := map[string]bool{}
+	for _, istio := range objects.Istios {
+		istios[istio.Metadata.Name] = true
+	}
+	owned := map[string][]*sail.ControlPlane{}
+	for _, r := range objects.Revisions {
+		// An owner that is gone owns nothing: until the garbage collector comes, the revision's istiod still runs.
+		if owner := r.Metadata.Controller(sail.KindIstio); istios[owner] {
+			owned[owner] = append(owned[owner], r)
+		} else {
+			f.meshes = append(f.meshes, newMesh(r, nil))
+		}
+	}
+	for _, istio := range objects.Istios {
+		f.meshes = append(f.meshes, newMesh(istio, owned[istio.Metadata.Name]))
+	}
+	slices.SortFunc(f.meshes, func(a, b *Mesh) int {
+		return strings.Compare(a.Name+"/"+a.Kind, b.Name+"/"+b.Kind)
+	})
+	f.nameRevisions(objects.Tags)
+	return f
+}
+
+// nameRevisions fills the table of names. Revisions come first: the operator rejects a tag that has a revision's name.
+func (f *Fleet) nameRevisions(tags []*sail.Tag) {
+	for _, m := range f.meshes {
+		for _, name := range m.Revisions {
+			r := f.revisions[name]
+			if r == nil {
+				r = &Revision{Name: name}
+				f.revisions[name] = r
+			}
+			r.Meshes = append(r.Meshes, m)
+		}
+	}
+	for _, tag := range tags {
+		if f.revisions[tag.Metadata.Name] == nil {
+			f.revisions[tag.Metadata.Name] = &Revision{Name: tag.Metadata.Name, Tag: true, Meshes: f.target(tag.Spec.TargetRef)}
+		}
+	}
+}
+
+// target resolves a tag. A tag never points at a tag.
+func (f *Fleet) target(ref sail.TargetRef) []*Mesh {
+	if ref.Kind == sail.KindIstio {
+		if m := f.Mesh(Ref{Kind: sail.KindIstio, Name: ref.Name}); m != nil {
+			return []*Mesh{m}
+		}
+		return nil
+	}
+	if r := f.revisions[ref.Name]; r != nil && !r.Tag {
+		return r.Meshes
+	}
+	return nil
+}
+
+// Meshes returns all meshes by name. The slice must not be written.
+func (f *Fleet) Meshes() []*Mesh { return f.meshes }
+
+// Mesh returns the mesh of that reference, or nil.
+func (f *Fleet) Mesh(ref Ref) *Mesh {
+	for _, m := range f.meshes {
+		if m.Ref == ref {
+			return m
+		}
+	}
+	return nil
+}
+
+// Named returns the mesh of that name, an Istio before an IstioRevision, or nil.
+func (f *Fleet) Named(name string) *Mesh {
+	for _, m := range f.meshes {
+		if m.Name == name {
+			return m
+		}
+	}
+	return nil
+}
+
+// Revision returns what istio.io/rev=name names, or nil.
+func (f *Fleet) Revision(name string) *Revision { return f.revisions[name] }
+
+// RevisionNames returns the names of all revisions and tags, sorted.
+func (f *Fleet) RevisionNames() []string {
+	names := make([]string, 0, len(f.revisions))
+	for name := range f.revisions {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Mapped returns the mesh map's entry for a mesh.
+func (f *Fleet) Mapped(meshName string) (revision string, ok bool) {
+	revision, ok = f.meshMap[meshName]
+	return revision, ok
+}
+
+// MappedTo returns the names of the meshes, sorted, that the mesh map gives this revision.
+func (f *Fleet) MappedTo(revision string) []string {
+	var names []string
+	for name, value := range f.meshMap {
+		if value == revision {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// DiscoveredBy returns the meshes, by name, that discover a namespace with these labels.
+func (f *Fleet) DiscoveredBy(labels map[string]string) []*Mesh {
+	var found []*Mesh
+	for _, m := range f.meshes {
+		if source, _ := m.Discovers(labels); source != nil {
+			found = append(found, m)
+		}
+	}
+	return found
+}
+
+// SelectorKeys returns the label keys, sorted, that a selector of some mesh uses.
+func (f *Fleet) SelectorKeys() []string {
+	var keys []string
+	for _, m := range f.meshes {
+		for _, s := range m.Sources {
+			for _, t := range s.Terms {
+				keys = append(keys, t.Selector.Keys()...)
+			}
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// ControlPlaneOf returns the mesh, the first by name, whose control-plane namespace this is, or nil.
+func (f *Fleet) ControlPlaneOf(namespace string) *Mesh {
+	for _, m := range f.meshes {
+		if m.ControlPlane == namespace {
+			return m
+		}
+	}
+	return nil
+}
+
+// With returns the objects with an Istio or IstioRevision put in the place of the one of its kind and name, or added. The
+// receiver is not written.
+func (o Objects) With(cp *sail.ControlPlane) Objects {
+	if cp.Kind == sail.KindIstioRevision {
+		o.Revisions = replaced(o.Revisions, cp)
+	} else {
+		o.Istios = replaced(o.Istios, cp)
+	}
+	return o
+}
+
+func replaced(list []*sail.ControlPlane, cp *sail.ControlPlane) []*sail.ControlPlane {
+	list = slices.DeleteFunc(slices.Clone(list), func(other *sail.ControlPlane) bool {
+		return other.Metadata.Name == cp.Metadata.Name
+	})
+	return append(list, cp)
+}

@@ -1,0 +1,96 @@
+package mesh
+
+import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/meshfence/meshfence/webhook/sail"
+	"github.com/meshfence/meshfence/webhook/selector"
+)
+
+// Ref names an object of the Sail operator's API: a mesh, or one of its revisions.
+type Ref struct {
+	Kind, Name string
+}
+
+// String returns the reference as kubectl prints it in messages, for example: Istio "mesh-1".
+func (r Ref) String() string { return r.Kind + ` "` + r.Name + `"` }
+
+// Mesh is one control plane installation: an Istio with its IstioRevisions, or an IstioRevision that no Istio owns.
+type Mesh struct {
+	Ref
+	// ControlPlane is the namespace of its istiod: spec.namespace.
+	ControlPlane string
+	// ActiveRevision is the revision that new workloads should use (see activeRevision).
+	ActiveRevision string
+	// Revisions are the names of all its revisions, sorted: the active one and those of its stored IstioRevisions.
+	Revisions []string
+	// Sources are the objects whose selectors decide what the mesh discovers: itself first, then its IstioRevisions by
+	// name. An older revision keeps the selectors that it had.
+	Sources []Source
+	// Allowed declares with which other meshes it may overlap.
+	Allowed sail.AllowedOverlap
+	// Malformed is why a part of its object could not be read; nil if all could.
+	Malformed error
+}
+
+// Source is one object's contribution to what a mesh discovers.
+type Source struct {
+	Ref
+	// Listing says what its list of selectors amounts to.
+	Listing Listing
+	// Terms are its selectors: a namespace is discovered if any of them matches. A source that discovers everything has
+	// one term that selects everything; a remote one has none.
+	Terms []Term
+	// Errors are the selectors that do not parse, by path.
+	Errors field.ErrorList
+	// TrustBundle is the name of the ConfigMap that its istiod writes the root certificate to.
+	TrustBundle string
+}
+
+// Term is one selector and where it stands in its source.
+type Term struct {
+	Selector selector.Selector
+	Path     string
+}
+
+// Listing says what a source's list of discovery selectors amounts to. The zero value is invalid.
+type Listing int
+
+// How a list of discovery selectors is to be read.
+const (
+	// Selective: the list's items decide.
+	Selective Listing = iota + 1
+	// Unset: the list is absent or empty, which means every namespace.
+	Unset
+	// Invalid: an item does not parse. A running istiod keeps its old selectors; at its next start it has none and
+	// discovers everything. So the source counts as discovering everything, never as discovering nothing.
+	Invalid
+	// Remote: the profile runs no istiod in this cluster; the selectors discover nothing here.
+	Remote
+)
+
+// Remote says whether no source of the mesh runs an istiod in this cluster.
+func (m *Mesh) Remote() bool {
+	return !slices.ContainsFunc(m.Sources, func(s Source) bool { return s.Listing != Remote })
+}
+
+// Discovers returns the first term of the mesh that matches the labels, and its source; nil if none does.
+func (m *Mesh) Discovers(labels map[string]string) (*Source, *Term) {
+	for i := range m.Sources {
+		source := &m.Sources[i]
+		for j := range source.Terms {
+			if source.Terms[j].Selector.Matches(labels) {
+				return source, &source.Terms[j]
+			}
+		}
+	}
+	return nil, nil
+}
+
+// Has says whether the mesh has a revision of that name.
+func (m *Mesh) Has(revision string) bool {
+	_, found := slices.BinarySearch(m.Revisions, revision)
+	return found
+}

@@ -1,0 +1,54 @@
+package mesh
+
+// Labels that decide about a namespace's membership.
+const (
+	// RevisionLabel names the revision or tag that injects the namespace's pods.
+	RevisionLabel = "istio.io/rev"
+	// InjectionLabel chooses the revision called default if it is "enabled", and otherwise switches injection off.
+	InjectionLabel = "istio-injection"
+	// InjectionEnabled is the only value of InjectionLabel that injects.
+	InjectionEnabled = "enabled"
+	// DefaultRevision is the name that InjectionEnabled chooses.
+	DefaultRevision = "default"
+	// DataplaneModeLabel puts a namespace's pods into ambient mode.
+	DataplaneModeLabel = "istio.io/dataplane-mode"
+	// MaistraMemberLabel marks the members of an OpenShift Service Mesh 2 mesh.
+	MaistraMemberLabel = "maistra.io/member-of"
+	// NameLabel is on every stored namespace; its value is the namespace's name.
+	NameLabel = "kubernetes.io/metadata.name"
+)
+
+// Namespace is what is judged of a namespace.
+type Namespace struct {
+	Name string
+	// Labels include NameLabel, except when a generated name is not known yet.
+	Labels map[string]string
+	// Deleting says that the namespace has a deletion timestamp.
+	Deleting bool
+}
+
+// Injection says which revision injects a namespace's pods.
+type Injection struct {
+	// Label is the label that decides: RevisionLabel, InjectionLabel, or "" if neither is there.
+	Label string
+	// Revision is the name that it chooses; "" with By false means that nothing injects.
+	Revision string
+	// By says whether a revision is chosen at all: an empty istio.io/rev chooses the revision "", which cannot exist.
+	By bool
+}
+
+// InjectionOf tells which revision the labels choose: any istio-injection value other than "enabled" chooses none;
+// "enabled" chooses "default", and istio.io/rev is ignored; else istio.io/rev decides
+// (istio/manifests/charts/istio-control/istio-discovery/templates/mutatingwebhook.yaml).
+func InjectionOf(labels map[string]string) Injection {
+	if value, ok := labels[InjectionLabel]; ok {
+		if value != InjectionEnabled {
+			return Injection{Label: InjectionLabel}
+		}
+		return Injection{Label: InjectionLabel, Revision: DefaultRevision, By: true}
+	}
+	if revision, ok := labels[RevisionLabel]; ok {
+		return Injection{Label: RevisionLabel, Revision: revision, By: true}
+	}
+	return Injection{}
+}

@@ -1,0 +1,98 @@
+package mesh
+
+import (
+	"slices"
+
+	"github.com/meshfence/meshfence/webhook/selector"
+)
+
+// Excuse says why two sources may overlap. The zero value is invalid.
+type Excuse int
+
+// Why an overlap is or is not accepted.
+const (
+	// NoExcuse: the overlap puts namespaces into two meshes.
+	NoExcuse Excuse = iota + 1
+	// Declared: the annotation meshfence.io/allow-overlap of either mesh names the other, and has not expired.
+	Declared
+	// OtherTrustBundle: the two istiods write ConfigMaps of different names and do not fight.
+	OtherTrustBundle
+)
+
+// Overlap is a pair of selectors of two meshes that some namespace could both match.
+type Overlap struct {
+	// Source and Term are one mesh's; OtherSource and OtherTerm the other's.
+	Source, OtherSource *Source
+	Term, OtherTerm     *Term
+	// Witness is the smallest label set that both match.
+	Witness map[string]string
+	Excuse  Excuse
+}
+
+// Region is the selector of all namespaces that the overlap concerns.
+func (o Overlap) Region() selector.Selector {
+	return selector.And(o.Term.Selector, o.OtherTerm.Selector)
+}
+
+// Overlaps returns every overlapping pair of selectors of two meshes, in the order of a's and then b's sources and
+// terms. now is in seconds since 1970; it decides whether a declaration has expired.
+func Overlaps(a, b *Mesh, now int64) []Overlap {
+	declared := declares(a, b, now) || declares(b, a, now)
+	var found []Overlap
+	for i := range a.Sources {
+		for j := range b.Sources {
+			found = append(found, sourceOverlaps(&a.Sources[i], &b.Sources[j], declared)...)
+		}
+	}
+	return found
+}
+
+func sourceOverlaps(a, b *Source, declared bool) []Overlap {
+	var found []Overlap
+	excuse := excuse(a, b, declared)
+	for i := range a.Terms {
+		for j := range b.Terms {
+			if witness, ok := selector.Overlap(a.Terms[i].Selector, b.Terms[j].Selector); ok {
+				found = append(found, Overlap{
+					Source: a, Term: &a.Terms[i], OtherSource: b, OtherTerm: &b.Terms[j], Witness: witness, Excuse: excuse,
+				})
+			}
+		}
+	}
+	return found
+}
+
+func excuse(a, b *Source, declared bool) Excuse {
+	switch {
+	case declared:
+		return Declared
+	case a.TrustBundle != b.TrustBundle:
+		return OtherTrustBundle
+	default:
+		return NoExcuse
+	}
+}
+
+// ExcuseFor says whether two meshes may both discover a namespace with these labels: NoExcuse if some pair of their
+// sources that both match it would fight.
+func ExcuseFor(a, b *Mesh, labels map[string]string, now int64) Excuse {
+	if declares(a, b, now) || declares(b, a, now) {
+		return Declared
+	}
+	for i := range a.Sources {
+		for j := range b.Sources {
+			if a.Sources[i].matches(labels) && b.Sources[j].matches(labels) && a.Sources[i].TrustBundle == b.Sources[j].TrustBundle {
+				return NoExcuse
+			}
+		}
+	}
+	return OtherTrustBundle
+}
+
+func (s *Source) matches(labels map[string]string) bool {
+	return slices.ContainsFunc(s.Terms, func(t Term) bool { return t.Selector.Matches(labels) })
+}
+
+func declares(a, b *Mesh, now int64) bool {
+	return now < a.Allowed.UntilUnix && slices.Contains(a.Allowed.Meshes, b.Name)
+}

@@ -1,0 +1,48 @@
+package sail
+
+import (
+	"math"
+	"strings"
+	"time"
+)
+
+// Annotations that meshfence reads on an Istio or an IstioRevision.
+const (
+	// AllowOverlapAnnotation names the meshes, comma-separated, that this one may overlap with.
+	AllowOverlapAnnotation = "meshfence.io/allow-overlap"
+	// AllowOverlapUntilAnnotation ends that permission, RFC 3339.
+	AllowOverlapUntilAnnotation = "meshfence.io/allow-overlap-until"
+)
+
+// AllowedOverlap is a declaration that this mesh may overlap with others.
+type AllowedOverlap struct {
+	// Meshes are the names of the others.
+	Meshes []string
+	// Until is the end as it was written, "" for no end.
+	Until string
+	// UntilUnix is the end in seconds since 1970: the largest number for no end, 0 (long ago) for an end that is no
+	// RFC 3339 time, because a declaration that nobody can read must not go on for ever.
+	UntilUnix int64
+}
+
+// AllowedOverlap reads the declaration from the annotations; no meshes if there is none.
+func (m Meta) AllowedOverlap() AllowedOverlap {
+	declared := AllowedOverlap{UntilUnix: math.MaxInt64}
+	for name := range strings.SplitSeq(m.Annotations[AllowOverlapAnnotation], ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			declared.Meshes = append(declared.Meshes, name)
+		}
+	}
+	if until, ok := m.Annotations[AllowOverlapUntilAnnotation]; ok {
+		declared.Until, declared.UntilUnix = until, unixOrPast(until)
+	}
+	return declared
+}
+
+func unixOrPast(rfc3339 string) int64 {
+	end, err := time.Parse(time.RFC3339, strings.TrimSpace(rfc3339))
+	if err != nil {
+		return 0
+	}
+	return end.Unix()
+}

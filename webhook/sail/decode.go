@@ -1,0 +1,48 @@
+package sail
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	kjson "sigs.k8s.io/json"
+)
+
+// ErrNoObject is returned for JSON that is no object, such as null.
+var ErrNoObject = errors.New("the request carries no object")
+
+// DecodeControlPlane reads an Istio or IstioRevision from JSON. An error means that nothing could be read. A field of
+// an unexpected type is no error: it is reported in Malformed, and the other fields are set.
+func DecodeControlPlane(raw []byte) (*ControlPlane, error) {
+	cp := &ControlPlane{}
+	malformed, err := decode(raw, cp)
+	if err != nil {
+		return nil, err
+	}
+	cp.Malformed = malformed
+	return cp, nil
+}
+
+// DecodeTag reads an IstioRevisionTag from JSON, with errors as in DecodeControlPlane.
+func DecodeTag(raw []byte) (*Tag, error) {
+	tag := &Tag{}
+	malformed, err := decode(raw, tag)
+	if err != nil {
+		return nil, err
+	}
+	tag.Malformed = malformed
+	return tag, nil
+}
+
+// decode tells a wrong type, after which the decoder goes on with the rest, from JSON that it gave up on.
+func decode(raw []byte, into any) (malformed, err error) {
+	if trimmed := bytes.TrimSpace(raw); len(trimmed) == 0 || trimmed[0] != '{' {
+		return nil, ErrNoObject
+	}
+	err = kjson.UnmarshalCaseSensitivePreserveInts(raw, into)
+	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
+		return fmt.Errorf("%s: found a %s where the Sail operator's API has another type", wrong.Field, wrong.Value), nil
+	}
+	return nil, err
+}
