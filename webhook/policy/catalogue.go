@@ -1,0 +1,32 @@
+package policy
+
+import "github.com/meshfence/meshfence/webhook/mesh"
+
+// meshRules are the rules about an Istio, or an IstioRevision that no Istio owns, in the order of reports.
+var meshRules = []rule[*mesh.Mesh]{
+	{Rule: Rule{"MF101", "InvalidSelector", Deny}, state: invalidSelector},
+	{Rule: Rule{"MF102", "DiscoversEverything", Deny}, state: discoversEverything},
+	{Rule: Rule{"MF103", "OverlappingSelectors", Deny}, state: overlappingSelectors, held: overlappedBefore},
+	{Rule: Rule{"MF105", "SharedControlPlaneNamespace", Deny}, state: sharedControlPlaneNamespace},
+}
+
+// namespaceRules are the rules about a Namespace, in the order of reports.
+var namespaceRules = []rule[*mesh.Namespace]{
+	{Rule: Rule{"MF201", "DiscoveredByMany", Deny}, state: discoveredByMany},
+	{Rule: Rule{"MF202", "RevisionOfAnotherMesh", Deny}, state: revisionOfAnotherMesh},
+	{Rule: Rule{"MF203", "UnknownRevision", Deny}, state: unknownRevision},
+	{Rule: Rule{"MF204", "ConflictingInjectionLabels", Deny}, state: conflictingInjectionLabels},
+	{Rule: Rule{"MF205", "InjectedNotDiscovered", Deny}, state: injectedNotDiscovered},
+}
+
+// Catalogue returns all rules by code.
+func Catalogue() []Rule {
+	var all []Rule
+	for _, r := range meshRules {
+		all = append(all, r.Rule)
+	}
+	for _, r := range namespaceRules {
+		all = append(all, r.Rule)
+	}
+	return all
+}

@@ -1,0 +1,67 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
+
+// discoversEverything finds a mesh whose own selectors leave out no namespace. Alone in the cluster it gets a warning,
+// because it is the second mesh that makes it wrong.
+func discoversEverything(m *mesh.Mesh, w *World) []Finding {
+	why, path := everythingBecause(m)
+	if why == "" {
+		return nil
+	}
+	others := fights(m, w)
+	f := Finding{Field: path, Remedy: selectorRemedy(m, w), Subjects: meshNames(others)}
+	switch {
+	case len(others) > 0:
+		f.Detail = fmt.Sprintf("%s %s, also those of %s: their istiods would overwrite each other's ConfigMap %s",
+			m.Ref, why, theMeshes(others), m.Sources[0].TrustBundle)
+	case othersHere(m, w):
+		return nil // every overlap is declared or harmless, which is another rule's to tell
+	default:
+		f.Action = Warn
+		f.Detail = fmt.Sprintf("%s %s; that is right only while it is the only mesh in the cluster", m.Ref, why)
+	}
+	return []Finding{f}
+}
+
+// everythingBecause says why the mesh's own selectors leave out nothing, and where; "" if they do.
+func everythingBecause(m *mesh.Mesh) (why, path string) {
+	own := m.Sources[0]
+	for _, term := range own.Terms {
+		if !term.Selector.Everything() {
+			continue
+		}
+		switch own.Listing {
+		case mesh.Unset:
+			return "has no discoverySelectors and so discovers every namespace", term.Path
+		case mesh.Invalid:
+			return "has a selector that does not parse and so counts as discovering every namespace", term.Path
+		default:
+			return fmt.Sprintf("discovers every namespace through %s", term.Path), term.Path
+		}
+	}
+	return "", ""
+}
+
+// fights returns the other meshes, by name, that m overlaps with without an excuse.
+func fights(m *mesh.Mesh, w *World) []*mesh.Mesh {
+	var others []*mesh.Mesh
+	for _, other := range w.Fleet.Meshes() {
+		if other.Ref != m.Ref && slices.ContainsFunc(mesh.Overlaps(m, other, w.Now), unexcused) {
+			others = append(others, other)
+		}
+	}
+	return others
+}
+
+func unexcused(o mesh.Overlap) bool { return o.Excuse == mesh.NoExcuse }
+
+// othersHere says whether another mesh runs an istiod in this cluster.
+func othersHere(m *mesh.Mesh, w *World) bool {
+	return slices.ContainsFunc(w.Fleet.Meshes(), func(other *mesh.Mesh) bool { return other.Ref != m.Ref && !other.Remote() })
+}

@@ -1,0 +1,149 @@
+package policy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/selector"
+)
+
+// overlappingSelectors finds, for each other mesh, the label sets that both would match. A selector of the mesh itself
+// that selects everything is discoversEverything's to report.
+func overlappingSelectors(m *mesh.Mesh, w *World) []Finding {
+	var found []Finding
+	for _, other := range w.Fleet.Meshes() {
+		if other.Ref == m.Ref {
+			continue
+		}
+		if pairs := clashes(m, other, w.Now); len(pairs) > 0 {
+			found = append(found, overlapFinding(m, other, pairs, w))
+		}
+	}
+	return found
+}
+
+// clashes returns the overlaps without an excuse.
+func clashes(m, other *mesh.Mesh, now int64) []mesh.Overlap {
+	return slices.DeleteFunc(mesh.Overlaps(m, other, now), func(o mesh.Overlap) bool {
+		return !unexcused(o) || o.Source == &m.Sources[0] && o.Term.Selector.Everything()
+	})
+}
+
+// overlappedBefore says whether every label set that now belongs to both meshes did so already: then the change makes
+// nothing worse, even if it rewrites the selectors.
+func overlappedBefore(f Finding, old, updated *mesh.Mesh, w *World) bool {
+	for _, other := range w.Fleet.Meshes() {
+		if f.Subjects[0] != other.String() {
+			continue
+		}
+		before := regions(slices.DeleteFunc(mesh.Overlaps(old, other, w.Now), func(o mesh.Overlap) bool { return !unexcused(o) }))
+		for _, region := range regions(clashes(updated, other, w.Now)) {
+			if _, covered := selector.Uncovered(region, before); covered != selector.Covered {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func regions(pairs []mesh.Overlap) []selector.Selector {
+	all := make([]selector.Selector, len(pairs))
+	for i, pair := range pairs {
+		all[i] = pair.Region()
+	}
+	return all
+}
+
+func overlapFinding(m, other *mesh.Mesh, pairs []mesh.Overlap, w *World) Finding {
+	first := pairs[0]
+	detail := fmt.Sprintf("%s and %s both match %s", place(m, first.Source, first.Term), place(other, first.OtherSource, first.OtherTerm),
+		witness(first.Witness))
+	switch more := len(pairs) - 1; more {
+	case 0:
+	case 1:
+		detail += " (and one more pair of their selectors overlaps)"
+	default:
+		detail += fmt.Sprintf(" (and %d more pairs of their selectors overlap)", more)
+	}
+	if hit := namespacesIn(regions(pairs), w.Namespaces); len(hit) > 0 {
+		detail += "; namespaces that both match now: " + namespaceNames(hit)
+	}
+	return Finding{
+		Field:    first.Term.Path,
+		Detail:   detail + "; their istiods would overwrite each other's ConfigMap " + first.Source.TrustBundle + " there",
+		Remedy:   disjoinRemedy(m, other, first, w),
+		Subjects: []string{other.String()},
+	}
+}
+
+// place names a selector: its object, and the mesh too if the object is one of its revisions.
+func place(m *mesh.Mesh, s *mesh.Source, t *mesh.Term) string {
+	object := s.String()
+	if s.Ref != m.Ref {
+		object += " of " + m.String()
+	}
+	switch s.Listing {
+	case mesh.Unset:
+		return object + " (no discoverySelectors: every namespace)"
+	case mesh.Invalid:
+		return object + " (a selector that does not parse: every namespace)"
+	default:
+		return fmt.Sprintf("%s %s (%s)", object, t.Path, t.Selector)
+	}
+}
+
+func witness(labels map[string]string) string {
+	if len(labels) == 0 {
+		return "a namespace without labels"
+	}
+	var pairs []string
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		pairs = append(pairs, key+"="+labels[key])
+	}
+	return "a namespace with " + strings.Join(pairs, ",")
+}
+
+func namespacesIn(regions []selector.Selector, namespaces []mesh.Namespace) []string {
+	var names []string
+	for _, ns := range namespaces {
+		if slices.ContainsFunc(regions, func(r selector.Selector) bool { return r.Matches(ns.Labels) }) {
+			names = append(names, ns.Name)
+		}
+	}
+	return names
+}
+
+// disjoinRemedy is an edit after which this pair of selectors no longer overlaps.
+func disjoinRemedy(m, other *mesh.Mesh, pair mesh.Overlap, w *World) string {
+	if pair.Source != &m.Sources[0] {
+		return fmt.Sprintf("The selector is that of the older %s: move its namespaces to another revision of %s first, so that the operator removes it",
+			pair.Source.Ref, m.Ref)
+	}
+	if pair.OtherTerm.Selector.Everything() {
+		return fmt.Sprintf("Give %s a selector of its own first: kubectl patch %s %s --type=merge -p "+
+			`'{"spec":{"values":{"meshConfig":{"discoverySelectors":[{"matchLabels":{%q:%q}}]}}}}'`,
+			other.Ref, resource(other), other.Name, discoveryLabel(w), other.Name)
+	}
+	if r, ok := pair.Term.Selector.Exclude(pair.OtherTerm.Selector); ok {
+		return fmt.Sprintf("To keep them apart, add to the matchExpressions of %s of %s: %s", pair.Term.Path, m.Ref, requirement(r))
+	}
+	return fmt.Sprintf("%s takes all that this selector matches: choose another label or value for %s, for example matchLabels: {%s: %s}",
+		other.Ref, pair.Term.Path, discoveryLabel(w), m.Name)
+}
+
+// requirement shows a requirement as YAML in one line.
+func requirement(r metav1.LabelSelectorRequirement) string {
+	if len(r.Values) == 0 {
+		return fmt.Sprintf("{key: %s, operator: %s}", r.Key, r.Operator)
+	}
+	values := make([]string, len(r.Values))
+	for i, v := range r.Values {
+		values[i] = yamlValue(v)
+	}
+	return fmt.Sprintf("{key: %s, operator: %s, values: [%s]}", r.Key, r.Operator, strings.Join(values, ", "))
+}

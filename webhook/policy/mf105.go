@@ -1,0 +1,28 @@
+package policy
+
+import (
+	"fmt"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
+
+// sharedControlPlaneNamespace finds other meshes with the same spec.namespace, which cannot be changed later.
+func sharedControlPlaneNamespace(m *mesh.Mesh, w *World) []Finding {
+	var sharing []*mesh.Mesh
+	for _, other := range w.Fleet.Meshes() {
+		if other.Ref != m.Ref && other.ControlPlane == m.ControlPlane {
+			sharing = append(sharing, other)
+		}
+	}
+	if len(sharing) == 0 {
+		return nil
+	}
+	return []Finding{{
+		Field: "spec.namespace",
+		Detail: fmt.Sprintf("%s has spec.namespace %q, the control-plane namespace of %s: two istiods in one namespace share a leader lock, "+
+			"and one of them stops writing its root certificate", m.Ref, m.ControlPlane, theMeshes(sharing)),
+		Remedy: fmt.Sprintf("spec.namespace cannot be changed later, so create it with another one: kubectl create namespace istio-system-%s, "+
+			"then spec.namespace: istio-system-%s", m.Name, m.Name),
+		Subjects: meshNames(sharing),
+	}}
+}

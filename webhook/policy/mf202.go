@@ -1,0 +1,101 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
+
+// revisionOfAnotherMesh finds a namespace that one mesh discovers and another one injects. As long as there is no mesh
+// in the cluster, the mesh map alone tells what goes together.
+func revisionOfAnotherMesh(ns *mesh.Namespace, w *World) []Finding {
+	injection := mesh.InjectionOf(ns.Labels)
+	if !injection.By {
+		return nil
+	}
+	if len(w.Fleet.Meshes()) == 0 {
+		return mappedToAnotherMesh(ns, injection, w)
+	}
+	discovering := w.Fleet.DiscoveredBy(ns.Labels)
+	injecting := owners(w.Fleet.Revision(injection.Revision))
+	if len(discovering) == 0 || len(injecting) == 0 || intersect(discovering, injecting) {
+		return nil
+	}
+	return []Finding{{
+		Field: labelPath(injection.Label),
+		Detail: fmt.Sprintf("namespace %q has %s, but %s %s it: its sidecars would ask the istiod of %s and have only the "+
+			"root certificate of %s to verify it with", ns.Name, chosen(injection, ns.Labels, injecting), becauseAll(discovering, ns.Labels),
+			discover(discovering), theMeshes(injecting), theMeshes(discovering)),
+		Remedy:   bothWaysOut(ns, discovering, injecting, w),
+		Subjects: append(meshNames(discovering), "revision "+injection.Revision),
+	}}
+}
+
+func owners(r *mesh.Revision) []*mesh.Mesh {
+	if r == nil {
+		return nil
+	}
+	return r.Meshes
+}
+
+func intersect(a, b []*mesh.Mesh) bool {
+	return slices.ContainsFunc(a, func(m *mesh.Mesh) bool { return slices.Contains(b, m) })
+}
+
+// chosen names the label that chooses the revision, and whose revision that is.
+func chosen(injection mesh.Injection, labels map[string]string, injecting []*mesh.Mesh) string {
+	label := injection.Label + "=" + labels[injection.Label]
+	if injection.Label == mesh.InjectionLabel {
+		return fmt.Sprintf("%s, which chooses the revision %q of %s", label, injection.Revision, theMeshes(injecting))
+	}
+	return fmt.Sprintf("%s, a revision of %s", label, theMeshes(injecting))
+}
+
+// bothWaysOut offers to keep the namespace in a mesh that discovers it, or to move it to the mesh that injects it.
+func bothWaysOut(ns *mesh.Namespace, discovering, injecting []*mesh.Mesh, w *World) string {
+	var ways []string
+	for _, m := range discovering {
+		ways = append(ways, fmt.Sprintf("To keep it in %s: %s", theMesh(m), relabel(ns, w, injectBy(revisionOf(m, w.Fleet), ns.Labels)...)))
+	}
+	for _, m := range injecting {
+		if edits, ok := only(m, ns.Labels, w.Fleet); ok {
+			ways = append(ways, fmt.Sprintf("To move it to %s: %s", theMesh(m), relabel(ns, w, edits...)))
+		}
+	}
+	return strings.Join(ways, ". ")
+}
+
+// mappedToAnotherMesh finds an istio.io/rev that the mesh map gives to another mesh than the one that a discovery label
+// names.
+func mappedToAnotherMesh(ns *mesh.Namespace, injection mesh.Injection, w *World) []Finding {
+	mapped := w.Fleet.MappedTo(injection.Revision)
+	if len(mapped) == 0 {
+		return nil
+	}
+	var found []Finding
+	for _, key := range w.DiscoveryLabels {
+		if named, ok := ns.Labels[key]; ok && !slices.Contains(mapped, named) {
+			found = append(found, mapFinding(ns, injection, key, mapped, w))
+		}
+	}
+	return found
+}
+
+func mapFinding(ns *mesh.Namespace, injection mesh.Injection, key string, mapped []string, w *World) Finding {
+	named := ns.Labels[key]
+	var ways []string
+	if revision, ok := w.Fleet.Mapped(named); ok {
+		ways = append(ways, fmt.Sprintf("To keep it in mesh %q: %s", named, relabel(ns, w, injectBy(revision, ns.Labels)...)))
+	}
+	ways = append(ways, fmt.Sprintf("To move it to mesh %q: %s", mapped[0], relabel(ns, w, set(key, mapped[0]))))
+	return Finding{
+		Field: labelPath(injection.Label),
+		Detail: fmt.Sprintf("namespace %q has %s=%s and %s=%s, but the mesh map gives the revision %s to mesh %s",
+			ns.Name, key, named, injection.Label, ns.Labels[injection.Label], strconv.Quote(injection.Revision), quoteAll(mapped)),
+		Remedy:   strings.Join(ways, ". "),
+		Subjects: []string{key + "=" + named, "revision " + injection.Revision},
+	}
+}

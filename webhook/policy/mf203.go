@@ -1,0 +1,63 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/selector"
+)
+
+// unknownRevision finds an istio.io/rev that is the name of nothing: pods then start without a sidecar, and nobody says
+// so. While no mesh discovers the namespace it is a warning, because labels may come before meshes.
+func unknownRevision(ns *mesh.Namespace, w *World) []Finding {
+	injection := mesh.InjectionOf(ns.Labels)
+	if injection.Label != mesh.RevisionLabel || w.Fleet.Revision(injection.Revision) != nil {
+		return nil
+	}
+	discovering := w.Fleet.DiscoveredBy(ns.Labels)
+	f := Finding{Field: labelPath(mesh.RevisionLabel), Subjects: append(meshNames(discovering), "revision "+injection.Revision)}
+	f.Detail = fmt.Sprintf("namespace %q has istio.io/rev=%s, but no revision or tag has that name: its pods would start without sidecars",
+		ns.Name, injection.Revision)
+	if len(discovering) == 0 {
+		f.Action = Warn
+	} else {
+		f.Detail += "; " + becauseAll(discovering, ns.Labels) + " " + discover(discovering) + " it"
+	}
+	f.Remedy = rename(ns, injection.Revision, discovering, w)
+	return []Finding{f}
+}
+
+// rename proposes the name that was probably meant. If a mesh discovers the namespace, only its names make sense; if none
+// does, the command also makes the name's mesh discover it.
+func rename(ns *mesh.Namespace, revision string, discovering []*mesh.Mesh, w *World) string {
+	meant := nearest(revision, candidates(discovering, w.Fleet))
+	question := fmt.Sprintf("Did you mean %q? ", meant)
+	if meant == "" && len(discovering) > 0 {
+		meant, question = revisionOf(discovering[0], w.Fleet), ""
+	}
+	if meant == "" {
+		return "To see the names that exist: kubectl get istiorevisions,istiorevisiontags"
+	}
+	edits := []selector.Edit{set(mesh.RevisionLabel, meant)}
+	if len(discovering) == 0 {
+		edits = append(edits, joining(w.Fleet.Revision(meant).Meshes, ns.Labels, w.Fleet)...)
+	}
+	return question + fmt.Sprintf("To use the revision %q: %s", meant, relabel(ns, w, sortedEdits(edits)...))
+}
+
+// candidates are the names that belong to one of the meshes; all names if there is no mesh.
+func candidates(discovering []*mesh.Mesh, fleet *mesh.Fleet) []string {
+	return slices.DeleteFunc(fleet.RevisionNames(), func(name string) bool {
+		return len(discovering) > 0 && !intersect(discovering, fleet.Revision(name).Meshes)
+	})
+}
+
+// joining are the label changes that make the first of the meshes discover the namespace; none if it has no mesh.
+func joining(meshes []*mesh.Mesh, labels map[string]string, fleet *mesh.Fleet) []selector.Edit {
+	if len(meshes) == 0 {
+		return nil
+	}
+	edits, _ := only(meshes[0], labels, fleet)
+	return edits
+}

@@ -1,0 +1,76 @@
+package policy
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
+
+// named is how many objects a message names before it only counts.
+const named = 10
+
+// namespaceNames lists the first namespaces and counts the others.
+func namespaceNames(names []string) string {
+	if len(names) <= named {
+		return quoteAll(names)
+	}
+	return fmt.Sprintf("%s and %d more", quoteAll(names[:named]), len(names)-named)
+}
+
+func quoteAll(names []string) string {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = strconv.Quote(name)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// theMesh is a mesh as a message about a namespace names it.
+func theMesh(m *mesh.Mesh) string { return "mesh " + strconv.Quote(m.Name) }
+
+// theMeshes names several, joined by "and".
+func theMeshes(meshes []*mesh.Mesh) string {
+	texts := make([]string, len(meshes))
+	for i, m := range meshes {
+		texts[i] = theMesh(m)
+	}
+	return strings.Join(texts, " and ")
+}
+
+func meshNames(meshes []*mesh.Mesh) []string {
+	names := make([]string, len(meshes))
+	for i, m := range meshes {
+		names[i] = m.Name
+	}
+	return names
+}
+
+// because names a mesh and the selector through which it discovers the labels.
+func because(m *mesh.Mesh, labels map[string]string) string {
+	_, term := m.Discovers(labels)
+	if term.Selector.Everything() {
+		return theMesh(m) + " (which discovers every namespace)"
+	}
+	return theMesh(m) + " (" + term.Selector.String() + ")"
+}
+
+func becauseAll(meshes []*mesh.Mesh, labels map[string]string) string {
+	texts := make([]string, len(meshes))
+	for i, m := range meshes {
+		texts[i] = because(m, labels)
+	}
+	return strings.Join(texts, " and ")
+}
+
+// discover is the verb that goes with the meshes.
+func discover(meshes []*mesh.Mesh) string {
+	if len(meshes) == 1 {
+		return "discovers"
+	}
+	return "discover"
+}
+
+// the prefixes of field paths that findings name.
+func labelPath(key string) string { return "metadata.labels[" + key + "]" }

@@ -1,0 +1,106 @@
+package policy
+
+import (
+	"slices"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
+
+// Answer is what a request is told. The zero value is invalid, so that a forgotten assignment cannot allow anything.
+type Answer int
+
+// Answers.
+const (
+	Allowed Answer = iota + 1
+	Denied
+)
+
+// Verdict is the answer to one request: allow, allow with warnings, or deny. Findings are in the order of the catalogue,
+// and within one rule in the order of the rule.
+type Verdict struct {
+	Answer Answer
+	// Denials are the findings that deny; empty if and only if the answer is Allowed.
+	Denials []Finding
+	// Warnings are told to the user whatever the answer is.
+	Warnings []Finding
+}
+
+// World is what an object is judged against.
+type World struct {
+	Fleet *mesh.Fleet
+	// Namespaces are the cluster's namespaces, by name, as far as they are known; only messages and rules about
+	// existing namespaces use them. Nil in judgements of a namespace.
+	Namespaces []mesh.Namespace
+	// Now is the time of the request in seconds since 1970.
+	Now int64
+	// DiscoveryLabels are the configured keys whose value names a mesh.
+	DiscoveryLabels []string
+	// Stored are the labels of the stored namespace that is judged, from which remedies start; nil on CREATE.
+	Stored map[string]string
+	// Updating says that the object exists already, so that a remedy can change it.
+	Updating bool
+}
+
+// rule is a catalogue entry together with the function that finds its offence.
+type rule[S any] struct {
+	Rule
+	// state finds what is wrong with an object as it stands. Rule and, unless it is lower than the rule's, Action of the
+	// findings are left to the frame.
+	state func(S, *World) []Finding
+	// held says whether the old object already had a finding of the new one, for rules where comparing subjects is not
+	// enough; nil otherwise.
+	held func(f Finding, old, updated S, w *World) bool
+}
+
+// judge runs the rules over an object. old is nil on CREATE; otherwise what it broke already cannot deny: the change
+// is refused, not the past.
+func judge[T any](rules []rule[*T], old, updated *T, w *World, actions Actions) Verdict {
+	verdict := Verdict{Answer: Allowed}
+	for _, r := range rules {
+		action := actions.of(r.Rule)
+		if action == Off {
+			continue
+		}
+		for _, f := range r.find(updated, w) {
+			if f.Action = min(f.Action, action); f.Action == Deny && !r.hadBefore(f, old, updated, w) {
+				verdict.Denials = append(verdict.Denials, f)
+			} else {
+				f.Action = Warn
+				verdict.Warnings = append(verdict.Warnings, f)
+			}
+		}
+	}
+	if len(verdict.Denials) > 0 {
+		verdict.Answer = Denied
+	}
+	return verdict
+}
+
+// find completes what the rule's function found. A finding that does not lower its action may do whatever the
+// configuration says, also more than the catalogue's default.
+func (r *rule[S]) find(object S, w *World) []Finding {
+	found := r.state(object, w)
+	for i := range found {
+		found[i].Rule = r.Rule
+		if found[i].Action == 0 {
+			found[i].Action = Deny
+		}
+	}
+	return found
+}
+
+func (r *rule[S]) hadBefore(f Finding, old, updated S, w *World) bool {
+	if any(old) == any(*new(S)) {
+		return false
+	}
+	if r.held != nil {
+		return r.held(f, old, updated, w)
+	}
+	return slices.ContainsFunc(r.find(old, w), func(before Finding) bool {
+		return before.Action >= f.Action && containsAll(before.Subjects, f.Subjects)
+	})
+}
+
+func containsAll(set, wanted []string) bool {
+	return !slices.ContainsFunc(wanted, func(s string) bool { return !slices.Contains(set, s) })
+}
