@@ -1,0 +1,105 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// check returns nil if value may stand at p, else the error that says what may.
+type check func(value string, p *field.Path) *field.Error
+
+func isOneOf(allowed ...string) check {
+	return func(value string, p *field.Path) *field.Error {
+		if slices.Contains(allowed, value) {
+			return nil
+		}
+		return field.NotSupported(p, value, allowed)
+	}
+}
+
+func isLabelKey(value string, p *field.Path) *field.Error {
+	if len(validation.IsQualifiedName(value)) == 0 {
+		return nil
+	}
+	return field.Invalid(p, value, "must be a label key: up to 63 letters, digits, '-', '_' and '.', optionally after a domain and '/'")
+}
+
+func isConfigMapName(value string, p *field.Path) *field.Error {
+	if len(validation.IsDNS1123Subdomain(value)) == 0 {
+		return nil
+	}
+	return field.Invalid(p, value, "must be the name of a ConfigMap: lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit")
+}
+
+// isNamespaceGlob refuses what no namespace name can match, above all the "?" and "[…]" of other glob languages.
+func isNamespaceGlob(value string, p *field.Path) *field.Error {
+	if value != "" && strings.Trim(value, "abcdefghijklmnopqrstuvwxyz0123456789-*") == "" {
+		return nil
+	}
+	return field.Invalid(p, value, "must be a namespace name of lower-case letters, digits and '-', in which '*' stands for any characters")
+}
+
+// isUserGlob allows nearly everything: user names come from outside (OIDC, certificates) and have no syntax.
+func isUserGlob(value string, p *field.Path) *field.Error {
+	if value != "" && strings.TrimSpace(value) == value && !strings.ContainsFunc(value, unicode.IsControl) {
+		return nil
+	}
+	return field.Invalid(p, value, "must be a user name, without space around it, in which '*' stands for any characters")
+}
+
+func isRuleCode(code string, p *field.Path, codes []string) *field.Error {
+	if slices.Contains(codes, code) {
+		return nil
+	}
+	return field.Invalid(p, field.OmitValueType{}, "there is no rule with this code"+didYouMean(code, codes))
+}
+
+func unknownField(p *field.Path, name string, members []member) *field.Error {
+	names := make([]string, 0, len(members))
+	for _, m := range members {
+		names = append(names, m.name)
+	}
+	detail := fmt.Sprintf("there is no such field%s (fields here: %s)", didYouMean(name, names), strings.Join(names, ", "))
+	return field.Invalid(p, field.OmitValueType{}, detail)
+}
+
+// didYouMean returns `; did you mean "…"?` with the nearest of the known words, or nothing if there are none.
+func didYouMean(word string, known []string) string {
+	if len(known) == 0 {
+		return ""
+	}
+	nearest := slices.MinFunc(slices.Sorted(slices.Values(known)), func(a, b string) int {
+		return distance(word, a) - distance(word, b)
+	})
+	return fmt.Sprintf("; did you mean %q?", nearest)
+}
+
+// maxCompared bounds the quadratic time of distance in characters. No known word is nearly as long.
+const maxCompared = 64
+
+// distance is the Levenshtein distance of two words in bytes, upper and lower case being the same.
+func distance(a, b string) int {
+	a, b = strings.ToLower(a[:min(len(a), maxCompared)]), strings.ToLower(b[:min(len(b), maxCompared)])
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			substituted := diagonal
+			if a[i] != b[j] {
+				substituted++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(substituted, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,99 @@
+package config
+
+// APIVersion and Kind are what a configuration file must say about itself.
+const (
+	APIVersion = "meshfence.io/v1alpha1"
+	Kind       = "Configuration"
+)
+
+// Mode says how strictly all rules act. The zero value is invalid.
+type Mode string
+
+const (
+	// ModeEnforce lets every rule take its own action.
+	ModeEnforce Mode = "enforce"
+	// ModeWarn lowers every denial to a warning: for a first day, or to try a change of the rules.
+	ModeWarn Mode = "warn"
+)
+
+// Action is what a rule does when it is broken. The zero value is invalid.
+type Action string
+
+const (
+	// ActionDeny refuses the request.
+	ActionDeny Action = "deny"
+	// ActionWarn lets the request pass with a warning.
+	ActionWarn Action = "warn"
+	// ActionOff does not judge the rule at all.
+	ActionOff Action = "off"
+)
+
+// FillSource is a place that can tell which revision to fill in as istio.io/rev. The zero value is invalid.
+type FillSource string
+
+const (
+	// FillFromMeshMap takes the revision that the mesh map gives for the mesh.
+	FillFromMeshMap FillSource = "MeshMap"
+	// FillFromActiveRevision takes the mesh's active revision.
+	FillFromActiveRevision FillSource = "ActiveRevision"
+)
+
+// Configuration is the content of a configuration file with all defaults filled in. Get one from Default or Load, and
+// treat it as read-only: it is shared by everything that serves requests.
+type Configuration struct {
+	// Mode is enforce unless the file says otherwise.
+	Mode Mode
+	// Rules overrides the default action of rules, by rule code ("MF110"). Rules that are not in it keep their default.
+	Rules map[string]Action
+	// DiscoveryLabels are the label keys that say to which mesh a namespace belongs; their value is the mesh's name.
+	DiscoveryLabels []string
+	// ExemptNamespaces are names of namespaces that are neither judged nor filled in.
+	ExemptNamespaces Globs
+	// ExemptUsers are names of users whose requests are never denied.
+	ExemptUsers Globs
+	// ControlPlaneNamespaces are names of namespaces that never get istio.io/rev filled in, besides those that a mesh
+	// names as its control-plane namespace.
+	ControlPlaneNamespaces Globs
+	// FillFrom are the sources of the revision to fill in, tried in this order. Empty: nothing is ever filled in.
+	FillFrom []FillSource
+	// MeshMap says where the mesh map is.
+	MeshMap MeshMap
+}
+
+// MeshMap says where the mesh map is.
+type MeshMap struct {
+	// Name is the name of the mesh map's ConfigMap, in meshfence's own namespace.
+	Name string
+}
+
+// Default returns the configuration that an empty file would mean: a new one each time.
+//
+// The discovery labels are those of the OpenShift Service Mesh 3 guide "Deploying multiple service meshes on a single
+// cluster" (istio-discovery) and of the Sail operator's guide "Multiple meshes on a single cluster" (mesh). The exempt
+// users are the parts of Kubernetes that write namespaces on their own account: refusing them would block the cluster's
+// own work, for example the finalizing of a deleted namespace, and nobody would see the message.
+func Default() *Configuration {
+	return &Configuration{
+		Mode:                   ModeEnforce,
+		Rules:                  map[string]Action{},
+		DiscoveryLabels:        []string{"istio-discovery", "mesh"},
+		ExemptNamespaces:       Globs{"kube-*", "openshift-*"},
+		ExemptUsers:            defaultExemptUsers(),
+		ControlPlaneNamespaces: Globs{"istio-system*"},
+		FillFrom:               fillSources(),
+		MeshMap:                MeshMap{Name: "mesh-map"},
+	}
+}
+
+func defaultExemptUsers() Globs {
+	return Globs{
+		"system:apiserver",
+		"system:kube-controller-manager",
+		"system:serviceaccount:kube-system:namespace-controller",
+	}
+}
+
+// fillSources are all sources, in their default order.
+func fillSources() []FillSource {
+	return []FillSource{FillFromMeshMap, FillFromActiveRevision}
+}

@@ -1,0 +1,223 @@
+package match_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	admissionv1 "k8s.io/api/admission/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/version"
+	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/admission/plugin/cel"
+	"k8s.io/apiserver/pkg/admission/plugin/webhook/matchconditions"
+	"k8s.io/apiserver/pkg/cel/environment"
+
+	"github.com/meshfence/meshfence/webhook/match"
+)
+
+func TestExpressionsAsText(t *testing.T) {
+	const validate = `[
+  'example.com/mesh',
+  'istio-discovery',
+  'istio-injection',
+  'istio.io/rev'
+].exists(key,
+  object.metadata.?labels[?key] != (oldObject == null ? optional.none() : oldObject.metadata.?labels[?key]))`
+	const fill = `[
+  'example.com/mesh',
+  'istio-discovery'
+].exists(key,
+  object.metadata.?labels[?key].hasValue() && (oldObject == null || object.metadata.?labels[?key] != oldObject.metadata.?labels[?key]))`
+	const fillable = `!([
+  'istio-injection',
+  'istio.io/dataplane-mode',
+  'istio.io/rev',
+  'maistra.io/member-of'
+].exists(key,
+  object.metadata.?labels[?key].hasValue())) ||
+(object.metadata.?labels[?'istio.io/rev'].hasValue() &&
+ object.metadata.?annotations[?'meshfence.io/filled-revision'] == object.metadata.?labels[?'istio.io/rev'])`
+	keys := []string{"istio-discovery", "istio.io/rev", "example.com/mesh", "istio-discovery", "no' || true || '"}
+	for _, test := range []struct{ name, want, got string }{
+		{"validate", validate, match.ValidateExpression(keys)},
+		{"fill", fill, match.FillExpression(keys)},
+		{"fillable", fillable, match.FillableExpression()},
+		{"validate without keys", strings.ReplaceAll(strings.ReplaceAll(validate, "  'example.com/mesh',\n", ""), "  'istio-discovery',\n", ""), match.ValidateExpression(nil)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, test.got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestGeneratorsLeaveTheirArgumentAlone(t *testing.T) {
+	keys := make([]string, 0, 8)
+	keys = append(keys, "mesh", "istio-discovery", "istio.io/rev")
+	match.ValidateExpression(keys)
+	match.FillExpression(keys)
+	if diff := cmp.Diff([]string{"mesh", "istio-discovery", "istio.io/rev"}, keys); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// labels and annotations of the namespaces that the tests ask about.
+type fields map[string]string
+
+// namespace is absent (before a CREATE) if it is nil.
+type namespace struct{ labels, annotations fields }
+
+func with(labels fields) *namespace { return &namespace{labels: labels} }
+
+func TestWhichRequestsAreSent(t *testing.T) {
+	keys := []string{"istio-discovery", "mesh"}
+	filled := func(discovery, revision, note string) *namespace {
+		return &namespace{labels: fields{"istio-discovery": discovery, "istio.io/rev": revision}, annotations: fields{"meshfence.io/filled-revision": note}}
+	}
+	for _, test := range []struct {
+		name     string
+		old, new *namespace
+		validate bool
+		fill     bool
+	}{
+		{"created without labels", nil, with(nil), false, false},
+		{"created with other labels", nil, with(fields{"team": "a"}), false, false},
+		{"created with a discovery label", nil, with(fields{"mesh": "a"}), true, true},
+		{"created with an empty discovery label", nil, with(fields{"mesh": ""}), true, true},
+		{"created with a revision", nil, with(fields{"istio.io/rev": "a"}), true, false},
+		{"created with both", nil, with(fields{"mesh": "a", "istio.io/rev": "a"}), true, false},
+		{"created with injection switched off", nil, with(fields{"mesh": "a", "istio-injection": "disabled"}), true, false},
+		{"created for ambient", nil, with(fields{"mesh": "a", "istio.io/dataplane-mode": "ambient"}), true, false},
+		{"created as a member of Service Mesh 2", nil, with(fields{"mesh": "a", "maistra.io/member-of": "b"}), true, false},
+		{"nothing changes, no labels", with(nil), with(nil), false, false},
+		{"nothing changes, mesh labels", with(fields{"mesh": "a", "istio.io/rev": "a"}), with(fields{"mesh": "a", "istio.io/rev": "a"}), false, false},
+		{"another label appears", with(nil), with(fields{"team": "a"}), false, false},
+		{"another label changes beside mesh labels", with(fields{"mesh": "a", "team": "a"}), with(fields{"mesh": "a", "team": "b"}), false, false},
+		{"only an annotation appears", with(fields{"mesh": "a"}), &namespace{fields{"mesh": "a"}, fields{"x": "y"}}, false, false},
+		{"discovery label appears", with(nil), with(fields{"mesh": "a"}), true, true},
+		{"discovery label appears beside others", with(fields{"team": "a"}), with(fields{"team": "a", "istio-discovery": "a"}), true, true},
+		{"discovery label becomes empty", with(fields{"mesh": "a"}), with(fields{"mesh": ""}), true, true},
+		{"discovery label with empty value goes away", with(fields{"mesh": ""}), with(nil), true, false},
+		{"discovery label changes", with(fields{"mesh": "a"}), with(fields{"mesh": "b"}), true, true},
+		{"discovery label goes away", with(fields{"mesh": "a"}), with(nil), true, false},
+		{"discovery label moves to the other key", with(fields{"mesh": "a"}), with(fields{"istio-discovery": "a"}), true, true},
+		{"revision appears", with(fields{"mesh": "a"}), with(fields{"mesh": "a", "istio.io/rev": "a"}), true, false},
+		{"revision goes away", with(fields{"mesh": "a", "istio.io/rev": "a"}), with(fields{"mesh": "a"}), true, false},
+		{"injection label appears", with(nil), with(fields{"istio-injection": "enabled"}), true, false},
+		{"discovery label changes beside a person's revision", with(fields{"mesh": "a", "istio.io/rev": "a"}), with(fields{"mesh": "b", "istio.io/rev": "a"}), true, false},
+		{"discovery label changes beside a filled revision", filled("a", "a", "a"), filled("b", "a", "a"), true, true},
+		{"discovery label changes beside a revision that a person changed since", filled("a", "c", "a"), filled("b", "c", "a"), true, false},
+		{"all labels go away, an annotation stays", filled("a", "a", "a"), &namespace{annotations: fields{"meshfence.io/filled-revision": "a"}}, true, false},
+		{"discovery label appears where a filled revision was removed", &namespace{annotations: fields{"meshfence.io/filled-revision": "a"}}, &namespace{fields{"mesh": "a"}, fields{"meshfence.io/filled-revision": "a"}}, true, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := matches(t, test.old, test.new, match.ValidateExpression(keys)); got != test.validate {
+				t.Errorf("asked to validate: got %t, want %t", got, test.validate)
+			}
+			if got := matches(t, test.old, test.new, match.FillExpression(keys), match.FillableExpression()); got != test.fill {
+				t.Errorf("asked to fill: got %t, want %t", got, test.fill)
+			}
+		})
+	}
+}
+
+func TestWithoutKeysNothingIsFilled(t *testing.T) {
+	if matches(t, nil, with(fields{"mesh": "a"}), match.FillExpression(nil), match.FillableExpression()) {
+		t.Error("asked to fill, with no key that decides membership")
+	}
+	if !matches(t, nil, with(fields{"istio.io/rev": "a"}), match.ValidateExpression(nil)) {
+		t.Error("not asked to validate a revision")
+	}
+}
+
+// The API server stops conditions that cost more than a budget of its own, which would refuse the request. A thousand keys are
+// ten times what a hundred meshes of different keys would bring.
+func TestManyKeysStayWithinTheBudget(t *testing.T) {
+	var keys []string
+	labels := fields{}
+	for i := range 1000 {
+		key := fmt.Sprintf("discovery.example.com/a-rather-long-label-key-number-%d", i)
+		keys = append(keys, key)
+		labels[key] = strings.Repeat("v", 63)
+	}
+	if matches(t, with(labels), with(labels), match.ValidateExpression(keys)) {
+		t.Error("asked to validate, though nothing changed")
+	}
+	if matches(t, with(labels), with(labels), match.FillExpression(keys), match.FillableExpression()) {
+		t.Error("asked to fill, though nothing changed")
+	}
+}
+
+// The oldest Kubernetes that meshfence is made for must accept the expressions too.
+func TestOldestKubernetesAcceptsTheExpressions(t *testing.T) {
+	compiler := cel.NewConditionCompiler(environment.MustBaseEnvSet(version.MajorMinor(1, 31)))
+	for _, keys := range [][]string{nil, {"mesh"}, {"istio-discovery", "mesh"}} {
+		evaluator := compiler.CompileCondition(accessors(match.ValidateExpression(keys), match.FillExpression(keys), match.FillableExpression()),
+			cel.OptionalVariableDeclarations{HasAuthorizer: true}, environment.NewExpressions)
+		for _, err := range evaluator.CompilationErrors() {
+			t.Errorf("keys %q: %v", keys, err)
+		}
+	}
+}
+
+// matches evaluates conditions as the API server does: with its own compiler, variables and budget.
+func matches(t *testing.T, old, current *namespace, expressions ...string) bool {
+	t.Helper()
+	attributes, err := admission.NewVersionedAttributes(attributesOf(old, current), corev1.SchemeGroupVersion.WithKind("Namespace"), objectInterfaces())
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := cel.NewConditionCompiler(environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion()))
+	evaluator := compiler.CompileCondition(accessors(expressions...), cel.OptionalVariableDeclarations{HasAuthorizer: true}, environment.StoredExpressions)
+	// With Ignore an expression that fails would look like one that does not match.
+	policy := admissionregistrationv1.Fail
+	matcher := matchconditions.NewMatcher(evaluator, &policy, "webhook", "test", "test")
+	result := matcher.Match(context.Background(), attributes, nil, nil)
+	if result.Error != nil {
+		t.Fatalf("the API server would refuse the request: %v", result.Error)
+	}
+	return result.Matches
+}
+
+func attributesOf(old, current *namespace) admission.Attributes {
+	operation, options := admission.Create, runtime.Object(&metav1.CreateOptions{})
+	var oldObject runtime.Object
+	if old != nil {
+		operation, options = admission.Update, &metav1.UpdateOptions{}
+		oldObject = old.object()
+	}
+	return admission.NewAttributesRecord(current.object(), oldObject, corev1.SchemeGroupVersion.WithKind("Namespace"), "", "app",
+		corev1.SchemeGroupVersion.WithResource("namespaces"), "", operation, options, false, nil)
+}
+
+func (n *namespace) object() *corev1.Namespace {
+	return &corev1.Namespace{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"},
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "app-", Labels: n.labels, Annotations: n.annotations},
+	}
+}
+
+func objectInterfaces() admission.ObjectInterfaces {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, admissionv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			panic(err)
+		}
+	}
+	return admission.NewObjectInterfacesFromScheme(scheme)
+}
+
+func accessors(expressions ...string) []cel.ExpressionAccessor {
+	var out []cel.ExpressionAccessor
+	for i, expression := range expressions {
+		out = append(out, &matchconditions.MatchCondition{Name: fmt.Sprint("condition-", i), Expression: expression})
+	}
+	return out
+}
