@@ -1,0 +1,126 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/policy"
+	"github.com/meshfence/meshfence/webhook/sail"
+)
+
+// liveReader gives the cluster's meshes as they are stored now, and what else a judgement of a mesh needs.
+type liveReader interface {
+	Synced() bool
+	Live(ctx context.Context) (mesh.Objects, error)
+	Namespaces() []mesh.Namespace
+}
+
+// keyKeeper makes the API server ask about namespaces with these label keys.
+type keyKeeper interface {
+	EnsureKeys(ctx context.Context, keys []string) error
+}
+
+// controlPlanes validates Istios and IstioRevisions. It reads live state, because a cache may not have seen yet the
+// mesh that somebody else created a moment ago.
+type controlPlanes struct {
+	kind     string
+	live     liveReader
+	keys     keyKeeper
+	policy   *policy.Policy
+	exempt   exemptions
+	recorder *recorder
+	now      func() int64
+}
+
+// Handle judges a CREATE or UPDATE of an Istio or IstioRevision. Failure policy: Fail.
+func (h *controlPlanes) Handle(ctx context.Context, req admission.Request) admission.Response {
+	if err := routed(&req, sail.GroupVersion.WithKind(h.kind)); err != nil {
+		return h.recorder.badRequest(ctx, err)
+	}
+	if passes(&req) || h.exempt.user(req.UserInfo.Username) {
+		return allow()
+	}
+	old, updated, err := h.decode(&req)
+	if err != nil {
+		return h.recorder.badRequest(ctx, err)
+	}
+	if updated.Metadata.DeletionTimestamp != "" {
+		return allow()
+	}
+	if updated.Malformed != nil && (old == nil || old.Malformed == nil || old.Malformed.Error() != updated.Malformed.Error()) {
+		log.FromContext(ctx).Info("refused a malformed object", "problem", updated.Malformed.Error())
+		return badField(&req, updated.Malformed)
+	}
+	return h.judge(ctx, &req, old, updated)
+}
+
+// judge compares the object with the stored meshes. An IstioRevision that a stored Istio controls is that Istio's
+// business, which was judged itself.
+func (h *controlPlanes) judge(ctx context.Context, req *admission.Request, old, updated *sail.ControlPlane) admission.Response {
+	if !h.live.Synced() {
+		return notYet("it has not read the cluster's meshes")
+	}
+	objects, err := h.live.Live(ctx)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "cannot read the stored meshes")
+		return notYet("it cannot read the stored meshes (" + err.Error() + ")")
+	}
+	fleet := mesh.NewFleet(objects.With(updated))
+	changed := fleet.Mesh(mesh.Ref{Kind: h.kind, Name: updated.Metadata.Name})
+	if changed == nil {
+		return allow()
+	}
+	change := policy.MeshChange{New: changed, Fleet: fleet, Namespaces: h.live.Namespaces(), Now: h.now()}
+	if old != nil {
+		change.Old = mesh.NewFleet(objects.With(old)).Mesh(changed.Ref)
+	}
+	verdict := h.policy.Mesh(change)
+	h.recorder.verdict(ctx, req, verdict)
+	if verdict.Answer == policy.Allowed && (req.DryRun == nil || !*req.DryRun) {
+		h.watch(ctx, fleet.SelectorKeys())
+	}
+	return answer(req, verdict)
+}
+
+// watch has the API server ask about the selectors' keys before the mesh is stored, so that no namespace can be labelled
+// unjudged in between. A failure does not block the mesh: the keys are brought up to date again and again anyway.
+func (h *controlPlanes) watch(ctx context.Context, keys []string) {
+	if err := h.keys.EnsureKeys(ctx, keys); err != nil {
+		log.FromContext(ctx).Error(err, "cannot add the selectors' label keys to the webhook configurations")
+	}
+}
+
+func (h *controlPlanes) decode(req *admission.Request) (old, updated *sail.ControlPlane, err error) {
+	if updated, err = h.decodeOne(req, req.Object.Raw); err != nil {
+		return nil, nil, err
+	}
+	if req.Operation != admissionv1.Update {
+		return nil, updated, nil
+	}
+	if old, err = h.decodeOne(req, req.OldObject.Raw); err != nil {
+		return nil, nil, fmt.Errorf("oldObject: %w", err)
+	}
+	return old, updated, nil
+}
+
+// decodeOne reads one object. The request's name and kind are what the API server goes by, so they count.
+func (h *controlPlanes) decodeOne(req *admission.Request, raw []byte) (*sail.ControlPlane, error) {
+	cp, err := sail.DecodeControlPlane(raw)
+	if err != nil {
+		return nil, fmt.Errorf("the %s cannot be read: %w", h.kind, err)
+	}
+	cp.Kind = h.kind
+	if cp.Metadata.Name == "" {
+		cp.Metadata.Name = req.Name
+	}
+	if cp.Metadata.Name == "" {
+		return nil, errors.New("the object has no name")
+	}
+	return cp, nil
+}

@@ -1,0 +1,71 @@
+package webhook
+
+import (
+	"context"
+	"strings"
+
+	"gomodules.xyz/jsonpatch/v2"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/policy"
+)
+
+// filler fills in a namespace's missing istio.io/rev.
+type filler struct {
+	fleet    fleetReader
+	policy   *policy.Policy
+	exempt   exemptions
+	recorder *recorder
+}
+
+// Handle patches a CREATE or UPDATE of a namespace. It never refuses a well-formed request. Failure policy: Ignore.
+func (h *filler) Handle(ctx context.Context, req admission.Request) admission.Response {
+	if err := routed(&req, namespaceKind); err != nil {
+		return h.recorder.badRequest(ctx, err)
+	}
+	if passes(&req) {
+		return allow()
+	}
+	old, updated, err := decodeNamespaces(&req)
+	if err != nil {
+		return h.recorder.badRequest(ctx, err)
+	}
+	if !h.fleet.Synced() {
+		return allowWarning("meshfence did not look whether istio.io/rev is to be filled in: it has not read the cluster's meshes yet")
+	}
+	change := policy.FillChange{
+		Old: old.judged(), New: updated.judged(), Fleet: h.fleet.Fleet(),
+		OptedOut: updated.optedOut(), FilledBefore: updated.Metadata.Annotations[FilledRevisionAnnotation],
+	}
+	if h.exempt.namespace(change.New.Name) {
+		return allow()
+	}
+	fill := h.policy.Fill(change)
+	if fill.Answer == policy.LeaveAlone {
+		return allowWarning(fill.Warning)
+	}
+	h.recorder.fill(ctx, &req, fill)
+	return patch(fill.Warning, operations(updated, fill))
+}
+
+// operations adds the label and the annotation that remembers it, and the maps that hold them where they are missing.
+func operations(ns *namespaceObject, fill policy.Fill) []jsonpatch.Operation {
+	var ops []jsonpatch.Operation
+	if ns.Metadata.Labels == nil {
+		ops = append(ops, add("/metadata/labels", map[string]string{}))
+	}
+	ops = append(ops, add("/metadata/labels/"+pointer(mesh.RevisionLabel), fill.Revision))
+	if ns.Metadata.Annotations == nil {
+		ops = append(ops, add("/metadata/annotations", map[string]string{}))
+	}
+	return append(ops, add("/metadata/annotations/"+pointer(FilledRevisionAnnotation), fill.Revision))
+}
+
+// add replaces a member that is there already (RFC 6902, 4.1).
+func add(path string, value any) jsonpatch.Operation {
+	return jsonpatch.NewOperation("add", path, value)
+}
+
+// pointer escapes a key for a JSON pointer (RFC 6901, 3).
+func pointer(key string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(key) }

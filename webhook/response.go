@@ -1,0 +1,91 @@
+package webhook
+
+import (
+	"net/http"
+	"strings"
+
+	"gomodules.xyz/jsonpatch/v2"
+	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/meshfence/meshfence/webhook/policy"
+)
+
+// allow lets a request through without a word.
+func allow() admission.Response {
+	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{Allowed: true}}
+}
+
+// allowWarning lets a request through, unchanged, and tells the user something, if there is something to tell.
+func allowWarning(warning string) admission.Response {
+	response := allow()
+	if warning != "" {
+		response.Warnings = []string{warning}
+	}
+	return response
+}
+
+// patch lets a request through with these changes.
+func patch(warning string, operations []jsonpatch.Operation) admission.Response {
+	response := allowWarning(warning)
+	response.Patches = operations
+	return response
+}
+
+// answer turns a verdict into the reply. A denial is a 422 with one cause for each finding, because an aggregate error
+// would become a flat 403 in which field paths are lost.
+func answer(req *admission.Request, verdict policy.Verdict) admission.Response {
+	response := admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{Warnings: messages(verdict.Warnings)}}
+	if verdict.Answer == policy.Allowed {
+		response.Allowed = true
+		return response
+	}
+	response.Result = &metav1.Status{
+		Status:  metav1.StatusFailure,
+		Code:    http.StatusUnprocessableEntity,
+		Reason:  metav1.StatusReasonInvalid,
+		Message: strings.Join(messages(verdict.Denials), "\n"),
+		Details: &metav1.StatusDetails{Name: req.Name, Group: req.Kind.Group, Kind: req.Kind.Kind, Causes: causes(verdict.Denials)},
+	}
+	return response
+}
+
+func messages(findings []policy.Finding) []string {
+	var texts []string
+	for _, f := range findings {
+		texts = append(texts, f.Message())
+	}
+	return texts
+}
+
+func causes(findings []policy.Finding) []metav1.StatusCause {
+	var list []metav1.StatusCause
+	for _, f := range findings {
+		list = append(list, metav1.StatusCause{Type: metav1.CauseTypeFieldValueInvalid, Field: f.Field, Message: f.Message()})
+	}
+	return list
+}
+
+// badField refuses an object whose field has a type that the Sail operator's API does not have there.
+func badField(req *admission.Request, err error) admission.Response {
+	return refuse(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid,
+		"meshfence cannot judge "+req.Kind.Kind+" \""+req.Name+"\": "+err.Error()+". Correct that field")
+}
+
+// badRequest refuses what no API server with a right webhook configuration sends.
+func badRequest(err error) admission.Response {
+	return refuse(http.StatusBadRequest, metav1.StatusReasonBadRequest, "meshfence cannot judge this request: "+err.Error())
+}
+
+// notYet refuses a request that may be right, but cannot be judged now.
+func notYet(why string) admission.Response {
+	return refuse(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable,
+		"meshfence cannot judge this request yet: "+why+". Try again in a few seconds")
+}
+
+func refuse(code int32, reason metav1.StatusReason, message string) admission.Response {
+	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
+		Result: &metav1.Status{Status: metav1.StatusFailure, Code: code, Reason: reason, Message: message},
+	}}
+}
