@@ -43,14 +43,14 @@ func (h *controlPlanes) Handle(ctx context.Context, req admission.Request) admis
 	if err := routed(&req, sail.GroupVersion.WithKind(h.kind)); err != nil {
 		return h.recorder.badRequest(ctx, err)
 	}
-	if passes(&req) || h.exempt.user(req.UserInfo.Username) {
+	if passes(&req) {
 		return allow()
 	}
 	old, updated, err := h.decode(&req)
 	if err != nil {
 		return h.recorder.badRequest(ctx, err)
 	}
-	if updated.Metadata.DeletionTimestamp != "" {
+	if updated.Metadata.DeletionTimestamp != "" || h.exempt.user(req.UserInfo.Username) {
 		return allow()
 	}
 	if updated.Malformed != nil && (old == nil || old.Malformed == nil || old.Malformed.Error() != updated.Malformed.Error()) {

@@ -51,12 +51,12 @@ func Register(mux Mux, cluster Cluster, c *config.Configuration, registry promet
 		PathValidateNamespace:     &namespaces{fleet: cluster, policy: rules, exempt: exempt, recorder: recorder, now: unixNow},
 		PathMutateNamespace:       &filler{fleet: cluster, policy: rules, exempt: exempt, recorder: recorder},
 	} {
-		hook, err := admission.StandaloneWebhook(&admission.Webhook{Handler: handler, LogConstructor: requestLogger},
-			admission.StandaloneOptions{Logger: logger.WithName("admission").WithValues("path", path)})
-		if err != nil {
+		logger := logger.WithName("admission").WithValues("path", path)
+		hook := &admission.Webhook{Handler: handler, LogConstructor: requestLogger}
+		if _, err := admission.StandaloneWebhook(hook, admission.StandaloneOptions{Logger: logger}); err != nil {
 			return err
 		}
-		mux.Register(path, timely(hook))
+		mux.Register(path, timely(&endpoint{hook: hook, recorder: recorder, logger: logger}, readTimeout))
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
@@ -75,7 +76,11 @@ func badField(req *admission.Request, err error) admission.Response {
 
 // badRequest refuses what no API server with a right webhook configuration sends.
 func badRequest(err error) admission.Response {
-	return refuse(http.StatusBadRequest, metav1.StatusReasonBadRequest, "meshfence cannot judge this request: "+err.Error())
+	message := "meshfence cannot judge this request: " + err.Error()
+	if errors.Is(err, errTooLarge) {
+		return refuse(http.StatusRequestEntityTooLarge, metav1.StatusReasonRequestEntityTooLarge, message)
+	}
+	return refuse(http.StatusBadRequest, metav1.StatusReasonBadRequest, message)
 }
 
 // notYet refuses a request that may be right, but cannot be judged now.

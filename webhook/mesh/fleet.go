@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -53,7 +54,7 @@ func NewFleet(objects Objects) *Fleet {
 		f.meshes = append(f.meshes, newMesh(istio, owned[istio.Metadata.Name]))
 	}
 	slices.SortFunc(f.meshes, func(a, b *Mesh) int {
-		return strings.Compare(a.Name+"/"+a.Kind, b.Name+"/"+b.Kind)
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Kind, b.Kind))
 	})
 	f.nameRevisions(objects.Tags)
 	return f

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	kjson "sigs.k8s.io/json"
 )
@@ -42,7 +43,15 @@ func decode(raw []byte, into any) (malformed, err error) {
 	}
 	err = kjson.UnmarshalCaseSensitivePreserveInts(raw, into)
 	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
-		return fmt.Errorf("%s: found a %s where the Sail operator's API has another type", wrong.Field, wrong.Value), nil
+		return fmt.Errorf("%s: found %s where the Sail operator's API has another type", wrong.Field, withArticle(wrong.Value)), nil
 	}
 	return nil, err
+}
+
+// withArticle puts "a" or "an" before the name of a JSON type.
+func withArticle(name string) string {
+	if strings.HasPrefix(name, "a") || strings.HasPrefix(name, "o") {
+		return "an " + name
+	}
+	return "a " + name
 }

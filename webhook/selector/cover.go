@@ -34,7 +34,7 @@ func (c Coverage) String() string {
 // coverBudget bounds the work of one Uncovered, in constraints compared and listed values looked up. It is far more
 // than hundreds of meshes with a few labels each need, and is used up within some tens of milliseconds
 // (BenchmarkUncovered/given_up).
-const coverBudget = 1 << 18
+const coverBudget = 1 << 16
 
 // Uncovered says whether there can be a namespace that s selects and none of covers does. With NotCovered, and only
 // then, it returns the labels of one, never nil: s matches them and none of covers does. They include NameLabel only if

@@ -1,0 +1,138 @@
+# Everything that is built, tested and checked here. `make help` lists the targets.
+# Needs GNU make, Go, git and, for the race detector, a C compiler. All else is built from Go modules into bin/.
+
+MODULE := github.com/meshfence/meshfence
+
+# Stamped into the binary. The date is the commit's, so that the same commit gives the same binary.
+VERSION ?= $(shell git describe --tags --dirty 2>/dev/null || echo dev)
+COMMIT ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+DATE ?= $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || echo unknown)
+LDFLAGS = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
+
+# Passed on to `go test` by unit and e2e: make e2e ARGS='-run TestGuide -v'
+ARGS ?=
+# The folder of cases that `make cases` runs. CRDS=slim|real|both chooses the CustomResourceDefinitions there
+# and in e2e, DEMO=once ends `make run` after the replay; make hands both on in the environment.
+DIR ?= test/cases
+# How long `make fuzz` gives every fuzz target.
+FUZZTIME ?= 30s
+
+# Unit tests live beside the product code; everything below test/ needs an API server.
+UNIT_PACKAGES = $(filter-out $(MODULE)/test/%,$(shell go list ./...))
+# Every Go module of the repository, by its folder.
+MODULES := $(patsubst %/go.mod,%,$(patsubst go.mod,./go.mod,$(wildcard go.mod test/*/*/go.mod)))
+
+GOLANGCI_LINT := bin/tools/golangci-lint
+GOLANGCI_LINT_MODULE := test/tools/golangci-lint
+GOLANGCI_LINT_VERSION := $(shell sed -n 's|^[[:space:]]*github.com/golangci/golangci-lint/v2 \(v[^ ]*\).*|\1|p' $(GOLANGCI_LINT_MODULE)/go.mod)
+
+# A tool that fails halfway leaves nothing behind that looks finished. Go uses all cores by itself, so the
+# targets run one after another even under make -j, and their output stays readable.
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+include test/controlplane/build.mk
+
+# KUBEBUILDER_ASSETS names the folder of kube-apiserver, etcd and kubectl. One that is already set is used, and
+# no control plane is built.
+ifeq ($(strip $(KUBEBUILDER_ASSETS)),)
+KUBEBUILDER_ASSETS := $(CURDIR)/$(CONTROLPLANE_DIR)
+ASSETS_NEEDED := $(CONTROLPLANE_BINARIES)
+endif
+export KUBEBUILDER_ASSETS
+
+.PHONY: help
+help: ## list the targets
+	@echo 'make TARGET; set variables on the command line, as in make cases DIR=path'
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | while IFS='|' read -r target text; do \
+		printf '  %-14s %s\n' "$$target" "$$text"; done
+
+.PHONY: run
+run: build controlplane ## try it: an API server with meshfence in front, the guide replayed (DEMO=once: then exit)
+	@go build -o bin/sandbox ./test/sandbox
+	@bin/sandbox
+
+.PHONY: build
+build: ## build bin/meshfence
+	CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '$(LDFLAGS)' -o bin/meshfence ./cmd/meshfence
+
+.PHONY: test
+test: unit e2e ## run every test: unit tests with the race detector, then end-to-end tests
+
+.PHONY: unit
+unit: ## run the unit tests with the race detector (ARGS='-run X -v')
+	go test -race $(ARGS) $(UNIT_PACKAGES)
+
+.PHONY: e2e
+e2e: build controlplane ## run the end-to-end tests on a real API server (ARGS='-run X -v', CRDS=slim|real|both)
+	go test -count=1 -timeout 20m $(ARGS) ./test/...
+
+.PHONY: cases
+cases: build controlplane ## run the cases of a folder (DIR=test/cases, CRDS=slim|real|both)
+	@go build -o bin/cases ./test/harness/cmd/cases
+	@bin/cases '$(DIR)'
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for a short time (FUZZTIME=30s)
+	@set -e; for package in $(UNIT_PACKAGES); do \
+		targets=$$(go test -list '^Fuzz' $$package); \
+		for target in $$targets; do \
+			case $$target in Fuzz*) \
+				echo "$$package $$target"; \
+				go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package;; \
+			esac; \
+		done; \
+	done
+
+.PHONY: verify
+verify: fmt-check vet lint tidy-check ## run all checks: format, vet, lint, layering, tidy go.mod files
+
+.PHONY: fmt
+fmt: $(GOLANGCI_LINT) ## format the Go code and order its imports
+	$(GOLANGCI_LINT) fmt
+
+.PHONY: fmt-check
+fmt-check:
+	@unformatted=$$(gofmt -s -l .) && if [ -n "$$unformatted" ]; then \
+		echo "Not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
+
+.PHONY: vet
+vet: ## run go vet
+	go vet ./...
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## run golangci-lint, which also checks layering and import order
+	$(GOLANGCI_LINT) run
+
+.PHONY: layering
+layering: $(GOLANGCI_LINT) ## check only which package may import which
+	$(GOLANGCI_LINT) run --enable-only depguard
+
+.PHONY: tidy
+tidy: ## tidy the go.mod file of every module
+	@set -e; for module in $(MODULES); do echo "go mod tidy in $$module"; (cd $$module && go mod tidy); done
+
+# go mod tidy -diff works on a copy in memory and changes nothing.
+.PHONY: tidy-check
+tidy-check:
+	@set -e; for module in $(MODULES); do \
+		(cd $$module && go mod tidy -diff) || { echo "$$module/go.mod is not tidy, run make tidy"; exit 1; }; \
+	done
+
+.PHONY: controlplane
+controlplane: $(ASSETS_NEEDED) ## build kube-apiserver, etcd and kubectl (K8S=1.37); KUBEBUILDER_ASSETS=dir uses others
+	@echo "Control plane: $(KUBEBUILDER_ASSETS)"
+
+.PHONY: clean
+clean: ## remove everything that was built; Go's own caches stay
+	rm -rf bin .sandbox coverage.out
+
+$(GOLANGCI_LINT): $(GOLANGCI_LINT_MODULE)/go.mod $(GOLANGCI_LINT_MODULE)/go.sum
+	@echo "Building golangci-lint $(GOLANGCI_LINT_VERSION) from its Go module into bin/tools."
+	@echo "The first time takes three to five minutes on two cores; later, with Go's build cache, seconds."
+	@mkdir -p $(@D)
+	@cd $(GOLANGCI_LINT_MODULE) && CGO_ENABLED=0 go build -p 2 -trimpath \
+		-ldflags '-s -w -X main.version=$(GOLANGCI_LINT_VERSION)' \
+		-o '$(abspath $@)' github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"time"
+
+	"github.com/go-logr/logr"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	"github.com/meshfence/meshfence/certs"
+)
+
+// gracefulShutdown is how long requests in flight may still take after SIGTERM. No admission request lives longer: the API
+// server allows webhooks at most 30 seconds (admissionregistration.k8s.io/v1, timeoutSeconds).
+const gracefulShutdown = 30 * time.Second
+
+// newManager makes the controller-runtime manager with its servers: webhooks, probes, metrics. There is no leader election,
+// as every replica serves, and nothing is cached unless somebody asks the manager's cache for an informer: its client
+// reads live.
+func newManager(ctx context.Context, s *settings, api *rest.Config, watcher *certs.Watcher) (manager.Manager, error) {
+	scheme, err := newScheme()
+	if err != nil {
+		return nil, err
+	}
+	logger := logr.FromContextOrDiscard(ctx)
+	timeout := gracefulShutdown
+	server := webhook.NewServer(webhook.Options{Host: s.host, Port: s.port, TLSOpts: []func(*tls.Config){watcher.Configure}})
+	mgr, err := manager.New(api, manager.Options{
+		Scheme:                  scheme,
+		Logger:                  logger,
+		BaseContext:             func() context.Context { return logr.NewContext(context.Background(), logger) },
+		WebhookServer:           &drainingServer{Server: server, stopping: ctx},
+		Metrics:                 metricsserver.Options{BindAddress: s.metricsAddress},
+		HealthProbeBindAddress:  s.healthAddress,
+		GracefulShutdownTimeout: &timeout,
+		NewClient:               newLiveClient,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := mgr.Add(watcher); err != nil {
+		return nil, fmt.Errorf("cannot watch the serving certificate: %w", err)
+	}
+	return mgr, addChecks(ctx, mgr)
+}
+
+// addChecks adds the probes that do not depend on what is served. Asking for the webhook server also adds it to the
+// manager.
+func addChecks(ctx context.Context, mgr manager.Manager) error {
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return err
+	}
+	if err := mgr.AddReadyzCheck("webhook-server", mgr.GetWebhookServer().StartedChecker()); err != nil {
+		return err
+	}
+	return mgr.AddReadyzCheck("not-stopping", notStopping(ctx))
+}
+
+// newLiveClient makes a client that reads from the API server, not from the manager's cache.
+func newLiveClient(api *rest.Config, options client.Options) (client.Client, error) {
+	options.Cache = nil
+	return client.New(api, options)
+}
+
+// newScheme returns the API types that the program reads and writes.
+func newScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, admissionregistrationv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, err
+		}
+	}
+	return scheme, nil
+}

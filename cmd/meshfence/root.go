@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meshfence/meshfence/webhook/config"
+)
+
+// helpWidth is the longest line of a help text, in characters.
+const helpWidth = 100
+
+// run executes the command line and returns the exit status. Errors are printed here and nowhere else.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRootCommand(register)
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	command, err := root.ExecuteContextC(ctx)
+	var failed *failure
+	switch {
+	case err == nil:
+		return statusOK
+	case errors.As(err, &failed):
+		fmt.Fprintf(stderr, "meshfence: %s\n", failed.text())
+		return statusFailed
+	}
+	fmt.Fprintf(stderr, "meshfence: %s\nRun '%s --help' for usage.\n", strings.TrimSpace(err.Error()), command.CommandPath())
+	return statusUsage
+}
+
+func newRootCommand(register registerFunc) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "meshfence",
+		Short: "Keep several Istio control planes in one cluster apart",
+		Long: `meshfence keeps several Istio control planes in one Kubernetes or OpenShift cluster
+apart. The API server asks it about every Istio resource and every mesh label on
+a namespace before they are stored. It refuses what would put one namespace into
+two meshes, or inject a namespace with the sidecar of a mesh that does not
+discover it, and it fills in the istio.io/rev label that a person forgot.`,
+		Example: `  meshfence serve --help          the flags of the webhook server
+  kubectl apply -f deploy/        install it in a cluster`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprint("FlagUsagesWrapped ", helpWidth)))
+	root.AddCommand(newServeCommand(register), newVersionCommand())
+	return root
+}
+
+// failure is an error in the work of a command, as opposed to one in how it was called.
+type failure struct{ err error }
+
+// Error returns what went wrong.
+func (f *failure) Error() string { return f.err.Error() }
+
+// Unwrap returns the cause.
+func (f *failure) Unwrap() error { return f.err }
+
+// text returns the error as a person reads it: on one line, or with the problems of a configuration file one a line.
+func (f *failure) text() string {
+	var invalid *config.InvalidError
+	if !errors.As(f.err, &invalid) || len(invalid.Problems) == 1 {
+		return f.Error()
+	}
+	return strings.Replace(f.Error(), " "+invalid.Error(), "\n  "+strings.Join(invalid.Lines(), "\n  "), 1)
+}

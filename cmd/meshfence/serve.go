@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"syscall"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/meshfence/meshfence/certs"
+	"github.com/meshfence/meshfence/webhook"
+	"github.com/meshfence/meshfence/webhook/cluster"
+	"github.com/meshfence/meshfence/webhook/config"
+)
+
+// registerFunc adds to the manager everything that serves requests: handlers, informers, readiness checks.
+type registerFunc func(mgr manager.Manager, s *settings, c *config.Configuration) error
+
+// register is the wiring of the program: the knowledge of the cluster runs in the manager and says when it is ready, and
+// the admission handlers ask it.
+func register(mgr manager.Manager, s *settings, c *config.Configuration) error {
+	known, err := cluster.New(mgr.GetConfig(), cluster.Options{
+		Namespace:       s.namespace,
+		MeshMap:         c.MeshMap.Name,
+		DiscoveryLabels: c.DiscoveryLabels,
+		Registerer:      metrics.Registry,
+	})
+	if err != nil {
+		return err
+	}
+	if err := mgr.Add(known); err != nil {
+		return err
+	}
+	if err := mgr.AddReadyzCheck("cluster", known.Ready); err != nil {
+		return err
+	}
+	return webhook.Register(mgr.GetWebhookServer(), known, c, metrics.Registry, mgr.GetLogger())
+}
+
+func newServeCommand(register registerFunc) *cobra.Command {
+	s := &settings{}
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the admission webhook server",
+		Long: `Serve admission requests over HTTPS (TLS 1.3) until SIGTERM or SIGINT, then answer
+the requests in flight, for at most 30 seconds, and end. A second signal ends it
+at once. All replicas serve; there is no leader.
+
+The configuration file needs only its first two lines. The rest are the defaults:
+
+  apiVersion: meshfence.io/v1alpha1
+  kind: Configuration
+  mode: enforce                   # or warn: deny nothing, only warn
+  rules: {}                       # by code: {MF103: warn, MF204: off}
+  discoveryLabels: [istio-discovery, mesh]
+  exemptNamespaces: [kube-*, openshift-*]
+  exemptUsers:
+  - system:apiserver
+  - system:kube-controller-manager
+  - system:serviceaccount:kube-system:namespace-controller
+  controlPlaneNamespaces: [istio-system*]
+  fillFrom: [MeshMap, ActiveRevision]
+  meshMap: {name: mesh-map}
+
+In names, * stands for any characters. An empty list means none, not the default.`,
+		Example: `  # in a cluster, as deploy/workload.yaml does it
+  meshfence serve --config /etc/meshfence/config.yaml
+
+  # at a desk, against the cluster of a kubeconfig
+  meshfence serve --kubeconfig ~/.kube/config --cert-dir ./certs \
+    --bind-address 127.0.0.1:9443 --log-level debug`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			// A wrong flag is a mistake in the command line, so these errors are not failures.
+			if err := s.complete(); err != nil {
+				return err
+			}
+			logger, standard, err := newLogger(s.logFormat, s.logLevel, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			useLogger(logger, standard)
+			if err := serve(logr.NewContext(cmd.Context(), logger), s, register); err != nil {
+				return &failure{err}
+			}
+			return nil
+		},
+	}
+	s.addFlags(cmd.Flags())
+	return cmd
+}
+
+// serve runs the server until ctx ends. Its error is one line that says what to do next. A stop before everything has
+// started is not an error.
+func serve(ctx context.Context, s *settings, register registerFunc) error {
+	conf, err := loadConfiguration(s.configFile)
+	if err != nil {
+		return err
+	}
+	api, err := apiConfig(s.kubeconfig)
+	if err != nil {
+		return err
+	}
+	logStart(logr.FromContextOrDiscard(ctx), s, conf, api)
+	watcher, err := certs.Load(ctx, s.certDir, certs.DefaultWait)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("--cert-dir %w", err)
+	}
+	mgr, err := newManager(ctx, s, api, watcher)
+	if err != nil {
+		return explain(err)
+	}
+	if err := register(mgr, s, conf); err != nil {
+		return err
+	}
+	return explain(mgr.Start(ctx))
+}
+
+// loadConfiguration reads the configuration file; without one it returns the defaults.
+func loadConfiguration(file string) (*config.Configuration, error) {
+	if file == "" {
+		return config.Default(), nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("--config %w; without --config the defaults are used", err)
+	}
+	conf, err := config.Load(data, webhook.RuleCodes())
+	if err != nil {
+		return nil, fmt.Errorf("correct the configuration file %s ('meshfence serve --help' shows the fields): %w", file, err)
+	}
+	return conf, nil
+}
+
+// apiConfig returns how to reach the API server.
+func apiConfig(kubeconfig string) (*rest.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = kubeconfig
+	api, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{}).ClientConfig()
+	if clientcmd.IsEmptyConfig(err) {
+		return nil, errors.New("no API server to talk to: not in a cluster, and there is no kubeconfig; set KUBECONFIG or use --kubeconfig FILE")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig: %w; correct it, or use --kubeconfig FILE for another", err)
+	}
+	// No limit of our own: an admission request must not queue behind client-go's default of five requests a second. The
+	// API server's priority and fairness protects it better.
+	api.QPS = -1
+	api.UserAgent = "meshfence/" + thisRelease(nil).version
+	return api, nil
+}
+
+func logStart(logger logr.Logger, s *settings, conf *config.Configuration, api *rest.Config) {
+	logger.Info("Starting meshfence", "version", thisRelease(nil).version, "apiServer", api.Host,
+		"namespace", s.namespace, "configuration", s.configFile, "mode", conf.Mode)
+}
+
+// explain adds what to do next to the errors of the manager that a person can do something about.
+func explain(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w; stop the other process, or choose another --bind-address, --health-bind-address or --metrics-bind-address", err)
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%w; choose another --bind-address, --health-bind-address or --metrics-bind-address", err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("the stop took too long, some requests may not have been answered: %w", err)
+	}
+	return err
+}
+
+// notStopping is a readiness check that fails from the moment the program is told to stop, while requests in flight are
+// still answered.
+func notStopping(ctx context.Context) func(*http.Request) error {
+	return func(*http.Request) error {
+		if ctx.Err() != nil {
+			return errors.New("meshfence is stopping")
+		}
+		return nil
+	}
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// Defaults of the flags.
+const (
+	defaultNamespace      = "meshfence-system"
+	defaultCertDir        = "/var/run/meshfence/certs"
+	defaultBindAddress    = ":9443"
+	defaultHealthAddress  = ":8081"
+	defaultMetricsAddress = ":8080"
+)
+
+// namespaceFile is where Kubernetes tells a pod its namespace, beside the token of its service account.
+const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+// settings are the flags of serve.
+type settings struct {
+	configFile     string
+	kubeconfig     string
+	namespace      string
+	certDir        string
+	bindAddress    string
+	healthAddress  string
+	metricsAddress string
+	logFormat      string
+	logLevel       string
+
+	// From bindAddress.
+	host string
+	port int
+}
+
+func (s *settings) addFlags(flags *pflag.FlagSet) {
+	flags.SortFlags = false
+	flags.StringVar(&s.configFile, "config", "", "configuration `FILE`; without one the defaults are used")
+	flags.StringVar(&s.kubeconfig, "kubeconfig", "", "kubeconfig `FILE`; without one KUBECONFIG or ~/.kube/config, else the cluster this runs in")
+	flags.StringVar(&s.namespace, "namespace", "", "`NAMESPACE` of meshfence itself, which has the mesh map; default: the pod's own, else "+defaultNamespace)
+	flags.StringVar(&s.certDir, "cert-dir", defaultCertDir, "`FOLDER` of the serving certificate, with tls.crt and tls.key; waits up to 1 minute for them, and loads them again when they change")
+	flags.StringVar(&s.bindAddress, "bind-address", defaultBindAddress, "`HOST:PORT` for admission requests")
+	flags.StringVar(&s.healthAddress, "health-bind-address", defaultHealthAddress, "`HOST:PORT` for /healthz and /readyz, over HTTP; 0 switches them off")
+	flags.StringVar(&s.metricsAddress, "metrics-bind-address", defaultMetricsAddress, "`HOST:PORT` for Prometheus at /metrics, over HTTP; 0 switches it off")
+	flags.StringVar(&s.logFormat, "log-format", "auto", "`FORMAT` of the log on standard error: json, console, or auto (console at a terminal, else json)")
+	flags.StringVar(&s.logLevel, "log-level", "info", "`LEVEL` of the log: error, info (also denials), or debug (also every answer)")
+}
+
+// complete checks the flags and fills in what depends on where the program runs.
+func (s *settings) complete() error {
+	var err error
+	if s.host, s.port, err = splitAddress("--bind-address", s.bindAddress); err != nil {
+		return err
+	}
+	for _, optional := range []struct{ flag, address string }{
+		{"--health-bind-address", s.healthAddress},
+		{"--metrics-bind-address", s.metricsAddress},
+	} {
+		if optional.address == "0" {
+			continue
+		}
+		if _, _, err := splitAddress(optional.flag, optional.address); err != nil {
+			return err
+		}
+	}
+	if s.namespace == "" {
+		s.namespace = ownNamespace(namespaceFile)
+	}
+	return nil
+}
+
+// splitAddress takes HOST:PORT apart; the host may be empty. Port 0 is refused: nobody could find the server then.
+func splitAddress(flag, address string) (host string, port int, err error) {
+	host, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", 0, fmt.Errorf("%s %q is not HOST:PORT, for example 127.0.0.1:9443, [::1]:9443 or :9443", flag, address)
+	}
+	number, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || number == 0 {
+		return "", 0, fmt.Errorf("%s %q needs a port from 1 to 65535", flag, address)
+	}
+	return host, int(number), nil
+}
+
+// ownNamespace returns the namespace that the file names, else the default.
+func ownNamespace(file string) string {
+	data, err := os.ReadFile(file)
+	if name := strings.TrimSpace(string(data)); err == nil && name != "" {
+		return name
+	}
+	return defaultNamespace
+}

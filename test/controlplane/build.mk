@@ -1,0 +1,56 @@
+# How the control plane of the end-to-end tests is built. Included by the Makefile at the top.
+#
+# Every folder beside this file is a Go module that pins one minor version of Kubernetes and the etcd that
+# belongs to it: K8S=1.37 chooses test/controlplane/1.37. Its `tool` directives name the three main packages,
+# so `go mod tidy` keeps their requirements. Another version is another folder; nothing below changes.
+#
+# A binary is built again when its module or this file changes. Go's build cache makes that a matter of seconds.
+
+K8S ?= 1.37
+
+K8S_MODULE := test/controlplane/$(K8S)
+ifeq ($(wildcard $(K8S_MODULE)/go.mod),)
+$(error K8S=$(K8S) is not pinned here; known: $(patsubst test/controlplane/%/go.mod,%,$(wildcard test/controlplane/*/go.mod)))
+endif
+
+# The exact versions come from go.mod: it alone says what is built.
+K8S_VERSION := $(shell sed -n 's|^[[:space:]]*k8s.io/kubernetes v\([^ ]*\).*|\1|p' $(K8S_MODULE)/go.mod)
+ETCD_VERSION := $(shell sed -n 's|^[[:space:]]*go.etcd.io/etcd/server/v3 v\([^ ]*\).*|\1|p' $(K8S_MODULE)/go.mod)
+K8S_MAJOR := $(word 1,$(subst ., ,$(K8S_VERSION)))
+K8S_MINOR := $(word 2,$(subst ., ,$(K8S_VERSION)))
+
+CONTROLPLANE_DIR := bin/controlplane/$(K8S_VERSION)
+CONTROLPLANE_BINARIES := $(addprefix $(CONTROLPLANE_DIR)/,etcd kube-apiserver kubectl)
+CONTROLPLANE_INPUTS := $(K8S_MODULE)/go.mod $(K8S_MODULE)/go.sum test/controlplane/build.mk
+
+# A Go module carries no commit: the version is all that is known, and the build date stays at the default, so
+# that two builds are the same. client-go keeps a copy of its own, which it puts into the User-Agent.
+k8s_stamp = -X $(1).gitVersion=v$(K8S_VERSION) -X $(1).gitMajor=$(K8S_MAJOR) -X $(1).gitMinor=$(K8S_MINOR) \
+	-X $(1).gitTreeState=archive -X $(1).gitCommit=unknown
+K8S_LDFLAGS := -s -w $(call k8s_stamp,k8s.io/component-base/version) $(call k8s_stamp,k8s.io/client-go/pkg/version)
+ETCD_LDFLAGS := -s -w -X go.etcd.io/etcd/api/v3/version.GitSHA=unknown
+
+# Printed before the first binary only, and only if there is one to build.
+announce_controlplane = $(if $(controlplane_announced),,$(eval controlplane_announced := yes)\
+$(info The test control plane, Kubernetes $(K8S_VERSION), is built from its Go modules into $(CONTROLPLANE_DIR).)\
+$(info The first time takes four to ten minutes on two cores; later, with Go's build cache, seconds.))
+
+# Builds one binary: $(1) its main package, $(2) its linker flags, $(3) its version. -p 2 bounds the memory on
+# machines with many cores. The file is touched because Go leaves the time of an unchanged one as it was.
+define build_controlplane
+	$(announce_controlplane)
+	@echo "Building $(notdir $@) $(3) ..."
+	@mkdir -p $(@D)
+	@begin=$$(date +%s) && cd $(K8S_MODULE) && \
+	CGO_ENABLED=0 go build -p 2 -trimpath -ldflags '$(2)' -o '$(abspath $@)' $(1) && \
+	touch '$(abspath $@)' && echo "Built $@ in $$(( $$(date +%s) - begin )) s."
+endef
+
+$(CONTROLPLANE_DIR)/etcd: $(CONTROLPLANE_INPUTS)
+	$(call build_controlplane,go.etcd.io/etcd/server/v3,$(ETCD_LDFLAGS),$(ETCD_VERSION))
+
+$(CONTROLPLANE_DIR)/kube-apiserver: $(CONTROLPLANE_INPUTS)
+	$(call build_controlplane,k8s.io/kubernetes/cmd/kube-apiserver,$(K8S_LDFLAGS),$(K8S_VERSION))
+
+$(CONTROLPLANE_DIR)/kubectl: $(CONTROLPLANE_INPUTS)
+	$(call build_controlplane,k8s.io/kubernetes/cmd/kubectl,$(K8S_LDFLAGS),$(K8S_VERSION))

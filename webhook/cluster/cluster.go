@@ -1,0 +1,213 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/sail"
+)
+
+// Defaults of Options.
+const (
+	DefaultMeshMap       = "mesh-map"
+	DefaultConfiguration = "meshfence"
+	DefaultNarrowEvery   = 10 * time.Minute
+)
+
+// Options say what a Cluster looks at. Only Namespace has no default.
+type Options struct {
+	// Namespace is our own namespace, where the mesh map is.
+	Namespace string
+	// MeshMap is the name of the mesh map ConfigMap; default DefaultMeshMap.
+	MeshMap string
+	// DiscoveryLabels are the label keys that the API server asks about whether or not a selector uses them.
+	DiscoveryLabels []string
+	// Configuration is the name of both webhook configurations; default DefaultConfiguration.
+	Configuration string
+	// NarrowEvery is the time between two looks for label keys that are no longer in use; default DefaultNarrowEvery. Such a
+	// key is no longer asked about after one to two of them.
+	NarrowEvery time.Duration
+	// Registerer receives the metrics; nil for none.
+	Registerer prometheus.Registerer
+}
+
+// Cluster is what meshfence knows of the cluster. Its methods are safe for concurrent use.
+type Cluster struct {
+	options    Options
+	resources  resources
+	reflectors []*cache.Reflector
+	metrics    *metrics
+	keeper     *keeper
+
+	namespaces        *store[mesh.Namespace]
+	istios, revisions *store[*sail.ControlPlane]
+	tags              *store[*sail.Tag]
+	meshMap           *store[meshMap]
+	// toldMap is the mesh map that mapChanged was last called for. Only the mesh map's reflector touches it.
+	toldMap meshMap
+
+	fleet atomic.Pointer[mesh.Fleet]
+	built atomic.Bool
+	// dirty has room for one signal: the fleet is no longer what the stores hold.
+	dirty chan struct{}
+}
+
+// New returns a Cluster that reads and writes with the configuration's credentials. It makes no request before Start,
+// except where a method says so. It fails if the configuration is unusable, or a metric is already registered.
+func New(cfg *rest.Config, opts Options) (*Cluster, error) {
+	opts.MeshMap = cmp.Or(opts.MeshMap, DefaultMeshMap)
+	opts.Configuration = cmp.Or(opts.Configuration, DefaultConfiguration)
+	opts.NarrowEvery = cmp.Or(opts.NarrowEvery, DefaultNarrowEvery)
+	resources, err := newResources(cfg, opts.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	metrics, err := newMetrics(opts.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{options: opts, resources: *resources, metrics: metrics, dirty: make(chan struct{}, 1)}
+	c.fleet.Store(mesh.NewFleet(mesh.Objects{}))
+	c.namespaces = newStore(namespace, func() {})
+	c.istios = newStore(cachedControlPlane(sail.KindIstio), c.markDirty)
+	c.revisions = newStore(cachedControlPlane(sail.KindIstioRevision), c.markDirty)
+	c.tags = newStore(cachedTag, c.markDirty)
+	c.meshMap = newStore(readMeshMap, nil)
+	c.keeper = newKeeper(c)
+	c.reflectors = newReflectors(c)
+	return c, nil
+}
+
+// NeedLeaderElection says that every replica runs its own.
+func (c *Cluster) NeedLeaderElection() bool { return false }
+
+// Start reads and watches until the context ends, and returns nil. It must be called once.
+func (c *Cluster) Start(ctx context.Context) error {
+	// Reflectors log through the context's logger too.
+	ctx = log.IntoContext(ctx, log.FromContext(ctx).WithName("cluster"))
+	c.meshMap.changed = func() { c.mapChanged(ctx) }
+	var group sync.WaitGroup
+	for _, reflector := range c.reflectors {
+		group.Go(func() { reflector.RunWithContext(ctx) })
+	}
+	group.Go(func() { c.buildFleets(ctx) })
+	group.Go(func() { c.keeper.run(ctx) })
+	group.Wait()
+	return nil
+}
+
+// Synced says whether the namespaces and all that a fleet is made of have been read once. It stays true when the API
+// server can no longer be reached.
+func (c *Cluster) Synced() bool { return c.built.Load() && c.namespaces.hasSynced() }
+
+// Ready is a readiness check: it returns an error that names what has not been read yet.
+func (c *Cluster) Ready(*http.Request) error {
+	if c.Synced() {
+		return nil
+	}
+	var missing []string
+	for name, store := range c.required() {
+		if !store.hasSynced() {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) == 0 {
+		return errors.New("not synced yet: the fleet is being built")
+	}
+	slices.Sort(missing)
+	return fmt.Errorf("not synced yet: %s", strings.Join(missing, ", "))
+}
+
+// required are the stores that must be synced, by the name that people know them by.
+func (c *Cluster) required() map[string]interface{ hasSynced() bool } {
+	return map[string]interface{ hasSynced() bool }{
+		"namespaces": c.namespaces, "istios": c.istios, "istiorevisions": c.revisions, "istiorevisiontags": c.tags,
+		"the mesh map " + c.options.Namespace + "/" + c.options.MeshMap: c.meshMap,
+	}
+}
+
+// Fleet returns the last snapshot, which is empty before Synced; never nil.
+func (c *Cluster) Fleet() *mesh.Fleet { return c.fleet.Load() }
+
+// Namespaces returns all namespaces by name, as last seen. The slice and the maps are shared and must not be written.
+func (c *Cluster) Namespaces() []mesh.Namespace { return c.namespaces.values() }
+
+// EnsureKeys returns when the webhook configurations, as far as they exist, are stored with match conditions that ask about
+// these label keys too. It is to be called before a mesh whose selectors use the keys is admitted, so that the namespaces
+// that carry them are asked about from its first moment; but not in a dry run. It neither reads nor writes if the keys are
+// known to be asked about. An API server acts on a stored configuration as soon as it has watched the change, usually
+// within a tenth of a second, so a namespace request in that time can still pass by.
+//
+// With more keys than an expression can have (see maxKeys) every change of a namespace's labels is asked about instead.
+func (c *Cluster) EnsureKeys(ctx context.Context, keys []string) error {
+	if err := c.keeper.ensure(ctx, keys); err != nil {
+		return fmt.Errorf("make the API server ask about namespaces with the labels %s: %w", strings.Join(keys, ", "), err)
+	}
+	return nil
+}
+
+// markDirty asks for a new fleet. It never blocks.
+func (c *Cluster) markDirty() {
+	select {
+	case c.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// buildFleets builds a fleet when all that it is made of has been read, and after every change; many changes at once make
+// one fleet.
+func (c *Cluster) buildFleets(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.dirty:
+		}
+		if !c.istios.hasSynced() || !c.revisions.hasSynced() || !c.tags.hasSynced() || !c.meshMap.hasSynced() {
+			continue
+		}
+		objects := mesh.Objects{Istios: c.istios.values(), Revisions: c.revisions.values(), Tags: c.tags.values()}
+		for _, m := range c.meshMap.values() {
+			objects.Map = m.entries
+		}
+		c.fleet.Store(mesh.NewFleet(objects))
+		c.built.Store(true)
+		c.metrics.fleets.Inc()
+		c.keeper.wakeUp()
+	}
+}
+
+// mapChanged tells, once for each change, what is wrong with the mesh map, and asks for a new fleet if an entry that can
+// be used came, went or changed.
+func (c *Cluster) mapChanged(ctx context.Context) {
+	var now meshMap
+	for _, m := range c.meshMap.values() {
+		now = m
+	}
+	before := c.toldMap
+	c.toldMap = now
+	if !slices.Equal(now.problems, before.problems) {
+		for _, problem := range now.problems {
+			log.FromContext(ctx).Info("ignored an entry of the mesh map", "namespace", c.options.Namespace, "configMap", c.options.MeshMap, "problem", problem)
+		}
+	}
+	c.metrics.badEntries.Set(float64(now.ignored))
+	if !c.built.Load() || !maps.Equal(now.entries, before.entries) {
+		c.markDirty()
+	}
+}

@@ -1,0 +1,20 @@
+// Package cluster is the only one that reads and writes the API server. It keeps what a judgement needs in memory, as
+// little of it as can be: the namespaces' names and labels, and the fleet as an immutable snapshot that is replaced as a
+// whole. It reads the meshes straight from the API server where a cache would not do, and keeps the webhook
+// configurations' matchConditions up to date with the label keys in use.
+//
+// It uses client-go's reflectors with stores of its own, not shared informers, because those keep whole objects: here each
+// object is cut down the moment it arrives.
+//
+// How it fails: while the API server cannot be reached the last known state stays, Synced stays true, and a try to
+// reconnect is made every two seconds or faster. Only the API server's own answer that it does not serve a resource (404)
+// counts as the absence of its CustomResourceDefinition.
+//
+// What it may do (the verbs that the ClusterRole and the Role have to grant):
+//
+//	namespaces                                            list, watch
+//	istios, istiorevisions, istiorevisiontags             list, watch                  (sailoperator.io)
+//	configmaps, the mesh map's name, in our own namespace get, list, watch
+//	validating- and mutatingwebhookconfigurations,
+//	  the name meshfence                                  get, list, watch, patch      (admissionregistration.k8s.io)
+package cluster

@@ -1,0 +1,314 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/dynamic/fake"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/meshfence/meshfence/webhook/match"
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/sail"
+)
+
+var (
+	validatingResource = admissionregistrationv1.SchemeGroupVersion.WithResource("validatingwebhookconfigurations")
+	validatingGroup    = validatingResource.GroupResource()
+)
+
+// stored is a webhook configuration with a condition of ours between those of others.
+func stored(keys ...string) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+		"metadata": map[string]any{"name": "meshfence", "resourceVersion": "7", "labels": map[string]any{"a": "b"}},
+		"webhooks": []any{
+			map[string]any{"name": "istio.validate.meshfence.io", "futureField": "x"},
+			map[string]any{"name": "namespace.validate.meshfence.io", "matchConditions": []any{
+				map[string]any{"name": "a-person-s-own", "expression": "true"},
+				map[string]any{"name": match.ConditionName, "expression": match.ValidateExpression(keys)},
+			}},
+		},
+	}}
+}
+
+// bench is a keeper with one configuration, and what it stands on.
+type bench struct {
+	*keeper
+	api *fake.FakeDynamicClient
+	// cached and live are the keys of the meshes that the cache and the API server have.
+	cached, live []string
+}
+
+func newBench(t *testing.T, objects ...runtime.Object) *bench {
+	t.Helper()
+	kinds := map[schema.GroupVersionResource]string{validatingResource: "ValidatingWebhookConfigurationList"}
+	b := &bench{api: fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), kinds, objects...)}
+	b.keeper = &keeper{
+		configured:  []string{mesh.RevisionLabel, mesh.InjectionLabel, "istio-discovery"},
+		fleet:       func() *mesh.Fleet { return mesh.NewFleet(meshes(b.cached)) },
+		live:        func(context.Context) (mesh.Objects, error) { return meshes(b.live), nil },
+		synced:      func() bool { return true },
+		limiter:     rate.NewLimiter(rate.Inf, 1),
+		narrowEvery: time.Hour,
+		wake:        make(chan struct{}, 1), writing: make(chan struct{}, 1),
+	}
+	b.configurations = []*configuration{{
+		name: "meshfence", generate: match.ValidateExpression, seen: newStore(expressions, b.wakeUp),
+		writer: writer{client: b.api.Resource(validatingResource), writes: prometheus.NewCounter(prometheus.CounterOpts{Name: "w", Help: "h"})},
+	}}
+	b.watch(t)
+	return b
+}
+
+// watch brings the last-seen state up to date, as the reflector does.
+func (b *bench) watch(t *testing.T) {
+	t.Helper()
+	var objects []any
+	object, err := b.api.Tracker().Get(validatingResource, "", "meshfence")
+	if err == nil {
+		objects = append(objects, object)
+	} else if !apierrors.IsNotFound(err) {
+		t.Fatal(err)
+	}
+	if err := b.configurations[0].seen.Replace(objects, ""); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// requests returns the verbs of the requests since the last call.
+func (b *bench) requests() string {
+	var verbs []string
+	for _, action := range b.api.Actions() {
+		verbs = append(verbs, action.GetVerb())
+	}
+	b.api.ClearActions()
+	return strings.Join(verbs, " ")
+}
+
+// wantStored compares the whole configuration.
+func (b *bench) wantStored(t *testing.T, when string, keys ...string) {
+	t.Helper()
+	got, err := b.api.Tracker().Get(validatingResource, "", "meshfence")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(stored(keys...).Object, got.(*unstructured.Unstructured).Object); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", when, diff)
+	}
+	b.watch(t)
+}
+
+func (b *bench) wantRequests(t *testing.T, when, want string) {
+	t.Helper()
+	if got := b.requests(); got != want {
+		t.Errorf("%s: made the requests %q, want %q", when, got, want)
+	}
+}
+
+// meshes have one selector each, of one of the keys.
+func meshes(keys []string) mesh.Objects {
+	var objects mesh.Objects
+	for _, key := range keys {
+		cp := &sail.ControlPlane{Kind: sail.KindIstio, Metadata: sail.Meta{Name: key}}
+		cp.Spec.Values.MeshConfig.DiscoverySelectors = []*metav1.LabelSelector{{MatchLabels: map[string]string{key: "x"}}}
+		objects.Istios = append(objects.Istios, cp)
+	}
+	return objects
+}
+
+func TestEnsureAddsAKeyOnceAndTouchesNothingElse(t *testing.T) {
+	b := newBench(t, stored("istio-discovery", "other"))
+	if err := b.ensure(t.Context(), []string{"new"}); err != nil {
+		t.Fatal(err)
+	}
+	b.wantRequests(t, "a new key", "get patch")
+	b.wantStored(t, "a new key", "istio-discovery", "other", "new")
+	if err := b.ensure(t.Context(), []string{"other", "new"}); err != nil {
+		t.Fatal(err)
+	}
+	b.wantRequests(t, "keys that are there", "")
+}
+
+func TestEnsureWritesNothingThatAnotherReplicaHasWritten(t *testing.T) {
+	b := newBench(t, stored("istio-discovery"))
+	if err := b.api.Tracker().Update(validatingResource, stored("istio-discovery", "new"), ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.ensure(t.Context(), []string{"new"}); err != nil {
+		t.Fatal(err)
+	}
+	b.wantRequests(t, "before the watch tells of it", "get")
+}
+
+func TestWithoutConfigurationNothingIsWritten(t *testing.T) {
+	b := newBench(t)
+	if err := b.ensure(t.Context(), []string{"new"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(b.widen(t.Context()), b.narrow(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	b.wantRequests(t, "no configuration", "")
+}
+
+func TestWriteIsTriedAgainIfSomebodyWasFaster(t *testing.T) {
+	for name, outdated := range map[string]error{
+		"conflict":         apierrors.NewConflict(validatingGroup, "meshfence", errors.New("changed")),
+		"failed JSON test": apierrors.NewGenericServerResponse(422, "patch", validatingGroup, "meshfence", "testing value failed", 0, false),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, stored("istio-discovery"))
+			failures := 3
+			b.api.PrependReactor("patch", "*", func(clienttesting.Action) (bool, runtime.Object, error) {
+				failures--
+				return failures >= 0, nil, outdated
+			})
+			if err := b.ensure(t.Context(), []string{"new"}); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			b.wantRequests(t, name, "get patch get patch get patch get patch")
+			b.wantStored(t, name, "istio-discovery", "new")
+
+			failures = 1000
+			start := time.Now()
+			if err := b.ensure(t.Context(), []string{"newer"}); !errors.Is(err, outdated) {
+				t.Errorf("%s, for ever: got %v, want the last answer", name, err)
+			}
+			if got, took := strings.Count(b.requests(), "patch"), time.Since(start); got > 10 || took > 5*time.Second {
+				t.Errorf("%s, for ever: tried %d times in %v", name, got, took)
+			}
+		})
+	}
+}
+
+func TestOtherFailuresAreHandedOn(t *testing.T) {
+	forbidden := apierrors.NewForbidden(validatingGroup, "meshfence", errors.New("no"))
+	for _, verb := range []string{"get", "patch"} {
+		b := newBench(t, stored("istio-discovery"))
+		b.api.PrependReactor(verb, "*", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, forbidden })
+		if err := b.ensure(t.Context(), []string{"new"}); !errors.Is(err, forbidden) {
+			t.Errorf("%s: got %v, want %v", verb, err, forbidden)
+		}
+	}
+}
+
+func TestEnsureWaitsForItsTurnNoLongerThanItsContext(t *testing.T) {
+	b := newBench(t, stored("istio-discovery"))
+	b.writing <- struct{}{}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := b.ensure(ctx, []string{"new"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+}
+
+func TestOneWriteServesAllWhoWait(t *testing.T) {
+	b := newBench(t, stored("istio-discovery"))
+	b.writing <- struct{}{}
+	done := make(chan error)
+	for _, key := range []string{"a", "b", "c"} {
+		go func() { done <- b.ensure(t.Context(), []string{key}) }()
+	}
+	// All three have asked before the first may write.
+	asked := func(context.Context) (bool, error) {
+		return len(newKeySet([]string{"a", "b", "c"}).minus(b.inUse())) == 0, nil
+	}
+	if err := wait.PollUntilContextTimeout(t.Context(), time.Millisecond, 10*time.Second, true, asked); err != nil {
+		t.Fatal(err)
+	}
+	<-b.writing
+	for range 3 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if got := strings.Count(b.requests(), "patch"); got != 1 {
+		t.Errorf("wrote %d times, want once", got)
+	}
+	b.wantStored(t, "all", "istio-discovery", "a", "b", "c")
+}
+
+func TestKeysOfTheFleetAreAddedAtOnce(t *testing.T) {
+	b := newBench(t, stored("istio-discovery"))
+	b.cached = []string{"mesh"}
+	if err := b.widen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.wantRequests(t, "a mesh with a new key", "get patch")
+	b.wantStored(t, "a mesh with a new key", "istio-discovery", "mesh")
+	if err := b.widen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.wantRequests(t, "nothing new", "")
+	b.synced = func() bool { return false }
+	b.cached = []string{"mesh", "newer"}
+	if err := b.widen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.wantRequests(t, "not synced", "")
+}
+
+func TestKeyIsTakenAwayAtTheSecondPassWithoutUse(t *testing.T) {
+	b := newBench(t, stored("istio-discovery", "cached", "live", "unused"))
+	b.cached, b.live = []string{"cached"}, []string{"live"}
+	pass := func(when, requests string, keys ...string) {
+		t.Helper()
+		if err := b.narrow(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b.wantRequests(t, when, requests)
+		b.wantStored(t, when, keys...)
+	}
+	pass("the first pass", "", "istio-discovery", "cached", "live", "unused")
+	pass("the second pass", "get patch", "istio-discovery", "cached", "live")
+	pass("the third pass", "", "istio-discovery", "cached", "live")
+	if err := b.ensure(t.Context(), []string{"ensured"}); err != nil {
+		t.Fatal(err)
+	}
+	b.wantRequests(t, "a key is ensured", "get patch")
+	b.wantStored(t, "a key is ensured", "istio-discovery", "cached", "live", "ensured")
+	pass("a pass after that", "", "istio-discovery", "cached", "live", "ensured")
+	pass("the next", "", "istio-discovery", "cached", "live", "ensured")
+	pass("the one in which it is first seen unused", "", "istio-discovery", "cached", "live", "ensured")
+	pass("the last", "get patch", "istio-discovery", "cached", "live")
+}
+
+func TestKeyThatIsUsedAgainStays(t *testing.T) {
+	b := newBench(t, stored("istio-discovery", "mesh"))
+	for i, live := range [][]string{nil, {"mesh"}, nil, {"mesh"}} {
+		b.live = live
+		if err := b.narrow(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.requests(); got != "" {
+			t.Errorf("pass %d: made the requests %q", i, got)
+		}
+	}
+}
+
+func TestNothingIsTakenAwayWhenTheMeshesCannotBeRead(t *testing.T) {
+	b := newBench(t, stored("istio-discovery", "mesh"))
+	down := errors.New("down")
+	b.keeper.live = func(context.Context) (mesh.Objects, error) { return mesh.Objects{}, down }
+	for range 3 {
+		if err := b.narrow(t.Context()); !errors.Is(err, down) {
+			t.Errorf("got %v, want %v", err, down)
+		}
+	}
+	b.wantRequests(t, "no live read", "")
+}

@@ -1,0 +1,135 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/meshfence/meshfence/webhook/sail"
+)
+
+// resources are the parts of the API that are used.
+type resources struct {
+	namespaces              metadata.ResourceInterface
+	istios, revisions, tags dynamic.ResourceInterface
+	meshMap                 dynamic.ResourceInterface
+	validating, mutating    dynamic.ResourceInterface
+}
+
+// newResources makes the clients, which share one connection. The metadata client speaks protobuf, the other one JSON.
+func newResources(cfg *rest.Config, namespace string) (*resources, error) {
+	cfg = rest.CopyConfig(cfg)
+	// What is asked for is bounded by its purpose. The client's own limiter, five requests a second unless told otherwise,
+	// would let an admission request wait behind the looks for absent resources.
+	cfg.QPS, cfg.RateLimiter = -1, nil
+	if cfg.UserAgent == "" {
+		cfg.UserAgent = rest.DefaultKubernetesUserAgent()
+	}
+	httpClient, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the API server: %w", err)
+	}
+	meta, err := metadata.NewForConfigAndClient(cfg, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the API server: %w", err)
+	}
+	objects, err := dynamic.NewForConfigAndClient(cfg, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the API server: %w", err)
+	}
+	registration := admissionregistrationv1.SchemeGroupVersion
+	return &resources{
+		namespaces: meta.Resource(corev1.SchemeGroupVersion.WithResource("namespaces")),
+		istios:     objects.Resource(sail.GroupVersion.WithResource("istios")),
+		revisions:  objects.Resource(sail.GroupVersion.WithResource("istiorevisions")),
+		tags:       objects.Resource(sail.GroupVersion.WithResource("istiorevisiontags")),
+		meshMap:    objects.Resource(corev1.SchemeGroupVersion.WithResource("configmaps")).Namespace(namespace),
+		validating: objects.Resource(registration.WithResource("validatingwebhookconfigurations")),
+		mutating:   objects.Resource(registration.WithResource("mutatingwebhookconfigurations")),
+	}, nil
+}
+
+// newReflectors makes a reflector for each of the cluster's stores.
+func newReflectors(c *Cluster) []*cache.Reflector {
+	sailResource := func(resource dynamic.ResourceInterface) *cache.ListWatch {
+		return (&optional{inner: objects(resource, ""), lookAgain: lookAgain}).listWatch()
+	}
+	reflectors := []*cache.Reflector{
+		newReflector("namespaces", namespaceMetadata(c.resources.namespaces), c.namespaces),
+		newReflector("istios", listFirst(sailResource(c.resources.istios)), c.istios),
+		newReflector("istiorevisions", listFirst(sailResource(c.resources.revisions)), c.revisions),
+		newReflector("istiorevisiontags", listFirst(sailResource(c.resources.tags)), c.tags),
+		newReflector("mesh map", listFirst(objects(c.resources.meshMap, c.options.MeshMap)), c.meshMap),
+	}
+	for _, configuration := range c.keeper.configurations {
+		source := listFirst(objects(configuration.writer.client, configuration.name))
+		reflectors = append(reflectors, newReflector("webhook configuration", source, configuration.seen))
+	}
+	return reflectors
+}
+
+// newReflector makes a reflector that comes back within two seconds when the API server does: only a few requests are at
+// stake here, and until they succeed judgements rest on old state.
+func newReflector(name string, source cache.ListerWatcher, target cache.ReflectorStore) *cache.Reflector {
+	return cache.NewReflectorWithOptions(source, nil, target, cache.ReflectorOptions{
+		Name:            "meshfence",
+		TypeDescription: name,
+		Backoff:         &wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.3, Steps: 10, Cap: 1500 * time.Millisecond},
+	})
+}
+
+// namespaceMetadata lists and watches the namespaces' metadata. Where the API server can, the list comes as a stream, of
+// which only one namespace at a time is in memory before it is converted.
+func namespaceMetadata(resource metadata.ResourceInterface) *cache.ListWatch {
+	return &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			return resource.List(ctx, options)
+		},
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			return resource.Watch(ctx, options)
+		},
+	}
+}
+
+// objects lists and watches the objects of a resource, or only the one of that name. A Role that is restricted to this
+// name allows the latter.
+func objects(resource dynamic.ResourceInterface, name string) *cache.ListWatch {
+	selector := ""
+	if name != "" {
+		selector = fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
+	}
+	return &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			options.FieldSelector = selector
+			return resource.List(ctx, options)
+		},
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			options.FieldSelector = selector
+			return resource.Watch(ctx, options)
+		},
+	}
+}
+
+// listFirst makes a reflector list and then watch, instead of asking for the list as a stream: there are few objects, and
+// the absence of a resource is told from the answer to a list.
+func listFirst(source *cache.ListWatch) cache.ListerWatcher {
+	return cache.ToListWatcherWithWatchListSemantics(source, noStream{})
+}
+
+// noStream is how client-go is told that a client cannot stream lists.
+type noStream struct{}
+
+// IsWatchListSemanticsUnSupported is asked for by client-go's watchlist package; the odd spelling is theirs.
+func (noStream) IsWatchListSemanticsUnSupported() bool { return true }

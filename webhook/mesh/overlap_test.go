@@ -1,0 +1,209 @@
+package mesh_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/sail"
+)
+
+// noon is 2026-08-01T12:00:00Z in seconds since 1970.
+const noon = 1785585600
+
+// found is an Overlap without its pointers.
+type found struct {
+	Source, Path, OtherSource, OtherPath string
+	Witness                              map[string]string
+	Excuse                               mesh.Excuse
+}
+
+func overlaps(a, b *mesh.Mesh, now int64) []found {
+	var all []found
+	for _, o := range mesh.Overlaps(a, b, now) {
+		all = append(all, found{o.Source.String(), o.Term.Path, o.OtherSource.String(), o.OtherTerm.Path, o.Witness, o.Excuse})
+	}
+	return all
+}
+
+// pair returns the meshes called mesh-1 and mesh-2 of a fleet.
+func pair(t *testing.T, documents ...string) (a, b *mesh.Mesh) {
+	t.Helper()
+	f := fleet(t, documents...)
+	a, b = f.Named("mesh-1"), f.Named("mesh-2")
+	if a == nil || b == nil {
+		t.Fatalf("meshes: %v", names(f.Meshes()))
+	}
+	return a, b
+}
+
+// declaring is an Istio that discovers everything, with annotations in YAML's one-line form.
+func declaring(name, annotations string) string {
+	return fmt.Sprintf("kind: Istio\nmetadata: {name: %s, annotations: %s}\nspec: {}", name, annotations)
+}
+
+func path(i int) string { return fmt.Sprintf("spec.values.meshConfig.discoverySelectors[%d]", i) }
+
+func TestOverlapsAreEveryPairOfSelectorsThatSomeNamespaceCouldMatchInOrder(t *testing.T) {
+	a, b := pair(t,
+		istio("mesh-1", discovering(label("env", "dev"), label("team", "a"))),
+		revision("mesh-1-old", "mesh-1", discovering(label("env", "old"))),
+		istio("mesh-2", discovering(label("env", "prod"), "{matchExpressions: [{key: env, operator: NotIn, values: [old]}]}")),
+		revision("mesh-2-old", "mesh-2", discovering("null", label("env", "old"))))
+	const m1, m1old, m2, m2old = `Istio "mesh-1"`, `IstioRevision "mesh-1-old"`, `Istio "mesh-2"`, `IstioRevision "mesh-2-old"`
+	want := []found{
+		{m1, path(0), m2, path(1), labels("env=dev"), mesh.NoExcuse},
+		{m1, path(1), m2, path(0), labels("team=a,env=prod"), mesh.NoExcuse},
+		{m1, path(1), m2, path(1), labels("team=a"), mesh.NoExcuse},
+		{m1, path(1), m2old, path(1), labels("team=a,env=old"), mesh.NoExcuse},
+		{m1old, path(0), m2old, path(1), labels("env=old"), mesh.NoExcuse},
+	}
+	if diff := cmp.Diff(want, overlaps(a, b, noon)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := len(overlaps(b, a, noon)); got != len(want) {
+		t.Errorf("the other way round there are %d", got)
+	}
+	for _, o := range mesh.Overlaps(a, b, noon) {
+		if !o.Region().Matches(o.Witness) || o.Region().Matches(labels("unrelated=x")) {
+			t.Errorf("the region of %v is %v", o.Witness, o.Region())
+		}
+	}
+}
+
+func TestOverlapsOfEverything(t *testing.T) {
+	const m1, m2 = `Istio "mesh-1"`, `Istio "mesh-2"`
+	const list = "spec.values.meshConfig.discoverySelectors"
+	for name, test := range map[string]struct {
+		one, two string
+		want     []found
+	}{
+		"if neither has selectors, then a namespace without labels shows it": {
+			"{}", "{}", []found{{m1, list, m2, list, labels(""), mesh.NoExcuse}},
+		},
+		"if one has no selectors, then what the other asks for shows it": {
+			"{}", discovering(label("env", "dev")), []found{{m1, list, m2, path(0), labels("env=dev"), mesh.NoExcuse}},
+		},
+		"if one has an invalid selector, then it overlaps with everything": {
+			discovering(label("env", "dev"), label("env", "'a b'")), discovering(label("team", "a")),
+			[]found{{m1, list, m2, path(0), labels("team=a"), mesh.NoExcuse}},
+		},
+		"if one selects nothing, then nothing overlaps":                  {discovering("null"), "{}", nil},
+		"if one contradicts itself, then nothing overlaps":               {discovering("{matchLabels: {a: b}, matchExpressions: [{key: a, operator: DoesNotExist}]}"), "{}", nil},
+		"if one is remote, then nothing overlaps":                        {"{profile: remote}", "{}", nil},
+		"if the values of one label differ, then nothing overlaps":       {discovering(label("mesh", "a")), discovering(label("mesh", "b")), nil},
+		"if the labels differ, then a namespace could carry both":        {discovering(label("a", "x")), discovering(label("b", "z")), []found{{m1, path(0), m2, path(0), labels("a=x,b=z"), mesh.NoExcuse}}},
+		"if they ask for different names, then nothing overlaps":         {discovering(label("kubernetes.io/metadata.name", "a")), discovering(label("kubernetes.io/metadata.name", "b")), nil},
+		"if one asks for a name that cannot be, then nothing overlaps":   {discovering(label("kubernetes.io/metadata.name", "A_b")), "{}", nil},
+		"if one asks that there is no name label, then nothing overlaps": {discovering("{matchExpressions: [{key: kubernetes.io/metadata.name, operator: DoesNotExist}]}"), "{}", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := pair(t, istio("mesh-1", test.one), istio("mesh-2", test.two))
+			if diff := cmp.Diff(test.want, overlaps(a, b, noon)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAnOverlapIsExcusedIfEitherSideDeclaresItAndTheDeclarationHasNotExpired(t *testing.T) {
+	const plain = "{}"
+	until := func(moment string) string {
+		return "{meshfence.io/allow-overlap: mesh-2, meshfence.io/allow-overlap-until: '" + moment + "'}"
+	}
+	for name, test := range map[string]struct {
+		one, two string
+		want     mesh.Excuse
+	}{
+		"if nobody declares it, then not":                          {plain, plain, mesh.NoExcuse},
+		"if the first names the second, then yes":                  {"{meshfence.io/allow-overlap: mesh-2}", plain, mesh.Declared},
+		"if the second names the first, then yes":                  {plain, "{meshfence.io/allow-overlap: mesh-1}", mesh.Declared},
+		"if it names several, then yes":                            {"{meshfence.io/allow-overlap: 'mesh-3, mesh-2'}", plain, mesh.Declared},
+		"if it names a third, then not":                            {"{meshfence.io/allow-overlap: mesh-3}", "{meshfence.io/allow-overlap: mesh-3}", mesh.NoExcuse},
+		"if it names only itself, then not":                        {"{meshfence.io/allow-overlap: mesh-1}", plain, mesh.NoExcuse},
+		"if it names nobody, then not":                             {"{meshfence.io/allow-overlap: ''}", plain, mesh.NoExcuse},
+		"if a star is meant as everybody, then not":                {"{meshfence.io/allow-overlap: '*'}", plain, mesh.NoExcuse},
+		"if it ends a second from now, then yes":                   {until("2026-08-01T12:00:01Z"), plain, mesh.Declared},
+		"if it ends now, to the second, then not":                  {until("2026-08-01T12:00:00Z"), plain, mesh.NoExcuse},
+		"if it ended a second ago, then not":                       {until("2026-08-01T11:59:59Z"), plain, mesh.NoExcuse},
+		"if it ends later in this second, then not":                {until("2026-08-01T12:00:00.9Z"), plain, mesh.NoExcuse},
+		"if it ends in an hour of another time zone, then yes":     {until("2026-08-01T15:00:00+02:00"), plain, mesh.Declared},
+		"if it ended in another time zone, then not":               {until("2026-08-01T13:30:00+02:00"), plain, mesh.NoExcuse},
+		"if nobody can read the end, then not":                     {until("tomorrow"), plain, mesh.NoExcuse},
+		"if the end is empty, then not":                            {until(""), plain, mesh.NoExcuse},
+		"if one has expired and the other has not, then yes":       {until("2026-08-01T11:00:00Z"), "{meshfence.io/allow-overlap: mesh-1}", mesh.Declared},
+		"if both have expired, then not":                           {until("2026-08-01T11:00:00Z"), "{meshfence.io/allow-overlap: mesh-1, meshfence.io/allow-overlap-until: '2026-08-01T11:00:00Z'}", mesh.NoExcuse},
+		"if only an end stands there and no declaration, then not": {"{meshfence.io/allow-overlap-until: '2999-01-01T00:00:00Z'}", plain, mesh.NoExcuse},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := pair(t, declaring("mesh-1", test.one), declaring("mesh-2", test.two))
+			for _, order := range [][2]*mesh.Mesh{{a, b}, {b, a}} {
+				if got := mesh.Overlaps(order[0], order[1], noon); len(got) != 1 || got[0].Excuse != test.want {
+					t.Errorf("overlaps: %+v, want the excuse %v", got, test.want)
+				}
+				if got := mesh.ExcuseFor(order[0], order[1], labels("env=dev"), noon); got != test.want {
+					t.Errorf("excuse for a namespace: %v, want %v", got, test.want)
+				}
+			}
+		})
+	}
+}
+
+func TestMeshesOfDifferentTrustBundlesDoNotFight(t *testing.T) {
+	a, b := pair(t, istio("mesh-1", "{}"), istio("mesh-2", "{values: {global: {trustBundleName: gateway-ca}}}"))
+	if got := mesh.Overlaps(a, b, noon); len(got) != 1 || got[0].Excuse != mesh.OtherTrustBundle {
+		t.Errorf("overlaps: %+v", got)
+	}
+	if got := mesh.ExcuseFor(a, b, nil, noon); got != mesh.OtherTrustBundle {
+		t.Errorf("excuse for a namespace: %v", got)
+	}
+	same, too := pair(t,
+		istio("mesh-1", "{values: {pilot: {env: {PILOT_CA_CERT_CONFIGMAP: gateway-ca}}}}"), istio("mesh-2", "{values: {global: {trustBundleName: gateway-ca}}}"))
+	if got := mesh.ExcuseFor(same, too, nil, noon); got != mesh.NoExcuse {
+		t.Errorf("if both are renamed to one name: %v", got)
+	}
+}
+
+func TestADeclarationIsToldBeforeADifferenceOfTrustBundles(t *testing.T) {
+	a, b := pair(t, declaring("mesh-1", "{meshfence.io/allow-overlap: mesh-2}"), istio("mesh-2", "{values: {global: {trustBundleName: gateway-ca}}}"))
+	if got := mesh.Overlaps(a, b, noon); len(got) != 1 || got[0].Excuse != mesh.Declared {
+		t.Errorf("overlaps: %+v", got)
+	}
+	if got := mesh.ExcuseFor(a, b, nil, noon); got != mesh.Declared {
+		t.Errorf("excuse for a namespace: %v", got)
+	}
+}
+
+// An older revision keeps the trust bundle name that it had, so the two can fight although the current ones do not.
+func TestAnOlderRevisionFightsUnderItsOwnTrustBundleName(t *testing.T) {
+	a, b := pair(t,
+		istio("mesh-1", "{values: {global: {trustBundleName: gateway-ca}, meshConfig: {discoverySelectors: [{matchLabels: {env: dev}}]}}}"),
+		revision("old", "mesh-1", discovering(label("team", "a"))),
+		istio("mesh-2", "{}"))
+	const list = "spec.values.meshConfig.discoverySelectors"
+	want := []found{
+		{`Istio "mesh-1"`, path(0), `Istio "mesh-2"`, list, labels("env=dev"), mesh.OtherTrustBundle},
+		{`IstioRevision "old"`, path(0), `Istio "mesh-2"`, list, labels("team=a"), mesh.NoExcuse},
+	}
+	if diff := cmp.Diff(want, overlaps(a, b, noon)); diff != "" {
+		t.Errorf("overlaps (-want +got):\n%s", diff)
+	}
+	for text, want := range map[string]mesh.Excuse{
+		"env=dev": mesh.OtherTrustBundle, "team=a": mesh.NoExcuse, "env=dev,team=a": mesh.NoExcuse,
+	} {
+		for _, order := range [][2]*mesh.Mesh{{a, b}, {b, a}} {
+			if got := mesh.ExcuseFor(order[0], order[1], labels(text), noon); got != want {
+				t.Errorf("excuse for a namespace with %s: %v, want %v", text, got, want)
+			}
+		}
+	}
+}
+
+func TestAnIstioRevisionThatNoIstioOwnsIsDeclaredByItsName(t *testing.T) {
+	a, b := pair(t, revision("mesh-1", "", "{}"), declaring("mesh-2", "{meshfence.io/allow-overlap: mesh-1}"))
+	if got := mesh.ExcuseFor(a, b, nil, noon); got != mesh.Declared || a.Kind != sail.KindIstioRevision {
+		t.Errorf("excuse between %v and %v: %v", a.Ref, b.Ref, got)
+	}
+}
