@@ -53,9 +53,8 @@ type keeper struct {
 	writing chan struct{}
 
 	mu sync.Mutex
-	// ensured are keys that were asked for since the last narrowing pass, ensuredBefore since the one before: their Istios
-	// may not be in the fleet yet.
-	ensured, ensuredBefore keySet
+	// pending counts, by key, those who wait in ensure.
+	pending map[string]int
 }
 
 func newKeeper(c *Cluster) *keeper {
@@ -65,6 +64,7 @@ func newKeeper(c *Cluster) *keeper {
 		live:        c.Live,
 		synced:      c.Synced,
 		narrowEvery: c.options.NarrowEvery,
+		pending:     map[string]int{},
 		limiter:     rate.NewLimiter(rate.Every(writeEvery), writesAtOnce),
 		wake:        make(chan struct{}, 1),
 		writing:     make(chan struct{}, 1),
@@ -135,13 +135,25 @@ func (k *keeper) run(ctx context.Context) {
 
 // ensure returns when the conditions that are stored ask about these keys. See Cluster.EnsureKeys.
 func (k *keeper) ensure(ctx context.Context, keys []string) error {
-	k.mu.Lock()
-	k.ensured = k.ensured.union(newKeySet(keys))
-	k.mu.Unlock()
-	if k.covers(newKeySet(keys)) {
+	wanted := newKeySet(keys)
+	if k.covers(wanted) {
 		return nil
 	}
-	return k.add(ctx, newKeySet(keys))
+	k.count(wanted, +1)
+	defer k.count(wanted, -1)
+	return k.add(ctx, wanted)
+}
+
+// count notes that somebody waits, or no longer waits, for these keys.
+func (k *keeper) count(keys keySet, change int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for key := range keys {
+		k.pending[key] += change
+		if k.pending[key] == 0 {
+			delete(k.pending, key)
+		}
+	}
 }
 
 // widen adds the keys in use, as fast as the limiter lets it.
@@ -181,7 +193,6 @@ func (k *keeper) narrow(ctx context.Context) error {
 		return err
 	}
 	keep := k.inUse().union(newKeySet(mesh.NewFleet(objects).SelectorKeys()))
-	k.forget()
 	return k.write(ctx, func(c *configuration) error {
 		unused := c.keys().minus(keep)
 		before := c.unused
@@ -194,19 +205,15 @@ func (k *keeper) narrow(ctx context.Context) error {
 	})
 }
 
-// forget makes the ensured keys of this pass those of the pass before.
-func (k *keeper) forget() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.ensured, k.ensuredBefore = keySet{}, k.ensured
-}
-
 // inUse returns all keys that are to be asked about.
 func (k *keeper) inUse() keySet {
 	keys := newKeySet(k.configured, k.fleet().SelectorKeys())
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return keys.union(k.ensured).union(k.ensuredBefore)
+	for key := range k.pending {
+		keys[key] = true
+	}
+	return keys
 }
 
 // covers says whether the configurations, as far as there are any, ask about these keys by what was last seen.

@@ -82,16 +82,16 @@ func canBe(key, value string) bool {
 	return key != NameLabel || isDNSLabel(value)
 }
 
-// isDNSLabel says whether a label value is an RFC 1123 DNS label, which is what a namespace's name must be. It is
-// IsDNS1123Label of apimachinery for valid label values (which are no longer than a DNS label may be), without regular
-// expressions: those would take most of the time that comparing two selectors takes.
+// isDNSLabel says whether a valid label value is an RFC 1123 DNS label, which is what a namespace's name must be. What
+// else a DNS label is (at most 63 bytes, no dash at either end) valid label values are anyway. IsDNS1123Label of
+// apimachinery uses regular expressions, which would take most of the time that comparing two selectors takes.
 func isDNSLabel(value string) bool {
 	for _, b := range []byte(value) {
 		if (b < 'a' || b > 'z') && (b < '0' || b > '9') && b != '-' {
 			return false
 		}
 	}
-	return value != "" && value[0] != '-' && value[len(value)-1] != '-'
+	return value != ""
 }
 
 // pick returns the value that a witness shows for a key that must be present: the least of the allowed ones if they
