@@ -65,7 +65,7 @@ func newBench(t *testing.T, objects ...runtime.Object) *bench {
 		synced:      func() bool { return true },
 		limiter:     rate.NewLimiter(rate.Inf, 1),
 		narrowEvery: time.Hour, pending: map[string]int{},
-		wake:        make(chan struct{}, 1), writing: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), writing: make(chan struct{}, 1),
 	}
 	b.configurations = []*configuration{{
 		name: "meshfence", generate: match.ValidateExpression, seen: newStore(expressions, b.wakeUp),
@@ -142,6 +142,21 @@ func TestEnsureAddsAKeyOnceAndTouchesNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.wantRequests(t, "keys that are there", "")
+}
+
+// Without the test of the version, a change that somebody makes between the read and the write would move the places that
+// the patch names.
+func TestPatchIsBoundToTheVersionThatWasRead(t *testing.T) {
+	want := []operation{
+		{Op: "test", Path: "/metadata/resourceVersion", Value: "7"},
+		{Op: "replace", Path: "/webhooks/1/matchConditions/1/expression", Value: "new"},
+	}
+	if diff := cmp.Diff(want, patch(stored("mesh"), func(string) string { return "new" })); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := patch(stored("mesh"), func(stored string) string { return stored }); got != nil {
+		t.Errorf("nothing to change: got %v", got)
+	}
 }
 
 func TestEnsureWritesNothingThatAnotherReplicaHasWritten(t *testing.T) {

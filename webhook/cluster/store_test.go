@@ -143,7 +143,7 @@ func TestNamespaceTakesAFewHundredBytes(t *testing.T) {
 				strings.Clone(mesh.RevisionLabel): fmt.Sprintf("mesh-%d", i%100), strings.Clone("pod-security.kubernetes.io/enforce"): strings.Clone("restricted"),
 			},
 			Annotations:   map[string]string{"openshift.io/description": strings.Repeat("x", 500)},
-			ManagedFields: []metav1.ManagedFieldsEntry{{FieldsV1: &metav1.FieldsV1{Raw: make([]byte, 500)}}},
+			ManagedFields: []metav1.ManagedFieldsEntry{{FieldsV1: metav1.NewFieldsV1(strings.Repeat("x", 500))}},
 		}}); err != nil {
 			t.Fatal(err)
 		}

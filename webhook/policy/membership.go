@@ -11,12 +11,12 @@ import (
 // maxLeaves bounds the search for labels that take a namespace out of all meshes but one: it only feeds messages.
 const maxLeaves = 16
 
-// only returns the fewest label changes after which target is the only mesh that discovers the namespace; ok is false
-// if none were found.
-func only(target *mesh.Mesh, labels map[string]string, fleet *mesh.Fleet) (edits []selector.Edit, ok bool) {
+// only returns the fewest label changes after which target discovers the namespace, and no two meshes that fight with
+// each other; ok is false if none were found.
+func only(target *mesh.Mesh, labels map[string]string, w *World) (edits []selector.Edit, ok bool) {
 	for _, source := range target.Sources {
 		for _, term := range source.Terms {
-			found, possible := onlyThrough(term.Selector, target, labels, fleet)
+			found, possible := onlyThrough(term.Selector, target, labels, w)
 			if possible && (!ok || len(found) < len(edits)) {
 				edits, ok = found, true
 			}
@@ -26,14 +26,14 @@ func only(target *mesh.Mesh, labels map[string]string, fleet *mesh.Fleet) (edits
 }
 
 // onlyThrough joins target through one of its selectors and then leaves the other meshes one by one.
-func onlyThrough(term selector.Selector, target *mesh.Mesh, labels map[string]string, fleet *mesh.Fleet) ([]selector.Edit, bool) {
+func onlyThrough(term selector.Selector, target *mesh.Mesh, labels map[string]string, w *World) ([]selector.Edit, bool) {
 	edits, ok := term.Edits(labels)
 	if !ok || edited(edits, mesh.NameLabel) {
 		return nil, false
 	}
 	for range maxLeaves {
 		after := apply(labels, edits)
-		other := firstOther(target, fleet.DiscoveredBy(after))
+		other := opponent(target, after, w)
 		if other == nil {
 			return edits, true
 		}
@@ -46,9 +46,14 @@ func onlyThrough(term selector.Selector, target *mesh.Mesh, labels map[string]st
 	return nil, false
 }
 
-func firstOther(target *mesh.Mesh, meshes []*mesh.Mesh) *mesh.Mesh {
-	for _, m := range meshes {
-		if m != target {
+// opponent returns the first mesh besides target that discovers the labels and fights with another one that does, or nil.
+func opponent(target *mesh.Mesh, labels map[string]string, w *World) *mesh.Mesh {
+	discovering := w.Fleet.DiscoveredBy(labels)
+	for _, m := range discovering {
+		fights := func(other *mesh.Mesh) bool {
+			return other != m && mesh.ExcuseFor(m, other, labels, w.Now) == mesh.NoExcuse
+		}
+		if m != target && slices.ContainsFunc(discovering, fights) {
 			return m
 		}
 	}
@@ -94,4 +99,29 @@ func injectBy(revision string, labels map[string]string) []selector.Edit {
 		edits = append(edits, remove(mesh.InjectionLabel))
 	}
 	return sortedEdits(edits)
+}
+
+// alone adds the removal of an istio.io/rev that istio-injection overrides: together with edits that leave the choice to
+// istio-injection, or remove it, the forgotten label would be refused.
+func alone(edits []selector.Edit, labels map[string]string) []selector.Edit {
+	_, overrides := labels[mesh.InjectionLabel]
+	if _, overridden := labels[mesh.RevisionLabel]; overrides && overridden {
+		edits = append(edits, remove(mesh.RevisionLabel))
+	}
+	return sortedEdits(edits)
+}
+
+// injectedToo returns the edits after which a namespace that m alone discovers is not refused for its injection: none if
+// nothing injects it, or m does.
+func injectedToo(m *mesh.Mesh, labels map[string]string, fleet *mesh.Fleet) []selector.Edit {
+	injection := mesh.InjectionOf(labels)
+	r := fleet.Revision(injection.Revision)
+	switch {
+	case !injection.By:
+		return nil
+	case r == nil && injection.Label == mesh.RevisionLabel, len(owners(r)) > 0 && !belongs(r, m):
+		return injectBy(revisionOf(m, fleet), labels)
+	default:
+		return alone(nil, labels)
+	}
 }

@@ -24,7 +24,7 @@ func discoversEverything(m *mesh.Mesh, w *World) []Finding {
 		return nil // every overlap is declared or harmless, which is another rule's to tell
 	default:
 		f.Action = Warn
-		f.Detail = fmt.Sprintf("%s %s; that is right only while it is the only mesh in the cluster", m.Ref, why)
+		f.Detail = fmt.Sprintf("%s %s; that does no harm only while it is the only mesh in the cluster", m.Ref, why)
 	}
 	return []Finding{f}
 }

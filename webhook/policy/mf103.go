@@ -121,19 +121,34 @@ func namespacesIn(regions []selector.Selector, namespaces []mesh.Namespace) []st
 // disjoinRemedy is an edit after which this pair of selectors no longer overlaps.
 func disjoinRemedy(m, other *mesh.Mesh, pair mesh.Overlap, w *World) string {
 	if pair.Source != &m.Sources[0] {
-		return fmt.Sprintf("The selector is that of the older %s: move its namespaces to another revision of %s first, so that the operator removes it",
-			pair.Source.Ref, m.Ref)
+		return revisionRemedy(m, pair.Source)
 	}
-	if pair.OtherTerm.Selector.Everything() {
-		return fmt.Sprintf("Give %s a selector of its own first: kubectl patch %s %s --type=merge -p "+
-			`'{"spec":{"values":{"meshConfig":{"discoverySelectors":[{"matchLabels":{%q:%q}}]}}}}'`,
-			other.Ref, resource(other), other.Name, discoveryLabel(w), other.Name)
+	own := pair.OtherSource == &other.Sources[0]
+	if pair.OtherTerm.Selector.Everything() && own {
+		return fmt.Sprintf("Give %s a selector of its own first: %s", other.Ref, selectorCommand(other, w))
 	}
 	if r, ok := pair.Term.Selector.Exclude(pair.OtherTerm.Selector); ok {
 		return fmt.Sprintf("To keep them apart, add to the matchExpressions of %s of %s: %s", pair.Term.Path, m.Ref, requirement(r))
 	}
-	return fmt.Sprintf("%s takes all that this selector matches: choose another label or value for %s, for example matchLabels: {%s: %s}",
-		other.Ref, pair.Term.Path, discoveryLabel(w), m.Name)
+	if !own {
+		return revisionRemedy(other, pair.OtherSource)
+	}
+	if own, ok := ownSelector(m, w); ok {
+		return fmt.Sprintf("%s takes all that this selector matches: choose another one for %s, for example %s", other.Ref, pair.Term.Path,
+			selectorYAML(own))
+	}
+	return fmt.Sprintf("%s takes all that this selector matches: choose another one for %s, or narrow that of %s first", other.Ref,
+		pair.Term.Path, other.Ref)
+}
+
+// revisionRemedy tells how a selector goes away that is not a mesh's own but that of one of its IstioRevisions.
+func revisionRemedy(m *mesh.Mesh, s *mesh.Source) string {
+	if s.Name == m.ActiveRevision {
+		return fmt.Sprintf("The selector is the old one of the active %s: wait until the operator has brought that up to date with %s",
+			s.Ref, m.Ref)
+	}
+	return fmt.Sprintf("The selector is that of the older %s: move its namespaces to another revision of %s first, so that the operator removes it",
+		s.Ref, m.Ref)
 }
 
 // requirement shows a requirement as YAML in one line.

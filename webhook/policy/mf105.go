@@ -17,12 +17,15 @@ func sharedControlPlaneNamespace(m *mesh.Mesh, w *World) []Finding {
 	if len(sharing) == 0 {
 		return nil
 	}
+	way := "spec.namespace cannot be changed later: create the mesh"
+	if w.Updating {
+		way = "spec.namespace cannot be changed: delete the mesh and create it again"
+	}
 	return []Finding{{
 		Field: "spec.namespace",
 		Detail: fmt.Sprintf("%s has spec.namespace %q, the control-plane namespace of %s: two istiods in one namespace share a leader lock, "+
 			"and one of them stops writing its root certificate", m.Ref, m.ControlPlane, theMeshes(sharing)),
-		Remedy: fmt.Sprintf("spec.namespace cannot be changed later, so create it with another one: kubectl create namespace istio-system-%s, "+
-			"then spec.namespace: istio-system-%s", m.Name, m.Name),
+		Remedy:   fmt.Sprintf("%s with spec.namespace: istio-system-%s, after kubectl create namespace istio-system-%s", way, m.Name, m.Name),
 		Subjects: meshNames(sharing),
 	}}
 }

@@ -49,7 +49,8 @@ func fightOver(ns *mesh.Namespace, w *World) (fighting []*mesh.Mesh, pairs []str
 func keepOne(ns *mesh.Namespace, meshes []*mesh.Mesh, w *World) string {
 	var ways []string
 	for _, m := range meshes {
-		if edits, ok := only(m, ns.Labels, w.Fleet); ok {
+		if edits, ok := only(m, ns.Labels, w); ok {
+			edits = sortedEdits(append(edits, injectedToo(m, ns.Labels, w.Fleet)...))
 			ways = append(ways, fmt.Sprintf("To keep it in %s only: %s", theMesh(m), relabel(ns, w, edits...)))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/selector"
 )
 
 // revisionOfAnotherMesh finds a namespace that one mesh discovers and another one injects. As long as there is no mesh
@@ -61,8 +62,8 @@ func bothWaysOut(ns *mesh.Namespace, discovering, injecting []*mesh.Mesh, w *Wor
 		ways = append(ways, fmt.Sprintf("To keep it in %s: %s", theMesh(m), relabel(ns, w, injectBy(revisionOf(m, w.Fleet), ns.Labels)...)))
 	}
 	for _, m := range injecting {
-		if edits, ok := only(m, ns.Labels, w.Fleet); ok {
-			ways = append(ways, fmt.Sprintf("To move it to %s: %s", theMesh(m), relabel(ns, w, edits...)))
+		if edits, ok := only(m, ns.Labels, w); ok {
+			ways = append(ways, fmt.Sprintf("To move it to %s: %s", theMesh(m), relabel(ns, w, alone(edits, ns.Labels)...)))
 		}
 	}
 	return strings.Join(ways, ". ")
@@ -90,7 +91,7 @@ func mapFinding(ns *mesh.Namespace, injection mesh.Injection, key string, mapped
 	if revision, ok := w.Fleet.Mapped(named); ok {
 		ways = append(ways, fmt.Sprintf("To keep it in mesh %q: %s", named, relabel(ns, w, injectBy(revision, ns.Labels)...)))
 	}
-	ways = append(ways, fmt.Sprintf("To move it to mesh %q: %s", mapped[0], relabel(ns, w, set(key, mapped[0]))))
+	ways = append(ways, fmt.Sprintf("To move it to mesh %q: %s", mapped[0], relabel(ns, w, alone([]selector.Edit{set(key, mapped[0])}, ns.Labels)...)))
 	return Finding{
 		Field: labelPath(injection.Label),
 		Detail: fmt.Sprintf("namespace %q has %s=%s and %s=%s, but the mesh map gives the revision %s to mesh %s",

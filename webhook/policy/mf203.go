@@ -41,7 +41,11 @@ func rename(ns *mesh.Namespace, revision string, discovering []*mesh.Mesh, w *Wo
 	}
 	edits := []selector.Edit{set(mesh.RevisionLabel, meant)}
 	if len(discovering) == 0 {
-		edits = append(edits, joining(w.Fleet.Revision(meant).Meshes, ns.Labels, w.Fleet)...)
+		join, ok := joining(w.Fleet.Revision(meant).Meshes, ns.Labels, w)
+		if !ok {
+			return question + "No label would make the mesh of that revision discover this namespace: change its selectors first"
+		}
+		edits = append(edits, join...)
 	}
 	return question + fmt.Sprintf("To use the revision %q: %s", meant, relabel(ns, w, sortedEdits(edits)...))
 }
@@ -53,11 +57,11 @@ func candidates(discovering []*mesh.Mesh, fleet *mesh.Fleet) []string {
 	})
 }
 
-// joining are the label changes that make the first of the meshes discover the namespace; none if it has no mesh.
-func joining(meshes []*mesh.Mesh, labels map[string]string, fleet *mesh.Fleet) []selector.Edit {
-	if len(meshes) == 0 {
-		return nil
+// joining are the label changes that make the first of the meshes discover the namespace; ok is false if there are none.
+// A revision without a mesh, or of a mesh whose istiod runs in another cluster, needs none.
+func joining(meshes []*mesh.Mesh, labels map[string]string, w *World) (edits []selector.Edit, ok bool) {
+	if len(meshes) == 0 || slices.ContainsFunc(meshes, (*mesh.Mesh).Remote) {
+		return nil, true
 	}
-	edits, _ := only(meshes[0], labels, fleet)
-	return edits
+	return only(meshes[0], labels, w)
 }

@@ -2,8 +2,11 @@ package policy
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/selector"
 )
 
 // conflictingInjectionLabels finds istio-injection together with istio.io/rev: the former wins without a word. With a
@@ -14,10 +17,7 @@ func conflictingInjectionLabels(ns *mesh.Namespace, w *World) []Finding {
 	if !hasRevision || !hasInjection {
 		return nil
 	}
-	f := Finding{
-		Field:  labelPath(mesh.InjectionLabel),
-		Remedy: "To let istio.io/rev decide: " + relabel(ns, w, remove(mesh.InjectionLabel)),
-	}
+	f := Finding{Field: labelPath(mesh.InjectionLabel), Remedy: letOneDecide(ns, w)}
 	if injection == mesh.InjectionEnabled {
 		f.Detail = fmt.Sprintf("namespace %q has both istio-injection=enabled and istio.io/rev=%s: istio-injection wins, so its pods get "+
 			"the revision %q, and istio.io/rev is ignored", ns.Name, revision, mesh.DefaultRevision)
@@ -27,4 +27,27 @@ func conflictingInjectionLabels(ns *mesh.Namespace, w *World) []Finding {
 			"and istio.io/rev is ignored", ns.Name, injection, revision)
 	}
 	return []Finding{f}
+}
+
+// letOneDecide offers to remove either label, if what the other one then chooses would not be refused in its turn; if
+// both would, to remove both.
+func letOneDecide(ns *mesh.Namespace, w *World) string {
+	var ways []string
+	if keepsRevision := remove(mesh.InjectionLabel); !injectsWrongly(ns, w, keepsRevision) {
+		ways = append(ways, "To let istio.io/rev decide: "+relabel(ns, w, keepsRevision))
+	}
+	if keepsInjection := remove(mesh.RevisionLabel); !injectsWrongly(ns, w, keepsInjection) {
+		ways = append(ways, "To let istio-injection decide: "+relabel(ns, w, keepsInjection))
+	}
+	if len(ways) == 0 {
+		return "Neither chooses a revision that fits. To have none: " + relabel(ns, w, remove(mesh.InjectionLabel), remove(mesh.RevisionLabel))
+	}
+	return strings.Join(ways, ". ")
+}
+
+// injectsWrongly says whether the revision that the namespace's labels choose after an edit is a reason to refuse them.
+func injectsWrongly(ns *mesh.Namespace, w *World, edit selector.Edit) bool {
+	after := &mesh.Namespace{Name: ns.Name, Labels: apply(ns.Labels, []selector.Edit{edit})}
+	found := slices.Concat(revisionOfAnotherMesh(after, w), unknownRevision(after, w), injectedNotDiscovered(after, w))
+	return slices.ContainsFunc(found, func(f Finding) bool { return f.Action != Warn })
 }

@@ -33,15 +33,12 @@ func injectedNotDiscovered(ns *mesh.Namespace, w *World) []Finding {
 func discoverOrRelease(ns *mesh.Namespace, injection mesh.Injection, injecting []*mesh.Mesh, w *World) string {
 	var ways []string
 	for _, m := range injecting {
-		if edits, ok := only(m, ns.Labels, w.Fleet); ok {
-			edits = sortedEdits(append(edits, set(injection.Label, ns.Labels[injection.Label])))
+		if edits, ok := only(m, ns.Labels, w); ok {
+			edits = alone(append(edits, set(injection.Label, ns.Labels[injection.Label])), ns.Labels)
 			ways = append(ways, fmt.Sprintf("To put it into %s, set both labels in one command: %s", theMesh(m), relabel(ns, w, edits...)))
 		}
 	}
-	release := []selector.Edit{remove(injection.Label)}
-	if _, both := ns.Labels[mesh.RevisionLabel]; both && injection.Label != mesh.RevisionLabel {
-		release = append(release, remove(mesh.RevisionLabel))
-	}
+	release := alone([]selector.Edit{remove(injection.Label)}, ns.Labels)
 	ways = append(ways, "To keep it out of every mesh: "+relabel(ns, w, release...))
 	return strings.Join(ways, ". ")
 }

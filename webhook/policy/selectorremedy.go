@@ -1,23 +1,60 @@
 package policy
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/selector"
 )
+
+// maxExclusions bounds the requirements that keep a proposed selector apart from other meshes: it only feeds messages.
+const maxExclusions = 4
 
 // selectorRemedy gives a mesh a selector of its own: as a command if the mesh is stored already, else as the lines of
 // its manifest.
 func selectorRemedy(m *mesh.Mesh, w *World) string {
-	const pruned = "; the API server drops a misspelt field (such as matchLabel), which leaves {}"
-	if w.Updating {
-		return fmt.Sprintf(`Give it a selector of its own: kubectl patch %s %s --type=merge -p `+
-			`'{"spec":{"values":{"meshConfig":{"discoverySelectors":[{"matchLabels":{%q:%q}}]}}}}'`+pruned,
-			resource(m), m.Name, discoveryLabel(w), m.Name)
+	remedy := "Give it a selector of its own: "
+	if m.Sources[0].Listing != mesh.Invalid {
+		remedy = "The API server drops a misspelt field (such as matchLabel), which leaves {}. " + remedy
 	}
-	return fmt.Sprintf("Give it a selector of its own: spec: {values: {meshConfig: {discoverySelectors: [{matchLabels: {%s: %s}}]}}}"+pruned,
-		discoveryLabel(w), m.Name)
+	if w.Updating {
+		return remedy + selectorCommand(m, w)
+	}
+	own, _ := ownSelector(m, w)
+	return remedy + fmt.Sprintf("spec: {values: {meshConfig: {discoverySelectors: [%s]}}}", selectorYAML(own))
+}
+
+// selectorCommand replaces all selectors of a mesh by one of its own.
+func selectorCommand(m *mesh.Mesh, w *World) string {
+	own, _ := ownSelector(m, w)
+	item, err := json.Marshal(own)
+	if err != nil {
+		return "kubectl edit " + resource(m) + " " + m.Name // cannot happen: strings and maps of strings only
+	}
+	return fmt.Sprintf(`kubectl patch %s %s --type=merge -p '{"spec":{"values":{"meshConfig":{"discoverySelectors":[%s]}}}}'`,
+		resource(m), m.Name, item)
+}
+
+// selectorYAML shows a selector as YAML in one line.
+func selectorYAML(s metav1.LabelSelector) string {
+	var parts []string
+	for _, key := range slices.Sorted(maps.Keys(s.MatchLabels)) {
+		parts = append(parts, fmt.Sprintf("matchLabels: {%s: %s}", key, yamlValue(s.MatchLabels[key])))
+	}
+	if len(s.MatchExpressions) > 0 {
+		var expressions []string
+		for _, r := range s.MatchExpressions {
+			expressions = append(expressions, requirement(r))
+		}
+		parts = append(parts, "matchExpressions: ["+strings.Join(expressions, ", ")+"]")
+	}
+	return "{" + strings.Join(parts, ", ") + "}"
 }
 
 // resource is what kubectl calls the mesh's kind, with the group, because other products have an istio resource too.
@@ -26,6 +63,50 @@ func resource(m *mesh.Mesh) string {
 		return "istiorevisions.sailoperator.io"
 	}
 	return "istios.sailoperator.io"
+}
+
+// ownSelector asks for a discovery label whose value is the mesh's name, and keeps apart from the selectors of all other
+// meshes, except those for everything, which no selector can. If that is not to be had, ok is false.
+func ownSelector(m *mesh.Mesh, w *World) (own metav1.LabelSelector, ok bool) {
+	usual := discoveryLabel(w)
+	for _, key := range slices.Concat([]string{usual}, w.DiscoveryLabels) {
+		if own, ok := apart(metav1.LabelSelector{MatchLabels: map[string]string{key: m.Name}}, m, w); ok {
+			return own, true
+		}
+	}
+	return metav1.LabelSelector{MatchLabels: map[string]string{usual: m.Name}}, false
+}
+
+// apart adds requirements to a selector of m until no other mesh's overlaps with it.
+func apart(s metav1.LabelSelector, m *mesh.Mesh, w *World) (metav1.LabelSelector, bool) {
+	for _, other := range w.Fleet.Meshes() {
+		if other.Ref == m.Ref {
+			continue
+		}
+		for _, source := range other.Sources {
+			for _, term := range source.Terms {
+				var ok bool
+				if s, ok = excluding(s, term.Selector); !ok {
+					return s, false
+				}
+			}
+		}
+	}
+	return s, true
+}
+
+// excluding adds a requirement, if it needs one, that keeps s apart from a selector.
+func excluding(s metav1.LabelSelector, from selector.Selector) (metav1.LabelSelector, bool) {
+	parsed, errs := selector.Parse(&s, nil)
+	if len(errs) > 0 {
+		return s, false
+	}
+	if _, overlaps := selector.Overlap(parsed, from); !overlaps || from.Everything() {
+		return s, true
+	}
+	r, ok := parsed.Exclude(from)
+	s.MatchExpressions = append(s.MatchExpressions, r)
+	return s, ok && len(s.MatchExpressions) <= maxExclusions
 }
 
 // discoveryLabel is the configured discovery label that other meshes use already, else the first.

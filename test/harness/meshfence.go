@@ -1,0 +1,303 @@
+package harness
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+const (
+	// Namespace is where the manifests install meshfence.
+	Namespace = "meshfence-system"
+	// ServiceAccount is who it is there.
+	ServiceAccount = "meshfence"
+
+	readyTimeout = 30 * time.Second
+	// stopTimeout limits a graceful stop: meshfence answers requests in flight, the longest of which take ten seconds.
+	stopTimeout = 20 * time.Second
+)
+
+// Process is a running meshfence.
+type Process struct {
+	// HealthURL and MetricsURL are the bases of its probes and of its metrics, without a path.
+	HealthURL, MetricsURL string
+	// Log is the path of the file with all that it prints.
+	Log string
+
+	cmd     *exec.Cmd
+	ended   chan struct{} // closed when the process has ended
+	unwatch func()
+}
+
+// ProcessOptions say how meshfence is started.
+type ProcessOptions struct {
+	// Config is the path of a configuration file; "" stands for the one in the manifests.
+	Config string
+	// Args are further flags of `meshfence serve`.
+	Args []string
+}
+
+// StartMeshfence starts meshfence, as the service account of the manifests and so with no other rights than theirs, and
+// returns when it says that it is ready. InstallWorkload must have been called since the last Reset.
+func (c *Cluster) StartMeshfence(ctx context.Context, options ProcessOptions) (*Process, error) {
+	if c.meshfence != nil {
+		return nil, errors.New("meshfence is running already")
+	}
+	process, err := c.launch(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	if err := process.waitReady(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w; its last lines:\n%s", err, tail(process.Log, 30)), process.Kill())
+	}
+	c.meshfence = process
+	return process, nil
+}
+
+// StopMeshfence ends meshfence with SIGTERM and waits for it.
+func (c *Cluster) StopMeshfence() error {
+	process := c.meshfence
+	if process == nil {
+		return errors.New("meshfence is not running")
+	}
+	c.meshfence = nil
+	return process.Stop()
+}
+
+// KillMeshfence ends meshfence with SIGKILL: it gets no time to do anything.
+func (c *Cluster) KillMeshfence() error {
+	process := c.meshfence
+	if process == nil {
+		return errors.New("meshfence is not running")
+	}
+	c.meshfence = nil
+	return process.Kill()
+}
+
+// launch starts the process. It listens where the webhook configurations point, and elsewhere on ports of its own.
+func (c *Cluster) launch(ctx context.Context, options ProcessOptions) (*Process, error) {
+	if _, err := os.Stat(c.options.Binary); err != nil {
+		return nil, fmt.Errorf("%w: run `make build`", err)
+	}
+	health, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	metrics, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	args, err := c.serveArgs(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	args = append(args, "--health-bind-address", loopback(health), "--metrics-bind-address", loopback(metrics))
+	process := &Process{
+		HealthURL:  "http://" + loopback(health),
+		MetricsURL: "http://" + loopback(metrics),
+		Log:        filepath.Join(c.dir, fmt.Sprintf("meshfence-%d.log", len(c.logs)+1)),
+		cmd:        exec.Command(c.options.Binary, append(args, options.Args...)...),
+	}
+	c.logs = append(c.logs, process.Log)
+	return process, process.start(c.watchdog)
+}
+
+// serveArgs returns the arguments that are the same for every process of this cluster.
+func (c *Cluster) serveArgs(ctx context.Context, options ProcessOptions) ([]string, error) {
+	kubeconfig, err := c.serviceAccountKubeconfig(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if options.Config == "" {
+		if options.Config, err = c.writeDefaultConfiguration(); err != nil {
+			return nil, err
+		}
+	}
+	args := []string{
+		"serve", "--kubeconfig", kubeconfig, "--namespace", Namespace,
+		"--cert-dir", c.serving.certDir, "--bind-address", c.serving.address(),
+	}
+	if options.Config != "" {
+		args = append(args, "--config", options.Config)
+	}
+	return args, nil
+}
+
+// writeDefaultConfiguration returns the path of the manifests' configuration file, or "" when they have none.
+func (c *Cluster) writeDefaultConfiguration() (string, error) {
+	content, err := c.defaultConfiguration()
+	if err != nil || content == "" {
+		return "", err
+	}
+	file := filepath.Join(c.dir, "config.yaml")
+	return file, os.WriteFile(file, []byte(content), 0o644)
+}
+
+// serviceAccountKubeconfig writes a kubeconfig file with a fresh token of meshfence's service account.
+func (c *Cluster) serviceAccountKubeconfig(ctx context.Context) (string, error) {
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: ServiceAccount}}
+	day := int64((24 * time.Hour).Seconds())
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &day}}
+	if err := c.Client.SubResource("token").Create(ctx, account, request); err != nil {
+		return "", fmt.Errorf("get a token for service account %s/%s: %w", Namespace, ServiceAccount, err)
+	}
+	config := clientcmdapi.NewConfig()
+	config.Clusters["test"] = &clientcmdapi.Cluster{Server: c.Config.Host, CertificateAuthorityData: c.Config.CAData}
+	config.AuthInfos["meshfence"] = &clientcmdapi.AuthInfo{Token: request.Status.Token}
+	config.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "meshfence"}
+	config.CurrentContext = "test"
+	file := filepath.Join(c.dir, "meshfence.kubeconfig")
+	return file, clientcmd.WriteToFile(*config, file)
+}
+
+// start starts the process with its output in its log file.
+func (p *Process) start(watchdog *watchdog) error {
+	log, err := os.Create(p.Log)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }() // the process has its own
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.SysProcAttr = ownProcessGroup()
+	if err := p.cmd.Start(); err != nil {
+		return err
+	}
+	if p.unwatch, err = watchdog.watch(p.cmd.Process.Pid); err != nil {
+		return errors.Join(err, p.cmd.Process.Kill(), p.cmd.Wait())
+	}
+	p.ended = make(chan struct{})
+	go func() {
+		defer close(p.ended)
+		_ = p.cmd.Wait() // how it ended is in p.cmd.ProcessState
+	}()
+	return nil
+}
+
+// waitReady polls /readyz.
+func (p *Process) waitReady(ctx context.Context) error {
+	err := wait.PollUntilContextTimeout(ctx, pollInterval, readyTimeout, true, func(ctx context.Context) (bool, error) {
+		if p.hasEnded() {
+			return false, fmt.Errorf("meshfence ended with %s", p.cmd.ProcessState)
+		}
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.HealthURL+"/readyz", nil)
+		if err != nil {
+			return false, err
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return false, nil //nolint:nilerr // It does not listen yet.
+		}
+		return response.StatusCode == http.StatusOK, response.Body.Close()
+	})
+	if wait.Interrupted(err) {
+		return fmt.Errorf("meshfence was not ready within %s", readyTimeout)
+	}
+	return err
+}
+
+func (p *Process) hasEnded() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// Stop ends the process with SIGTERM and waits for it. A process that does not end in time is killed, and one that ends
+// with another status than 0 is an error too.
+func (p *Process) Stop() error {
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case <-p.ended:
+	case <-time.After(stopTimeout):
+		return errors.Join(fmt.Errorf("meshfence did not stop within %s", stopTimeout), p.Kill())
+	}
+	p.unwatch()
+	if !p.cmd.ProcessState.Success() {
+		return fmt.Errorf("meshfence ended with %s; its last lines:\n%s", p.cmd.ProcessState, tail(p.Log, 30))
+	}
+	return nil
+}
+
+// Kill ends the process with SIGKILL and waits for it.
+func (p *Process) Kill() error {
+	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	<-p.ended
+	p.unwatch()
+	return nil
+}
+
+// Metrics returns the metrics page.
+func (p *Process) Metrics(ctx context.Context) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.MetricsURL+"/metrics", nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	page, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("metrics: %s", response.Status)
+	}
+	return string(page), err
+}
+
+// MeshfenceLog returns what meshfence has printed since the last Reset, over all its starts.
+func (c *Cluster) MeshfenceLog() string {
+	var all strings.Builder
+	for _, file := range c.logs {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			fmt.Fprintln(&all, err)
+		}
+		all.Write(content)
+	}
+	return all.String()
+}
+
+// tail returns the last lines of a file, or why it cannot be read.
+func tail(file string, lines int) string {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return err.Error()
+	}
+	return lastLines(string(content), lines)
+}
+
+// lastLines returns the last lines of a text.
+func lastLines(text string, lines int) string {
+	var last []string
+	scanner := bufio.NewScanner(strings.NewReader(text))
+	scanner.Buffer(nil, len(text)+1)
+	for scanner.Scan() {
+		last = append(last, scanner.Text())
+		if len(last) > lines {
+			last = last[1:]
+		}
+	}
+	return strings.Join(last, "\n")
+}
