@@ -16,9 +16,13 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/pager"
 
 	"github.com/meshfence/meshfence/webhook/sail"
 )
+
+// namespacesPerPage makes a page about a megabyte.
+const namespacesPerPage = 1000
 
 // resources are the parts of the API that are used.
 type resources struct {
@@ -67,7 +71,7 @@ func newReflectors(c *Cluster) []*cache.Reflector {
 		return (&optional{inner: objects(resource, ""), lookAgain: lookAgain}).listWatch()
 	}
 	reflectors := []*cache.Reflector{
-		newReflector("namespaces", namespaceMetadata(c.resources.namespaces), c.namespaces),
+		newReflector("namespaces", listFirst(namespaceMetadata(c.resources.namespaces)), c.namespaces),
 		newReflector("istios", listFirst(sailResource(c.resources.istios)), c.istios),
 		newReflector("istiorevisions", listFirst(sailResource(c.resources.revisions)), c.revisions),
 		newReflector("istiorevisiontags", listFirst(sailResource(c.resources.tags)), c.tags),
@@ -90,12 +94,27 @@ func newReflector(name string, source cache.ListerWatcher, target cache.Reflecto
 	})
 }
 
-// namespaceMetadata lists and watches the namespaces' metadata. Where the API server can, the list comes as a stream, of
-// which only one namespace at a time is in memory before it is converted.
+// namespaceMetadata lists and watches the namespaces' metadata. It lists in pages, of which everything but name, labels and
+// deletion is dropped before the next one is read: one list of 10,000 namespaces would cost 40 MB at the start, and a
+// streamed one, whose end the API server marks only about a second later, a second. Pages have to be of the present, so
+// the options, which ask for a list of any age or of a certain one, are not followed.
 func namespaceMetadata(resource metadata.ResourceInterface) *cache.ListWatch {
+	pages := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+		page, err := resource.List(ctx, options)
+		if err != nil {
+			return nil, err
+		}
+		for i := range page.Items {
+			whole := page.Items[i].ObjectMeta
+			page.Items[i].ObjectMeta = metav1.ObjectMeta{Name: whole.Name, Labels: whole.Labels, DeletionTimestamp: whole.DeletionTimestamp}
+		}
+		return page, nil
+	})
+	pages.PageSize = namespacesPerPage
 	return &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			return resource.List(ctx, options)
+		ListWithContextFunc: func(ctx context.Context, _ metav1.ListOptions) (runtime.Object, error) {
+			list, _, err := pages.List(ctx, metav1.ListOptions{})
+			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 			return resource.Watch(ctx, options)
@@ -122,8 +141,8 @@ func objects(resource dynamic.ResourceInterface, name string) *cache.ListWatch {
 	}
 }
 
-// listFirst makes a reflector list and then watch, instead of asking for the list as a stream: there are few objects, and
-// the absence of a resource is told from the answer to a list.
+// listFirst makes a reflector list and then watch, instead of asking for the list as a stream (client-go's WatchList): the
+// absence of a resource is told from the answer to a list, and the lists are short, or in pages.
 func listFirst(source *cache.ListWatch) cache.ListerWatcher {
 	return cache.ToListWatcherWithWatchListSemantics(source, noStream{})
 }

@@ -13,8 +13,7 @@ import (
 )
 
 // store keeps what convert makes of every object that a reflector brings, by the object's name: all objects of one store
-// are cluster-scoped or of one namespace. It never keeps the object itself. It implements cache.ReflectorStore, and
-// cache.TransformingStore, so that a streamed list is converted object by object too.
+// are cluster-scoped or of one namespace. It never keeps the object itself. It implements cache.ReflectorStore.
 //
 // Values are shared with readers and never written after convert returned them.
 type store[T any] struct {
@@ -30,33 +29,19 @@ type store[T any] struct {
 	sorted []T
 }
 
-var _ cache.TransformingStore = (*store[int])(nil)
+var _ cache.ReflectorStore = (*store[int])(nil)
 
 func newStore[T any](convert func(metav1.Object) T, changed func()) *store[T] {
 	return &store[T]{convert: convert, changed: changed, items: map[string]T{}}
 }
 
-// entry is a converted object on its way into the store.
-type entry[T any] struct {
-	name  string
-	value T
-}
-
-// entryOf converts an object, unless the transformer has done so already.
-func (s *store[T]) entryOf(object any) (entry[T], error) {
-	if e, ok := object.(entry[T]); ok {
-		return e, nil
-	}
+// read converts an object.
+func (s *store[T]) read(object any) (name string, value T, err error) {
 	accessor, err := meta.Accessor(object)
 	if err != nil {
-		return entry[T]{}, fmt.Errorf("an object without metadata, of type %T: %w", object, err)
+		return "", value, fmt.Errorf("an object without metadata, of type %T: %w", object, err)
 	}
-	return entry[T]{name: accessor.GetName(), value: s.convert(accessor)}, nil
-}
-
-// Transformer returns the conversion for the reflector's own temporary store.
-func (s *store[T]) Transformer() cache.TransformFunc {
-	return func(object any) (any, error) { return s.entryOf(object) }
+	return accessor.GetName(), s.convert(accessor), nil
 }
 
 // Add stores an object that appeared.
@@ -64,23 +49,23 @@ func (s *store[T]) Add(object any) error { return s.Update(object) }
 
 // Update stores an object that appeared or changed.
 func (s *store[T]) Update(object any) error {
-	e, err := s.entryOf(object)
+	name, value, err := s.read(object)
 	if err != nil {
 		return err
 	}
-	if s.put(e) {
+	if s.put(name, value) {
 		s.changed()
 	}
 	return nil
 }
 
-func (s *store[T]) put(e entry[T]) (changed bool) {
+func (s *store[T]) put(name string, value T) (changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if old, ok := s.items[e.name]; ok && reflect.DeepEqual(old, e.value) {
+	if old, ok := s.items[name]; ok && reflect.DeepEqual(old, value) {
 		return false
 	}
-	s.items[e.name] = e.value
+	s.items[name] = value
 	s.sorted = nil
 	return true
 }
@@ -112,11 +97,11 @@ func (s *store[T]) remove(name string) (changed bool) {
 func (s *store[T]) Replace(objects []any, _ string) error {
 	items := make(map[string]T, len(objects))
 	for _, object := range objects {
-		e, err := s.entryOf(object)
+		name, value, err := s.read(object)
 		if err != nil {
 			return err
 		}
-		items[e.name] = e.value
+		items[name] = value
 	}
 	if s.replace(items) {
 		s.changed()

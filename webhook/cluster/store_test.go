@@ -63,23 +63,6 @@ func TestStoreTellsOfChangesOnly(t *testing.T) {
 	}
 }
 
-func TestStoreTakesWhatItsTransformerMade(t *testing.T) {
-	s, changes := counted()
-	transformed, err := s.Transformer()(object("a", "1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Replace([]any{transformed}, ""); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Replace([]any{object("a", "1")}, ""); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{"1"}, s.values()); diff != "" || *changes != 1 {
-		t.Errorf("told of %d changes, want 1; (-want +got):\n%s", *changes, diff)
-	}
-}
-
 func TestStoreRefusesWhatIsNoObject(t *testing.T) {
 	s, changes := counted()
 	for name, err := range map[string]error{"add": s.Add(3), "update": s.Update(nil), "delete": s.Delete("x"), "replace": s.Replace([]any{object("a", ""), 3}, "")} {
