@@ -73,12 +73,29 @@ func (c *Cluster) RunCase(ctx context.Context, file string) Result {
 		}
 		s.startsItself = startsMeshfence(string(txtar.Parse(text).Comment))
 		testscript.RunT(t, s.params(file))
+		if problem := c.breakdown(); problem != "" {
+			s.diagnosis = c.diagnose()
+			t.Fatal("FAIL: " + problem)
+		}
 	})
 	return Result{
 		Name:   strings.TrimSuffix(filepath.Base(file), ".txtar"),
 		Status: t.status(),
 		Took:   time.Since(began),
 		Output: t.output() + s.diagnosis,
+	}
+}
+
+// breakdown tells what fails a case whatever its script says, or "": meshfence must not end by itself, nor panic while it
+// answers (the web server then goes on, and logs it).
+func (c *Cluster) breakdown() string {
+	switch {
+	case c.meshfence != nil && c.meshfence.hasEnded():
+		return "meshfence ended by itself: " + c.meshfence.cmd.ProcessState.String()
+	case strings.Contains(c.MeshfenceLog(), "Observed a panic"):
+		return "meshfence panicked, see its log"
+	default:
+		return ""
 	}
 }
 

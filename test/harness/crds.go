@@ -11,6 +11,7 @@ import (
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -95,19 +96,22 @@ func (c *Cluster) RemoveCRDs(ctx context.Context) error {
 }
 
 // restoreCRDs deletes definitions that are not of the cluster's set, replaces those that were changed (their generation
-// says so) and creates those that are missing.
+// says so) and creates those that are missing. The real ones are large: nothing but their metadata is sent around unless
+// there is something to restore.
 func (c *Cluster) restoreCRDs(ctx context.Context) error {
-	ours := map[string]bool{}
-	for _, crd := range c.crds {
-		ours[crd.Name] = true
-	}
-	var found apiextensionsv1.CustomResourceDefinitionList
+	found := metav1.PartialObjectMetadataList{}
+	found.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
 	if err := c.Client.List(ctx, &found); err != nil {
 		return err
 	}
+	missing := map[string]bool{}
+	for _, crd := range c.crds {
+		missing[crd.Name] = true
+	}
 	for i := range found.Items {
 		crd := &found.Items[i]
-		if ours[crd.Name] && crd.Generation == 1 && crd.DeletionTimestamp == nil {
+		if missing[crd.Name] && crd.Generation == 1 && crd.DeletionTimestamp == nil {
+			delete(missing, crd.Name)
 			continue
 		}
 		if err := c.Client.Delete(ctx, crd); client.IgnoreNotFound(err) != nil {
@@ -116,6 +120,9 @@ func (c *Cluster) restoreCRDs(ctx context.Context) error {
 		if err := c.waitGone(ctx, crd); err != nil {
 			return err
 		}
+	}
+	if len(missing) == 0 {
+		return nil
 	}
 	return c.InstallCRDs(ctx)
 }

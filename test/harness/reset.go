@@ -9,14 +9,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Reset brings the cluster back to the state that it was started in: meshfence is stopped and not installed, the
+// Reset brings the cluster back to the state that it was started in: meshfence is killed and not installed, the
 // definitions are those of the cluster's set, and nothing else is left but what the API server makes for itself.
 // Webhook configurations go first, so that nothing refuses the rest.
 func (c *Cluster) Reset(ctx context.Context) error {
 	c.deleting.Lock()
 	defer c.deleting.Unlock()
 	if c.meshfence != nil {
-		if err := c.StopMeshfence(); err != nil {
+		if err := c.KillMeshfence(); err != nil {
 			return err
 		}
 	}

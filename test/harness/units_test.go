@@ -177,3 +177,28 @@ func TestWhatIsNotRunningCannotBeStopped(t *testing.T) {
 		t.Error("no error although meshfence is not running")
 	}
 }
+
+func TestAMeshfenceThatBreaksDownFailsTheCase(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "meshfence.log")
+	if err := os.WriteFile(log, []byte("Observed a panic in webhook: nil map\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ended := &Process{cmd: exec.Command("sh", "-c", "exit 3"), ended: make(chan struct{})}
+	if err := ignoreExit(ended.cmd.Run()); err != nil {
+		t.Fatal(err)
+	}
+	close(ended.ended)
+	for name, test := range map[string]struct {
+		cluster *Cluster
+		want    string
+	}{
+		"it is not running":  {&Cluster{}, ""},
+		"it is running":      {&Cluster{meshfence: &Process{ended: make(chan struct{})}}, ""},
+		"it ended by itself": {&Cluster{meshfence: ended}, "meshfence ended by itself: exit status 3"},
+		"it panicked":        {&Cluster{logs: []string{log}}, "meshfence panicked, see its log"},
+	} {
+		if got := test.cluster.breakdown(); got != test.want {
+			t.Errorf("if %s: %q, want %q", name, got, test.want)
+		}
+	}
+}
