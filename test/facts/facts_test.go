@@ -1,0 +1,113 @@
+// Package facts pins what meshfence relies on in the API server itself: how admission sees a namespace. The asked webhook
+// is not meshfence but an observer, so that a difference between versions of Kubernetes shows here and not as a riddle in
+// another test. What the operator's definitions do is pinned by test/cases/facts-of-the-definitions.txtar.
+package facts
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/google/go-cmp/cmp"
+	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/meshfence/meshfence/test/harness"
+)
+
+const nameLabel = "kubernetes.io/metadata.name"
+
+// limit is how long anything here may take.
+const limit = 30 * time.Second
+
+func TestFactsOfTheAPIServer(t *testing.T) {
+	log.SetLogger(logr.Discard())
+	ctx, cancel := context.WithTimeout(t.Context(), 4*limit)
+	defer cancel()
+	cluster, err := harness.Start(ctx, harness.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := cluster.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	observer := observe(ctx, t, cluster.Client)
+	t.Run("a generated name and its label are there when validating admission runs, and not before", func(t *testing.T) {
+		generatedName(ctx, t, cluster.Client, observer)
+	})
+	t.Run("if a namespace changes while validating admission judges an update, then the update is judged again", func(t *testing.T) {
+		judgedAgain(ctx, t, cluster.Client, observer)
+	})
+}
+
+// generatedName pins: with generateName the label kubernetes.io/metadata.name (and the name) is not there yet when
+// mutating admission runs; it is when validating admission does.
+func generatedName(ctx context.Context, t *testing.T, c client.Client, o *observer) {
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "generated-", Labels: map[string]string{observed: "yes"}}}
+	if err := c.Create(ctx, ns); err != nil {
+		t.Fatal(err)
+	}
+	mutating, validating := decode(t, o.next(ctx, t, o.mutating)), decode(t, o.next(ctx, t, o.validating))
+	got := []metav1.ObjectMeta{
+		{Name: mutating.Name, Labels: mutating.Labels},
+		{Name: validating.Name, Labels: validating.Labels},
+	}
+	want := []metav1.ObjectMeta{
+		{Labels: map[string]string{observed: "yes"}},
+		{Name: ns.Name, Labels: map[string]string{observed: "yes", nameLabel: ns.Name}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("name and labels in mutating and in validating admission (-want +got):\n%s", diff)
+	}
+}
+
+// judgedAgain pins: the API server runs validating admission on an UPDATE against the very object that the following
+// write is conditional on; if the object changes in between, the write is retried and admission runs again.
+func judgedAgain(ctx context.Context, t *testing.T, c client.Client, o *observer) {
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "contended"}}
+	if err := c.Create(ctx, ns); err != nil {
+		t.Fatal(err)
+	}
+	release := o.hold()
+	patched := make(chan error, 1)
+	go func() { patched <- c.Patch(ctx, ns.DeepCopy(), mergeLabels(observed, "yes")) }()
+	first := decode(t, o.next(ctx, t, o.validating))
+	// Somebody else's change, which the observer is not asked about, is stored while the first answer is still out.
+	if err := c.Patch(ctx, ns.DeepCopy(), mergeLabels("other", "change")); err != nil {
+		t.Fatal(err)
+	}
+	release()
+	second := decode(t, o.next(ctx, t, o.validating))
+	if err := <-patched; err != nil {
+		t.Fatal(err)
+	}
+	got := []map[string]string{first.Labels, second.Labels}
+	want := []map[string]string{
+		{observed: "yes", nameLabel: "contended"},
+		{observed: "yes", nameLabel: "contended", "other": "change"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("labels in the first and in the second judgement (-want +got):\n%s", diff)
+	}
+}
+
+func mergeLabels(key, value string) client.Patch {
+	return client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"`+key+`":"`+value+`"}}}`))
+}
+
+func decode(t *testing.T, request *admissionv1.AdmissionRequest) *corev1.Namespace {
+	t.Helper()
+	ns := &corev1.Namespace{}
+	if err := json.Unmarshal(request.Object.Raw, ns); err != nil {
+		t.Fatal(err)
+	}
+	return ns
+}
