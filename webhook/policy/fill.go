@@ -62,7 +62,7 @@ func (p *Policy) Fill(c FillChange) Fill {
 		return none
 	}
 	target, ok := p.target(c.New.Labels, c.Fleet)
-	if !ok {
+	if !ok || answer == Replace && !p.moves(c, target) {
 		return none
 	}
 	revision, ok := p.source(target.mesh, c.Fleet)
@@ -119,6 +119,13 @@ func answerFor(c FillChange) FillAnswer {
 	default:
 		return LeaveAlone
 	}
+}
+
+// moves says whether the namespace was in another mesh before. Within one mesh a person decides when to leave an older
+// revision, even if it was filled in.
+func (p *Policy) moves(c FillChange, to target) bool {
+	from, ok := p.target(c.Old.Labels, c.Fleet)
+	return !ok || from.mesh != to.mesh
 }
 
 // target is the mesh that a namespace joins, and how that is known.

@@ -123,14 +123,14 @@ func disjoinRemedy(m, other *mesh.Mesh, pair mesh.Overlap, w *World) string {
 	if pair.Source != &m.Sources[0] {
 		return revisionRemedy(m, pair.Source)
 	}
-	own := pair.OtherSource == &other.Sources[0]
-	if pair.OtherTerm.Selector.Everything() && own {
+	older := pair.OtherSource != &other.Sources[0]
+	if pair.OtherTerm.Selector.Everything() && !older {
 		return fmt.Sprintf("Give %s a selector of its own first: %s", other.Ref, selectorCommand(other, w))
 	}
 	if r, ok := pair.Term.Selector.Exclude(pair.OtherTerm.Selector); ok {
 		return fmt.Sprintf("To keep them apart, add to the matchExpressions of %s of %s: %s", pair.Term.Path, m.Ref, requirement(r))
 	}
-	if !own {
+	if older {
 		return revisionRemedy(other, pair.OtherSource)
 	}
 	if own, ok := ownSelector(m, w); ok {

@@ -48,14 +48,21 @@ func fightOver(ns *mesh.Namespace, w *World) (fighting []*mesh.Mesh, pairs []str
 // keepOne offers, for each mesh, the labels with which it is the only one.
 func keepOne(ns *mesh.Namespace, meshes []*mesh.Mesh, w *World) string {
 	var ways []string
+	var without []*mesh.Mesh // those for which no labels do it
 	for _, m := range meshes {
-		if edits, ok := only(m, ns.Labels, w); ok {
-			edits = sortedEdits(append(edits, injectedToo(m, ns.Labels, w.Fleet)...))
-			ways = append(ways, fmt.Sprintf("To keep it in %s only: %s", theMesh(m), relabel(ns, w, edits...)))
+		edits, ok := only(m, ns.Labels, w)
+		if !ok {
+			without = append(without, m)
+			continue
 		}
+		edits = sortedEdits(append(edits, injectedToo(m, ns.Labels, w.Fleet)...))
+		ways = append(ways, fmt.Sprintf("To keep it in %s only: %s", theMesh(m), relabel(ns, w, edits...)))
 	}
-	if len(ways) == 0 {
+	switch {
+	case len(ways) == 0:
 		return "Change the selectors of " + theMeshes(meshes) + " so that only one of them matches"
+	case len(without) > 0:
+		ways = append(ways, fmt.Sprintf("To keep it in %s, the selectors of the others have to change first", theMeshes(without)))
 	}
 	return strings.Join(slices.Compact(ways), ". ")
 }

@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -89,14 +88,26 @@ func mapFinding(ns *mesh.Namespace, injection mesh.Injection, key string, mapped
 	named := ns.Labels[key]
 	var ways []string
 	if revision, ok := w.Fleet.Mapped(named); ok {
-		ways = append(ways, fmt.Sprintf("To keep it in mesh %q: %s", named, relabel(ns, w, injectBy(revision, ns.Labels)...)))
+		edits := append(injectBy(revision, ns.Labels), naming(named, ns.Labels, w)...)
+		ways = append(ways, fmt.Sprintf("To keep it in mesh %q: %s", named, relabel(ns, w, sortedEdits(edits)...)))
 	}
-	ways = append(ways, fmt.Sprintf("To move it to mesh %q: %s", mapped[0], relabel(ns, w, alone([]selector.Edit{set(key, mapped[0])}, ns.Labels)...)))
+	ways = append(ways, fmt.Sprintf("To move it to mesh %q: %s", mapped[0], relabel(ns, w, alone(naming(mapped[0], ns.Labels, w), ns.Labels)...)))
 	return Finding{
 		Field: labelPath(injection.Label),
-		Detail: fmt.Sprintf("namespace %q has %s=%s and %s=%s, but the mesh map gives the revision %s to mesh %s",
-			ns.Name, key, named, injection.Label, ns.Labels[injection.Label], strconv.Quote(injection.Revision), quoteAll(mapped)),
+		Detail: fmt.Sprintf("namespace %q has %s=%s and %s=%s, but the mesh map gives the revision %q to mesh %s",
+			ns.Name, key, named, injection.Label, ns.Labels[injection.Label], injection.Revision, strings.Join(quoted(mapped), " and mesh ")),
 		Remedy:   strings.Join(ways, ". "),
 		Subjects: []string{key + "=" + named, "revision " + injection.Revision},
 	}
+}
+
+// naming are the edits after which all discovery labels that are there name the mesh.
+func naming(meshName string, labels map[string]string, w *World) []selector.Edit {
+	var edits []selector.Edit
+	for _, key := range w.DiscoveryLabels {
+		if value, present := labels[key]; present && value != meshName {
+			edits = append(edits, set(key, meshName))
+		}
+	}
+	return edits
 }

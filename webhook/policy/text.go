@@ -19,12 +19,14 @@ func namespaceNames(names []string) string {
 	return fmt.Sprintf("%s and %d more", quoteAll(names[:named]), len(names)-named)
 }
 
-func quoteAll(names []string) string {
-	quoted := make([]string, len(names))
+func quoteAll(names []string) string { return strings.Join(quoted(names), ", ") }
+
+func quoted(names []string) []string {
+	texts := make([]string, len(names))
 	for i, name := range names {
-		quoted[i] = strconv.Quote(name)
+		texts[i] = strconv.Quote(name)
 	}
-	return strings.Join(quoted, ", ")
+	return texts
 }
 
 // theMesh is a mesh as a message about a namespace names it.

@@ -1,0 +1,133 @@
+package policy_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/policy"
+)
+
+// A command in a remedy ends at the end of the remedy, or with a full stop and a space, where the next way out begins.
+var labelCommands = regexp.MustCompile(`kubectl label namespace (\S+)((?: \S*[^\s.])*)(?:\. |$|,? )`)
+
+// commandsIn are the label commands of a remedy, each without "kubectl label namespace NAME".
+func commandsIn(t testing.TB, remedy, namespace string) []string {
+	t.Helper()
+	var found []string
+	for _, match := range labelCommands.FindAllStringSubmatch(remedy, -1) {
+		if match[1] != namespace {
+			t.Errorf("a command is about the namespace %q: %s", match[1], remedy)
+		}
+		found = append(found, strings.TrimSpace(match[2]))
+	}
+	if want := strings.Count(remedy, "kubectl label namespace"); len(found) != want {
+		t.Errorf("%d of %d commands can be read: %s", len(found), want, remedy)
+	}
+	return found
+}
+
+// kubectlLabel is what `kubectl label namespace NAME ARGUMENTS` makes of stored labels, or kubectl's own refusal.
+func kubectlLabel(stored map[string]string, arguments string) (map[string]string, error) {
+	after, seen := maps.Clone(stored), map[string]bool{}
+	words := strings.Fields(arguments)
+	overwrite := slices.Contains(words, "--overwrite")
+	for _, word := range slices.DeleteFunc(words, func(w string) bool { return w == "--overwrite" }) {
+		key, value, sets := strings.Cut(word, "=")
+		if !sets {
+			key = strings.TrimSuffix(word, "-")
+			if key == word {
+				return nil, fmt.Errorf("%q neither sets nor removes a label", word)
+			}
+		}
+		switch problems := validation.IsValidLabelValue(value); {
+		case len(problems) > 0:
+			return nil, fmt.Errorf("%q: %v", word, problems)
+		case len(validation.IsQualifiedName(key)) > 0:
+			return nil, fmt.Errorf("%q: bad key", word)
+		case seen[key]:
+			return nil, fmt.Errorf("%q: a label twice", word)
+		case sets && !overwrite && after[key] != "" && after[key] != value:
+			return nil, fmt.Errorf("%q: already has a value, and --overwrite is false", word)
+		}
+		if seen[key] = true; sets {
+			after[key] = value
+		} else {
+			delete(after, key)
+		}
+	}
+	if len(seen) == 0 {
+		return nil, errors.New("at least one label update is required")
+	}
+	return after, nil
+}
+
+// checkRemedies runs every command that the findings name against the labels that are stored: what comes out must be
+// admitted, and must not have the finding any more.
+func checkRemedies(t testing.TB, fleet *mesh.Fleet, stored *mesh.Namespace, findings []policy.Finding) (commands int) {
+	t.Helper()
+	judge := policy.New(settings())
+	for _, f := range findings {
+		for _, command := range commandsIn(t, f.Remedy, stored.Name) {
+			commands++
+			after, err := kubectlLabel(stored.Labels, command)
+			if err != nil {
+				t.Errorf("%s\n\tkubectl refuses %q: %v", f.Message(), command, err)
+				continue
+			}
+			again := judge.Namespace(policy.NamespaceChange{
+				Old: stored, New: &mesh.Namespace{Name: stored.Name, Labels: after}, Fleet: fleet, Now: now,
+			})
+			if again.Answer != policy.Allowed || slices.Contains(codes(again), f.Rule.Code) {
+				t.Errorf("stored %q\n\t%s\n\tafter %q it has %q: %s", labelText(stored.Labels), f.Message(), command, labelText(after), outcome(again))
+			}
+		}
+	}
+	return commands
+}
+
+// codes are those of all findings, denials first.
+func codes(verdict policy.Verdict) []policy.Code {
+	var all []policy.Code
+	for _, f := range slices.Concat(verdict.Denials, verdict.Warnings) {
+		all = append(all, f.Rule.Code)
+	}
+	return all
+}
+
+// outcome is a verdict in one line, such as "deny MF202 warn MF204".
+func outcome(verdict policy.Verdict) string {
+	var words []string
+	for _, f := range verdict.Denials {
+		words = append(words, "deny "+string(f.Rule.Code))
+	}
+	for _, f := range verdict.Warnings {
+		words = append(words, "warn "+string(f.Rule.Code))
+	}
+	if len(words) == 0 {
+		return "allow"
+	}
+	return strings.Join(words, " ")
+}
+
+// checkCommands runs the commands of all findings: those of a refused change against what stays stored, those of an
+// admitted one, which are warnings, against what is stored now. If the namespace is discovered by several meshes, only
+// that finding's commands count: they choose a mesh and repair the rest too, and the others cannot know which to leave.
+func checkCommands(t testing.TB, fleet *mesh.Fleet, old, updated *mesh.Namespace, verdict policy.Verdict) (commands int) {
+	t.Helper()
+	stored, findings := old, verdict.Denials
+	if verdict.Answer == policy.Allowed {
+		stored, findings = updated, verdict.Warnings
+	}
+	if len(findings) > 1 && findings[0].Rule.Code == "MF201" {
+		findings = findings[:1]
+	}
+	return checkRemedies(t, fleet, stored, findings)
+}

@@ -1,0 +1,321 @@
+package policy_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/policy"
+	"github.com/meshfence/meshfence/webhook/sail"
+)
+
+// now is the time of every judgement here: 2026-08-01T12:00:00Z.
+const now = 1785585600
+
+// guide is the fleet of the OpenShift guide "Deploying multiple service meshes on a single cluster", and a tag that makes
+// mesh-1 the one that istio-injection=enabled uses.
+func guide() []string {
+	return []string{
+		"Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1",
+		"Istio mesh-2; in istio-system-2; selects istio-discovery=mesh-2",
+		"IstioRevisionTag default; targets Istio mesh-1",
+	}
+}
+
+// settings are those of an empty configuration file.
+func settings() policy.Settings {
+	return policy.Settings{
+		DiscoveryLabels: []string{"istio-discovery", "mesh"},
+		FillFrom:        []policy.FillSource{policy.MeshMap, policy.ActiveRevision},
+		ControlPlane:    func(namespace string) bool { return strings.HasPrefix(namespace, "istio-system") },
+	}
+}
+
+// fleet builds a snapshot from objects, which see.
+func fleet(t testing.TB, lines ...string) *mesh.Fleet {
+	t.Helper()
+	return mesh.NewFleet(objects(t, lines...))
+}
+
+// objects reads a cluster in words: one object a line, what it is first, then its properties, separated by "; ".
+//
+//	Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1 | env in (dev,test)
+//	IstioRevision mesh-1-v1-29-0; of mesh-1; selects {}
+//	IstioRevisionTag default; targets Istio mesh-1
+//	map mesh-1=stable mesh-2=mesh-2
+//
+// Properties of an Istio or IstioRevision: "in NAMESPACE", "selects SELECTOR | SELECTOR" (see selectors), "of ISTIO" (the
+// controller), "version V", "RevisionBased", "profile P", "values-profile P", "bundle NAME" (global.trustBundleName),
+// "env-bundle NAME" (istiod's environment), "overlaps MESH,MESH" and "until TIME" (the annotations), "malformed REASON".
+func objects(t testing.TB, lines ...string) mesh.Objects {
+	t.Helper()
+	var all mesh.Objects
+	for _, line := range lines {
+		kind, rest, _ := strings.Cut(line, " ")
+		switch kind {
+		case sail.KindIstio:
+			all.Istios = append(all.Istios, controlPlane(t, line))
+		case sail.KindIstioRevision:
+			all.Revisions = append(all.Revisions, controlPlane(t, line))
+		case sail.KindIstioRevisionTag:
+			all.Tags = append(all.Tags, tag(t, rest))
+		case "map":
+			all.Map = labels(t, rest)
+		default:
+			t.Fatalf("%q: what is %q?", line, kind)
+		}
+	}
+	return all
+}
+
+func controlPlane(t testing.TB, line string) *sail.ControlPlane {
+	t.Helper()
+	parts := strings.Split(line, "; ")
+	kind, name, _ := strings.Cut(parts[0], " ")
+	cp := &sail.ControlPlane{Kind: kind, Metadata: sail.Meta{Name: name, Annotations: map[string]string{}}}
+	for _, part := range parts[1:] {
+		word, value, _ := strings.Cut(part, " ")
+		property(t, cp, word, value)
+	}
+	return cp
+}
+
+func property(t testing.TB, cp *sail.ControlPlane, word, value string) {
+	t.Helper()
+	switch word {
+	case "in":
+		cp.Spec.Namespace = value
+	case "selects":
+		cp.Spec.Values.MeshConfig.DiscoverySelectors = selectors(t, value)
+	case "of":
+		controller := true
+		cp.Metadata.OwnerReferences = []metav1.OwnerReference{{
+			APIVersion: "sailoperator.io/v1", Kind: sail.KindIstio, Name: value, Controller: &controller,
+		}}
+	case "version":
+		cp.Spec.Version = value
+	case "RevisionBased":
+		cp.Spec.UpdateStrategy.Type = sail.RevisionBased
+	case "profile":
+		cp.Spec.Profile = value
+	case "values-profile":
+		cp.Spec.Values.Profile = value
+	case "bundle":
+		cp.Spec.Values.Global.TrustBundleName = value
+	case "env-bundle":
+		cp.Spec.Values.Pilot.Env = map[string]string{"PILOT_CA_CERT_CONFIGMAP": value}
+	case "overlaps":
+		cp.Metadata.Annotations[sail.AllowOverlapAnnotation] = value
+	case "until":
+		cp.Metadata.Annotations[sail.AllowOverlapUntilAnnotation] = value
+	case "malformed":
+		cp.Malformed = fmt.Errorf("%s", value)
+	default:
+		t.Fatalf("%s %q: what is %q?", cp.Kind, cp.Metadata.Name, word)
+	}
+}
+
+// selectors reads discoverySelectors: items as kubectl's --selector takes them, or {}, or null, or "raw KEY OPERATOR
+// VALUE…" for what kubectl would not take; separated by " | ". Nothing at all is the empty list.
+func selectors(t testing.TB, text string) []*metav1.LabelSelector {
+	t.Helper()
+	list := []*metav1.LabelSelector{}
+	if text == "" {
+		return list
+	}
+	for item := range strings.SplitSeq(text, " | ") {
+		switch words := strings.Fields(item); {
+		case item == "null":
+			list = append(list, nil)
+		case item == "{}":
+			list = append(list, &metav1.LabelSelector{})
+		case words[0] == "raw":
+			list = append(list, &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{
+				Key: words[1], Operator: metav1.LabelSelectorOperator(words[2]), Values: words[3:],
+			}}})
+		default:
+			parsed, err := metav1.ParseToLabelSelector(item)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, parsed)
+		}
+	}
+	return list
+}
+
+func tag(t testing.TB, text string) *sail.Tag {
+	t.Helper()
+	name, target, ok := strings.Cut(text, "; targets ")
+	kind, targetName, named := strings.Cut(target, " ")
+	if !ok || !named {
+		t.Fatalf("%q: a tag is NAME; targets KIND NAME", text)
+	}
+	return &sail.Tag{Metadata: sail.Meta{Name: name}, Spec: sail.TagSpec{TargetRef: sail.TargetRef{Kind: kind, Name: targetName}}}
+}
+
+// labels reads "key=value key=value".
+func labels(t testing.TB, text string) map[string]string {
+	t.Helper()
+	read := map[string]string{}
+	for _, pair := range strings.Fields(text) {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			t.Fatalf("%q: labels are key=value", text)
+		}
+		read[key] = value
+	}
+	return read
+}
+
+// labelText is the reverse of labels, without the label that every namespace has.
+func labelText(labels map[string]string) string {
+	var pairs []string
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		if key != mesh.NameLabel {
+			pairs = append(pairs, key+"="+labels[key])
+		}
+	}
+	return strings.Join(pairs, " ")
+}
+
+// namespace is a stored one, or one that is created by its name: with the label that every namespace has.
+func namespace(t testing.TB, name, text string) *mesh.Namespace {
+	t.Helper()
+	ns := &mesh.Namespace{Name: name, Labels: labels(t, text)}
+	ns.Labels[mesh.NameLabel] = name
+	return ns
+}
+
+// numbered are n namespaces with the same labels: app-01, app-02 and so on.
+func numbered(t testing.TB, n int, text string) []mesh.Namespace {
+	t.Helper()
+	list := make([]mesh.Namespace, n)
+	for i := range list {
+		list[i] = *namespace(t, fmt.Sprintf("app-%02d", i+1), text)
+	}
+	return list
+}
+
+// namespaceCase is a CREATE of the namespace app with the labels create, or, if from or to is not empty, an UPDATE.
+type namespaceCase struct {
+	name             string
+	fleet            []string // guide() if there are none
+	create, from, to string
+	deleting         bool
+	actions          policy.Actions
+	want             policy.Verdict
+}
+
+func (c namespaceCase) judge(t *testing.T) policy.Verdict {
+	t.Helper()
+	if c.fleet == nil {
+		c.fleet = guide()
+	}
+	change := policy.NamespaceChange{New: namespace(t, "app", c.create), Fleet: fleet(t, c.fleet...), Now: now}
+	if c.from != "" || c.to != "" {
+		change.Old, change.New = namespace(t, "app", c.from), namespace(t, "app", c.to)
+	}
+	change.New.Deleting = c.deleting
+	s := settings()
+	s.Actions = c.actions
+	return policy.New(s).Namespace(change)
+}
+
+func runNamespaceCases(t *testing.T, cases []namespaceCase) {
+	t.Helper()
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) { compare(t, c.judge(t), c.want) })
+	}
+}
+
+// meshCase is a CREATE of the mesh create, or, if from is not empty, an UPDATE from it to the mesh to, beside others.
+type meshCase struct {
+	name             string
+	others           []string
+	create, from, to string
+	namespaces       []mesh.Namespace
+	deleting         bool
+	actions          policy.Actions
+	want             policy.Verdict
+}
+
+// judge puts the changed object into the stored ones, as the webhook does.
+func (c meshCase) judge(t *testing.T) policy.Verdict {
+	t.Helper()
+	stored := objects(t, c.others...)
+	text := c.create
+	if c.from != "" {
+		text = c.to
+	}
+	updated := controlPlane(t, text)
+	ref := mesh.Ref{Kind: updated.Kind, Name: updated.Metadata.Name}
+	after := mesh.NewFleet(stored.With(updated))
+	change := policy.MeshChange{New: after.Mesh(ref), Fleet: after, Namespaces: c.namespaces, Now: now, Deleting: c.deleting}
+	if c.from != "" {
+		change.Old = mesh.NewFleet(stored.With(controlPlane(t, c.from))).Mesh(ref)
+	}
+	s := settings()
+	s.Actions = c.actions
+	return policy.New(s).Mesh(change)
+}
+
+func runMeshCases(t *testing.T, cases []meshCase) {
+	t.Helper()
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) { compare(t, c.judge(t), c.want) })
+	}
+}
+
+func compare(t *testing.T, got, want policy.Verdict) {
+	t.Helper()
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("verdict (-want +got):\n%s", diff)
+	}
+	for _, f := range slices.Concat(got.Denials, got.Warnings) {
+		checkReadable(t, f)
+	}
+}
+
+// checkReadable finds what no message may have, whatever it says.
+func checkReadable(t *testing.T, f policy.Finding) {
+	t.Helper()
+	message := f.Message()
+	if !strings.HasPrefix(message, string(f.Rule.Code)+" "+f.Rule.Name+": ") {
+		t.Errorf("the message does not begin with code and name: %s", message)
+	}
+	for _, bad := range []string{"%!", "  ", "..", " .", " ,", "0x", "<nil>", "\n"} {
+		if strings.Contains(strings.ReplaceAll(message, "',  or", "', or"), bad) { // apimachinery's own list of examples
+			t.Errorf("the message contains %q: %s", bad, message)
+		}
+	}
+	if strings.HasSuffix(message, ".") {
+		t.Errorf("the message ends with a full stop, so that a command at its end cannot be pasted: %s", message)
+	}
+	if f.Detail == "" || f.Remedy == "" || f.Field == "" {
+		t.Errorf("the finding leaves something out: %#v", f)
+	}
+}
+
+func allowed() policy.Verdict { return policy.Verdict{Answer: policy.Allowed} }
+
+func denied(findings ...policy.Finding) policy.Verdict {
+	return policy.Verdict{Answer: policy.Denied, Denials: findings}
+}
+
+func warned(findings ...policy.Finding) policy.Verdict {
+	return policy.Verdict{Answer: policy.Allowed, Warnings: findings}
+}
+
+// also adds warnings to a denial.
+func also(verdict policy.Verdict, warnings ...policy.Finding) policy.Verdict {
+	verdict.Warnings = append(verdict.Warnings, warnings...)
+	return verdict
+}
