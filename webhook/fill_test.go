@@ -163,7 +163,7 @@ func TestWhileNothingIsSyncedANamespaceIsStoredWithoutTheLabelAndTheUserIsTold(t
 // What is filled in is what the validating webhook then allows.
 func TestAFilledInNamespaceIsAllowed(t *testing.T) {
 	s := serve(t, twoMeshes(t))
-	got := s.ask(t, namespaceRequest(webhook.PathValidateNamespace, "blog", "istio-discovery=mesh-1,istio.io/rev=mesh-1", ""))
+	got := s.ask(t, namespaceRequest("blog", "istio-discovery=mesh-1,istio.io/rev=mesh-1", ""))
 	if diff := cmp.Diff(allowed(), got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

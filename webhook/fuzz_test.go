@@ -130,7 +130,7 @@ func TestJudgingWritesNothingOfTheCluster(t *testing.T) {
 	s := serve(t, c)
 	s.ask(t, forbidden())
 	s.ask(t, istioRequest("mesh-1", "{}", selecting("istio-system-1", "istio-discovery", "mesh-1")))
-	s.ask(t, namespaceRequest(webhook.PathValidateNamespace, "blog", crossed, ""))
+	s.ask(t, namespaceRequest("blog", crossed, ""))
 	if after := mesh.NewFleet(c.objects).SelectorKeys(); len(c.objects.Istios) != before || strings.Join(first, ",") != strings.Join(after, ",") {
 		t.Errorf("%d Istios with the keys %v, before: %d with %v", len(c.objects.Istios), after, before, first)
 	}

@@ -40,7 +40,7 @@ func TestADenialOfANamespaceNamesItsFindingsAndWarnsOfWhatWasThereBefore(t *test
 		},
 		Warnings: []string{v.Warnings[0].Message()},
 	}
-	if diff := cmp.Diff(want, serve(t, c).ask(t, namespaceRequest(webhook.PathValidateNamespace, "blog", after, before))); diff != "" {
+	if diff := cmp.Diff(want, serve(t, c).ask(t, namespaceRequest("blog", after, before))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -56,12 +56,12 @@ func TestANamespaceIsJudgedByCreateAndByUpdate(t *testing.T) {
 		"the revision of another mesh":   {crossed, "", "MF202"},
 		"the revision becomes another's": {crossed, "istio-discovery=mesh-1,istio.io/rev=mesh-1", "MF202"},
 	} {
-		got := s.ask(t, namespaceRequest(webhook.PathValidateNamespace, "blog", test.labels, test.old))
+		got := s.ask(t, namespaceRequest("blog", test.labels, test.old))
 		if got.Allowed != (test.code == "") || !strings.HasPrefix(got.Result.Message, test.code) || len(got.Warnings) != 0 {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
-	past := s.ask(t, namespaceRequest(webhook.PathValidateNamespace, "blog", crossed+",team=a", crossed))
+	past := s.ask(t, namespaceRequest("blog", crossed+",team=a", crossed))
 	if !past.Allowed || len(past.Warnings) != 1 || !strings.HasPrefix(past.Warnings[0], "MF202 ") {
 		t.Errorf("an unrelated edit of a namespace that was wrong before: %+v", past)
 	}
@@ -108,7 +108,7 @@ func TestANamespaceThatNeedsNoJudgementIsAllowedWhateverItIs(t *testing.T) {
 func TestOnlyTheNamespacesThatTheConfigurationNamesAreExempt(t *testing.T) {
 	s := serve(t, twoMeshes(t), func(c *config.Configuration) { c.ExemptNamespaces = config.Globs{"sandbox-*"} })
 	for name, want := range map[string]bool{"sandbox-1": true, "sandbox": false, "kube-system": false, "openshift-ingress": false, "shop": false} {
-		if got := s.ask(t, namespaceRequest(webhook.PathValidateNamespace, name, crossed, "")).Allowed; got != want {
+		if got := s.ask(t, namespaceRequest(name, crossed, "")).Allowed; got != want {
 			t.Errorf("%q: allowed: %v", name, got)
 		}
 	}
@@ -134,7 +134,7 @@ func TestTheNameLabelIsTheNamespacesNameWhateverTheObjectSays(t *testing.T) {
 	}}}
 	s := serve(t, c)
 	for _, labels := range []string{"istio.io/rev=mesh-2", "istio.io/rev=mesh-2,kubernetes.io/metadata.name=bank"} {
-		got := s.ask(t, namespaceRequest(webhook.PathValidateNamespace, "shop", labels, ""))
+		got := s.ask(t, namespaceRequest("shop", labels, ""))
 		if got.Allowed || !strings.HasPrefix(got.Result.Message, "MF202 ") {
 			t.Errorf("%s: %+v", labels, got)
 		}

@@ -19,13 +19,13 @@ import (
 func TestAnswersFindingsFillsAndBadRequestsAreCountedWithoutNamesOfObjects(t *testing.T) {
 	s := serve(t, twoMeshes(t))
 	for _, r := range []request{
-		good(webhook.PathValidateIstio),     // allow
-		forbidden(),                         // deny: MF101, MF102, MF105
-		owned("mesh-9"),                     // deny: MF103, MF105
-		good(webhook.PathValidateNamespace), // allow
-		namespaceRequest(webhook.PathValidateNamespace, "a", crossed, ""),           // deny: MF202
-		namespaceRequest(webhook.PathValidateNamespace, "b", crossed, crossed),      // warn: MF202
-		namespaceRequest(webhook.PathValidateNamespace, "kube-system", crossed, ""), // not judged
+		good(webhook.PathValidateIstio),              // allow
+		forbidden(),                                  // deny: MF101, MF102, MF105
+		owned("mesh-9"),                              // deny: MF103, MF105
+		good(webhook.PathValidateNamespace),          // allow
+		namespaceRequest("a", crossed, ""),           // deny: MF202
+		namespaceRequest("b", crossed, crossed),      // warn: MF202
+		namespaceRequest("kube-system", crossed, ""), // not judged
 		fillRequest("{name: a, labels: {istio-discovery: mesh-1}}", ""),
 		fillRequest("{name: b, labels: {istio-discovery: mesh-1}}", "{name: b}"),
 		fillRequest("{name: c}", ""), // nothing to fill in
@@ -89,7 +89,7 @@ func (s *server) logged(t *testing.T) map[string]any {
 
 func TestADenialIsLoggedOnceAtInfoWithWhoAskedAndWhatWasSaid(t *testing.T) {
 	s := serve(t, twoMeshes(t))
-	r := namespaceRequest(webhook.PathValidateNamespace, "blog", crossed, "")
+	r := namespaceRequest("blog", crossed, "")
 	r.user = "jane"
 	answer := s.ask(t, r)
 	want := map[string]any{
@@ -103,7 +103,7 @@ func TestADenialIsLoggedOnceAtInfoWithWhoAskedAndWhatWasSaid(t *testing.T) {
 
 func TestAnAllowIsLoggedOnceAtAHigherVerbosity(t *testing.T) {
 	s := serve(t, twoMeshes(t))
-	r := namespaceRequest(webhook.PathValidateNamespace, "blog", crossed, crossed)
+	r := namespaceRequest("blog", crossed, crossed)
 	r.user = "jane"
 	s.ask(t, r)
 	want := map[string]any{

@@ -254,8 +254,8 @@ func istio(name, spec string) string {
 }
 
 // namespaceRequest creates a namespace with labels "key=value,key=value", or updates it if old is not "".
-func namespaceRequest(path, name, labels, old string) request {
-	r := request{path: path, name: name, object: namespace(name, labels)}
+func namespaceRequest(name, labels, old string) request {
+	r := request{path: webhook.PathValidateNamespace, name: name, object: namespace(name, labels)}
 	if old != "" {
 		r.old = namespace(name, old)
 	}

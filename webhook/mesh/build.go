@@ -64,6 +64,7 @@ func newSource(cp *sail.ControlPlane) Source {
 	s.Terms, s.Errors = parseTerms(cp.Spec.Values.MeshConfig.DiscoverySelectors)
 	s.Listing = listing(cp, s.Errors)
 	switch s.Listing {
+	case Selective: // the items, as they were parsed
 	case Unset, Invalid:
 		s.Terms = []Term{{Selector: selector.All(), Path: selectorsPath.String()}}
 	case Remote:

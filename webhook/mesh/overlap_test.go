@@ -20,9 +20,10 @@ type found struct {
 	Excuse                               mesh.Excuse
 }
 
-func overlaps(a, b *mesh.Mesh, now int64) []found {
+// overlaps lists the overlaps of two meshes at noon.
+func overlaps(a, b *mesh.Mesh) []found {
 	var all []found
-	for _, o := range mesh.Overlaps(a, b, now) {
+	for _, o := range mesh.Overlaps(a, b, noon) {
 		all = append(all, found{o.Source.String(), o.Term.Path, o.OtherSource.String(), o.OtherTerm.Path, o.Witness, o.Excuse})
 	}
 	return all
@@ -60,10 +61,10 @@ func TestOverlapsAreEveryPairOfSelectorsThatSomeNamespaceCouldMatchInOrder(t *te
 		{m1, path(1), m2old, path(1), labels("team=a,env=old"), mesh.NoExcuse},
 		{m1old, path(0), m2old, path(1), labels("env=old"), mesh.NoExcuse},
 	}
-	if diff := cmp.Diff(want, overlaps(a, b, noon)); diff != "" {
+	if diff := cmp.Diff(want, overlaps(a, b)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got := len(overlaps(b, a, noon)); got != len(want) {
+	if got := len(overlaps(b, a)); got != len(want) {
 		t.Errorf("the other way round there are %d", got)
 	}
 	for _, o := range mesh.Overlaps(a, b, noon) {
@@ -101,7 +102,7 @@ func TestOverlapsOfEverything(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, b := pair(t, istio("mesh-1", test.one), istio("mesh-2", test.two))
-			if diff := cmp.Diff(test.want, overlaps(a, b, noon)); diff != "" {
+			if diff := cmp.Diff(test.want, overlaps(a, b)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -187,7 +188,7 @@ func TestAnOlderRevisionFightsUnderItsOwnTrustBundleName(t *testing.T) {
 		{`Istio "mesh-1"`, path(0), `Istio "mesh-2"`, list, labels("env=dev"), mesh.OtherTrustBundle},
 		{`IstioRevision "old"`, path(0), `Istio "mesh-2"`, list, labels("team=a"), mesh.NoExcuse},
 	}
-	if diff := cmp.Diff(want, overlaps(a, b, noon)); diff != "" {
+	if diff := cmp.Diff(want, overlaps(a, b)); diff != "" {
 		t.Errorf("overlaps (-want +got):\n%s", diff)
 	}
 	for text, want := range map[string]mesh.Excuse{

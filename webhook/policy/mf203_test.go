@@ -28,15 +28,15 @@ func TestMF203WhenANamespaceIsCreated(t *testing.T) {
 			}),
 		},
 		{
-			name:   "if two letters are swapped, then that is one mistake",
-			create: "istio-discovery=mesh-1 istio.io/rev=mehs-1",
+			name:  "if two letters are swapped, then that is one mistake, and near enough in a short name",
+			fleet: append(guide(), "IstioRevisionTag prod; targets Istio mesh-1"), create: "istio-discovery=mesh-1 istio.io/rev=rpod",
 			want: denied(policy.Finding{
 				Rule: mf203, Action: policy.Deny, Field: `metadata.labels[istio.io/rev]`,
-				Detail: `namespace "app" has istio.io/rev=mehs-1, but no revision or tag has that name: its pods would start ` +
+				Detail: `namespace "app" has istio.io/rev=rpod, but no revision or tag has that name: its pods would start ` +
 					`without sidecars; mesh "mesh-1" (istio-discovery=mesh-1) discovers it`,
-				Remedy: `Did you mean "mesh-1"? To use the revision "mesh-1": create it with labels: {istio-discovery: ` +
-					`mesh-1, istio.io/rev: mesh-1}`,
-				Subjects: []string{"mesh-1", "revision mehs-1"},
+				Remedy: `Did you mean "prod"? To use the revision "prod": create it with labels: {istio-discovery: mesh-1, ` +
+					`istio.io/rev: prod}`,
+				Subjects: []string{"mesh-1", "revision rpod"},
 			}),
 		},
 		{

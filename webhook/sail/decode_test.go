@@ -263,7 +263,7 @@ func TestWhatStandsBesideASurpriseIsRead(t *testing.T) {
 		}},
 		Malformed: errors.New("metadata.annotations: found a number where the Sail operator's API has another type"),
 	}
-	sameText := cmp.Transformer("text", func(err error) string { return problem(err) })
+	sameText := cmp.Transformer("text", problem)
 	if diff := cmp.Diff(want, got, sameText); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
