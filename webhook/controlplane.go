@@ -53,9 +53,10 @@ func (h *controlPlanes) Handle(ctx context.Context, req admission.Request) admis
 	if updated.Metadata.DeletionTimestamp != "" || h.exempt.user(req.UserInfo.Username) {
 		return allow()
 	}
-	if updated.Malformed != nil && (old == nil || old.Malformed == nil || old.Malformed.Error() != updated.Malformed.Error()) {
-		log.FromContext(ctx).Info("refused a malformed object", "problem", updated.Malformed.Error())
-		return badField(&req, updated.Malformed)
+	// An object that was malformed before counts as discovering everything, so an edit cannot make it worse; one that
+	// repairs only some of its fields must get through.
+	if updated.Malformed != nil && (old == nil || old.Malformed == nil) {
+		return h.recorder.badField(ctx, &req, updated.Malformed)
 	}
 	return h.judge(ctx, &req, old, updated)
 }
@@ -64,12 +65,11 @@ func (h *controlPlanes) Handle(ctx context.Context, req admission.Request) admis
 // business, which was judged itself.
 func (h *controlPlanes) judge(ctx context.Context, req *admission.Request, old, updated *sail.ControlPlane) admission.Response {
 	if !h.live.Synced() {
-		return notYet("it has not read the cluster's meshes")
+		return h.recorder.notYet(ctx, req, errNotSynced)
 	}
 	objects, err := h.live.Live(ctx)
 	if err != nil {
-		log.FromContext(ctx).Error(err, "cannot read the stored meshes")
-		return notYet("it cannot read the stored meshes (" + err.Error() + ")")
+		return h.recorder.notYet(ctx, req, fmt.Errorf("it cannot read the stored meshes (%w)", err))
 	}
 	fleet := mesh.NewFleet(objects.With(updated))
 	changed := fleet.Mesh(mesh.Ref{Kind: h.kind, Name: updated.Metadata.Name})

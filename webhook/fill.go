@@ -2,9 +2,12 @@ package webhook
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"strings"
 
 	"gomodules.xyz/jsonpatch/v2"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -19,8 +22,19 @@ type filler struct {
 	recorder *recorder
 }
 
-// Handle patches a CREATE or UPDATE of a namespace. It never refuses a well-formed request. Failure policy: Ignore.
-func (h *filler) Handle(ctx context.Context, req admission.Request) admission.Response {
+// Handle patches a CREATE or UPDATE of a namespace. It never refuses a well-formed request, not even by a panic: to the API
+// server an answer of any kind is no failure that failurePolicy Ignore would pass over. Failure policy: Ignore.
+func (h *filler) Handle(ctx context.Context, req admission.Request) (response admission.Response) {
+	defer func() {
+		if r := recover(); r != nil {
+			log.FromContext(ctx).Error(fmt.Errorf("panic: %v", r), "cannot decide whether to fill in", "stack", string(debug.Stack()))
+			response = allowWarning("meshfence could not decide whether istio.io/rev is to be filled in; its log says why")
+		}
+	}()
+	return h.handle(ctx, req)
+}
+
+func (h *filler) handle(ctx context.Context, req admission.Request) admission.Response {
 	if err := routed(&req, namespaceKind); err != nil {
 		return h.recorder.badRequest(ctx, err)
 	}

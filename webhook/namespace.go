@@ -45,7 +45,7 @@ func (h *namespaces) Handle(ctx context.Context, req admission.Request) admissio
 		return allow()
 	}
 	if !h.fleet.Synced() {
-		return notYet("it has not read the cluster's meshes")
+		return h.recorder.notYet(ctx, &req, errNotSynced)
 	}
 	change.Fleet = h.fleet.Fleet()
 	verdict := h.policy.Namespace(change)

@@ -24,7 +24,7 @@ type recorder struct {
 func newRecorder(registry prometheus.Registerer) (*recorder, error) {
 	r := &recorder{
 		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "meshfence_admissions_total", Help: "Requests judged, by kind, operation and answer (allow, warn, deny).",
+			Name: "meshfence_admissions_total", Help: "Requests answered, by kind, operation and answer (allow, warn, deny; unavailable: refused because they could not be judged yet).",
 		}, []string{"kind", "operation", "answer"}),
 		findings: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "meshfence_findings_total", Help: "Findings, by rule code, kind, operation and what they led to (warn, deny).",
@@ -69,6 +69,20 @@ func (r *recorder) badRequest(ctx context.Context, err error) admission.Response
 	r.bad.Inc()
 	log.FromContext(ctx).Info("refused a request that cannot be judged", "problem", err.Error())
 	return badRequest(err)
+}
+
+// badField records an object that is refused because a field has a wrong type.
+func (r *recorder) badField(ctx context.Context, req *admission.Request, err error) admission.Response {
+	r.answers.WithLabelValues(req.Kind.Kind, string(req.Operation), "deny").Inc()
+	log.FromContext(ctx).Info("refused a malformed object", "problem", err.Error())
+	return badField(req, err)
+}
+
+// notYet records a request that is refused because it cannot be judged now.
+func (r *recorder) notYet(ctx context.Context, req *admission.Request, why error) admission.Response {
+	r.answers.WithLabelValues(req.Kind.Kind, string(req.Operation), "unavailable").Inc()
+	log.FromContext(ctx).Info("cannot judge a request yet", "problem", why.Error())
+	return notYet(why.Error())
 }
 
 // word is the answer in metrics and audit annotations.

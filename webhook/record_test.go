@@ -35,7 +35,7 @@ func TestAnswersFindingsFillsAndBadRequestsAreCountedWithoutNamesOfObjects(t *te
 		s.ask(t, r)
 	}
 	s.post(t, webhook.PathValidateIstio, "application/json", strings.NewReader("{"))
-	const want = `# HELP meshfence_admissions_total Requests judged, by kind, operation and answer (allow, warn, deny).
+	const want = `# HELP meshfence_admissions_total Requests answered, by kind, operation and answer (allow, warn, deny; unavailable: refused because they could not be judged yet).
 # TYPE meshfence_admissions_total counter
 meshfence_admissions_total{answer="allow",kind="Istio",operation="CREATE"} 1
 meshfence_admissions_total{answer="allow",kind="Namespace",operation="CREATE"} 1

@@ -24,6 +24,9 @@ const (
 // errNoObject is for a request without the object that its operation must have.
 var errNoObject = errors.New("the request carries no object")
 
+// errNotSynced is why requests are refused for a moment after the start.
+var errNotSynced = errors.New("it has not read the cluster's meshes")
+
 // routed says whether a request is one that the path is for; otherwise the webhook configuration is wrong, and the error
 // says what was expected.
 func routed(req *admission.Request, kinds ...schema.GroupVersionKind) error {

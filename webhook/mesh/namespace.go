@@ -52,3 +52,15 @@ func InjectionOf(labels map[string]string) Injection {
 	}
 	return Injection{}
 }
+
+// GetsRootCertificate says whether an istiod that discovers the namespace of this name writes its root certificate to it. It
+// leaves out three, in which istiods cannot fight therefore
+// (istio/pilot/pkg/serviceregistry/kube/controller/namespacecontroller.go).
+func GetsRootCertificate(namespace string) bool {
+	switch namespace {
+	case "kube-public", "kube-node-lease", "local-path-storage":
+		return false
+	default:
+		return true
+	}
+}

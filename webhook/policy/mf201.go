@@ -8,8 +8,12 @@ import (
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
-// discoveredByMany finds a namespace that several meshes discover, unless each two of them may both do so.
+// discoveredByMany finds a namespace that several meshes discover, unless each two of them may both do so, or no istiod
+// writes to it.
 func discoveredByMany(ns *mesh.Namespace, w *World) []Finding {
+	if !mesh.GetsRootCertificate(ns.Name) {
+		return nil
+	}
 	fighting, pairs := fightOver(ns, w)
 	if len(pairs) == 0 {
 		return nil

@@ -3,6 +3,7 @@ package policy_test
 import (
 	"testing"
 
+	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
@@ -334,4 +335,19 @@ func TestMF201WhenANamespaceIsUpdated(t *testing.T) {
 			want: allowed(),
 		},
 	})
+}
+
+// DESIGN 2: istio-ca-root-cert is written to every discovered namespace except these three.
+func TestMF201LeavesAloneTheNamespacesThatNoIstiodWritesTo(t *testing.T) {
+	judge := policy.New(settings())
+	for name, want := range map[string]policy.Answer{
+		"kube-public": policy.Allowed, "kube-node-lease": policy.Allowed, "local-path-storage": policy.Allowed,
+		"kube-system": policy.Denied, "app": policy.Denied,
+	} {
+		ns := &mesh.Namespace{Name: name, Labels: map[string]string{"istio-discovery": "mesh-1", "team": "a", mesh.NameLabel: name}}
+		got := judge.Namespace(policy.NamespaceChange{New: ns, Fleet: fleet(t, crossing()...)})
+		if got.Answer != want {
+			t.Errorf("%s: answer %v, want %v", name, got.Answer, want)
+		}
+	}
 }

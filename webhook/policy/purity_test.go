@@ -53,6 +53,7 @@ func questions(t *testing.T, lines []string) []question {
 		{"env=prod", "istio-discovery=mesh-1 mesh=mesh-2 istio-injection=enabled istio.io/rev=nobdy"},
 		{"istio-discovery=mesh-1 istio.io/rev=stable", "istio-discovery=mesh-2 istio.io/rev=stable"},
 		{"team=c", "istio-discovery=mesh-9"},
+		{"env=prod", "istio.io/rev=mesh-7"}, // as near to mesh-1 as to mesh-2
 	} {
 		ns := policy.NamespaceChange{Old: namespace(t, "app", change[0]), New: namespace(t, "app", change[1]), Fleet: fleet(t, lines...), Now: now}
 		selects := "Istio mesh-2; in istio-system-1; selects " + []string{"{} | team=a", "raw env In", "istio-discovery | team", "null"}[len(all)%4]
@@ -104,7 +105,7 @@ func TestJudgingDoesNotWriteToItsArguments(t *testing.T) {
 
 func TestTheSameQuestionHasTheSameAnswerWhateverTheOrderOfTheObjects(t *testing.T) {
 	random := rand.New(rand.NewPCG(11, 12))
-	for _, lines := range [][]string{busy(), {"map mesh-1=stable mesh-1b=stable mesh-1c=stable mesh-2=mesh-2"}} {
+	for _, lines := range [][]string{busy(), guide(), {"map mesh-1=stable mesh-1b=stable mesh-1c=stable mesh-2=mesh-2"}} {
 		var want []answers
 		for _, q := range questions(t, lines) {
 			want = append(want, q.ask())
