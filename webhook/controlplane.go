@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -61,8 +62,7 @@ func (h *controlPlanes) Handle(ctx context.Context, req admission.Request) admis
 	return h.judge(ctx, &req, old, updated)
 }
 
-// judge compares the object with the stored meshes. An IstioRevision that a stored Istio controls is that Istio's
-// business, which was judged itself.
+// judge compares the object with the stored meshes.
 func (h *controlPlanes) judge(ctx context.Context, req *admission.Request, old, updated *sail.ControlPlane) admission.Response {
 	if !h.live.Synced() {
 		return h.recorder.notYet(ctx, req, errNotSynced)
@@ -71,21 +71,41 @@ func (h *controlPlanes) judge(ctx context.Context, req *admission.Request, old, 
 	if err != nil {
 		return h.recorder.notYet(ctx, req, fmt.Errorf("it cannot read the stored meshes (%w)", err))
 	}
-	fleet := mesh.NewFleet(objects.With(updated))
-	changed := fleet.Mesh(mesh.Ref{Kind: h.kind, Name: updated.Metadata.Name})
-	if changed == nil {
+	if onlyOwnerChanges(old, updated) {
 		return allow()
 	}
-	change := policy.MeshChange{New: changed, Fleet: fleet, Namespaces: h.live.Namespaces(), Now: h.now()}
-	if old != nil {
-		change.Old = mesh.NewFleet(objects.With(old)).Mesh(changed.Ref)
-	}
+	change := h.change(objects, old, updated)
 	verdict := h.policy.Mesh(change)
 	h.recorder.verdict(ctx, req, verdict)
 	if verdict.Answer == policy.Allowed && (req.DryRun == nil || !*req.DryRun) {
-		h.watch(ctx, fleet.SelectorKeys())
+		h.watch(ctx, change.Fleet.SelectorKeys())
 	}
 	return answer(req, verdict)
+}
+
+// change finds the mesh that changes with the object. An IstioRevision that a stored Istio controls is a part of that
+// Istio's mesh, so a change of it is a change of that mesh: the operator's copies of the Istio's own selectors bring
+// nothing new, whereas a revision that reaches into another mesh is found, whoever says to own it.
+func (h *controlPlanes) change(objects mesh.Objects, old, updated *sail.ControlPlane) policy.MeshChange {
+	before := objects
+	if old != nil {
+		before = objects.With(old)
+	}
+	fleet := mesh.NewFleet(objects.With(updated))
+	changed := fleet.Mesh(mesh.Ref{Kind: h.kind, Name: updated.Metadata.Name})
+	if changed == nil {
+		changed = fleet.Mesh(mesh.Ref{Kind: sail.KindIstio, Name: updated.Metadata.Controller(sail.KindIstio)})
+	}
+	return policy.MeshChange{
+		Old: mesh.NewFleet(before).Mesh(changed.Ref), New: changed, Fleet: fleet, Namespaces: h.live.Namespaces(), Now: h.now(),
+	}
+}
+
+// onlyOwnerChanges says whether an update gives an object to another owner, or takes its owner away, and does nothing else
+// that is judged: its istiod does what it did before. The garbage collector does that for kubectl delete --cascade=orphan.
+func onlyOwnerChanges(old, updated *sail.ControlPlane) bool {
+	return old != nil && old.Metadata.Controller(sail.KindIstio) != updated.Metadata.Controller(sail.KindIstio) &&
+		reflect.DeepEqual(old.Spec, updated.Spec)
 }
 
 // watch has the API server ask about the selectors' keys before the mesh is stored, so that no namespace can be labelled

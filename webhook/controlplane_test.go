@@ -378,27 +378,48 @@ func TestIfTheKeysCannotBeWatchedThenTheMeshIsAllowedAllTheSame(t *testing.T) {
 	}
 }
 
-// owned is an IstioRevision that an Istio controls; its selectors overlap with those of mesh-1.
+// owned is an IstioRevision that an Istio controls; its selectors are those of mesh-1.
 func owned(owner string) request {
 	return request{path: webhook.PathValidateIstioRevision, name: "rev", object: `{kind: IstioRevision, metadata: {name: rev, ownerReferences: [` +
 		`{apiVersion: sailoperator.io/v1, kind: Istio, name: ` + owner + `, uid: u, controller: true}]}, spec: ` +
 		selecting("istio-system-1", "istio-discovery", "mesh-1") + `}`}
 }
 
-// The operator writes it after the Istio, which was judged.
-func TestAnIstioRevisionThatAStoredIstioControlsIsNotJudged(t *testing.T) {
-	c := twoMeshes(t)
-	calls := ensured(c)
-	s := serve(t, c)
-	for _, r := range []request{owned("mesh-2"), {
-		path: webhook.PathValidateIstioRevision, name: "rev", object: owned("mesh-2").object, old: owned("mesh-2").object,
-	}} {
+func TestTheOperatorsCopyOfAnIstiosSelectorsIsAdmittedWithoutAWord(t *testing.T) {
+	s := serve(t, twoMeshes(t))
+	for _, old := range []string{"", owned("mesh-1").object} {
+		r := owned("mesh-1")
+		r.old = old
 		if diff := cmp.Diff(allowed(), s.ask(t, r)); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
-	if len(*calls) != 0 {
-		t.Errorf("keys: %v", *calls)
+}
+
+// Whoever says to own it: its istiod would discover the namespaces of mesh-1.
+func TestAnOwnedIstioRevisionThatReachesIntoAnotherMeshIsRefused(t *testing.T) {
+	s := serve(t, twoMeshes(t))
+	ownerless := `{kind: IstioRevision, metadata: {name: rev}, spec: ` + selecting("istio-system-3", "istio-discovery", "mesh-3") + `}`
+	for name, old := range map[string]string{"on CREATE": "", "on UPDATE, with an owner that it did not have": ownerless} {
+		r := owned("mesh-2")
+		r.old = old
+		got := s.ask(t, r)
+		if got.Allowed || !strings.HasPrefix(got.Result.Message, `MF103 OverlappingSelectors: IstioRevision "rev" of Istio "mesh-2" `) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// The garbage collector takes the owner away for kubectl delete --cascade=orphan, and must not be stopped.
+func TestIfOnlyTheOwnerOfAnIstioRevisionChangesThenItIsAdmitted(t *testing.T) {
+	s := serve(t, twoMeshes(t))
+	with := owned("mesh-1").object
+	without := `{kind: IstioRevision, metadata: {name: rev}, spec: ` + selecting("istio-system-1", "istio-discovery", "mesh-1") + `}`
+	for _, r := range []request{{object: without, old: with}, {object: with, old: without}} {
+		r.path, r.name = webhook.PathValidateIstioRevision, "rev"
+		if diff := cmp.Diff(allowed(), s.ask(t, r)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
 	}
 }
 

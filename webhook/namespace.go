@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -18,9 +19,15 @@ type fleetReader interface {
 	Fleet() *mesh.Fleet
 }
 
-// namespaces validates Namespaces. It calls nobody: the fleet is at hand.
+// storedReader gives the meshes as they are stored now.
+type storedReader interface {
+	Live(ctx context.Context) (mesh.Objects, error)
+}
+
+// namespaces validates Namespaces. To allow one it calls nobody: the fleet is at hand.
 type namespaces struct {
 	fleet    fleetReader
+	stored   storedReader
 	policy   *policy.Policy
 	exempt   exemptions
 	recorder *recorder
@@ -41,14 +48,30 @@ func (h *namespaces) Handle(ctx context.Context, req admission.Request) admissio
 	}
 	change := policy.NamespaceChange{Old: old.judged(), New: updated.judged(), Now: h.now()}
 	// The object's name counts, because that of the request is empty if it was generated.
-	if h.exempt.user(req.UserInfo.Username) || h.exempt.namespace(change.New.Name) {
+	if change.New.Deleting || h.exempt.user(req.UserInfo.Username) || h.exempt.namespace(change.New.Name) {
 		return allow()
 	}
 	if !h.fleet.Synced() {
 		return h.recorder.notYet(ctx, &req, errNotSynced)
 	}
 	change.Fleet = h.fleet.Fleet()
-	verdict := h.policy.Namespace(change)
+	verdict := h.confirmed(ctx, change, h.policy.Namespace(change))
 	h.recorder.verdict(ctx, &req, verdict)
 	return answer(&req, verdict)
+}
+
+// confirmed judges a namespace again, against what is stored, before it is refused: the fleet at hand may not have seen yet
+// the mesh or the tag that the same person made a moment ago, and an apply of several objects would fail for no reason.
+// If what is stored cannot be read, the first verdict stands.
+func (h *namespaces) confirmed(ctx context.Context, change policy.NamespaceChange, verdict policy.Verdict) policy.Verdict {
+	if verdict.Answer == policy.Allowed {
+		return verdict
+	}
+	objects, err := h.stored.Live(ctx)
+	if err != nil {
+		log.FromContext(ctx).V(1).Info("a denial could not be confirmed by a live read", "problem", err.Error())
+		return verdict
+	}
+	change.Fleet = mesh.NewFleet(objects)
+	return h.policy.Namespace(change)
 }

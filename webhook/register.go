@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -48,7 +49,7 @@ func Register(mux Mux, cluster Cluster, c *config.Configuration, registry promet
 	for path, handler := range map[string]admission.Handler{
 		PathValidateIstio:         controlPlane(sail.KindIstio),
 		PathValidateIstioRevision: controlPlane(sail.KindIstioRevision),
-		PathValidateNamespace:     &namespaces{fleet: cluster, policy: rules, exempt: exempt, recorder: recorder, now: unixNow},
+		PathValidateNamespace:     &namespaces{fleet: cluster, stored: cluster, policy: rules, exempt: exempt, recorder: recorder, now: unixNow},
 		PathMutateNamespace:       &filler{fleet: cluster, policy: rules, exempt: exempt, recorder: recorder},
 	} {
 		logger := logger.WithName("admission").WithValues("path", path)
@@ -81,12 +82,16 @@ func Settings(c *config.Configuration) policy.Settings {
 	return s
 }
 
-// RuleCodes are the codes of all rules, for the configuration's validation.
+// RuleCodes are the codes that a configuration may name: those of all rules, and the reserved ones.
 func RuleCodes() []string {
 	var all []string
 	for _, r := range policy.Catalogue() {
 		all = append(all, string(r.Code))
 	}
+	for _, code := range policy.Reserved() {
+		all = append(all, string(code))
+	}
+	slices.Sort(all)
 	return all
 }
 

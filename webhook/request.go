@@ -69,6 +69,9 @@ func decodeNamespace(raw []byte) (*namespaceObject, error) {
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, ns); err != nil {
 		return nil, fmt.Errorf("the Namespace cannot be read: %w", err)
 	}
+	if ns.Metadata.Name == "" && ns.Metadata.GenerateName == "" {
+		return nil, errors.New("the Namespace has no name")
+	}
 	return ns, nil
 }
 

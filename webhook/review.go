@@ -53,6 +53,9 @@ func readReview(r *http.Request) (*admissionv1.AdmissionReview, error) {
 	if contentType := r.Header.Get("Content-Type"); contentType != "application/json" {
 		return nil, fmt.Errorf("its content type is %q, not application/json", contentType)
 	}
+	if r.ContentLength > maxBody {
+		return nil, errTooLarge
+	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	switch {
 	case err != nil:

@@ -162,8 +162,14 @@ func (s *suite) upkeep(t *testing.T) {
 	wantKey(heals, "ensured, and no mesh came", "ensured", false)
 
 	// Both replicas look several times more, and find nothing to do.
-	settled, stored := writes(), s.configurations(t)
 	second.wantMeshes(t, soon, "deleted")
+	settled := -1.0 // a write is counted a moment after it can be seen
+	eventually(t, soon, "the replicas have come to rest", func() bool {
+		before := settled
+		settled = writes()
+		return before == settled
+	})
+	stored := s.configurations(t)
 	s.stays(t, 5*300*time.Millisecond, "no replica writes", func() bool { return writes() == settled })
 	if diff := cmp.Diff(stored, s.configurations(t)); diff != "" {
 		t.Errorf("the replicas do not agree (-before +after):\n%s", diff)

@@ -24,9 +24,13 @@ type Overlap struct {
 	// Source and Term are one mesh's; OtherSource and OtherTerm the other's.
 	Source, OtherSource *Source
 	Term, OtherTerm     *Term
-	// Witness is the smallest label set that both match.
-	Witness map[string]string
-	Excuse  Excuse
+	Excuse              Excuse
+}
+
+// Witness is the smallest label set that both match.
+func (o Overlap) Witness() map[string]string {
+	witness, _ := selector.Overlap(o.Term.Selector, o.OtherTerm.Selector)
+	return witness
 }
 
 // Region is the selector of all namespaces that the overlap concerns.
@@ -52,9 +56,9 @@ func sourceOverlaps(a, b *Source, declared bool) []Overlap {
 	excuse := excuse(a, b, declared)
 	for i := range a.Terms {
 		for j := range b.Terms {
-			if witness, ok := selector.Overlap(a.Terms[i].Selector, b.Terms[j].Selector); ok {
+			if selector.Overlaps(a.Terms[i].Selector, b.Terms[j].Selector) {
 				found = append(found, Overlap{
-					Source: a, Term: &a.Terms[i], OtherSource: b, OtherTerm: &b.Terms[j], Witness: witness, Excuse: excuse,
+					Source: a, Term: &a.Terms[i], OtherSource: b, OtherTerm: &b.Terms[j], Excuse: excuse,
 				})
 			}
 		}
@@ -71,6 +75,11 @@ func excuse(a, b *Source, declared bool) Excuse {
 	default:
 		return NoExcuse
 	}
+}
+
+// ExcuseOf says whether a source of one mesh and a source of another may overlap.
+func ExcuseOf(a *Mesh, source *Source, b *Mesh, other *Source, now int64) Excuse {
+	return excuse(source, other, declares(a, b, now) || declares(b, a, now))
 }
 
 // ExcuseFor says whether two meshes may both discover a namespace with these labels: NoExcuse if some pair of their

@@ -24,7 +24,7 @@ type found struct {
 func overlaps(a, b *mesh.Mesh) []found {
 	var all []found
 	for _, o := range mesh.Overlaps(a, b, noon) {
-		all = append(all, found{o.Source.String(), o.Term.Path, o.OtherSource.String(), o.OtherTerm.Path, o.Witness, o.Excuse})
+		all = append(all, found{o.Source.String(), o.Term.Path, o.OtherSource.String(), o.OtherTerm.Path, o.Witness(), o.Excuse})
 	}
 	return all
 }
@@ -68,8 +68,8 @@ func TestOverlapsAreEveryPairOfSelectorsThatSomeNamespaceCouldMatchInOrder(t *te
 		t.Errorf("the other way round there are %d", got)
 	}
 	for _, o := range mesh.Overlaps(a, b, noon) {
-		if !o.Region().Matches(o.Witness) || o.Region().Matches(labels("unrelated=x")) {
-			t.Errorf("the region of %v is %v", o.Witness, o.Region())
+		if !o.Region().Matches(o.Witness()) || o.Region().Matches(labels("unrelated=x")) {
+			t.Errorf("the region of %v is %v", o.Witness(), o.Region())
 		}
 	}
 }

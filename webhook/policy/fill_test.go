@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -285,7 +286,7 @@ func TestWhichRevisionIsFilledIn(t *testing.T) {
 		"IstioRevision mesh-1-v1-29-0; of mesh-1; in istio-system-1; selects istio-discovery=mesh-1",
 		"IstioRevisionTag stable; targets IstioRevision mesh-1-v1-29-0",
 	}
-	mapped := append(upgrading, "map mesh-1=stable")
+	mapped := slices.Concat(upgrading, []string{"map mesh-1=stable"})
 	runFillCases(t, []fillCase{
 		{
 			name:  "if the mesh map has no entry, then it is the active revision",
@@ -567,13 +568,13 @@ func TestWhatIsFilledInInEveryStateOfTheThreeLabels(t *testing.T) {
 			if want := k.expectedFill(s); fill.Revision != want || (fill.Answer == policy.Add) != (want != "") {
 				t.Errorf("%s: %v is filled in with %q, want %q", k.name, s, fill.Revision, want)
 			}
-			checkFill(t, f, policy.NamespaceChange{New: ns, Fleet: f, Now: now}, fill)
+			checkFill(t, policy.NamespaceChange{New: ns, Fleet: f, Now: now}, fill)
 		}
 	}
 }
 
 // checkFill fails if a change that would be admitted is refused because of what meshfence filled in.
-func checkFill(t *testing.T, f *mesh.Fleet, change policy.NamespaceChange, fill policy.Fill) (turned bool) {
+func checkFill(t *testing.T, change policy.NamespaceChange, fill policy.Fill) (turned bool) {
 	t.Helper()
 	if fill.Answer == policy.LeaveAlone {
 		return false
@@ -606,7 +607,7 @@ func TestAFillNeverTurnsAnAdmittedNamespaceIntoADeniedOne(t *testing.T) {
 			if fill.Answer != policy.LeaveAlone {
 				fills++
 			}
-			if checkFill(t, f, policy.NamespaceChange{Old: from, New: to, Fleet: f, Now: now}, fill) {
+			if checkFill(t, policy.NamespaceChange{Old: from, New: to, Fleet: f, Now: now}, fill) {
 				t.Fatalf("created or changed to %q in\n\t%s", labelText(to.Labels), strings.Join(lines, "\n\t"))
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
@@ -301,6 +302,15 @@ func checkReadable(t *testing.T, f policy.Finding) {
 	}
 	if f.Detail == "" || f.Remedy == "" || f.Field == "" {
 		t.Errorf("the finding leaves something out: %#v", f)
+	}
+	for _, command := range commandsIn(t, f.Remedy, "app") {
+		after, err := kubectlLabel(map[string]string{}, command)
+		if err != nil {
+			t.Errorf("kubectl refuses %q: %v", command, err)
+		}
+		if errs := metav1validation.ValidateLabels(after, nil); len(errs) > 0 {
+			t.Errorf("the API server refuses %q: %v", command, errs)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/meshfence/meshfence/webhook/policy"
@@ -10,7 +11,7 @@ var mf102 = policy.Rule{Code: "MF102", Name: "DiscoversEverything", Action: poli
 
 func TestMF102WhenAMeshIsCreated(t *testing.T) {
 	other := []string{"Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1"}
-	two := append(other, "Istio mesh-2; in istio-system-2; selects istio-discovery=mesh-2")
+	two := slices.Concat(other, []string{"Istio mesh-2; in istio-system-2; selects istio-discovery=mesh-2"})
 	runMeshCases(t, []meshCase{
 		{
 			name:   "if it has no selectors while another mesh exists, then it is refused",

@@ -34,35 +34,58 @@ func clashes(m, other *mesh.Mesh, now int64) []mesh.Overlap {
 	})
 }
 
-// overlappedBefore says whether every label set that now belongs to both meshes did so already: then the change makes
-// nothing worse, even if it rewrites the selectors.
+// maxSearches bounds how often one judgement asks whether a region was covered before; only a mesh with very many selectors
+// that all change and all overlap gets there. What was not looked at counts as new.
+const maxSearches = 10000
+
+// overlappedBefore says whether the change puts no namespace into both meshes that could not be in both already: then it
+// makes nothing worse, even if it rewrites the selectors. Beside a mesh that discovers everything no selector can be
+// right, so there the finding stays the old one, and the change may well repair something else.
 func overlappedBefore(f Finding, old, updated *mesh.Mesh, w *World) bool {
 	for _, other := range w.Fleet.Meshes() {
-		if f.Subjects[0] != other.String() {
-			continue
-		}
-		before := regions(slices.DeleteFunc(mesh.Overlaps(old, other, w.Now), func(o mesh.Overlap) bool { return !unexcused(o) }))
-		for _, region := range regions(clashes(updated, other, w.Now)) {
-			if _, covered := selector.Uncovered(region, before); covered != selector.Covered {
-				return false
-			}
+		if f.Subjects[0] == other.String() && !overlapsNoMore(old, clashes(updated, other, w.Now), w.Now, other) {
+			return false
 		}
 	}
 	return true
 }
 
-func regions(pairs []mesh.Overlap) []selector.Selector {
-	all := make([]selector.Selector, len(pairs))
-	for i, pair := range pairs {
-		all[i] = pair.Region()
+// overlapsNoMore says whether each of the pairs lies in what old and the other mesh shared.
+func overlapsNoMore(old *mesh.Mesh, pairs []mesh.Overlap, now int64, other *mesh.Mesh) bool {
+	searches := 0
+	for _, pair := range pairs {
+		before := fighting(old, pair.OtherSource, other, now)
+		if pair.OtherTerm.Selector.Everything() && len(before) > 0 || slices.ContainsFunc(before, pair.Term.Selector.Equal) {
+			continue
+		}
+		if searches++; searches > maxSearches {
+			return false
+		}
+		if _, covered := selector.Uncovered(pair.Region(), before); covered != selector.Covered {
+			return false
+		}
 	}
-	return all
+	return true
+}
+
+// fighting returns the selectors of m's sources that may not overlap with a source of another mesh.
+func fighting(m *mesh.Mesh, source *mesh.Source, other *mesh.Mesh, now int64) []selector.Selector {
+	var selectors []selector.Selector
+	for i := range m.Sources {
+		if mesh.ExcuseOf(m, &m.Sources[i], other, source, now) != mesh.NoExcuse {
+			continue
+		}
+		for _, term := range m.Sources[i].Terms {
+			selectors = append(selectors, term.Selector)
+		}
+	}
+	return selectors
 }
 
 func overlapFinding(m, other *mesh.Mesh, pairs []mesh.Overlap, w *World) Finding {
 	first := pairs[0]
 	detail := fmt.Sprintf("%s and %s both match %s", place(m, first.Source, first.Term), place(other, first.OtherSource, first.OtherTerm),
-		witness(first.Witness))
+		witness(first.Witness()))
 	switch more := len(pairs) - 1; more {
 	case 0:
 	case 1:
@@ -70,7 +93,7 @@ func overlapFinding(m, other *mesh.Mesh, pairs []mesh.Overlap, w *World) Finding
 	default:
 		detail += fmt.Sprintf(" (and %d more pairs of their selectors overlap)", more)
 	}
-	if hit := namespacesIn(regions(pairs), w.Namespaces); len(hit) > 0 {
+	if hit := namespacesInBoth(m, other, w); len(hit) > 0 {
 		detail += "; namespaces that both match now: " + namespaceNames(hit)
 	}
 	return Finding{
@@ -108,14 +131,21 @@ func witness(labels map[string]string) string {
 	return "a namespace with " + strings.Join(pairs, ",")
 }
 
-func namespacesIn(regions []selector.Selector, namespaces []mesh.Namespace) []string {
+// namespacesInBoth returns the existing namespaces that both meshes discover and fight over.
+func namespacesInBoth(m, other *mesh.Mesh, w *World) []string {
 	var names []string
-	for _, ns := range namespaces {
-		if slices.ContainsFunc(regions, func(r selector.Selector) bool { return r.Matches(ns.Labels) }) {
+	for i := range w.Namespaces {
+		ns := &w.Namespaces[i]
+		if discovers(m, ns) && discovers(other, ns) && mesh.ExcuseFor(m, other, ns.Labels, w.Now) == mesh.NoExcuse {
 			names = append(names, ns.Name)
 		}
 	}
 	return names
+}
+
+func discovers(m *mesh.Mesh, ns *mesh.Namespace) bool {
+	source, _ := m.Discovers(ns.Labels)
+	return source != nil
 }
 
 // disjoinRemedy is an edit after which this pair of selectors no longer overlaps.

@@ -90,8 +90,8 @@ func TestMF201WhenANamespaceIsCreated(t *testing.T) {
 			fleet: crossing("Istio mesh-3; in istio-system-3; selects team=c | raw team in b"), create: "team=a",
 			want: denied(policy.Finding{
 				Rule: mf201, Action: policy.Deny, Field: `metadata.labels`,
-				Detail: `namespace "app" is discovered by mesh "mesh-2" (team=a) and mesh "mesh-3" (which discovers every ` +
-					`namespace): their istiods would overwrite each other's ConfigMap istio-ca-root-cert in it, and its ` +
+				Detail: `namespace "app" is discovered by mesh "mesh-2" (team=a) and mesh "mesh-3" (a selector of Istio ` +
+					`"mesh-3" does not parse, which counts as every namespace): their istiods would overwrite each other's ConfigMap istio-ca-root-cert in it, and its ` +
 					`pods would see x509 errors that come and go`,
 				Remedy: `To keep it in mesh "mesh-3" only: create it without team. To keep it in mesh "mesh-2", the ` +
 					`selectors of the others have to change first`,

@@ -51,7 +51,10 @@ func meshNames(meshes []*mesh.Mesh) []string {
 
 // because names a mesh and the selector through which it discovers the labels.
 func because(m *mesh.Mesh, labels map[string]string) string {
-	_, term := m.Discovers(labels)
+	source, term := m.Discovers(labels)
+	if source.Listing == mesh.Invalid {
+		return theMesh(m) + " (a selector of " + source.String() + " does not parse, which counts as every namespace)"
+	}
 	if term.Selector.Everything() {
 		return theMesh(m) + " (which discovers every namespace)"
 	}

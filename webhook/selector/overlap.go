@@ -15,6 +15,9 @@ func Overlap(a, b Selector) (witness map[string]string, overlaps bool) {
 	return And(a, b).witness(), true
 }
 
+// Overlaps is Overlap without a witness. It does not allocate.
+func Overlaps(a, b Selector) bool { return a.meets(b) }
+
 // meets says whether a namespace that can exist matches both s and other, without allocating.
 func (s Selector) meets(other Selector) bool {
 	a, b := s.constraints, other.constraints
