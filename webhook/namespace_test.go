@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -138,5 +139,27 @@ func TestTheNameLabelIsTheNamespacesNameWhateverTheObjectSays(t *testing.T) {
 		if got.Allowed || !strings.HasPrefix(got.Result.Message, "MF202 ") {
 			t.Errorf("%s: %+v", labels, got)
 		}
+	}
+}
+
+// A namespace that is applied together with its mesh comes before any cache has seen the mesh.
+func TestANamespaceIsNotRefusedForAMeshThatOnlyTheCacheHasNotSeen(t *testing.T) {
+	c := twoMeshes(t)
+	stored := c.objects
+	stored.Tags = append(stored.Tags, &sail.Tag{
+		Metadata: sail.Meta{Name: "stable"}, Spec: sail.TagSpec{TargetRef: sail.TargetRef{Kind: sail.KindIstio, Name: "mesh-1"}},
+	})
+	s := serve(t, c)
+	r := namespaceRequest("blog", "istio-discovery=mesh-1,istio.io/rev=stable", "")
+	if got := s.ask(t, r); got.Allowed {
+		t.Fatalf("without the tag: %+v", got)
+	}
+	c.stored = &stored
+	if diff := cmp.Diff(allowed(), s.ask(t, r)); diff != "" {
+		t.Errorf("the tag is stored (-want +got):\n%s", diff)
+	}
+	c.live = func() error { return errors.New("etcd is away") }
+	if got := s.ask(t, r); got.Allowed || got.Result.Code != http.StatusUnprocessableEntity {
+		t.Errorf("what is stored cannot be read: %+v", got)
 	}
 }

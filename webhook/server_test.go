@@ -31,7 +31,9 @@ import (
 
 // cluster is a fake of the API server: what it holds is what informers know and what is stored.
 type cluster struct {
-	objects    mesh.Objects
+	objects mesh.Objects
+	// stored, if not nil, is what a live read finds; the fleet has not seen it yet.
+	stored     *mesh.Objects
 	namespaces []mesh.Namespace
 	unsynced   bool
 	// live and fleet, if not nil, are called before the objects are given out.
@@ -55,6 +57,9 @@ func (c *cluster) Live(context.Context) (mesh.Objects, error) {
 		if err := c.live(); err != nil {
 			return mesh.Objects{}, err
 		}
+	}
+	if c.stored != nil {
+		return *c.stored, nil
 	}
 	return c.objects, nil
 }
