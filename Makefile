@@ -103,11 +103,11 @@ vet: ## run go vet
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## run golangci-lint, which also checks layering and import order
-	$(GOLANGCI_LINT) run
+	$(GOLANGCI_LINT) run --allow-parallel-runners
 
 .PHONY: layering
 layering: $(GOLANGCI_LINT) ## check only which package may import which
-	$(GOLANGCI_LINT) run --enable-only depguard
+	$(GOLANGCI_LINT) run --allow-parallel-runners --enable-only depguard
 
 .PHONY: tidy
 tidy: ## tidy the go.mod file of every module
