@@ -71,7 +71,7 @@ func (h *controlPlanes) judge(ctx context.Context, req *admission.Request, old, 
 	if err != nil {
 		return h.recorder.notYet(ctx, req, fmt.Errorf("it cannot read the stored meshes (%w)", err))
 	}
-	if onlyOwnerChanges(old, updated) {
+	if onlyLosesOwner(old, updated) {
 		return allow()
 	}
 	change := h.change(objects, old, updated)
@@ -101,11 +101,11 @@ func (h *controlPlanes) change(objects mesh.Objects, old, updated *sail.ControlP
 	}
 }
 
-// onlyOwnerChanges says whether an update gives an object to another owner, or takes its owner away, and does nothing else
-// that is judged: its istiod does what it did before. The garbage collector does that for kubectl delete --cascade=orphan.
-func onlyOwnerChanges(old, updated *sail.ControlPlane) bool {
-	return old != nil && old.Metadata.Controller(sail.KindIstio) != updated.Metadata.Controller(sail.KindIstio) &&
-		reflect.DeepEqual(old.Spec, updated.Spec)
+// onlyLosesOwner says whether an update takes the owner of an object away and does nothing else that is judged: its istiod
+// does what it did before. The garbage collector does that for kubectl delete --cascade=orphan, and must not be stopped.
+func onlyLosesOwner(old, updated *sail.ControlPlane) bool {
+	return old != nil && old.Metadata.Controller(sail.KindIstio) != "" && updated.Metadata.Controller(sail.KindIstio) == "" &&
+		reflect.DeepEqual(old.Spec, updated.Spec) && reflect.DeepEqual(old.Metadata.AllowedOverlap(), updated.Metadata.AllowedOverlap())
 }
 
 // watch has the API server ask about the selectors' keys before the mesh is stored, so that no namespace can be labelled

@@ -411,14 +411,25 @@ func TestAnOwnedIstioRevisionThatReachesIntoAnotherMeshIsRefused(t *testing.T) {
 }
 
 // The garbage collector takes the owner away for kubectl delete --cascade=orphan, and must not be stopped.
-func TestIfOnlyTheOwnerOfAnIstioRevisionChangesThenItIsAdmitted(t *testing.T) {
+func TestIfAnIstioRevisionOnlyLosesItsOwnerThenItIsAdmitted(t *testing.T) {
 	s := serve(t, twoMeshes(t))
-	with := owned("mesh-1").object
 	without := `{kind: IstioRevision, metadata: {name: rev}, spec: ` + selecting("istio-system-1", "istio-discovery", "mesh-1") + `}`
-	for _, r := range []request{{object: without, old: with}, {object: with, old: without}} {
-		r.path, r.name = webhook.PathValidateIstioRevision, "rev"
-		if diff := cmp.Diff(allowed(), s.ask(t, r)); diff != "" {
-			t.Errorf("(-want +got):\n%s", diff)
+	r := request{path: webhook.PathValidateIstioRevision, name: "rev", object: without, old: owned("mesh-1").object}
+	if diff := cmp.Diff(allowed(), s.ask(t, r)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Only its own mesh may adopt a revision: an overlap that it declared itself is not the new owner's.
+func TestAnIstioRevisionThatFindsAnOwnerIsJudgedAsAPartOfItsMesh(t *testing.T) {
+	s := serve(t, twoMeshes(t))
+	without := `{kind: IstioRevision, metadata: {name: rev, annotations: {meshfence.io/allow-overlap: mesh-1}}, spec: ` +
+		selecting("istio-system-1", "istio-discovery", "mesh-1") + `}`
+	for owner, want := range map[string]bool{"mesh-1": true, "mesh-2": false} {
+		r := owned(owner)
+		r.old = without
+		if got := s.ask(t, r); got.Allowed != want {
+			t.Errorf("adopted by %s: %+v", owner, got)
 		}
 	}
 }

@@ -225,6 +225,9 @@ func (c *Cluster) Stop() error {
 	if c.env != nil {
 		errs = append(errs, c.stopControlPlane())
 	}
+	if c.serving != nil {
+		errs = append(errs, c.serving.lock.Close())
+	}
 	errs = append(errs, c.watchdog.close())
 	c.watchdog = nil
 	return errors.Join(errs...)

@@ -95,22 +95,14 @@ func (c *Cluster) launch(ctx context.Context, options ProcessOptions) (*Process,
 	if _, err := os.Stat(c.options.Binary); err != nil {
 		return nil, fmt.Errorf("%w: run `make build`", err)
 	}
-	health, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	metrics, err := freePort()
-	if err != nil {
-		return nil, err
-	}
 	args, err := c.serveArgs(ctx, options)
 	if err != nil {
 		return nil, err
 	}
-	args = append(args, "--health-bind-address", loopback(health), "--metrics-bind-address", loopback(metrics))
+	args = append(args, "--health-bind-address", loopback(c.serving.health), "--metrics-bind-address", loopback(c.serving.metrics))
 	process := &Process{
-		HealthURL:  "http://" + loopback(health),
-		MetricsURL: "http://" + loopback(metrics),
+		HealthURL:  "http://" + loopback(c.serving.health),
+		MetricsURL: "http://" + loopback(c.serving.metrics),
 		Log:        filepath.Join(c.dir, fmt.Sprintf("meshfence-%d.log", len(c.logs)+1)),
 		cmd:        exec.Command(c.options.Binary, append(args, options.Args...)...),
 	}

@@ -14,14 +14,14 @@ import (
 // serving is where meshfence's webhooks are served, for as long as the cluster exists: the configurations need not
 // change when meshfence is stopped and started again.
 type serving struct {
-	port      int
+	*ports
 	certDir   string // holds tls.crt and tls.key, as the Secret's mount does
 	authority []byte // PEM, for caBundle
 }
 
 // newServing makes a serving certificate for 127.0.0.1, below dir, and chooses a port.
 func newServing(dir string) (*serving, error) {
-	port, err := freePort()
+	taken, err := takePorts()
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +29,7 @@ func newServing(dir string) (*serving, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &serving{port: port, certDir: filepath.Join(dir, "certs"), authority: cert}
+	s := &serving{ports: taken, certDir: filepath.Join(dir, "certs"), authority: cert}
 	if err := os.Mkdir(s.certDir, 0o700); err != nil {
 		return nil, err
 	}
@@ -40,22 +40,47 @@ func newServing(dir string) (*serving, error) {
 }
 
 // address returns host:port.
-func (s *serving) address() string { return loopback(s.port) }
+func (s *serving) address() string { return loopback(s.webhooks) }
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// freePort returns a port that nobody listens on. It is below those that systems give to outgoing connections (from
-// 32768 on Linux): one of those could take a port while meshfence is stopped for a moment.
-func freePort() (int, error) {
-	const lowest, count, tries = 20000, 12000, 100
+// ports are three ports of this machine that no other cluster of a harness uses, whether meshfence is listening on them at
+// the moment or not.
+type ports struct {
+	// lock listens on the port below them for as long as they are taken: who takes the same ones fails there.
+	lock                      net.Listener
+	webhooks, health, metrics int
+}
+
+// takePorts finds ports that nobody listens on. They are below those that systems give to outgoing connections (from 32768
+// on Linux): one of those could take a port while meshfence is stopped for a moment.
+func takePorts() (*ports, error) {
+	const lowest, blocks, size, tries = 20000, 3000, 4, 100
 	var last error
 	for range tries {
-		port := lowest + rand.IntN(count)
-		listener, err := net.Listen("tcp", loopback(port))
-		if err == nil {
-			return port, listener.Close()
+		base := lowest + size*rand.IntN(blocks)
+		lock, err := net.Listen("tcp", loopback(base))
+		if err != nil {
+			last = err
+			continue
 		}
-		last = err
+		if last = nobodyListens(base+1, base+2, base+3); last == nil {
+			return &ports{lock: lock, webhooks: base + 1, health: base + 2, metrics: base + 3}, nil
+		}
+		last = errors.Join(last, lock.Close())
 	}
-	return 0, last
+	return nil, last
+}
+
+func nobodyListens(numbers ...int) error {
+	for _, number := range numbers {
+		listener, err := net.Listen("tcp", loopback(number))
+		if err != nil {
+			return err
+		}
+		if err := listener.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
 }

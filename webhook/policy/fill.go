@@ -73,6 +73,9 @@ func (p *Policy) Fill(c FillChange) Fill {
 		return Fill{Answer: LeaveAlone, Warning: fmt.Sprintf("meshfence did not fill in istio.io/rev=%s for mesh %q, because that would break %s %s: %s",
 			revision, target.mesh, f.Rule.Code, f.Rule.Name, f.Detail)}
 	}
+	if p.refused(c, revision) {
+		return none
+	}
 	return Fill{Answer: answer, Revision: revision, Warning: fmt.Sprintf("meshfence filled in istio.io/rev=%s, because %s; to opt out: "+
 		"kubectl annotate namespace %[3]s meshfence.io/fill=false && kubectl label namespace %[3]s istio.io/rev-", revision, target.why, nameOf(c.New))}
 }
@@ -213,12 +216,23 @@ func (p *Policy) source(meshName string, fleet *mesh.Fleet) (string, bool) {
 // wouldBreak says whether the revision would break a rule that the namespace does not break without it. Nobody should
 // be refused for a label that meshfence wrote.
 func (p *Policy) wouldBreak(c FillChange, revision string) (Finding, bool) {
-	filled := *c.New
-	filled.Labels = apply(c.New.Labels, []selector.Edit{set(mesh.RevisionLabel, revision)})
 	w := &World{Fleet: c.Fleet, DiscoveryLabels: p.settings.DiscoveryLabels}
-	verdict := judge(namespaceRules, c.New, &filled, w, Actions{Rules: p.settings.Actions.Rules})
+	verdict := judge(namespaceRules, c.New, filled(c.New, revision), w, Actions{Rules: p.settings.Actions.Rules})
 	if verdict.Answer == Denied {
 		return verdict.Denials[0], true
 	}
 	return Finding{}, false
+}
+
+// refused says whether the namespace is going to be refused whatever is filled in: nothing is stored then, so nobody is to
+// be told that something was filled in.
+func (p *Policy) refused(c FillChange, revision string) bool {
+	return p.Namespace(NamespaceChange{Old: c.Old, New: filled(c.New, revision), Fleet: c.Fleet}).Answer == Denied
+}
+
+// filled is the namespace with the revision.
+func filled(ns *mesh.Namespace, revision string) *mesh.Namespace {
+	after := *ns
+	after.Labels = apply(ns.Labels, []selector.Edit{set(mesh.RevisionLabel, revision)})
+	return &after
 }

@@ -516,9 +516,9 @@ func TestIfTheRevisionWouldItselfBeRefusedThenItIsNotFilledInButTold(t *testing.
 			want: added("mesh-2", mesh1Mapped),
 		},
 		{
-			name:  "if the namespace breaks a rule anyway, then the fill does not make it worse",
+			name:  "if the namespace is refused anyway, then nothing is filled in, and nobody is told that something was",
 			fleet: append(crossing(), "map mesh-1=mesh-1"), create: "istio-discovery=mesh-1 team=a",
-			want: added("mesh-1", mesh1Mapped),
+			want: nothing(),
 		},
 		{
 			name:  "if it would follow to a revision that is refused, then it stays, and that is told",
