@@ -129,7 +129,7 @@ func (h *controlPlanes) decode(req *admission.Request) (old, updated *sail.Contr
 	return old, updated, nil
 }
 
-// decodeOne reads one object. The request's name and kind are what the API server goes by, so they count.
+// decodeOne reads one object. Its kind is that of the path, whatever it says; its name is the request's if it has none.
 func (h *controlPlanes) decodeOne(req *admission.Request, raw []byte) (*sail.ControlPlane, error) {
 	cp, err := sail.DecodeControlPlane(raw)
 	if err != nil {
