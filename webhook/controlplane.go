@@ -87,17 +87,18 @@ func (h *controlPlanes) judge(ctx context.Context, req *admission.Request, old, 
 // Istio's mesh, so a change of it is a change of that mesh: the operator's copies of the Istio's own selectors bring
 // nothing new, whereas a revision that reaches into another mesh is found, whoever says to own it.
 func (h *controlPlanes) change(objects mesh.Objects, old, updated *sail.ControlPlane) policy.MeshChange {
-	before := objects
+	stored := objects
 	if old != nil {
-		before = objects.With(old)
+		stored = objects.With(old)
 	}
+	before := mesh.NewFleet(stored)
 	fleet := mesh.NewFleet(objects.With(updated))
 	changed := fleet.Mesh(mesh.Ref{Kind: h.kind, Name: updated.Metadata.Name})
 	if changed == nil {
 		changed = fleet.Mesh(mesh.Ref{Kind: sail.KindIstio, Name: updated.Metadata.Controller(sail.KindIstio)})
 	}
 	return policy.MeshChange{
-		Old: mesh.NewFleet(before).Mesh(changed.Ref), New: changed, Fleet: fleet, Namespaces: h.live.Namespaces(), Now: h.now(),
+		Old: before.Mesh(changed.Ref), New: changed, Before: before, Fleet: fleet, Namespaces: h.live.Namespaces(), Now: h.now(),
 	}
 }
 

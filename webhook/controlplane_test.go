@@ -162,7 +162,8 @@ func verdict(t *testing.T, c *cluster, r request) policy.Verdict {
 	t.Helper()
 	fleet := mesh.NewFleet(c.objects.With(controlPlane(t, r.object)))
 	return policy.New(webhook.Settings(config.Default())).Mesh(policy.MeshChange{
-		New: fleet.Mesh(mesh.Ref{Kind: sail.KindIstio, Name: r.name}), Fleet: fleet, Namespaces: c.namespaces,
+		New: fleet.Mesh(mesh.Ref{Kind: sail.KindIstio, Name: r.name}), Before: mesh.NewFleet(c.objects), Fleet: fleet,
+		Namespaces: c.namespaces,
 	})
 }
 

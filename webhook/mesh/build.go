@@ -28,7 +28,12 @@ func newMesh(main *sail.ControlPlane, revisions []*sail.ControlPlane) *Mesh {
 		ActiveRevision: activeRevision(main),
 		Allowed:        main.Metadata.AllowedOverlap(),
 		Malformed:      main.Malformed,
-		Sources:        []Source{newSource(main)},
+
+		Version:          main.Spec.Version,
+		Ambient:          ambient(main),
+		InjectsByDefault: main.Spec.Values.Injector.EnableNamespacesByDefault,
+
+		Sources: []Source{newSource(main)},
 	}
 	m.Revisions = append(m.Revisions, m.ActiveRevision)
 	for _, r := range revisions {
@@ -94,6 +99,16 @@ func listing(cp *sail.ControlPlane, errs field.ErrorList) Listing {
 	default:
 		return Selective
 	}
+}
+
+// ambientEnv is the environment variable of istiod that switches ambient mode on.
+const ambientEnv = "PILOT_ENABLE_AMBIENT"
+
+// ambient says whether the mesh is one of ambient mode, by its profile (ambient, openshift-ambient) or istiod's
+// environment.
+func ambient(cp *sail.ControlPlane) bool {
+	return strings.HasSuffix(cp.Spec.Profile, "ambient") || strings.HasSuffix(cp.Spec.Values.Profile, "ambient") ||
+		cp.Spec.Values.Pilot.Env[ambientEnv] == "true"
 }
 
 func trustBundle(cp *sail.ControlPlane) string {

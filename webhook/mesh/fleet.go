@@ -8,19 +8,11 @@ import (
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
-// Objects is what a Fleet is made of.
-type Objects struct {
-	Istios    []*sail.ControlPlane
-	Revisions []*sail.ControlPlane
-	Tags      []*sail.Tag
-	// Map is the mesh map: mesh name to the revision or tag that is filled in. Only valid entries.
-	Map map[string]string
-}
-
 // Fleet is all meshes of the cluster, the tags, and the mesh map: everything a judgement needs; an immutable snapshot.
 type Fleet struct {
 	meshes    []*Mesh // by name, then kind
 	revisions map[string]*Revision
+	tags      []*sail.Tag
 	meshMap   map[string]string
 }
 
@@ -36,7 +28,7 @@ type Revision struct {
 
 // NewFleet makes a snapshot. It keeps references into objects, which must not be written afterwards.
 func NewFleet(objects Objects) *Fleet {
-	f := &Fleet{revisions: map[string]*Revision{}, meshMap: objects.Map}
+	f := &Fleet{revisions: map[string]*Revision{}, tags: objects.Tags, meshMap: objects.Map}
 	istios := map[string]bool{}
 	for _, istio := range objects.Istios {
 		istios[istio.Metadata.Name] = true
@@ -74,13 +66,13 @@ func (f *Fleet) nameRevisions(tags []*sail.Tag) {
 	}
 	for _, tag := range tags {
 		if f.revisions[tag.Metadata.Name] == nil {
-			f.revisions[tag.Metadata.Name] = &Revision{Name: tag.Metadata.Name, Tag: true, Meshes: f.target(tag.Spec.TargetRef)}
+			f.revisions[tag.Metadata.Name] = &Revision{Name: tag.Metadata.Name, Tag: true, Meshes: f.Target(tag.Spec.TargetRef)}
 		}
 	}
 }
 
-// target resolves a tag. A tag never points at a tag.
-func (f *Fleet) target(ref sail.TargetRef) []*Mesh {
+// Target returns the meshes of what a tag points at, as Revision.Meshes. A tag never points at a tag.
+func (f *Fleet) Target(ref sail.TargetRef) []*Mesh {
 	if ref.Kind == sail.KindIstio {
 		if m := f.Mesh(Ref{Kind: sail.KindIstio, Name: ref.Name}); m != nil {
 			return []*Mesh{m}
@@ -118,6 +110,20 @@ func (f *Fleet) Named(name string) *Mesh {
 
 // Revision returns what istio.io/rev=name names, or nil.
 func (f *Fleet) Revision(name string) *Revision { return f.revisions[name] }
+
+// HasTag says whether there is a tag of that name, also one that cannot be used because a revision has the name.
+func (f *Fleet) HasTag(name string) bool {
+	return slices.ContainsFunc(f.tags, func(tag *sail.Tag) bool { return tag.Metadata.Name == name })
+}
+
+// Injecting returns the meshes that inject a namespace with these labels: one, or none.
+func (f *Fleet) Injecting(labels map[string]string) []*Mesh {
+	injection := InjectionOf(labels)
+	if !injection.By || f.revisions[injection.Revision] == nil {
+		return nil
+	}
+	return f.revisions[injection.Revision].Meshes
+}
 
 // RevisionNames returns the names of all revisions and tags, sorted.
 func (f *Fleet) RevisionNames() []string {
@@ -180,22 +186,4 @@ func (f *Fleet) ControlPlaneOf(namespace string) *Mesh {
 		}
 	}
 	return nil
-}
-
-// With returns the objects with an Istio or IstioRevision put in the place of the one of its kind and name, or added. The
-// receiver is not written.
-func (o Objects) With(cp *sail.ControlPlane) Objects {
-	if cp.Kind == sail.KindIstioRevision {
-		o.Revisions = replaced(o.Revisions, cp)
-	} else {
-		o.Istios = replaced(o.Istios, cp)
-	}
-	return o
-}
-
-func replaced(list []*sail.ControlPlane, cp *sail.ControlPlane) []*sail.ControlPlane {
-	list = slices.DeleteFunc(slices.Clone(list), func(other *sail.ControlPlane) bool {
-		return other.Metadata.Name == cp.Metadata.Name
-	})
-	return append(list, cp)
 }

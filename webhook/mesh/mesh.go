@@ -31,6 +31,12 @@ type Mesh struct {
 	Sources []Source
 	// Allowed declares with which other meshes it may overlap.
 	Allowed sail.AllowedOverlap
+	// Version is spec.version of its object, for example v1.30.1 or v1.30-latest.
+	Version string
+	// Ambient says that it runs in ambient mode.
+	Ambient bool
+	// InjectsByDefault says that it injects every namespace that does not say otherwise.
+	InjectsByDefault bool
 	// Malformed is why a part of its object could not be read; nil if all could.
 	Malformed error
 }

@@ -40,10 +40,11 @@ func TestManySelectorsThatAllOverlapAreJudgedInTime(t *testing.T) {
 	for operation, old := range map[string]*sail.ControlPlane{
 		"CREATE": nil, "UPDATE of every selector": many("mesh-2", "three"), "UPDATE of none": many("mesh-2", "two"),
 	} {
-		change.Old = nil
+		change.Before = mesh.NewFleet(objects)
 		if old != nil {
-			change.Old = mesh.NewFleet(objects.With(old)).Named("mesh-2")
+			change.Before = mesh.NewFleet(objects.With(old))
 		}
+		change.Old = change.Before.Named("mesh-2")
 		start := time.Now() //nolint:forbidigo // the test has a clock, the judgement has none
 		verdict := judge.Mesh(change)
 		if took := time.Since(start); took > limit { //nolint:forbidigo // likewise
@@ -60,8 +61,7 @@ func TestARepairIsAdmittedWhileAnotherMeshDiscoversEverything(t *testing.T) {
 	stored := objects(t, "Istio all; in istio-system-all", "Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1",
 		"Istio dup; in istio-system-dup; selects istio-discovery=mesh-1")
 	repaired := objects(t, "Istio dup; in istio-system-dup; selects istio-discovery=dup").Istios[0]
-	after := mesh.NewFleet(stored.With(repaired))
-	verdict := policy.New(settings()).Mesh(policy.MeshChange{Old: mesh.NewFleet(stored).Named("dup"), New: after.Named("dup"), Fleet: after})
+	verdict := policy.New(settings()).Mesh(meshChange(stored, stored.With(repaired), mesh.Ref{Kind: sail.KindIstio, Name: "dup"}))
 	if verdict.Answer != policy.Allowed || len(verdict.Warnings) != 1 || verdict.Warnings[0].Subjects[0] != `Istio "all"` {
 		t.Errorf("%+v, want it admitted with a warning about all", verdict)
 	}

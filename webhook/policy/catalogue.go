@@ -1,9 +1,13 @@
 package policy
 
-import "github.com/meshfence/meshfence/webhook/mesh"
+import (
+	"slices"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
 
 // meshRules are the rules about an Istio, or an IstioRevision that no Istio owns, in the order of reports.
-var meshRules = []rule[*mesh.Mesh]{
+var meshRules = []rule[mesh.Mesh]{
 	{Rule: Rule{"MF101", "InvalidSelector", Deny}, state: invalidSelector},
 	{Rule: Rule{"MF102", "DiscoversEverything", Deny}, state: discoversEverything},
 	{Rule: Rule{"MF103", "OverlappingSelectors", Deny}, state: overlappingSelectors, held: overlappedBefore},
@@ -11,7 +15,7 @@ var meshRules = []rule[*mesh.Mesh]{
 }
 
 // namespaceRules are the rules about a Namespace, in the order of reports.
-var namespaceRules = []rule[*mesh.Namespace]{
+var namespaceRules = []rule[mesh.Namespace]{
 	{Rule: Rule{"MF201", "DiscoveredByMany", Deny}, state: discoveredByMany},
 	{Rule: Rule{"MF202", "RevisionOfAnotherMesh", Deny}, state: revisionOfAnotherMesh},
 	{Rule: Rule{"MF203", "UnknownRevision", Deny}, state: unknownRevision},
@@ -19,13 +23,20 @@ var namespaceRules = []rule[*mesh.Namespace]{
 	{Rule: Rule{"MF205", "InjectedNotDiscovered", Deny}, state: injectedNotDiscovered},
 }
 
+// tagRules are the rules about an IstioRevisionTag, in the order of reports.
+var tagRules = []rule[mesh.Tag]{}
+
+// mapRules are the rules about the mesh map, in the order of reports.
+var mapRules = []rule[mesh.Map]{}
+
 // Catalogue returns all rules by code.
 func Catalogue() []Rule {
-	var all []Rule
-	for _, r := range meshRules {
-		all = append(all, r.Rule)
-	}
-	for _, r := range namespaceRules {
+	return slices.Concat(rulesOf(meshRules), rulesOf(namespaceRules), rulesOf(tagRules), rulesOf(mapRules))
+}
+
+func rulesOf[T any](rules []rule[T]) []Rule {
+	all := make([]Rule, 0, len(rules))
+	for _, r := range rules {
 		all = append(all, r.Rule)
 	}
 	return all

@@ -54,7 +54,8 @@ func fleet(t testing.TB, lines ...string) *mesh.Fleet {
 //
 // Properties of an Istio or IstioRevision: "in NAMESPACE", "selects SELECTOR | SELECTOR" (see selectors), "of ISTIO" (the
 // controller), "version V", "RevisionBased", "profile P", "values-profile P", "bundle NAME" (global.trustBundleName),
-// "env-bundle NAME" (istiod's environment), "overlaps MESH,MESH" and "until TIME" (the annotations), "malformed REASON".
+// "env-bundle NAME" and "ambient" (istiod's environment), "injects-by-default", "overlaps MESH,MESH" and "until TIME" (the
+// annotations), "malformed REASON".
 func objects(t testing.TB, lines ...string) mesh.Objects {
 	t.Helper()
 	var all mesh.Objects
@@ -112,6 +113,10 @@ func property(t testing.TB, cp *sail.ControlPlane, word, value string) {
 		cp.Spec.Values.Global.TrustBundleName = value
 	case "env-bundle":
 		cp.Spec.Values.Pilot.Env = map[string]string{"PILOT_CA_CERT_CONFIGMAP": value}
+	case "ambient":
+		cp.Spec.Values.Pilot.Env = map[string]string{"PILOT_ENABLE_AMBIENT": "true"}
+	case "injects-by-default":
+		cp.Spec.Values.Injector.EnableNamespacesByDefault = true
 	case "overlaps":
 		cp.Metadata.Annotations[sail.AllowOverlapAnnotation] = value
 	case "until":
@@ -237,7 +242,8 @@ func runNamespaceCases(t *testing.T, cases []namespaceCase) {
 	}
 }
 
-// meshCase is a CREATE of the mesh create, or, if from is not empty, an UPDATE from it to the mesh to, beside others.
+// meshCase is a CREATE of the mesh create, or an UPDATE from the mesh from to the mesh to, or a DELETE of the mesh from if to
+// is empty; beside others.
 type meshCase struct {
 	name             string
 	others           []string
@@ -251,21 +257,105 @@ type meshCase struct {
 // judge puts the changed object into the stored ones, as the webhook does.
 func (c meshCase) judge(t *testing.T) policy.Verdict {
 	t.Helper()
-	stored := objects(t, c.others...)
-	text := c.create
+	before, after := objects(t, c.others...), objects(t, c.others...)
+	var ref mesh.Ref
 	if c.from != "" {
-		text = c.to
+		old := controlPlane(t, c.from)
+		before, ref = before.With(old), mesh.Ref{Kind: old.Kind, Name: old.Metadata.Name}
 	}
-	updated := controlPlane(t, text)
-	ref := mesh.Ref{Kind: updated.Kind, Name: updated.Metadata.Name}
-	after := mesh.NewFleet(stored.With(updated))
-	change := policy.MeshChange{New: after.Mesh(ref), Fleet: after, Namespaces: c.namespaces, Now: now, Deleting: c.deleting}
-	if c.from != "" {
-		change.Old = mesh.NewFleet(stored.With(controlPlane(t, c.from))).Mesh(ref)
+	if text := c.create + c.to; text != "" {
+		updated := controlPlane(t, text)
+		after, ref = after.With(updated), mesh.Ref{Kind: updated.Kind, Name: updated.Metadata.Name}
 	}
+	change := meshChange(before, after, ref)
+	change.Namespaces, change.Deleting = c.namespaces, c.deleting
 	s := settings()
 	s.Actions = c.actions
 	return policy.New(s).Mesh(change)
+}
+
+// meshChange is a change of one mesh; Old or New are nil where the mesh is not.
+func meshChange(before, after mesh.Objects, ref mesh.Ref) policy.MeshChange {
+	c := policy.MeshChange{Before: mesh.NewFleet(before), Fleet: mesh.NewFleet(after), Now: now}
+	c.Old, c.New = c.Before.Mesh(ref), c.Fleet.Mesh(ref)
+	return c
+}
+
+// tagCase is a CREATE of the tag create, or an UPDATE from the tag from to the tag to, or a DELETE of the tag from if to is
+// empty; beside others. Tags are written as in objects.
+type tagCase struct {
+	name             string
+	others           []string
+	create, from, to string
+	namespaces       []mesh.Namespace
+	deleting         bool
+	actions          policy.Actions
+	want             policy.Verdict
+}
+
+func (c tagCase) judge(t *testing.T) policy.Verdict {
+	t.Helper()
+	before, after := objects(t, c.others...), objects(t, c.others...)
+	change := policy.TagChange{Namespaces: c.namespaces, Now: now, Deleting: c.deleting}
+	if c.from != "" {
+		before = before.WithTag(tagNamed(t, c.from))
+		change.Old = mesh.TagOf(tagNamed(t, c.from))
+	}
+	if text := c.create + c.to; text != "" {
+		after = after.WithTag(tagNamed(t, text))
+		change.New = mesh.TagOf(tagNamed(t, text))
+	}
+	change.Before, change.Fleet = mesh.NewFleet(before), mesh.NewFleet(after)
+	s := settings()
+	s.Actions = c.actions
+	return policy.New(s).Tag(change)
+}
+
+// tagNamed reads "IstioRevisionTag NAME; targets KIND NAME".
+func tagNamed(t testing.TB, line string) *sail.Tag {
+	t.Helper()
+	rest, ok := strings.CutPrefix(line, sail.KindIstioRevisionTag+" ")
+	if !ok {
+		t.Fatalf("%q is not a tag", line)
+	}
+	return tag(t, rest)
+}
+
+func runTagCases(t *testing.T, cases []tagCase) {
+	t.Helper()
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) { compare(t, c.judge(t), c.want) })
+	}
+}
+
+// mapCase is a CREATE of the mesh map create, or, if from or to is not nil, an UPDATE, in a fleet.
+type mapCase struct {
+	name             string
+	fleet            []string // guide() if there are none
+	create, from, to map[string]string
+	actions          policy.Actions
+	want             policy.Verdict
+}
+
+func (c mapCase) judge(t *testing.T) policy.Verdict {
+	t.Helper()
+	if c.fleet == nil {
+		c.fleet = guide()
+	}
+	change := policy.MapChange{New: &mesh.Map{Data: c.create}, Fleet: fleet(t, c.fleet...)}
+	if c.from != nil || c.to != nil {
+		change.Old, change.New = &mesh.Map{Data: c.from}, &mesh.Map{Data: c.to}
+	}
+	s := settings()
+	s.Actions = c.actions
+	return policy.New(s).Map(change)
+}
+
+func runMapCases(t *testing.T, cases []mapCase) {
+	t.Helper()
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) { compare(t, c.judge(t), c.want) })
+	}
 }
 
 func runMeshCases(t *testing.T, cases []meshCase) {

@@ -53,18 +53,18 @@ func (p *Policy) Namespace(c NamespaceChange) Verdict {
 	if c.New.Deleting {
 		return Verdict{Answer: Allowed}
 	}
-	w := &World{Fleet: c.Fleet, Now: c.Now, DiscoveryLabels: p.settings.DiscoveryLabels, Updating: c.Old != nil}
+	w := &World{Fleet: c.Fleet, Before: c.Fleet, Now: c.Now, DiscoveryLabels: p.settings.DiscoveryLabels, Updating: c.Old != nil}
 	if c.Old != nil {
 		w.Stored = c.Old.Labels
 	}
 	return judge(namespaceRules, c.Old, c.New, w, p.settings.Actions)
 }
 
-// MeshChange is a CREATE (Old is nil) or UPDATE of a mesh.
+// MeshChange is a CREATE (Old is nil), UPDATE or DELETE (New is nil) of a mesh.
 type MeshChange struct {
 	Old, New *mesh.Mesh
-	// Fleet holds the other meshes; a mesh of the same reference in it is the changed mesh itself.
-	Fleet *mesh.Fleet
+	// Before and Fleet hold all meshes without and with the change; the changed mesh itself is in them, by its reference.
+	Before, Fleet *mesh.Fleet
 	// Namespaces are the cluster's, by name.
 	Namespaces []mesh.Namespace
 	// Now is in seconds since 1970.
@@ -73,12 +73,49 @@ type MeshChange struct {
 	Deleting bool
 }
 
-// Mesh judges a change of a mesh. One that is being deleted is never denied.
+// Mesh judges a change of a mesh. One that is being deleted is never denied: its finalizers must get through.
 func (p *Policy) Mesh(c MeshChange) Verdict {
 	if c.Deleting {
 		return Verdict{Answer: Allowed}
 	}
-	return judge(meshRules, c.Old, c.New, &World{
-		Fleet: c.Fleet, Namespaces: c.Namespaces, Now: c.Now, DiscoveryLabels: p.settings.DiscoveryLabels, Updating: c.Old != nil,
-	}, p.settings.Actions)
+	return judge(meshRules, c.Old, c.New, p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil), p.settings.Actions)
+}
+
+// TagChange is a CREATE (Old is nil), UPDATE or DELETE (New is nil) of an IstioRevisionTag.
+type TagChange struct {
+	Old, New *mesh.Tag
+	// Before and Fleet are without and with the change.
+	Before, Fleet *mesh.Fleet
+	// Namespaces are the cluster's, by name.
+	Namespaces []mesh.Namespace
+	// Now is in seconds since 1970.
+	Now int64
+	// Deleting says that the new object has a deletion timestamp.
+	Deleting bool
+}
+
+// Tag judges a change of a tag. One that is being deleted is never denied: its finalizers must get through.
+func (p *Policy) Tag(c TagChange) Verdict {
+	if c.Deleting {
+		return Verdict{Answer: Allowed}
+	}
+	return judge(tagRules, c.Old, c.New, p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil), p.settings.Actions)
+}
+
+// MapChange is a CREATE (Old is nil) or UPDATE of the mesh map.
+type MapChange struct {
+	Old, New *mesh.Map
+	// Fleet holds the meshes and tags; its mesh map is not read.
+	Fleet *mesh.Fleet
+}
+
+// Map judges a change of the mesh map.
+func (p *Policy) Map(c MapChange) Verdict {
+	return judge(mapRules, c.Old, c.New, p.world(c.Fleet, c.Fleet, nil, 0, c.Old != nil), p.settings.Actions)
+}
+
+func (p *Policy) world(before, fleet *mesh.Fleet, namespaces []mesh.Namespace, now int64, updating bool) *World {
+	return &World{
+		Before: before, Fleet: fleet, Namespaces: namespaces, Now: now, DiscoveryLabels: p.settings.DiscoveryLabels, Updating: updating,
+	}
 }

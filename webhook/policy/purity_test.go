@@ -58,7 +58,8 @@ func questions(t *testing.T, lines []string) []question {
 		ns := policy.NamespaceChange{Old: namespace(t, "app", change[0]), New: namespace(t, "app", change[1]), Fleet: fleet(t, lines...), Now: now}
 		selects := "Istio mesh-2; in istio-system-1; selects " + []string{"{} | team=a", "raw env In", "istio-discovery | team", "null"}[len(all)%4]
 		ref := mesh.Ref{Kind: "Istio", Name: "mesh-2"}
-		after := mesh.NewFleet(objects(t, lines...).With(controlPlane(t, selects)))
+		change := meshChange(objects(t, lines...), objects(t, lines...).With(controlPlane(t, selects)), ref)
+		change.Namespaces = numbered(t, 12, "istio-discovery=mesh-1 env=dev")
 		s := settings()
 		// Room behind the last element, where a careless append would write.
 		s.DiscoveryLabels = append(make([]string, 0, 8), s.DiscoveryLabels...)
@@ -67,9 +68,7 @@ func questions(t *testing.T, lines []string) []question {
 			settings:  s,
 			namespace: ns,
 			fill:      policy.FillChange{Old: ns.Old, New: ns.New, Fleet: ns.Fleet, FilledBefore: "stable"},
-			mesh: policy.MeshChange{
-				Old: fleet(t, lines...).Mesh(ref), New: after.Mesh(ref), Fleet: after, Namespaces: numbered(t, 12, "istio-discovery=mesh-1 env=dev"), Now: now,
-			},
+			mesh:      change,
 		})
 	}
 	return all
