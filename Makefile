@@ -85,6 +85,10 @@ fuzz: ## run every fuzz target for a short time (FUZZTIME=30s)
 		done; \
 	done
 
+.PHONY: generate
+generate: ## write generated files anew: the index of docs/rules.md
+	go test ./webhook/policy -run 'TestCatalogue/index' -update-index
+
 .PHONY: verify
 verify: fmt-check vet lint tidy-check ## run all checks: format, vet, lint, layering, tidy go.mod files
 
