@@ -73,6 +73,15 @@ cases: build controlplane ## run the cases of a folder (DIR=test/cases, CRDS=sli
 	@go build -o bin/cases ./test/harness/cmd/cases
 	@bin/cases '$(DIR)'
 
+.PHONY: bench
+bench: build controlplane ## measure what meshfence costs, beside webhooks that say yes and none (ARGS='-rounds 4')
+	@go build -o bin/bench ./test/bench
+	@bin/bench $(ARGS)
+
+.PHONY: microbench
+microbench: ## run the Go benchmarks, ten times each for benchstat (ARGS='-benchtime 100x')
+	go test -run '^$$' -bench . -count 10 $(ARGS) ./webhook/...
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for a short time (FUZZTIME=30s)
 	@set -e; for package in $(UNIT_PACKAGES); do \
