@@ -13,6 +13,7 @@ var meshRules = []rule[mesh.Mesh]{
 	{Rule: Rule{"MF103", "OverlappingSelectors", Deny}, state: overlappingSelectors, held: overlappedBefore},
 	{Rule: Rule{"MF104", "ControlPlaneNotDiscovered", Warn}, state: controlPlaneNotDiscovered},
 	{Rule: Rule{"MF105", "SharedControlPlaneNamespace", Deny}, state: sharedControlPlaneNamespace},
+	{Rule: Rule{"MF106", "RevisionNameTaken", Deny}, state: revisionNameTaken},
 }
 
 // namespaceRules are the rules about a Namespace, in the order of reports.
@@ -47,7 +48,7 @@ func rulesOf[T any](rules []rule[T]) []Rule {
 // written for the whole catalogue stays valid.
 func Reserved() []Code {
 	return []Code{
-		"MF106", "MF107", "MF108", "MF109", "MF110", "MF111", "MF112", "MF113", "MF114", "MF115",
+		"MF107", "MF108", "MF109", "MF110", "MF111", "MF112", "MF113", "MF114", "MF115",
 		"MF206", "MF207", "MF208", "MF209", "MF210", "MF211", "MF212", "MF213",
 		"MF301", "MF302", "MF303", "MF304", "MF401", "MF402", "MF403",
 	}
