@@ -16,6 +16,7 @@ var meshRules = []rule[mesh.Mesh]{
 	{Rule: Rule{"MF106", "RevisionNameTaken", Deny}, state: revisionNameTaken},
 	{Rule: Rule{"MF107", "DefaultTaken", Deny}, state: defaultTaken},
 	{Rule: Rule{"MF108", "InjectsByDefault", Deny}, state: injectsByDefault},
+	{Rule: Rule{"MF109", "SecondAmbientMesh", Warn}, state: secondAmbientMesh},
 }
 
 // namespaceRules are the rules about a Namespace, in the order of reports.
@@ -50,7 +51,7 @@ func rulesOf[T any](rules []rule[T]) []Rule {
 // written for the whole catalogue stays valid.
 func Reserved() []Code {
 	return []Code{
-		"MF109", "MF110", "MF111", "MF112", "MF113", "MF114", "MF115",
+		"MF110", "MF111", "MF112", "MF113", "MF114", "MF115",
 		"MF206", "MF207", "MF208", "MF209", "MF210", "MF211", "MF212", "MF213",
 		"MF301", "MF302", "MF303", "MF304", "MF401", "MF402", "MF403",
 	}
