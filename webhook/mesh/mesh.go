@@ -33,10 +33,8 @@ type Mesh struct {
 	Allowed sail.AllowedOverlap
 	// Version is spec.version of its object, for example v1.30.1 or v1.30-latest.
 	Version string
-	// Ambient says that it runs in ambient mode.
-	Ambient bool
-	// InjectsByDefault says that it injects every namespace that does not say otherwise.
-	InjectsByDefault bool
+	// AmbientBy is the path of the field that makes it a mesh of ambient mode; "" if it is none.
+	AmbientBy string
 	// Malformed is why a part of its object could not be read; nil if all could.
 	Malformed error
 }
@@ -53,6 +51,9 @@ type Source struct {
 	Errors field.ErrorList
 	// TrustBundle is the name of the ConfigMap that its istiod writes the root certificate to.
 	TrustBundle string
+	// InjectsByDefault says that its injector takes every namespace that does not say otherwise, once it is the one of the
+	// name default.
+	InjectsByDefault bool
 }
 
 // Term is one selector and where it stands in its source.

@@ -11,7 +11,13 @@ var meshRules = []rule[mesh.Mesh]{
 	{Rule: Rule{"MF101", "InvalidSelector", Deny}, state: invalidSelector},
 	{Rule: Rule{"MF102", "DiscoversEverything", Deny}, state: discoversEverything},
 	{Rule: Rule{"MF103", "OverlappingSelectors", Deny}, state: overlappingSelectors, held: overlappedBefore},
+	{Rule: Rule{"MF104", "ControlPlaneNotDiscovered", Warn}, state: controlPlaneNotDiscovered},
 	{Rule: Rule{"MF105", "SharedControlPlaneNamespace", Deny}, state: sharedControlPlaneNamespace},
+	{Rule: Rule{"MF106", "RevisionNameTaken", Deny}, state: revisionNameTaken},
+	{Rule: Rule{"MF107", "DefaultTaken", Deny}, state: defaultTaken},
+	{Rule: Rule{"MF108", "InjectsByDefault", Deny}, state: injectsByDefault},
+	{Rule: Rule{"MF109", "SecondAmbientMesh", Warn}, state: secondAmbientMesh},
+	{Rule: Rule{"MF110", "VersionSkew", Warn}, state: versionSkew, held: skewedBefore},
 }
 
 // namespaceRules are the rules about a Namespace, in the order of reports.
@@ -46,7 +52,7 @@ func rulesOf[T any](rules []rule[T]) []Rule {
 // written for the whole catalogue stays valid.
 func Reserved() []Code {
 	return []Code{
-		"MF104", "MF106", "MF107", "MF108", "MF109", "MF110", "MF111", "MF112", "MF113", "MF114", "MF115",
+		"MF111", "MF112", "MF113", "MF114", "MF115",
 		"MF206", "MF207", "MF208", "MF209", "MF210", "MF211", "MF212", "MF213",
 		"MF301", "MF302", "MF303", "MF304", "MF401", "MF402", "MF403",
 	}

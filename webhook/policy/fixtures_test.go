@@ -393,7 +393,7 @@ func checkReadable(t *testing.T, f policy.Finding) {
 	if f.Detail == "" || f.Remedy == "" || f.Field == "" {
 		t.Errorf("the finding leaves something out: %#v", f)
 	}
-	for _, command := range commandsIn(t, f.Remedy, "app") {
+	for _, command := range commandsIn(t, f.Remedy, "") {
 		after, err := kubectlLabel(map[string]string{}, command)
 		if err != nil {
 			t.Errorf("kubectl refuses %q: %v", command, err)

@@ -374,6 +374,12 @@ func TestMF103WhenAMeshIsCreated(t *testing.T) {
 					`spec.values.meshConfig.discoverySelectors[0], for example {matchLabels: {mesh: mesh-1}, ` +
 					`matchExpressions: [{key: istio-discovery, operator: NotIn, values: [mesh-1]}]}`,
 				Subjects: []string{`IstioRevision "mesh-1"`},
+			}, policy.Finding{
+				Rule: mf106, Action: policy.Deny, Field: `metadata.name`,
+				Detail: `Istio "mesh-1" would have the revision name "mesh-1", which is that of IstioRevision "mesh-1": ` +
+					`istio.io/rev=mesh-1 can only mean one of them`,
+				Remedy:   `Give Istio "mesh-1" another metadata.name`,
+				Subjects: []string{`IstioRevision "mesh-1"`, "revision mesh-1"},
 			}),
 		},
 		{
