@@ -19,13 +19,29 @@ const labelNamespace = "kubectl label namespace "
 func commandsIn(t testing.TB, remedy, namespace string) []string {
 	t.Helper()
 	var found []string
+	for _, command := range labelCommandsIn(remedy) {
+		if !slices.Equal(command.namespaces, []string{namespace}) {
+			t.Errorf("a command is about the namespaces %q: %s", command.namespaces, remedy)
+		}
+		found = append(found, command.arguments)
+	}
+	return found
+}
+
+// labelling is one command of a remedy: kubectl label namespace NAME... ARGUMENTS.
+type labelling struct {
+	namespaces []string
+	arguments  string
+}
+
+// labelCommandsIn are the label commands of a remedy, in their order, which may be about several namespaces each.
+func labelCommandsIn(remedy string) []labelling {
+	var found []labelling
 	for _, rest := range strings.Split(remedy, labelNamespace)[1:] {
 		command, _, _ := strings.Cut(rest, ". ")
-		name, arguments, _ := strings.Cut(command, " ")
-		if name != namespace {
-			t.Errorf("a command is about the namespace %q: %s", name, remedy)
-		}
-		found = append(found, arguments)
+		words := strings.Fields(command)
+		first := max(slices.IndexFunc(words, func(w string) bool { return strings.Contains(w, "=") || strings.HasSuffix(w, "-") }), 0)
+		found = append(found, labelling{words[:first], strings.Join(words[first:], " ")})
 	}
 	return found
 }

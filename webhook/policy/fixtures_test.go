@@ -261,17 +261,26 @@ func (c meshCase) judge(t *testing.T) policy.Verdict {
 	var ref mesh.Ref
 	if c.from != "" {
 		old := controlPlane(t, c.from)
-		before, ref = before.With(old), mesh.Ref{Kind: old.Kind, Name: old.Metadata.Name}
+		before, ref = before.With(old), meshOf(before, old)
 	}
 	if text := c.create + c.to; text != "" {
 		updated := controlPlane(t, text)
-		after, ref = after.With(updated), mesh.Ref{Kind: updated.Kind, Name: updated.Metadata.Name}
+		after, ref = after.With(updated), meshOf(after, updated)
 	}
 	change := meshChange(before, after, ref)
 	change.Namespaces, change.Deleting = c.namespaces, c.deleting
 	s := settings()
 	s.Actions = c.actions
 	return policy.New(s).Mesh(change)
+}
+
+// meshOf is the mesh that an object belongs to: itself, or the stored Istio that controls it.
+func meshOf(stored mesh.Objects, cp *sail.ControlPlane) mesh.Ref {
+	owner := cp.Metadata.Controller(sail.KindIstio)
+	if slices.ContainsFunc(stored.Istios, func(istio *sail.ControlPlane) bool { return istio.Metadata.Name == owner }) {
+		return mesh.Ref{Kind: sail.KindIstio, Name: owner}
+	}
+	return mesh.Ref{Kind: cp.Kind, Name: cp.Metadata.Name}
 }
 
 // meshChange is a change of one mesh; Old or New are nil where the mesh is not.
@@ -393,13 +402,16 @@ func checkReadable(t *testing.T, f policy.Finding) {
 	if f.Detail == "" || f.Remedy == "" || f.Field == "" {
 		t.Errorf("the finding leaves something out: %#v", f)
 	}
-	for _, command := range commandsIn(t, f.Remedy, "app") {
-		after, err := kubectlLabel(map[string]string{}, command)
+	for _, command := range labelCommandsIn(f.Remedy) {
+		if f.Rule.Code >= "MF2" && !slices.Equal(command.namespaces, []string{"app"}) || len(command.namespaces) == 0 {
+			t.Errorf("a command is about the namespaces %q: %s", command.namespaces, message)
+		}
+		after, err := kubectlLabel(map[string]string{}, command.arguments)
 		if err != nil {
-			t.Errorf("kubectl refuses %q: %v", command, err)
+			t.Errorf("kubectl refuses %q: %v", command.arguments, err)
 		}
 		if errs := metav1validation.ValidateLabels(after, nil); len(errs) > 0 {
-			t.Errorf("the API server refuses %q: %v", command, errs)
+			t.Errorf("the API server refuses %q: %v", command.arguments, errs)
 		}
 	}
 }

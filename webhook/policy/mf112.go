@@ -1,0 +1,72 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/selector"
+)
+
+// deletedInUse finds the namespaces that use what is deleted: any revision or tag of the mesh if all of it goes, else those
+// of the one IstioRevision. The operator deletes older revisions itself, but only those that nobody uses.
+func deletedInUse(old *mesh.Mesh, w *World) []Finding {
+	if after := w.Fleet.Mesh(old.Ref); after != nil {
+		return revisionDeletedInUse(old, after, w)
+	}
+	inUse := injectedBy(old.Ref, w.Before, w.Namespaces)
+	if len(inUse) == 0 {
+		return nil
+	}
+	return []Finding{{
+		Field: "metadata.name",
+		Detail: fmt.Sprintf("%s is deleted while namespaces use its revisions or tags: %s; their new pods would come up without sidecars",
+			old.Ref, namespaceNames(namesOf(inUse))),
+		Remedy: moveOrRelease(inUse, w),
+	}}
+}
+
+// revisionDeletedInUse is about an IstioRevision that its Istio outlives. The active one, which the operator creates anew,
+// still counts as the mesh's.
+func revisionDeletedInUse(old, after *mesh.Mesh, w *World) []Finding {
+	inUse := existing(w.Namespaces, func(ns *mesh.Namespace) bool {
+		return injects(old.Ref, w.Before, ns) && !injects(old.Ref, w.Fleet, ns)
+	})
+	if len(inUse) == 0 {
+		return nil
+	}
+	gone := slices.DeleteFunc(slices.Clone(old.Revisions), after.Has)
+	revision := revisionOf(after, w.Fleet)
+	return []Finding{{
+		Field: "metadata.name",
+		Detail: fmt.Sprintf("IstioRevision %s of %s is deleted while namespaces use it, by its name or through a tag: %s; their new pods "+
+			"would come up without sidecars", quoteAll(gone), old.Ref, namespaceNames(namesOf(inUse))),
+		Remedy: fmt.Sprintf("To use the revision %q%s: %s", revision, likewise(inUse),
+			labelAll(inUse, func(ns *mesh.Namespace) []selector.Edit { return injectBy(revision, ns.Labels) })),
+	}}
+}
+
+// moveOrRelease offers to move the namespaces of a mesh that goes to another one, and to leave them without sidecars.
+func moveOrRelease(inUse []*mesh.Namespace, w *World) string {
+	out := "To do without sidecars there" + likewise(inUse) + ": " + labelAll(inUse, release)
+	shown := inUse[:min(len(inUse), named)]
+	for _, other := range w.Fleet.Meshes() {
+		if other.Remote() || other.Owner != "" {
+			continue
+		}
+		move := func(ns *mesh.Namespace) []selector.Edit { return moveEdits(other, ns, w) }
+		if !slices.ContainsFunc(shown, func(ns *mesh.Namespace) bool { return len(move(ns)) == 0 }) {
+			return fmt.Sprintf("To move them to %s%s: %s. %s", theMesh(other), likewise(inUse), labelAll(inUse, move), out)
+		}
+	}
+	return out
+}
+
+// moveEdits are the label changes after which a mesh discovers and injects a namespace; nil if no labels do that.
+func moveEdits(m *mesh.Mesh, ns *mesh.Namespace, w *World) []selector.Edit {
+	edits, ok := only(m, ns.Labels, w)
+	if !ok {
+		return nil
+	}
+	return sortedEdits(append(edits, injectBy(revisionOf(m, w.Fleet), ns.Labels)...))
+}
