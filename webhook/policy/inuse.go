@@ -8,17 +8,12 @@ import (
 	"github.com/meshfence/meshfence/webhook/selector"
 )
 
-// injectedBy returns the namespaces that a mesh of the fleet injects: those that are in use. One that is being deleted
-// gets no new pods, so it does not count.
-func injectedBy(ref mesh.Ref, fleet *mesh.Fleet, namespaces []mesh.Namespace) []*mesh.Namespace {
-	return existing(namespaces, func(ns *mesh.Namespace) bool { return injects(ref, fleet, ns) })
-}
-
+// injects says whether a mesh of the fleet injects the namespace: whether that is in use by it.
 func injects(ref mesh.Ref, fleet *mesh.Fleet, ns *mesh.Namespace) bool {
 	return slices.ContainsFunc(fleet.Injecting(ns.Labels), func(m *mesh.Mesh) bool { return m.Ref == ref })
 }
 
-// existing returns the namespaces, in their order, that are not being deleted and are wanted.
+// existing returns the namespaces, in their order, that are wanted and are not being deleted: one that is gets no new pods.
 func existing(namespaces []mesh.Namespace, wanted func(*mesh.Namespace) bool) []*mesh.Namespace {
 	var found []*mesh.Namespace
 	for i := range namespaces {

@@ -64,7 +64,8 @@ func (c meshCase) stored(t *testing.T) *mesh.Fleet {
 func (c meshCase) wanted(t *testing.T) *mesh.Fleet {
 	t.Helper()
 	if c.to == "" {
-		return fleet(t, c.others...)
+		old := controlPlane(t, c.from)
+		return mesh.NewFleet(withoutMesh(objects(t, c.others...), mesh.Ref{Kind: old.Kind, Name: old.Metadata.Name}))
 	}
 	return mesh.NewFleet(objects(t, c.others...).With(controlPlane(t, c.to)))
 }

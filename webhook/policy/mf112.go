@@ -8,42 +8,34 @@ import (
 	"github.com/meshfence/meshfence/webhook/selector"
 )
 
-// deletedInUse finds the namespaces that use what is deleted: any revision or tag of the mesh if all of it goes, else those
-// of the one IstioRevision. The operator deletes older revisions itself, but only those that nobody uses.
+// deletedInUse finds the namespaces that something of the mesh injects now and nothing after the deletion: of the whole mesh,
+// or of one IstioRevision that its Istio outlives. The operator deletes older revisions itself, but only those that nobody
+// uses; the active one, which it would create anew, still counts as the mesh's.
 func deletedInUse(old *mesh.Mesh, w *World) []Finding {
-	if after := w.Fleet.Mesh(old.Ref); after != nil {
-		return revisionDeletedInUse(old, after, w)
-	}
-	inUse := injectedBy(old.Ref, w.Before, w.Namespaces)
-	if len(inUse) == 0 {
-		return nil
-	}
-	return []Finding{{
-		Field: "metadata.name",
-		Detail: fmt.Sprintf("%s is deleted while namespaces use its revisions or tags: %s; their new pods would come up without sidecars",
-			old.Ref, namespaceNames(namesOf(inUse))),
-		Remedy: moveOrRelease(inUse, w),
-	}}
-}
-
-// revisionDeletedInUse is about an IstioRevision that its Istio outlives. The active one, which the operator creates anew,
-// still counts as the mesh's.
-func revisionDeletedInUse(old, after *mesh.Mesh, w *World) []Finding {
 	inUse := existing(w.Namespaces, func(ns *mesh.Namespace) bool {
-		return injects(old.Ref, w.Before, ns) && !injects(old.Ref, w.Fleet, ns)
+		return injects(old.Ref, w.Before, ns) && len(w.Fleet.Injecting(ns.Labels)) == 0
 	})
 	if len(inUse) == 0 {
 		return nil
 	}
-	gone := slices.DeleteFunc(slices.Clone(old.Revisions), after.Has)
-	revision := revisionOf(after, w.Fleet)
-	return []Finding{{
-		Field: "metadata.name",
-		Detail: fmt.Sprintf("IstioRevision %s of %s is deleted while namespaces use it, by its name or through a tag: %s; their new pods "+
-			"would come up without sidecars", quoteAll(gone), old.Ref, namespaceNames(namesOf(inUse))),
-		Remedy: fmt.Sprintf("To use the revision %q%s: %s", revision, likewise(inUse),
-			labelAll(inUse, func(ns *mesh.Namespace) []selector.Edit { return injectBy(revision, ns.Labels) })),
-	}}
+	f := Finding{Field: "metadata.name"}
+	if after := w.Fleet.Mesh(old.Ref); after == nil {
+		f.Detail = fmt.Sprintf("%s is deleted while namespaces use its revisions or tags: %s; their new pods would come up without sidecars",
+			old.Ref, namespaceNames(namesOf(inUse)))
+		f.Remedy = moveOrRelease(inUse, w)
+	} else {
+		gone := slices.DeleteFunc(slices.Clone(old.Revisions), after.Has)
+		f.Detail = fmt.Sprintf("IstioRevision %s of %s is deleted while namespaces use it, by its name or through a tag: %s; their new pods "+
+			"would come up without sidecars", quoteAll(gone), old.Ref, namespaceNames(namesOf(inUse)))
+		f.Remedy = useRevision(revisionOf(after, w.Fleet), inUse)
+	}
+	return []Finding{f}
+}
+
+// useRevision names the revision that remains.
+func useRevision(revision string, inUse []*mesh.Namespace) string {
+	return fmt.Sprintf("To use the revision %q%s: %s", revision, likewise(inUse),
+		labelAll(inUse, func(ns *mesh.Namespace) []selector.Edit { return injectBy(revision, ns.Labels) }))
 }
 
 // moveOrRelease offers to move the namespaces of a mesh that goes to another one, and to leave them without sidecars.

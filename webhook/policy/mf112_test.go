@@ -42,10 +42,10 @@ func TestMF112(t *testing.T) {
 				`--overwrite. `+out)),
 		},
 		{
-			name: "if the other mesh runs elsewhere, or is what this one leaves behind, then they cannot move there",
+			name: "if the other mesh runs elsewhere, or is on its way out itself, then they cannot move there",
 			others: []string{
 				"Istio mesh-2; in istio-system-2; profile remote",
-				"IstioRevision mesh-1; of mesh-1; in istio-system-1; selects istio-discovery=mesh-1",
+				"IstioRevision mesh-3; of mesh-3; in istio-system-1; selects istio-discovery=mesh-3",
 			},
 			from: mesh1ByDiscovery, namespaces: app,
 			want: warned(deleted(`"app"`, out)),
@@ -92,6 +92,17 @@ func TestMF112(t *testing.T) {
 			want:    allowed(),
 		},
 	})
+}
+
+func TestMF112WhenTheRevisionsOfADeletedIstioAreOrphaned(t *testing.T) {
+	stored := objects(t, mesh1ByDiscovery, "IstioRevision mesh-1; of mesh-1; in istio-system-1; selects istio-discovery=mesh-1",
+		"IstioRevisionTag stable; targets Istio mesh-1")
+	ref := mesh.Ref{Kind: "Istio", Name: "mesh-1"}
+	change := meshChange(stored, stored.Without(ref), ref)
+	change.Namespaces = apps(t, "app: istio-discovery=mesh-1 istio.io/rev=mesh-1", "web: istio-discovery=mesh-1 istio.io/rev=stable")
+	// The revision injects as before; the tag has lost its target.
+	compare(t, policy.New(settings()).Mesh(change), warned(deleted(`"web"`,
+		`To do without sidecars there: kubectl label namespace web istio.io/rev-`)))
 }
 
 // pruned is the DELETE of an IstioRevision that its Istio outlives, as the webhook asks about it: the mesh before and after.
