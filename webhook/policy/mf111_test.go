@@ -26,6 +26,14 @@ func stranding() policy.Finding {
 	}
 }
 
+// strandingForGood is the finding about the namespace app if no labels bring it under the new selectors.
+func strandingForGood() policy.Finding {
+	f := stranding()
+	f.Remedy = `To keep them, keep a selector in spec.values.meshConfig.discoverySelectors that matches them. ` +
+		`To take them out of the mesh first: kubectl label namespace app istio.io/rev-`
+	return f
+}
+
 func TestMF111(t *testing.T) {
 	app := apps(t, "app: istio-discovery=mesh-1 istio.io/rev=mesh-1")
 	runMeshCases(t, []meshCase{
@@ -102,13 +110,25 @@ func TestMF111(t *testing.T) {
 		{
 			name: "if no label brings the namespace under the new selectors, then one of them has to match it",
 			from: mesh1ByDiscovery, to: "Istio mesh-1; in istio-system-1; selects kubernetes.io/metadata.name=other", namespaces: app,
-			want: denied(policy.Finding{
-				Rule: mf111, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors`,
-				Detail: `Istio "mesh-1" would no longer discover namespaces that it injects: "app"; the mesh would lose their services, ` +
-					`and the ConfigMap istio-ca-root-cert there would go stale`,
-				Remedy: `To keep them, keep a selector in spec.values.meshConfig.discoverySelectors that matches them. ` +
-					`To take them out of the mesh first: kubectl label namespace app istio.io/rev-`,
-			}),
+			want: denied(strandingForGood()),
+		},
+		{
+			name: "if the new selectors ask for another revision, then a label that chooses it is no way to keep the namespace",
+			from: mesh1ByDiscovery, to: "Istio mesh-1; in istio-system-1; selects istio.io/rev=stable", namespaces: app,
+			want: denied(strandingForGood()),
+		},
+		{
+			name:   "if the new label would put the namespace into another mesh as well, then that is no way to keep it",
+			others: []string{"Istio mesh-2; in istio-system-2; selects team"},
+			from:   mesh1ByDiscovery + " | team=a", to: mesh1ByTeam, namespaces: app,
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF103": policy.Off}},
+			want:    denied(strandingForGood()),
+		},
+		{
+			name: "if the active revision gets another name too, then who used the old one is in use all the same",
+			from: mesh1ByDiscovery, to: mesh1ByTeam + "; RevisionBased; version v1.30.3", namespaces: app,
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF113": policy.Off}},
+			want:    denied(stranding()),
 		},
 		{
 			name: "if more than ten are stranded, then ten are named and the others counted",

@@ -38,12 +38,13 @@ func useRevision(revision string, inUse []*mesh.Namespace) string {
 		labelAll(inUse, func(ns *mesh.Namespace) []selector.Edit { return injectBy(revision, ns.Labels) }))
 }
 
-// moveOrRelease offers to move the namespaces of a mesh that goes to another one, and to leave them without sidecars.
+// moveOrRelease offers to move the namespaces of a mesh that goes to the first mesh that can have them all, and to leave them
+// without sidecars. What a deleted Istio has left behind is no place to go to.
 func moveOrRelease(inUse []*mesh.Namespace, w *World) string {
 	out := "To do without sidecars there" + likewise(inUse) + ": " + labelAll(inUse, release)
 	shown := inUse[:min(len(inUse), named)]
 	for _, other := range w.Fleet.Meshes() {
-		if other.Remote() || other.Owner != "" {
+		if other.Owner != "" {
 			continue
 		}
 		move := func(ns *mesh.Namespace) []selector.Edit { return moveEdits(other, ns, w) }

@@ -16,8 +16,7 @@ func revisionRenamed(old, updated *mesh.Mesh, w *World) []Finding {
 		return nil
 	}
 	users := existing(w.Namespaces, func(ns *mesh.Namespace) bool {
-		injection := mesh.InjectionOf(ns.Labels)
-		return injection.By && injection.Revision == old.ActiveRevision
+		return mesh.InjectionOf(ns.Labels).Revision == old.ActiveRevision
 	})
 	mapped := w.Fleet.MappedTo(old.ActiveRevision)
 	if len(users)+len(mapped) == 0 {

@@ -122,6 +122,12 @@ func TestMF114WhenAMeshIsUpdated(t *testing.T) {
 			want: allowed(),
 		},
 		{
+			name: "if its new selectors do not parse, then nobody knows what it will discover",
+			from: mesh1ByDiscovery, to: "Istio mesh-1; in istio-system-1; selects raw team in a", namespaces: apps(t, "app: env=prod"),
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF101": policy.Off, "MF102": policy.Off}},
+			want:    allowed(),
+		},
+		{
 			name: "if its istiod moves to another cluster, then nothing is told",
 			from: mesh1ByDiscovery, to: "Istio mesh-1; in istio-system-1; profile remote", namespaces: apps(t, "app: istio-discovery=mesh-1"),
 			want: allowed(),

@@ -157,6 +157,11 @@ func TestMF115WhenAMeshIsCreated(t *testing.T) {
 			want: warned(harmlessOverlap("mesh-2", "own, istio-ca-root-cert", "mesh-1")),
 		},
 		{
+			name:   "if a harmless overlap is declared and that is in force, then it is harmless all the same",
+			others: other, create: overlapping + "; bundle own; overlaps mesh-1",
+			want: warned(harmlessOverlap("mesh-2", "own, istio-ca-root-cert", "mesh-1")),
+		},
+		{
 			name: "if one overlap is declared and another harmless, then both are told",
 			others: []string{
 				mesh1ByDiscovery, "Istio openshift-gateway; in openshift-ingress; bundle openshift-gw-ca-root-cert",
