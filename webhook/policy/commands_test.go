@@ -19,29 +19,35 @@ const labelNamespace = "kubectl label namespace "
 func commandsIn(t testing.TB, remedy, namespace string) []string {
 	t.Helper()
 	var found []string
-	for _, command := range labelCommandsIn(remedy) {
-		if !slices.Equal(command.namespaces, []string{namespace}) {
-			t.Errorf("a command is about the namespaces %q: %s", command.namespaces, remedy)
+	for _, c := range commandsForAll(remedy) {
+		// Findings about something else than a namespace name those that they concern: app-01, app-02 and so on.
+		for _, name := range c.namespaces {
+			if name != namespace && !strings.HasPrefix(name, namespace+"-") {
+				t.Errorf("a command is about the namespace %q: %s", name, remedy)
+			}
 		}
-		found = append(found, command.arguments)
+		found = append(found, c.arguments)
 	}
 	return found
 }
 
-// labelling is one command of a remedy: kubectl label namespace NAME... ARGUMENTS.
-type labelling struct {
+// labelCommand is `kubectl label namespace NAME... ARGUMENTS`.
+type labelCommand struct {
 	namespaces []string
 	arguments  string
 }
 
-// labelCommandsIn are the label commands of a remedy, in their order, which may be about several namespaces each.
-func labelCommandsIn(remedy string) []labelling {
-	var found []labelling
+// commandsForAll are the label commands of a remedy, whichever namespaces they are about.
+func commandsForAll(remedy string) []labelCommand {
+	var found []labelCommand
 	for _, rest := range strings.Split(remedy, labelNamespace)[1:] {
-		command, _, _ := strings.Cut(rest, ". ")
-		words := strings.Fields(command)
-		first := max(slices.IndexFunc(words, func(w string) bool { return strings.Contains(w, "=") || strings.HasSuffix(w, "-") }), 0)
-		found = append(found, labelling{words[:first], strings.Join(words[first:], " ")})
+		text, _, _ := strings.Cut(rest, ". ")
+		words := strings.Fields(text)
+		names := slices.IndexFunc(words, func(word string) bool { return strings.Contains(word, "=") || strings.HasSuffix(word, "-") })
+		if names < 0 {
+			names = len(words)
+		}
+		found = append(found, labelCommand{namespaces: words[:names], arguments: strings.Join(words[names:], " ")})
 	}
 	return found
 }

@@ -33,7 +33,7 @@ func afterWay(t *testing.T, f policy.Finding, begins string, fleet *mesh.Fleet, 
 	}
 	way, _, _ = strings.Cut(way, ". To ")
 	after := slices.Clone(namespaces)
-	commands := labelCommandsIn(way)
+	commands := commandsForAll(way)
 	if len(commands) == 0 {
 		t.Errorf("no command after %q in: %s", begins, f.Remedy)
 	}

@@ -99,10 +99,10 @@ func TestMF112WhenTheRevisionsOfADeletedIstioAreOrphaned(t *testing.T) {
 		"IstioRevisionTag stable; targets Istio mesh-1")
 	ref := mesh.Ref{Kind: "Istio", Name: "mesh-1"}
 	change := meshChange(stored, stored.Without(ref), ref)
-	change.Namespaces = apps(t, "app: istio-discovery=mesh-1 istio.io/rev=mesh-1", "web: istio-discovery=mesh-1 istio.io/rev=stable")
+	change.Namespaces = apps(t, "app: istio-discovery=mesh-1 istio.io/rev=mesh-1", "app-web: istio-discovery=mesh-1 istio.io/rev=stable")
 	// The revision injects as before; the tag has lost its target.
-	compare(t, policy.New(settings()).Mesh(change), warned(deleted(`"web"`,
-		`To do without sidecars there: kubectl label namespace web istio.io/rev-`)))
+	compare(t, policy.New(settings()).Mesh(change), warned(deleted(`"app-web"`,
+		`To do without sidecars there: kubectl label namespace app-web istio.io/rev-`)))
 }
 
 // pruned is the DELETE of an IstioRevision that its Istio outlives, as the webhook asks about it: the mesh before and after.

@@ -94,10 +94,10 @@ func TestMF113(t *testing.T) {
 			name:       "if the old name was default, then namespaces with istio-injection=enabled used it",
 			from:       "Istio default; in istio-system; selects istio-discovery=prod; version v1.29.6",
 			to:         "Istio default; in istio-system; selects istio-discovery=prod; version v1.29.6; RevisionBased",
-			namespaces: apps(t, "app: istio-discovery=prod istio-injection=enabled", "web: istio-discovery=prod istio.io/rev=default"),
-			want: warned(strategy(renamed("default", "default", "default-v1-29-6", `these namespaces still use the old one: "app", "web"`,
+			namespaces: apps(t, "app: istio-discovery=prod istio-injection=enabled", "app-web: istio-discovery=prod istio.io/rev=default"),
+			want: warned(strategy(renamed("default", "default", "default-v1-29-6", `these namespaces still use the old one: "app", "app-web"`,
 				`When the new istiod is ready: kubectl label namespace app istio-injection- istio.io/rev=default-v1-29-6 --overwrite. And: `+
-					`kubectl label namespace web istio.io/rev=default-v1-29-6 --overwrite`))),
+					`kubectl label namespace app-web istio.io/rev=default-v1-29-6 --overwrite`))),
 		},
 		{
 			name:   "if more than ten name it, then ten are named and the others counted",
