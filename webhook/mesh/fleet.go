@@ -44,7 +44,9 @@ func NewFleet(objects Objects) *Fleet {
 		if owner := r.Metadata.Controller(sail.KindIstio); istios[owner] {
 			owned[owner] = append(owned[owner], r)
 		} else {
-			f.meshes = append(f.meshes, newMesh(r, nil))
+			m := newMesh(r, nil)
+			m.Owner = owner
+			f.meshes = append(f.meshes, m)
 		}
 	}
 	for _, istio := range objects.Istios {

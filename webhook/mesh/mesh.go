@@ -29,6 +29,9 @@ type Mesh struct {
 	// Sources are the objects whose selectors decide what the mesh discovers: itself first, then its IstioRevisions by
 	// name. An older revision keeps the selectors that it had.
 	Sources []Source
+	// Owner is the name of the Istio that controlled this IstioRevision and is gone; "" for any other mesh. Until the
+	// operator has uninstalled it, which takes seconds, its istiod runs on.
+	Owner string
 	// Allowed declares with which other meshes it may overlap.
 	Allowed sail.AllowedOverlap
 	// Version is spec.version of its object, for example v1.30.1 or v1.30-latest.

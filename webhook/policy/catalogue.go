@@ -18,6 +18,11 @@ var meshRules = []rule[mesh.Mesh]{
 	{Rule: Rule{"MF108", "InjectsByDefault", Deny}, state: injectsByDefault},
 	{Rule: Rule{"MF109", "SecondAmbientMesh", Warn}, state: secondAmbientMesh},
 	{Rule: Rule{"MF110", "VersionSkew", Warn}, state: versionSkew, held: skewedBefore},
+	{Rule: Rule{"MF111", "StrandsNamespaces", Deny}, change: strandsNamespaces},
+	{Rule: Rule{"MF112", "DeletedInUse", Warn}, removal: deletedInUse},
+	{Rule: Rule{"MF113", "RevisionRenamed", Warn}, change: revisionRenamed},
+	{Rule: Rule{"MF114", "MembershipChanges", Warn}, change: membershipChanges},
+	{Rule: Rule{"MF115", "DeclaredOverlap", Warn}, state: declaredOverlap},
 }
 
 // namespaceRules are the rules about a Namespace, in the order of reports.
@@ -52,8 +57,6 @@ func rulesOf[T any](rules []rule[T]) []Rule {
 // written for the whole catalogue stays valid.
 func Reserved() []Code {
 	return []Code{
-		"MF111", "MF112", "MF113", "MF114", "MF115",
-		"MF206", "MF207", "MF208", "MF209", "MF210", "MF211", "MF212", "MF213",
-		"MF301", "MF302", "MF303", "MF304", "MF401", "MF402", "MF403",
+		"MF206", "MF207", "MF208", "MF209", "MF210", "MF211", "MF212", "MF213", "MF301", "MF302", "MF303", "MF304", "MF401", "MF402", "MF403",
 	}
 }

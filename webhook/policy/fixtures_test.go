@@ -254,24 +254,46 @@ type meshCase struct {
 	want             policy.Verdict
 }
 
-// judge puts the changed object into the stored ones, as the webhook does.
+// judge puts the changed object into the stored ones, or takes it out of them, as the webhook does.
 func (c meshCase) judge(t *testing.T) policy.Verdict {
 	t.Helper()
 	before, after := objects(t, c.others...), objects(t, c.others...)
 	var ref mesh.Ref
 	if c.from != "" {
 		old := controlPlane(t, c.from)
-		before, ref = before.With(old), mesh.Ref{Kind: old.Kind, Name: old.Metadata.Name}
+		before, ref = before.With(old), meshOf(before, old)
 	}
 	if text := c.create + c.to; text != "" {
 		updated := controlPlane(t, text)
-		after, ref = after.With(updated), mesh.Ref{Kind: updated.Kind, Name: updated.Metadata.Name}
+		after, ref = after.With(updated), meshOf(after, updated)
+	} else {
+		after = withoutMesh(after, ref)
 	}
 	change := meshChange(before, after, ref)
 	change.Namespaces, change.Deleting = c.namespaces, c.deleting
 	s := settings()
 	s.Actions = c.actions
 	return policy.New(s).Mesh(change)
+}
+
+// meshOf is the mesh that an object belongs to: itself, or the stored Istio that controls it.
+func meshOf(stored mesh.Objects, cp *sail.ControlPlane) mesh.Ref {
+	owner := cp.Metadata.Controller(sail.KindIstio)
+	if slices.ContainsFunc(stored.Istios, func(istio *sail.ControlPlane) bool { return istio.Metadata.Name == owner }) {
+		return mesh.Ref{Kind: sail.KindIstio, Name: owner}
+	}
+	return mesh.Ref{Kind: cp.Kind, Name: cp.Metadata.Name}
+}
+
+// withoutMesh are the objects that are left when a mesh is deleted: an Istio takes the revisions that it controls with it.
+func withoutMesh(stored mesh.Objects, ref mesh.Ref) mesh.Objects {
+	left := stored.Without(ref)
+	for _, r := range stored.Revisions {
+		if ref.Kind == sail.KindIstio && r.Metadata.Controller(sail.KindIstio) == ref.Name {
+			left = left.Without(mesh.Ref{Kind: sail.KindIstioRevision, Name: r.Metadata.Name})
+		}
+	}
+	return left
 }
 
 // meshChange is a change of one mesh; Old or New are nil where the mesh is not.

@@ -29,8 +29,9 @@ func TestMF104(t *testing.T) {
 	deleting.Deleting = true
 	runMeshCases(t, []meshCase{
 		{
-			name:   "if the namespace exists and has no label, then there is a warning, with the command that sets it",
-			others: other, create: mesh2, namespaces: unlabelled,
+			name:    "if the namespace exists and has no label, then there is a warning, with the command that sets it",
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF114": policy.Off}},
+			others:  other, create: mesh2, namespaces: unlabelled,
 			want: warned(undiscovered(label)),
 		},
 		{
@@ -60,13 +61,15 @@ func TestMF104(t *testing.T) {
 			}),
 		},
 		{
-			name:   "if any of the selectors matches it, then that is enough",
-			create: mesh2 + " | kubernetes.io/metadata.name=istio-system-2", namespaces: unlabelled,
+			name:    "if any of the selectors matches it, then that is enough",
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF114": policy.Off}},
+			create:  mesh2 + " | kubernetes.io/metadata.name=istio-system-2", namespaces: unlabelled,
 			want: allowed(),
 		},
 		{
-			name:   "if the trust bundle has another name, then that is the ConfigMap that is missing",
-			others: other, create: mesh2 + "; bundle own-root", namespaces: unlabelled,
+			name:    "if the trust bundle has another name, then that is the ConfigMap that is missing",
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF114": policy.Off}},
+			others:  other, create: mesh2 + "; bundle own-root", namespaces: unlabelled,
 			want: warned(policy.Finding{
 				Rule: mf104, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
 				Detail: `Istio "mesh-2" does not discover its own control-plane namespace "istio-system-2": that gets no ConfigMap ` +
@@ -93,8 +96,9 @@ func TestMF104(t *testing.T) {
 			want: warned(undiscovered(label)),
 		},
 		{
-			name:   "if it discovers everything, then also this namespace",
-			create: "Istio mesh-2; in istio-system-2", namespaces: unlabelled,
+			name:    "if it discovers everything, then also this namespace",
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF114": policy.Off}},
+			create:  "Istio mesh-2; in istio-system-2", namespaces: unlabelled,
 			want: warned(policy.Finding{
 				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
 				Detail: `Istio "mesh-2" has no discoverySelectors and so discovers every namespace; that does no harm only while it is the ` +
@@ -171,14 +175,16 @@ func TestMF104WhenAMeshIsUpdated(t *testing.T) {
 	refused.Action = policy.Deny
 	runMeshCases(t, []meshCase{
 		{
-			name: "if new selectors leave it out, then there is a warning",
-			from: "Istio mesh-2; in istio-system-2; selects istio-discovery in (mesh-2,two)", to: mesh2,
+			name:    "if new selectors leave it out, then there is a warning",
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF114": policy.Off}},
+			from:    "Istio mesh-2; in istio-system-2; selects istio-discovery in (mesh-2,two)", to: mesh2,
 			namespaces: []mesh.Namespace{*namespace(t, "istio-system-2", "istio-discovery=two")},
 			want:       warned(undiscovered(label)),
 		},
 		{
 			name: "if the configuration makes the rule stricter, then that is refused",
-			from: "Istio mesh-2; in istio-system-2; selects istio-discovery in (mesh-2,two)", to: mesh2, actions: deny,
+			from: "Istio mesh-2; in istio-system-2; selects istio-discovery in (mesh-2,two)", to: mesh2,
+			actions:    policy.Actions{Rules: map[policy.Code]policy.Action{"MF104": policy.Deny, "MF114": policy.Off}},
 			namespaces: []mesh.Namespace{*namespace(t, "istio-system-2", "istio-discovery=two")},
 			want:       denied(refused),
 		},

@@ -65,22 +65,22 @@ func skew(a, b *mesh.Mesh) int {
 	}
 }
 
-// release is a version of Istio without what comes after its minor version.
-type release struct{ major, minor int }
+// istioVersion is a version of Istio without what comes after its minor version.
+type istioVersion struct{ major, minor int }
 
 // versionOf reads spec.version. These are 1.30: v1.30.1, the alias v1.30-latest, and v1.30.0-beta.1; the alias master, and a
 // version that is not set, are none (the versions and aliases of sail-operator/pkg/istioversion/versions.yaml).
-func versionOf(m *mesh.Mesh) (release, bool) {
+func versionOf(m *mesh.Mesh) (istioVersion, bool) {
 	major, rest, ok := strings.Cut(strings.TrimPrefix(m.Version, "v"), ".")
 	if !ok {
-		return release{}, false
+		return istioVersion{}, false
 	}
 	if end := strings.IndexAny(rest, ".-+"); end >= 0 {
 		rest = rest[:end]
 	}
 	left, majorErr := strconv.Atoi(major)
 	right, minorErr := strconv.Atoi(rest)
-	return release{left, right}, majorErr == nil && minorErr == nil
+	return istioVersion{left, right}, majorErr == nil && minorErr == nil
 }
 
 // nearerVersion names the minor versions that are near enough to all other meshes.

@@ -1,6 +1,10 @@
 package policy
 
-import "github.com/meshfence/meshfence/webhook/mesh"
+import (
+	"slices"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
 
 // Settings are what the configuration says of the rules and of filling in.
 type Settings struct {
@@ -60,7 +64,8 @@ func (p *Policy) Namespace(c NamespaceChange) Verdict {
 	return judge(namespaceRules, c.Old, c.New, w, p.settings.Actions)
 }
 
-// MeshChange is a CREATE (Old is nil), UPDATE or DELETE (New is nil) of a mesh.
+// MeshChange is a CREATE (Old is nil), UPDATE or DELETE (New is nil) of a mesh. A DELETE of an IstioRevision that its Istio
+// outlives changes that mesh: New is the Istio's mesh without it.
 type MeshChange struct {
 	Old, New *mesh.Mesh
 	// Before and Fleet hold all meshes without and with the change; the changed mesh itself is in them, by its reference.
@@ -78,7 +83,20 @@ func (p *Policy) Mesh(c MeshChange) Verdict {
 	if c.Deleting {
 		return Verdict{Answer: Allowed}
 	}
-	return judge(meshRules, c.Old, c.New, p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil), p.settings.Actions)
+	updated := c.New
+	if c.Old != nil && c.New != nil && losesRevision(c.Old, c.New) {
+		updated = nil
+	}
+	return judge(meshRules, c.Old, updated, p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil), p.settings.Actions)
+}
+
+// losesRevision says whether an IstioRevision of the mesh is deleted: no CREATE or UPDATE takes one of its objects away. What
+// the Istio itself has wrong is not the deletion's to tell, and nothing may stop it: the operator and the garbage collector
+// would try for ever.
+func losesRevision(old, updated *mesh.Mesh) bool {
+	return slices.ContainsFunc(old.Sources, func(s mesh.Source) bool {
+		return !slices.ContainsFunc(updated.Sources, func(kept mesh.Source) bool { return kept.Ref == s.Ref })
+	})
 }
 
 // TagChange is a CREATE (Old is nil), UPDATE or DELETE (New is nil) of an IstioRevisionTag.
