@@ -1,6 +1,10 @@
 package policy
 
-import "github.com/meshfence/meshfence/webhook/mesh"
+import (
+	"maps"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
 
 // Settings are what the configuration says of the rules and of filling in.
 type Settings struct {
@@ -30,6 +34,17 @@ func (a Actions) of(r Rule) Action {
 		return min(action, Warn)
 	}
 	return action
+}
+
+// removing returns the actions for a DELETE: it is not denied unless the configuration says so of the rule, because who
+// takes something away is to be told what it leads to, not to be locked in with it.
+func (a Actions) removing(rules []Rule) Actions {
+	lowered := make(map[Code]Action, len(rules))
+	for _, r := range rules {
+		lowered[r.Code] = min(r.Action, Warn)
+	}
+	maps.Copy(lowered, a.Rules)
+	return Actions{Rules: lowered, WarnOnly: a.WarnOnly}
 }
 
 // Policy judges. It is immutable and safe for concurrent use.
@@ -71,6 +86,8 @@ type MeshChange struct {
 	Now int64
 	// Deleting says that the new object has a deletion timestamp.
 	Deleting bool
+	// Removing says that the request is a DELETE, also if it is of a part of the mesh, so that there is a New.
+	Removing bool
 }
 
 // Mesh judges a change of a mesh. One that is being deleted is never denied: its finalizers must get through.
@@ -78,7 +95,11 @@ func (p *Policy) Mesh(c MeshChange) Verdict {
 	if c.Deleting {
 		return Verdict{Answer: Allowed}
 	}
-	return judge(meshRules, c.Old, c.New, p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil), p.settings.Actions)
+	actions := p.settings.Actions
+	if c.Removing || c.New == nil {
+		actions = actions.removing(rulesOf(meshRules))
+	}
+	return judge(meshRules, c.Old, c.New, p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil), actions)
 }
 
 // TagChange is a CREATE (Old is nil), UPDATE or DELETE (New is nil) of an IstioRevisionTag.
@@ -99,7 +120,11 @@ func (p *Policy) Tag(c TagChange) Verdict {
 	if c.Deleting {
 		return Verdict{Answer: Allowed}
 	}
-	return judge(tagRules, c.Old, c.New, p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil), p.settings.Actions)
+	actions := p.settings.Actions
+	if c.New == nil {
+		actions = actions.removing(rulesOf(tagRules))
+	}
+	return judge(tagRules, c.Old, c.New, p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil), actions)
 }
 
 // MapChange is a CREATE (Old is nil) or UPDATE of the mesh map.
