@@ -9,13 +9,17 @@ import (
 // tagTargetMissing finds a tag that points at nothing. The operator waits for the target (ReferenceNotFound,
 // sail-operator/controllers/istiorevisiontag), and leaves what it has installed for an earlier one as it is.
 func tagTargetMissing(tag *mesh.Tag, w *World) []Finding {
-	if len(w.Fleet.Target(tag.Target)) > 0 {
+	unset := tag.Target.Kind == "" || tag.Target.Name == ""
+	if !unset && len(w.Fleet.Target(tag.Target)) > 0 {
 		return nil
 	}
+	what := fmt.Sprintf("points at %s, which does not exist: until it does", mesh.Ref(tag.Target))
+	if unset {
+		what = "points at nothing, because spec.targetRef has not got a kind and a name: until it has"
+	}
 	return []Finding{{
-		Field: "spec.targetRef",
-		Detail: fmt.Sprintf("IstioRevisionTag %q points at %s, which does not exist: until it does, the operator does nothing for the tag",
-			tag.Name, mesh.Ref(tag.Target)),
+		Field:    "spec.targetRef",
+		Detail:   fmt.Sprintf("IstioRevisionTag %q %s, the operator does nothing for the tag", tag.Name, what),
 		Remedy:   meantTarget(tag, w),
 		Subjects: []string{tag.Target.Kind + " " + tag.Target.Name},
 	}}

@@ -69,6 +69,15 @@ func TestMF304(t *testing.T) {
 			want: warned(missing("IstioRevision", "stable", noSuchTarget)),
 		},
 		{
+			name: "if it has no target at all, then it is told so", others: others, create: target("Istio "),
+			want: warned(policy.Finding{
+				Rule: mf304, Action: policy.Warn, Field: `spec.targetRef`,
+				Detail: `IstioRevisionTag "stable" points at nothing, because spec.targetRef has not got a kind and a name: until it has, the ` +
+					`operator does nothing for the tag`,
+				Remedy: noSuchTarget, Subjects: []string{"Istio "},
+			}),
+		},
+		{
 			name: "if it was so before, then it is told again", others: others, from: target("Istio nothing"), to: target("Istio nothing"),
 			want: warned(missing("Istio", "nothing", noSuchTarget)),
 		},
