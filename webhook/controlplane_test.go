@@ -287,12 +287,16 @@ func TestWhatNeedsNoJudgementIsAllowedWhateverItIs(t *testing.T) {
 	s := serve(t, c)
 	for _, path := range controlPlanePaths() {
 		for name, r := range map[string]request{
-			"a subresource":              {object: istio("new", "5"), subresource: "status"},
-			"a subresource of an update": {object: istio("new", "{}"), old: istio("new", "{}"), subresource: "status"},
-			"a subresource, no object":   {subresource: "status"},
-			"a deletion":                 {operation: admissionv1.Delete, old: istio("new", "5")},
-			"an exempt user":             {object: forbidden().object, user: "system:apiserver"},
-			"an exempt user, malformed":  {object: istio("new", "5"), user: "system:kube-controller-manager"},
+			"a subresource":                            {object: istio("new", "5"), subresource: "status"},
+			"a subresource of an update":               {object: istio("new", "{}"), old: istio("new", "{}"), subresource: "status"},
+			"a subresource, no object":                 {subresource: "status"},
+			"a deletion by an exempt user":             {operation: admissionv1.Delete, old: istio("new", "5"), user: "system:apiserver"},
+			"a deletion by the garbage collector":      {operation: admissionv1.Delete, old: istio("new", "{}"), user: "system:serviceaccount:kube-system:generic-garbage-collector"},
+			"a deletion once more":                     {operation: admissionv1.Delete, old: "{metadata: {name: new, deletionTimestamp: '2026-08-01T12:00:00Z'}, spec: {}}"},
+			"a deletion of nothing that could be read": {operation: admissionv1.Delete, old: "[]"},
+			"a deletion without the object":            {operation: admissionv1.Delete},
+			"an exempt user":                           {object: forbidden().object, user: "system:apiserver"},
+			"an exempt user, malformed":                {object: istio("new", "5"), user: "system:kube-controller-manager"},
 		} {
 			r.path, r.name = path, "new"
 			if diff := cmp.Diff(allowed(), s.ask(t, r)); diff != "" {

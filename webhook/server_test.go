@@ -180,22 +180,30 @@ type request struct {
 	object, old string
 	user        string
 	subresource string
+	namespace   string
 	dryRun      bool
+	// options are those of the operation, YAML or JSON, "" for none.
+	options string
 }
 
 const uid = types.UID("705ab4f5-6393-11e8-b7cc-42010a800002")
 
 func kindOf(path string) metav1.GroupVersionKind {
 	return map[string]metav1.GroupVersionKind{
-		webhook.PathValidateIstio:         {Group: "sailoperator.io", Version: "v1", Kind: "Istio"},
-		webhook.PathValidateIstioRevision: {Group: "sailoperator.io", Version: "v1", Kind: "IstioRevision"},
-		webhook.PathValidateNamespace:     {Version: "v1", Kind: "Namespace"},
-		webhook.PathMutateNamespace:       {Version: "v1", Kind: "Namespace"},
+		webhook.PathValidateIstio:            {Group: "sailoperator.io", Version: "v1", Kind: "Istio"},
+		webhook.PathValidateIstioRevision:    {Group: "sailoperator.io", Version: "v1", Kind: "IstioRevision"},
+		webhook.PathValidateNamespace:        {Version: "v1", Kind: "Namespace"},
+		webhook.PathMutateNamespace:          {Version: "v1", Kind: "Namespace"},
+		webhook.PathValidateIstioRevisionTag: {Group: "sailoperator.io", Version: "v1", Kind: "IstioRevisionTag"},
+		webhook.PathValidateMeshMap:          {Version: "v1", Kind: "ConfigMap"},
 	}[path]
 }
 
 func paths() []string {
-	return []string{webhook.PathValidateIstio, webhook.PathValidateIstioRevision, webhook.PathValidateNamespace, webhook.PathMutateNamespace}
+	return []string{
+		webhook.PathValidateIstio, webhook.PathValidateIstioRevision, webhook.PathValidateNamespace, webhook.PathMutateNamespace,
+		webhook.PathValidateIstioRevisionTag, webhook.PathValidateMeshMap,
+	}
 }
 
 // ask sends an AdmissionReview as the API server would, and checks that the answer is to it.
@@ -222,8 +230,9 @@ func (r request) body(t testing.TB) []byte {
 	review := admissionv1.AdmissionReview{
 		TypeMeta: metav1.TypeMeta{APIVersion: "admission.k8s.io/v1", Kind: "AdmissionReview"},
 		Request: &admissionv1.AdmissionRequest{
-			UID: uid, Kind: r.kind, Operation: r.operation, Name: r.name, SubResource: r.subresource, DryRun: &r.dryRun,
+			UID: uid, Kind: r.kind, Operation: r.operation, Name: r.name, Namespace: r.namespace, SubResource: r.subresource, DryRun: &r.dryRun,
 			UserInfo: authenticationv1.UserInfo{Username: r.user}, Object: extension(t, r.object), OldObject: extension(t, r.old),
+			Options: extension(t, r.options),
 		},
 	}
 	body, err := json.Marshal(review)

@@ -35,10 +35,19 @@ var namespaceRules = []rule[mesh.Namespace]{
 }
 
 // tagRules are the rules about an IstioRevisionTag, in the order of reports.
-var tagRules = []rule[mesh.Tag]{}
+var tagRules = []rule[mesh.Tag]{
+	{Rule: Rule{"MF301", "TagNameTaken", Deny}, state: tagNameTaken},
+	{Rule: Rule{"MF302", "TagMovesNamespaces", Deny}, change: tagMovesNamespaces},
+	{Rule: Rule{"MF303", "TagDeletedInUse", Warn}, removal: tagDeletedInUse},
+	{Rule: Rule{"MF304", "TagTargetMissing", Warn}, state: tagTargetMissing},
+}
 
 // mapRules are the rules about the mesh map, in the order of reports.
-var mapRules = []rule[mesh.Map]{}
+var mapRules = []rule[mesh.Map]{
+	{Rule: Rule{"MF401", "MeshMapInvalid", Deny}, state: meshMapInvalid},
+	{Rule: Rule{"MF402", "MeshMapOtherMesh", Deny}, state: meshMapOtherMesh},
+	{Rule: Rule{"MF403", "MeshMapUnknown", Warn}, state: meshMapUnknown},
+}
 
 // Catalogue returns all rules by code.
 func Catalogue() []Rule {
@@ -57,6 +66,6 @@ func rulesOf[T any](rules []rule[T]) []Rule {
 // written for the whole catalogue stays valid.
 func Reserved() []Code {
 	return []Code{
-		"MF206", "MF207", "MF208", "MF209", "MF210", "MF211", "MF212", "MF213", "MF301", "MF302", "MF303", "MF304", "MF401", "MF402", "MF403",
+		"MF206", "MF207", "MF208", "MF209", "MF210", "MF211", "MF212", "MF213",
 	}
 }

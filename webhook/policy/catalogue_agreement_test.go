@@ -47,20 +47,20 @@ func TestCatalogue(t *testing.T) {
 	t.Run("index", func(t *testing.T) { checkIndex(t, entries, docs) })
 }
 
-// entry is a rule and its functions.
-type entry struct {
+// listed is a rule and its functions.
+type listed struct {
 	Rule
 	functions []uintptr
 }
 
-func catalogueEntries() []entry {
+func catalogueEntries() []listed {
 	return slices.Concat(entriesOf(meshRules), entriesOf(namespaceRules), entriesOf(tagRules), entriesOf(mapRules))
 }
 
-func entriesOf[T any](rules []rule[T]) []entry {
-	list := make([]entry, 0, len(rules))
+func entriesOf[T any](rules []rule[T]) []listed {
+	list := make([]listed, 0, len(rules))
 	for _, r := range rules {
-		e := entry{Rule: r.Rule}
+		e := listed{Rule: r.Rule}
 		for _, function := range []any{r.state, r.change, r.removal} {
 			if v := reflect.ValueOf(function); !v.IsNil() {
 				e.functions = append(e.functions, v.Pointer())
@@ -72,12 +72,12 @@ func entriesOf[T any](rules []rule[T]) []entry {
 }
 
 // file is where the rule is, for example mf101.go.
-func (e entry) file() string { return strings.ToLower(string(e.Code)) + ".go" }
+func (e listed) file() string { return strings.ToLower(string(e.Code)) + ".go" }
 
-func (e entry) testFile() string { return strings.ToLower(string(e.Code)) + "_test.go" }
+func (e listed) testFile() string { return strings.ToLower(string(e.Code)) + "_test.go" }
 
 // checkFunction: one function, in the rule's own file, whose name says the offence.
-func (e entry) checkFunction(t *testing.T) {
+func (e listed) checkFunction(t *testing.T) {
 	t.Helper()
 	if len(e.functions) != 1 {
 		t.Fatalf("%d of state, change and removal are set, want one", len(e.functions))
@@ -94,7 +94,7 @@ func (e entry) checkFunction(t *testing.T) {
 }
 
 // checkTable: a test file of its own, in which a test compares whole findings of the rule.
-func (e entry) checkTable(t *testing.T) {
+func (e listed) checkTable(t *testing.T) {
 	t.Helper()
 	parsed, err := parser.ParseFile(token.NewFileSet(), e.testFile(), nil, 0)
 	if err != nil {
@@ -120,7 +120,7 @@ func (e entry) checkTable(t *testing.T) {
 }
 
 // checkCase: a case expects what kubectl prints for it.
-func (e entry) checkCase(t *testing.T, cases string) {
+func (e listed) checkCase(t *testing.T, cases string) {
 	t.Helper()
 	shown := regexp.MustCompile(`(?m)^(\[[^]]+\] )?(stderr|eventually (-timeout \S+ )?-stderr) .*\b` + string(e.Code) + " " + e.Name + `\b`)
 	if !shown.MatchString(cases) {
@@ -129,7 +129,7 @@ func (e entry) checkCase(t *testing.T, cases string) {
 }
 
 // checkSection: a section that says what is wrong, what comes of it, how to fix it with commands, and the source.
-func (e entry) checkSection(t *testing.T, docs string) {
+func (e listed) checkSection(t *testing.T, docs string) {
 	t.Helper()
 	_, section, found := strings.Cut(docs, fmt.Sprintf("\n## %s %s\n\nDefault: %s. Judged on: ", e.Code, e.Name, e.Action))
 	if !found {
@@ -147,7 +147,7 @@ func (e entry) checkSection(t *testing.T, docs string) {
 	}
 }
 
-func checkLeftovers(t *testing.T, entries []entry, docs string) {
+func checkLeftovers(t *testing.T, entries []listed, docs string) {
 	t.Helper()
 	known := map[string]bool{}
 	for _, e := range entries {
@@ -169,7 +169,7 @@ func checkLeftovers(t *testing.T, entries []entry, docs string) {
 	}
 }
 
-func checkIndex(t *testing.T, entries []entry, docs string) {
+func checkIndex(t *testing.T, entries []listed, docs string) {
 	t.Helper()
 	before, rest, ok := strings.Cut(docs, indexBegin)
 	old, after, ended := strings.Cut(rest, indexEnd)
@@ -188,7 +188,7 @@ func checkIndex(t *testing.T, entries []entry, docs string) {
 	}
 }
 
-func index(entries []entry) string {
+func index(entries []listed) string {
 	var b bytes.Buffer
 	b.WriteString("\n| code | name | default |\n| --- | --- | --- |\n")
 	for _, e := range entries {

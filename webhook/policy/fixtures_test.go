@@ -350,7 +350,8 @@ func runTagCases(t *testing.T, cases []tagCase) {
 	}
 }
 
-// mapCase is a CREATE of the mesh map create, or, if from or to is not nil, an UPDATE, in a fleet.
+// mapCase is a CREATE of the mesh map create, or, if from or to is not nil, an UPDATE, in a fleet. A key of the form
+// binary:NAME stands for NAME in binaryData.
 type mapCase struct {
 	name             string
 	fleet            []string // guide() if there are none
@@ -364,13 +365,27 @@ func (c mapCase) judge(t *testing.T) policy.Verdict {
 	if c.fleet == nil {
 		c.fleet = guide()
 	}
-	change := policy.MapChange{New: &mesh.Map{Data: c.create}, Fleet: fleet(t, c.fleet...)}
+	change := policy.MapChange{New: meshMap(c.create), Fleet: fleet(t, c.fleet...)}
 	if c.from != nil || c.to != nil {
-		change.Old, change.New = &mesh.Map{Data: c.from}, &mesh.Map{Data: c.to}
+		change.Old, change.New = meshMap(c.from), meshMap(c.to)
 	}
 	s := settings()
 	s.Actions = c.actions
 	return policy.New(s).Map(change)
+}
+
+func meshMap(entries map[string]string) *mesh.Map {
+	m := &mesh.Map{Namespace: "meshfence-system", Name: "mesh-map", Data: map[string]string{}}
+	for name, revision := range entries {
+		if binary, ok := strings.CutPrefix(name, "binary:"); ok {
+			m.Binary = append(m.Binary, binary)
+		} else {
+			m.Data[name] = revision
+		}
+	}
+	slices.Sort(m.Binary)
+	slices.Reverse(m.Binary) // no order that anybody may rely on
+	return m
 }
 
 func runMapCases(t *testing.T, cases []mapCase) {

@@ -110,6 +110,7 @@ func pruned(t *testing.T, revision string, namespaces []mesh.Namespace, lines ..
 	t.Helper()
 	stored := objects(t, lines...)
 	change := meshChange(stored, stored.Without(mesh.Ref{Kind: "IstioRevision", Name: revision}), mesh.Ref{Kind: "Istio", Name: "prod"})
+	change.Removing = true
 	change.Namespaces = namespaces
 	if change.Old == nil || change.New == nil || len(change.New.Sources) != len(change.Old.Sources)-1 {
 		t.Fatalf("no revision %q of prod in %q", revision, lines)

@@ -1,8 +1,6 @@
 package policy
 
 import (
-	"slices"
-
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
@@ -76,6 +74,8 @@ type MeshChange struct {
 	Now int64
 	// Deleting says that the new object has a deletion timestamp.
 	Deleting bool
+	// Removing says that the request is a DELETE, also if it is of a part of the mesh, so that there is a New.
+	Removing bool
 }
 
 // Mesh judges a change of a mesh. One that is being deleted is never denied: its finalizers must get through.
@@ -84,19 +84,10 @@ func (p *Policy) Mesh(c MeshChange) Verdict {
 		return Verdict{Answer: Allowed}
 	}
 	updated := c.New
-	if c.Old != nil && c.New != nil && losesRevision(c.Old, c.New) {
+	if c.Removing {
 		updated = nil
 	}
 	return judge(meshRules, c.Old, updated, p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil), p.settings.Actions)
-}
-
-// losesRevision says whether an IstioRevision of the mesh is deleted: no CREATE or UPDATE takes one of its objects away. What
-// the Istio itself has wrong is not the deletion's to tell, and nothing may stop it: the operator and the garbage collector
-// would try for ever.
-func losesRevision(old, updated *mesh.Mesh) bool {
-	return slices.ContainsFunc(old.Sources, func(s mesh.Source) bool {
-		return !slices.ContainsFunc(updated.Sources, func(kept mesh.Source) bool { return kept.Ref == s.Ref })
-	})
 }
 
 // TagChange is a CREATE (Old is nil), UPDATE or DELETE (New is nil) of an IstioRevisionTag.
