@@ -23,6 +23,11 @@ type Verdict struct {
 	Denials []Finding
 	// Warnings are told to the user whatever the answer is.
 	Warnings []Finding
+	// Overridden are the codes, in the order of the catalogue, of findings that would deny if the object did not override
+	// them with right. They are among the warnings.
+	Overridden []Code
+	// Notes are told to the user too; no rule is broken.
+	Notes []string
 }
 
 // World is what an object is judged against.
