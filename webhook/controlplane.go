@@ -36,6 +36,7 @@ type controlPlanes struct {
 	policy   *policy.Policy
 	exempt   exemptions
 	recorder *recorder
+	finisher *finisher
 	now      func() int64
 }
 
@@ -75,12 +76,11 @@ func (h *controlPlanes) judge(ctx context.Context, req *admission.Request, old, 
 		return allow()
 	}
 	change := h.change(objects, old, updated)
-	verdict := h.policy.Mesh(change)
-	h.recorder.verdict(ctx, req, verdict)
+	verdict := h.finisher.override(ctx, req, updated.Metadata.Annotations, h.policy.Mesh(change))
 	if verdict.Answer == policy.Allowed && (req.DryRun == nil || !*req.DryRun) {
 		h.watch(ctx, change.Fleet.SelectorKeys())
 	}
-	return answer(req, verdict)
+	return h.finisher.reply(ctx, req, verdict)
 }
 
 // change finds the mesh that changes with the object. An IstioRevision that a stored Istio controls is a part of that

@@ -31,6 +31,7 @@ type namespaces struct {
 	policy   *policy.Policy
 	exempt   exemptions
 	recorder *recorder
+	finisher *finisher
 	now      func() int64
 }
 
@@ -56,8 +57,7 @@ func (h *namespaces) Handle(ctx context.Context, req admission.Request) admissio
 	}
 	change.Fleet = h.fleet.Fleet()
 	verdict := h.confirmed(ctx, change, h.policy.Namespace(change))
-	h.recorder.verdict(ctx, &req, verdict)
-	return answer(&req, verdict)
+	return h.finisher.finish(ctx, &req, updated.Metadata.Annotations, verdict)
 }
 
 // confirmed judges a namespace again, against what is stored, before it is refused: the fleet at hand may not have seen yet

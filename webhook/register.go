@@ -27,6 +27,7 @@ type Cluster interface {
 	fleetReader
 	liveReader
 	keyKeeper
+	accessReviewer
 }
 
 // Mux is where handlers are registered by path; controller-runtime's webhook server is one.
@@ -42,14 +43,15 @@ func Register(mux Mux, cluster Cluster, c *config.Configuration, registry promet
 		return err
 	}
 	rules := policy.New(Settings(c))
+	finisher := &finisher{access: cluster, recorder: recorder}
 	exempt := exemptions{namespaces: c.ExemptNamespaces, users: c.ExemptUsers}
 	controlPlane := func(kind string) admission.Handler {
-		return &controlPlanes{kind: kind, live: cluster, keys: cluster, policy: rules, exempt: exempt, recorder: recorder, now: unixNow}
+		return &controlPlanes{kind: kind, live: cluster, keys: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow}
 	}
 	for path, handler := range map[string]admission.Handler{
 		PathValidateIstio:         controlPlane(sail.KindIstio),
 		PathValidateIstioRevision: controlPlane(sail.KindIstioRevision),
-		PathValidateNamespace:     &namespaces{fleet: cluster, stored: cluster, policy: rules, exempt: exempt, recorder: recorder, now: unixNow},
+		PathValidateNamespace:     &namespaces{fleet: cluster, stored: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow},
 		PathMutateNamespace:       &filler{fleet: cluster, policy: rules, exempt: exempt, recorder: recorder},
 	} {
 		logger := logger.WithName("admission").WithValues("path", path)
