@@ -28,6 +28,7 @@ type Cluster interface {
 	liveReader
 	keyKeeper
 	accessReviewer
+	podLooker
 }
 
 // Mux is where handlers are registered by path; controller-runtime's webhook server is one.
@@ -51,7 +52,7 @@ func Register(mux Mux, cluster Cluster, c *config.Configuration, registry promet
 	for path, handler := range map[string]admission.Handler{
 		PathValidateIstio:         controlPlane(sail.KindIstio),
 		PathValidateIstioRevision: controlPlane(sail.KindIstioRevision),
-		PathValidateNamespace:     &namespaces{fleet: cluster, stored: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow},
+		PathValidateNamespace:     &namespaces{fleet: cluster, stored: cluster, pods: cluster, access: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow},
 		PathMutateNamespace:       &filler{fleet: cluster, policy: rules, exempt: exempt, recorder: recorder},
 	} {
 		logger := logger.WithName("admission").WithValues("path", path)

@@ -27,6 +27,7 @@ import (
 	"github.com/meshfence/meshfence/webhook"
 	"github.com/meshfence/meshfence/webhook/config"
 	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/policy"
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
@@ -43,6 +44,8 @@ type cluster struct {
 	ensure func(keys []string) error
 	// allow, if not nil, decides what users may do; otherwise they may do nothing.
 	allow func(authorizationv1.SubjectAccessReviewSpec) (bool, error)
+	// pods, if not nil, is what is seen of a namespace's pods; otherwise there are none.
+	pods func(ctx context.Context, namespace string, limit int) policy.Pods
 }
 
 func (c *cluster) Synced() bool                 { return !c.unsynced }
@@ -79,6 +82,13 @@ func (c *cluster) Allowed(_ context.Context, review authorizationv1.SubjectAcces
 		return c.allow(review)
 	}
 	return false, nil
+}
+
+func (c *cluster) Pods(ctx context.Context, namespace string, limit int) policy.Pods {
+	if c.pods != nil {
+		return c.pods(ctx, namespace, limit)
+	}
+	return policy.Pods{}
 }
 
 // server serves the webhooks over HTTP without TLS.

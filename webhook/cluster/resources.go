@@ -31,6 +31,7 @@ type resources struct {
 	istios, revisions, tags dynamic.ResourceInterface
 	meshMap                 dynamic.ResourceInterface
 	validating, mutating    dynamic.ResourceInterface
+	pods                    metadata.Getter
 	accessReviews           authorizationclient.SubjectAccessReviewInterface
 }
 
@@ -69,6 +70,7 @@ func newResources(cfg *rest.Config, namespace string) (*resources, error) {
 		validating: objects.Resource(registration.WithResource("validatingwebhookconfigurations")),
 		mutating:   objects.Resource(registration.WithResource("mutatingwebhookconfigurations")),
 
+		pods:          meta.Resource(corev1.SchemeGroupVersion.WithResource("pods")),
 		accessReviews: access.SubjectAccessReviews(),
 	}, nil
 }

@@ -48,6 +48,10 @@ type World struct {
 	Stored map[string]string
 	// Updating says that the object exists already, so that a remedy can change it.
 	Updating bool
+	// User, Rights and Pods are as in NamespaceChange; only in judgements of a namespace.
+	User   string
+	Rights map[mesh.Ref]Right
+	Pods   *Pods
 }
 
 // rule is a catalogue entry together with the function that finds its offence: one of state, change and removal. Rule and,
