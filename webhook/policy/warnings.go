@@ -37,7 +37,8 @@ func (v Verdict) WarningLines() []string {
 	return fit(groups, func(from int) string { return more(v.Warnings[max(0, from-len(v.Notes)):]) })
 }
 
-// fit takes groups of lines as long as there is room for them and for a last line that tells of the others.
+// fit takes groups of lines as long as there is room for them and for a last line that tells of the others. A line that is
+// there already, such as the remedy of several findings of one rule, is left out: the API server would do so too.
 func fit(groups [][]string, others func(from int) string) []string {
 	var lines []string
 	room := allWarnings
@@ -46,6 +47,7 @@ func fit(groups [][]string, others func(from int) string) []string {
 		if i+1 < len(groups) {
 			reserve = length(others(i + 1))
 		}
+		group = slices.DeleteFunc(group, func(line string) bool { return slices.Contains(lines, line) })
 		need := 0
 		for _, line := range group {
 			need += length(line)

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -78,6 +79,11 @@ func TestWarningLines(t *testing.T) {
 			want: []string{"e f", head + "a b \ufffd. c d"},
 		},
 		{
+			name: "if two findings have one remedy in a line of its own, then it is said once",
+			v:    policy.Verdict{Warnings: []policy.Finding{finding(blah(100), long+blah(20)), finding("b"+blah(100), long+blah(20))}},
+			want: []string{head + blah(100), "MF202 remedy: " + long + blah(20), head + "b" + blah(100)},
+		},
+		{
 			name: "if there are notes, then they come first",
 			v:    policy.Verdict{Warnings: []policy.Finding{finding("a", "")}, Notes: []string{"one", "two"}},
 			want: []string{"one", "two", head + "a"},
@@ -94,27 +100,25 @@ func TestWarningLines(t *testing.T) {
 
 func TestIfThereIsNoRoomForAllFindingsThenTheOthersAreCountedAndNamed(t *testing.T) {
 	var v policy.Verdict
-	for range 14 {
-		v.Warnings = append(v.Warnings, policy.Finding{Rule: mf201, Detail: blah(300)})
+	add := func(rule policy.Rule, remedy string) {
+		v.Warnings = append(v.Warnings, policy.Finding{Rule: rule, Detail: fmt.Sprint(len(v.Warnings)) + blah(300), Remedy: remedy})
 	}
-	v.Warnings = append(v.Warnings, policy.Finding{Rule: mf202, Detail: blah(300)}, policy.Finding{Rule: mf202, Detail: blah(300)},
-		policy.Finding{Rule: mf204, Detail: blah(300)})
-	lines := v.WarningLines()
-	if got, want := lines[len(lines)-1], "and 2 more findings: MF202, MF204"; len(lines) != 16 || got != want {
-		t.Errorf("%d lines; the last is %q, want %q", len(lines), got, want)
+	last := func(want string, lines int) {
+		t.Helper()
+		checkLines(t, v)
+		if got := v.WarningLines(); len(got) != lines || got[len(got)-1] != want {
+			t.Errorf("%d lines; the last is %q, want %d and %q", len(got), got[len(got)-1], lines, want)
+		}
 	}
-	checkLines(t, v)
-	v.Warnings = append(v.Warnings[:15:15], policy.Finding{Rule: mf204, Detail: blah(300), Remedy: "x"}, v.Warnings[14])
-	v.Warnings[15].Remedy = blah(200)
-	lines = v.WarningLines()
-	if got, want := lines[len(lines)-1], "and 2 more findings: MF204, MF202"; got != want {
-		t.Errorf("the last is %q, want %q", got, want)
+	for range 15 {
+		add(mf201, "")
 	}
-	v.Warnings = v.Warnings[:16]
-	lines = v.WarningLines()
-	if got, want := lines[len(lines)-1], "and 1 more finding: MF204"; got != want {
-		t.Errorf("the last is %q, want %q", got, want)
-	}
+	add(mf202, blah(200))
+	last("and 1 more finding: MF202", 16)
+	add(mf204, "")
+	last("and 2 more findings: MF202, MF204", 16)
+	add(mf202, "")
+	last("and 3 more findings: MF202, MF204", 16)
 }
 
 // checkLines finds what would not survive the API server: it is fed with the lines as it would be with a webhook's.
@@ -147,21 +151,15 @@ func checkLines(t *testing.T, v policy.Verdict) {
 // checkWhole finds a finding that has lost its name or a way out.
 func checkWhole(t *testing.T, v policy.Verdict, lines []string) {
 	t.Helper()
-	next := 0
+	text := "\n" + strings.Join(lines, "\n")
 	for _, f := range v.Warnings {
-		for !strings.HasPrefix(lines[next], string(f.Rule.Code)+" "+f.Rule.Name+": ") {
-			if next++; next == len(lines) {
-				t.Fatalf("%s has no line of its own in %q", f.Rule.Code, lines)
-			}
-		}
-		text := lines[next]
-		for next++; next < len(lines) && strings.HasPrefix(lines[next], string(f.Rule.Code)+" remedy: "); next++ {
-			text += "\n" + lines[next]
+		if head := "\n" + string(f.Rule.Code) + " " + f.Rule.Name + ": "; !strings.Contains(text, head) {
+			t.Errorf("no line begins with %q in %q", head, lines)
 		}
 		printable := strings.Map(blankControl, strings.ToValidUTF8(f.Remedy, "\ufffd"))
 		for way := range strings.SplitSeq(printable, ". ") {
 			if !strings.Contains(text, way) {
-				t.Errorf("%q has lost %q", text, way)
+				t.Errorf("%q have lost %q", lines, way)
 			}
 		}
 	}
