@@ -14,6 +14,8 @@ ARGS ?=
 # The folder of cases that `make cases` runs. CRDS=slim|real|both chooses the CustomResourceDefinitions there
 # and in e2e, DEMO=once ends `make run` after the replay; make hands both on in the environment.
 DIR ?= test/cases
+# How many pods `make measure-pods` looks at.
+PODS ?= 5000
 # How long `make fuzz` gives every fuzz target.
 FUZZTIME ?= 30s
 
@@ -81,6 +83,10 @@ bench: build controlplane ## measure what meshfence costs, beside webhooks that 
 .PHONY: microbench
 microbench: ## run the Go benchmarks, ten times each for benchstat (ARGS='-benchtime 100x')
 	go test -run '^$$' -bench . -count 10 $(ARGS) ./webhook/...
+
+.PHONY: measure-pods
+measure-pods: build controlplane ## measure what a look at the pods of a namespace with 5,000 costs (MF207; PODS=5000)
+	PODS=$(PODS) go test -count=1 -timeout 10m -v -run 'TestAnswers/.*many_pods' ./test/answers
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for a short time (FUZZTIME=30s)

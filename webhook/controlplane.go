@@ -38,6 +38,7 @@ type controlPlanes struct {
 	policy   *policy.Policy
 	exempt   exemptions
 	recorder *recorder
+	finisher *finisher
 	now      func() int64
 }
 
@@ -80,12 +81,11 @@ func (h *controlPlanes) judge(ctx context.Context, req *admission.Request, old, 
 		return allow()
 	}
 	change := h.change(objects, old, updated)
-	verdict := h.policy.Mesh(change)
-	h.recorder.verdict(ctx, req, verdict)
+	verdict := h.finisher.override(ctx, req, updated.Metadata.Annotations, h.policy.Mesh(change))
 	if verdict.Answer == policy.Allowed && (req.DryRun == nil || !*req.DryRun) {
 		h.watch(ctx, change.Fleet.SelectorKeys())
 	}
-	return answer(req, verdict)
+	return h.finisher.reply(ctx, req, verdict)
 }
 
 // change finds the mesh that changes with the object. An IstioRevision that a stored Istio controls is a part of that
@@ -124,9 +124,7 @@ func (h *controlPlanes) remove(ctx context.Context, req *admission.Request) admi
 	if err != nil {
 		return h.recorder.notYet(ctx, req, fmt.Errorf("it cannot read the stored meshes (%w)", err))
 	}
-	verdict := h.policy.Mesh(h.removal(objects, gone, orphans(req)))
-	h.recorder.verdict(ctx, req, verdict)
-	return answer(req, verdict)
+	return h.finisher.finish(ctx, req, gone.Metadata.Annotations, h.policy.Mesh(h.removal(objects, gone, orphans(req))))
 }
 
 // removal finds the mesh that goes, or stays without one of its IstioRevisions. With an Istio go the IstioRevisions that it

@@ -29,6 +29,7 @@ type meshMaps struct {
 	policy   *policy.Policy
 	exempt   exemptions
 	recorder *recorder
+	finisher *finisher
 }
 
 // Handle judges a CREATE or UPDATE of the mesh map. Without it, or while nobody answers, the mesh map is stored unchecked,
@@ -51,9 +52,7 @@ func (h *meshMaps) Handle(ctx context.Context, req admission.Request) admission.
 		return h.recorder.notYet(ctx, &req, errNotSynced)
 	}
 	change := policy.MapChange{Old: old.judged(req.Namespace), New: updated.judged(req.Namespace), Fleet: h.fleet.Fleet()}
-	verdict := h.confirmed(ctx, change, h.policy.Map(change))
-	h.recorder.verdict(ctx, &req, verdict)
-	return answer(&req, verdict)
+	return h.finisher.finish(ctx, &req, updated.Metadata.Annotations, h.confirmed(ctx, change, h.policy.Map(change)))
 }
 
 // confirmed judges a mesh map again, against what is stored, before it is refused, as it is done with namespaces.
@@ -73,8 +72,9 @@ func (h *meshMaps) confirmed(ctx context.Context, change policy.MapChange, verdi
 // configMapObject is what is read of a ConfigMap.
 type configMapObject struct {
 	Metadata struct {
-		Name              string `json:"name"`
-		DeletionTimestamp string `json:"deletionTimestamp"`
+		Name              string            `json:"name"`
+		DeletionTimestamp string            `json:"deletionTimestamp"`
+		Annotations       map[string]string `json:"annotations"`
 	} `json:"metadata"`
 	Data       map[string]string `json:"data"`
 	BinaryData map[string]string `json:"binaryData"`

@@ -75,7 +75,7 @@ func TestADenialOfTheMeshMapIsAWholeAnswer(t *testing.T) {
 			Name: "mesh-map", Kind: "ConfigMap", Causes: []metav1.StatusCause{{Type: "FieldValueInvalid", Field: "data[mesh-1]", Message: message}},
 		},
 	}}
-	if diff := cmp.Diff(want, serve(t, twoMeshes(t)).ask(t, mapRequest("mesh-map", "mesh-1=mesh-2", "mesh-1=mesh-1"))); diff != "" {
+	if diff := cmp.Diff(audited(want, "deny", "MF402"), serve(t, twoMeshes(t)).ask(t, mapRequest("mesh-map", "mesh-1=mesh-2", "mesh-1=mesh-1"))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -40,18 +40,18 @@ func TestAnswersFindingsFillsAndBadRequestsAreCountedWithoutNamesOfObjects(t *te
 		s.ask(t, r)
 	}
 	s.post(t, webhook.PathValidateIstio, "application/json", strings.NewReader("{"))
-	const want = `# HELP meshfence_admissions_total Requests answered, by kind, operation and answer (allow, warn, deny; unavailable: refused because they could not be judged yet).
+	const want = `# HELP meshfence_admissions_total Requests answered, by resource, operation and answer (allow, warn, deny; unavailable: refused because they could not be judged yet).
 # TYPE meshfence_admissions_total counter
-meshfence_admissions_total{answer="allow",kind="Istio",operation="CREATE"} 1
-meshfence_admissions_total{answer="allow",kind="Istio",operation="DELETE"} 1
-meshfence_admissions_total{answer="allow",kind="IstioRevisionTag",operation="DELETE"} 1
-meshfence_admissions_total{answer="allow",kind="Namespace",operation="CREATE"} 1
-meshfence_admissions_total{answer="deny",kind="Istio",operation="CREATE"} 1
-meshfence_admissions_total{answer="deny",kind="IstioRevision",operation="CREATE"} 1
-meshfence_admissions_total{answer="deny",kind="IstioRevisionTag",operation="CREATE"} 1
-meshfence_admissions_total{answer="deny",kind="Namespace",operation="CREATE"} 1
-meshfence_admissions_total{answer="warn",kind="ConfigMap",operation="CREATE"} 1
-meshfence_admissions_total{answer="warn",kind="Namespace",operation="UPDATE"} 1
+meshfence_admissions_total{answer="allow",operation="CREATE",resource="istios"} 1
+meshfence_admissions_total{answer="allow",operation="CREATE",resource="namespaces"} 1
+meshfence_admissions_total{answer="allow",operation="DELETE",resource="istiorevisiontags"} 1
+meshfence_admissions_total{answer="allow",operation="DELETE",resource="istios"} 1
+meshfence_admissions_total{answer="deny",operation="CREATE",resource="istiorevisions"} 1
+meshfence_admissions_total{answer="deny",operation="CREATE",resource="istiorevisiontags"} 1
+meshfence_admissions_total{answer="deny",operation="CREATE",resource="istios"} 1
+meshfence_admissions_total{answer="deny",operation="CREATE",resource="namespaces"} 1
+meshfence_admissions_total{answer="warn",operation="CREATE",resource="configmaps"} 1
+meshfence_admissions_total{answer="warn",operation="UPDATE",resource="namespaces"} 1
 # HELP meshfence_bad_requests_total Requests refused because they could not be decoded or were not for their path.
 # TYPE meshfence_bad_requests_total counter
 meshfence_bad_requests_total 3
@@ -59,18 +59,18 @@ meshfence_bad_requests_total 3
 # TYPE meshfence_fills_total counter
 meshfence_fills_total{operation="CREATE"} 1
 meshfence_fills_total{operation="UPDATE"} 1
-# HELP meshfence_findings_total Findings, by rule code, kind, operation and what they led to (warn, deny).
+# HELP meshfence_findings_total Findings, by rule code, resource, operation and the answer that they led to (warn, deny).
 # TYPE meshfence_findings_total counter
-meshfence_findings_total{action="deny",kind="Istio",operation="CREATE",rule="MF101"} 1
-meshfence_findings_total{action="deny",kind="Istio",operation="CREATE",rule="MF102"} 1
-meshfence_findings_total{action="deny",kind="Istio",operation="CREATE",rule="MF105"} 1
-meshfence_findings_total{action="deny",kind="IstioRevision",operation="CREATE",rule="MF103"} 1
-meshfence_findings_total{action="deny",kind="IstioRevision",operation="CREATE",rule="MF105"} 1
-meshfence_findings_total{action="deny",kind="IstioRevisionTag",operation="CREATE",rule="MF301"} 1
-meshfence_findings_total{action="deny",kind="Namespace",operation="CREATE",rule="MF202"} 1
-meshfence_findings_total{action="warn",kind="ConfigMap",operation="CREATE",rule="MF403"} 1
-meshfence_findings_total{action="warn",kind="IstioRevision",operation="CREATE",rule="MF114"} 1
-meshfence_findings_total{action="warn",kind="Namespace",operation="UPDATE",rule="MF202"} 1
+meshfence_findings_total{answer="deny",operation="CREATE",resource="istiorevisions",rule="MF103"} 1
+meshfence_findings_total{answer="deny",operation="CREATE",resource="istiorevisions",rule="MF105"} 1
+meshfence_findings_total{answer="deny",operation="CREATE",resource="istiorevisiontags",rule="MF301"} 1
+meshfence_findings_total{answer="deny",operation="CREATE",resource="istios",rule="MF101"} 1
+meshfence_findings_total{answer="deny",operation="CREATE",resource="istios",rule="MF102"} 1
+meshfence_findings_total{answer="deny",operation="CREATE",resource="istios",rule="MF105"} 1
+meshfence_findings_total{answer="deny",operation="CREATE",resource="namespaces",rule="MF202"} 1
+meshfence_findings_total{answer="warn",operation="CREATE",resource="configmaps",rule="MF403"} 1
+meshfence_findings_total{answer="warn",operation="CREATE",resource="istiorevisions",rule="MF114"} 1
+meshfence_findings_total{answer="warn",operation="UPDATE",resource="namespaces",rule="MF202"} 1
 `
 	if diff := cmp.Diff(want, s.metrics(t)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -29,6 +29,8 @@ type Cluster interface {
 	fleetReader
 	liveReader
 	keyKeeper
+	accessReviewer
+	podLooker
 }
 
 // Mux is where handlers are registered by path; controller-runtime's webhook server is one.
@@ -44,16 +46,17 @@ func Register(mux Mux, cluster Cluster, c *config.Configuration, registry promet
 		return err
 	}
 	rules := policy.New(Settings(c))
+	finisher := &finisher{access: cluster, recorder: recorder}
 	exempt := exemptions{namespaces: c.ExemptNamespaces, users: c.ExemptUsers}
 	controlPlane := func(kind string) admission.Handler {
-		return &controlPlanes{kind: kind, live: cluster, keys: cluster, policy: rules, exempt: exempt, recorder: recorder, now: unixNow}
+		return &controlPlanes{kind: kind, live: cluster, keys: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow}
 	}
 	for path, handler := range map[string]admission.Handler{
 		PathValidateIstio:            controlPlane(sail.KindIstio),
 		PathValidateIstioRevision:    controlPlane(sail.KindIstioRevision),
-		PathValidateIstioRevisionTag: &tags{stored: cluster, policy: rules, exempt: exempt, recorder: recorder, now: unixNow},
-		PathValidateMeshMap:          &meshMaps{name: c.MeshMap.Name, fleet: cluster, stored: cluster, policy: rules, exempt: exempt, recorder: recorder},
-		PathValidateNamespace:        &namespaces{fleet: cluster, stored: cluster, policy: rules, exempt: exempt, recorder: recorder, now: unixNow},
+		PathValidateIstioRevisionTag: &tags{stored: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow},
+		PathValidateMeshMap:          &meshMaps{name: c.MeshMap.Name, fleet: cluster, stored: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher},
+		PathValidateNamespace:        &namespaces{fleet: cluster, stored: cluster, pods: cluster, access: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow},
 		PathMutateNamespace:          &filler{fleet: cluster, policy: rules, exempt: exempt, recorder: recorder},
 	} {
 		logger := logger.WithName("admission").WithValues("path", path)

@@ -28,6 +28,7 @@ type tags struct {
 	policy   *policy.Policy
 	exempt   exemptions
 	recorder *recorder
+	finisher *finisher
 	now      func() int64
 }
 
@@ -64,9 +65,11 @@ func (h *tags) judge(ctx context.Context, req *admission.Request, old, updated *
 	if err != nil {
 		return h.recorder.notYet(ctx, req, fmt.Errorf("it cannot read the stored meshes (%w)", err))
 	}
-	verdict := h.policy.Tag(h.change(objects, old, updated))
-	h.recorder.verdict(ctx, req, verdict)
-	return answer(req, verdict)
+	asking := updated
+	if asking == nil {
+		asking = old
+	}
+	return h.finisher.finish(ctx, req, asking.Metadata.Annotations, h.policy.Tag(h.change(objects, old, updated)))
 }
 
 // change puts the old tag and the new one, nil on CREATE and DELETE, in the place of the one that is stored.

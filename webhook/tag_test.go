@@ -104,7 +104,7 @@ func TestADenialOfATagIsAWholeAnswer(t *testing.T) {
 			Causes: []metav1.StatusCause{{Type: "FieldValueInvalid", Field: "metadata.name", Message: message}},
 		},
 	}}
-	if diff := cmp.Diff(want, serve(t, tagged(t)).ask(t, tagRequest("mesh-1", "", "Istio mesh-2"))); diff != "" {
+	if diff := cmp.Diff(audited(want, "deny", "MF301"), serve(t, tagged(t)).ask(t, tagRequest("mesh-1", "", "Istio mesh-2"))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -32,6 +32,8 @@ var namespaceRules = []rule[mesh.Namespace]{
 	{Rule: Rule{"MF203", "UnknownRevision", Deny}, state: unknownRevision},
 	{Rule: Rule{"MF204", "ConflictingInjectionLabels", Deny}, state: conflictingInjectionLabels},
 	{Rule: Rule{"MF205", "InjectedNotDiscovered", Deny}, state: injectedNotDiscovered},
+	{Rule: Rule{"MF207", "MovesLiveNamespace", Warn}, change: movesLiveNamespace},
+	{Rule: Rule{"MF210", "NotAllowedToJoin", Off}, change: notAllowedToJoin},
 }
 
 // tagRules are the rules about an IstioRevisionTag, in the order of reports.
@@ -66,6 +68,6 @@ func rulesOf[T any](rules []rule[T]) []Rule {
 // written for the whole catalogue stays valid.
 func Reserved() []Code {
 	return []Code{
-		"MF206", "MF207", "MF208", "MF209", "MF210", "MF211", "MF212", "MF213",
+		"MF206", "MF208", "MF209", "MF211", "MF212", "MF213",
 	}
 }

@@ -216,8 +216,12 @@ type namespaceCase struct {
 	fleet            []string // guide() if there are none
 	create, from, to string
 	deleting         bool
-	actions          policy.Actions
-	want             policy.Verdict
+	// pods, user and rights are what the webhook has asked for, if it has.
+	pods    *policy.Pods
+	user    string
+	rights  map[mesh.Ref]policy.Right
+	actions policy.Actions
+	want    policy.Verdict
 }
 
 func (c namespaceCase) judge(t *testing.T) policy.Verdict {
@@ -225,7 +229,9 @@ func (c namespaceCase) judge(t *testing.T) policy.Verdict {
 	if c.fleet == nil {
 		c.fleet = guide()
 	}
-	change := policy.NamespaceChange{New: namespace(t, "app", c.create), Fleet: fleet(t, c.fleet...), Now: now}
+	change := policy.NamespaceChange{
+		New: namespace(t, "app", c.create), Fleet: fleet(t, c.fleet...), Now: now, Pods: c.pods, User: c.user, Rights: c.rights,
+	}
 	if c.from != "" || c.to != "" {
 		change.Old, change.New = namespace(t, "app", c.from), namespace(t, "app", c.to)
 	}

@@ -48,6 +48,12 @@ type NamespaceChange struct {
 	Fleet    *mesh.Fleet
 	// Now is in seconds since 1970.
 	Now int64
+	// User is who asks.
+	User string
+	// Rights are the user's to use the meshes of Joins. A mesh that is missing could not be asked about.
+	Rights map[mesh.Ref]Right
+	// Pods is what was seen of the namespace's pods; nil if nobody looked, because of Moves.
+	Pods *Pods
 }
 
 // Namespace judges a change of a namespace. One that is being deleted is never denied: its finalizers must get through.
@@ -55,7 +61,10 @@ func (p *Policy) Namespace(c NamespaceChange) Verdict {
 	if c.New.Deleting {
 		return Verdict{Answer: Allowed}
 	}
-	w := &World{Fleet: c.Fleet, Before: c.Fleet, Now: c.Now, DiscoveryLabels: p.settings.DiscoveryLabels, Updating: c.Old != nil}
+	w := &World{
+		Fleet: c.Fleet, Before: c.Fleet, Now: c.Now, DiscoveryLabels: p.settings.DiscoveryLabels, Updating: c.Old != nil,
+		User: c.User, Rights: c.Rights, Pods: c.Pods,
+	}
 	if c.Old != nil {
 		w.Stored = c.Old.Labels
 	}
