@@ -42,7 +42,8 @@ func register(mgr manager.Manager, s *settings, c *config.Configuration) error {
 	if err := mgr.AddReadyzCheck("cluster", known.Ready); err != nil {
 		return err
 	}
-	return webhook.Register(mgr.GetWebhookServer(), known, c, metrics.Registry, mgr.GetLogger())
+	_, err = webhook.Register(mgr.GetWebhookServer(), known, c, metrics.Registry, mgr.GetLogger())
+	return err
 }
 
 func newServeCommand(register registerFunc) *cobra.Command {
