@@ -60,21 +60,18 @@ type reconfiguration struct {
 
 // reconfigurations change one field each.
 func reconfigurations() map[string]reconfiguration {
-	crossing := func(user string) request {
-		r := namespaceRequest("blog", crossed, "")
-		r.user = user
-		return r
-	}
+	crossing := namespaceRequest("blog", crossed, "")
+	crossing.user = "alice"
 	overlapping := istioRequest("mesh-3", selecting("istio-system-3", "istio-discovery", "mesh-1"), "")
 	forgotten := fillRequest("{name: blog, labels: {istio-discovery: mesh-1}}", "")
 	byTeam := fillRequest("{name: blog, labels: {team: mesh-4}}", "")
 	return map[string]reconfiguration{
-		"mode, a namespace":        {crossing("alice"), func(c *config.Configuration) { c.Mode = config.ModeWarn }, "deny", "warn"},
+		"mode, a namespace":        {crossing, func(c *config.Configuration) { c.Mode = config.ModeWarn }, "deny", "warn"},
 		"mode, a mesh":             {overlapping, func(c *config.Configuration) { c.Mode = config.ModeWarn }, "deny", "warn"},
-		"rules":                    {crossing("alice"), func(c *config.Configuration) { c.Rules["MF202"] = config.ActionOff }, "deny", "allow"},
-		"exemptNamespaces":         {crossing("alice"), func(c *config.Configuration) { c.ExemptNamespaces = config.Globs{"b*"} }, "deny", "allow"},
+		"rules":                    {crossing, func(c *config.Configuration) { c.Rules["MF202"] = config.ActionOff }, "deny", "allow"},
+		"exemptNamespaces":         {crossing, func(c *config.Configuration) { c.ExemptNamespaces = config.Globs{"b*"} }, "deny", "allow"},
 		"exemptNamespaces, a fill": {forgotten, func(c *config.Configuration) { c.ExemptNamespaces = config.Globs{"b*"} }, "fill", "allow"},
-		"exemptUsers, a namespace": {crossing("alice"), func(c *config.Configuration) { c.ExemptUsers = config.Globs{"*ice"} }, "deny", "allow"},
+		"exemptUsers, a namespace": {crossing, func(c *config.Configuration) { c.ExemptUsers = config.Globs{"*ice"} }, "deny", "allow"},
 		"exemptUsers, a mesh":      {overlapping, func(c *config.Configuration) { c.ExemptUsers = config.Globs{"*"} }, "deny", "allow"},
 		"controlPlaneNamespaces":   {forgotten, func(c *config.Configuration) { c.ControlPlaneNamespaces = config.Globs{"blog"} }, "fill", "allow"},
 		"fillFrom":                 {forgotten, func(c *config.Configuration) { c.FillFrom = nil }, "fill", "allow"},
