@@ -376,7 +376,7 @@ func TestRegisteringTwiceInOneRegistryFails(t *testing.T) {
 	registry, c := prometheus.NewRegistry(), twoMeshes(t)
 	handler(t, c, config.Default(), registry, logr.Discard())
 	mux := muxFunc(func(string, http.Handler) { t.Error("a webhook was registered all the same") })
-	if err := webhook.Register(mux, c, config.Default(), registry, logr.Discard()); err == nil {
+	if _, err := webhook.Register(mux, c, config.Default(), registry, logr.Discard()); err == nil {
 		t.Error("no error")
 	}
 }

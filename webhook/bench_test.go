@@ -82,7 +82,7 @@ func BenchmarkAdmissionReview(b *testing.B) {
 	body := reviewBody(b)
 	logger := funcr.NewJSON(func(string) {}, funcr.Options{})
 	mux := http.NewServeMux()
-	if err := webhook.Register(patterns{mux}, manyMeshes(b, 100), config.Default(), prometheus.NewRegistry(), logger); err != nil {
+	if _, err := webhook.Register(patterns{mux}, manyMeshes(b, 100), config.Default(), prometheus.NewRegistry(), logger); err != nil {
 		b.Fatal(err)
 	}
 	b.Run("yes", func(b *testing.B) {

@@ -154,7 +154,7 @@ func (d *dated) SetReadDeadline(deadline time.Time) error {
 func TestEveryWebhookHasTheReadTimeout(t *testing.T) {
 	mux := http.NewServeMux()
 	server := crwebhook.NewServer(crwebhook.Options{WebhookMux: mux})
-	if err := Register(server, nil, config.Default(), prometheus.NewRegistry(), logr.Discard()); err != nil {
+	if _, err := Register(server, nil, config.Default(), prometheus.NewRegistry(), logr.Discard()); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{

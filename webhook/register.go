@@ -38,35 +38,42 @@ type Mux interface {
 	Register(path string, handler http.Handler)
 }
 
-// Register adds the webhooks to the server. logger is the base of every request's logger. It fails if the registry has
-// metrics of the same names already.
-func Register(mux Mux, cluster Cluster, c *config.Configuration, registry prometheus.Registerer, logger logr.Logger) error {
+// Register adds the webhooks to the server; they judge by the rulebook that it returns, which begins with c. logger is the
+// base of every request's logger. It fails if the registry has metrics of the same names already.
+func Register(mux Mux, cluster Cluster, c *config.Configuration, registry prometheus.Registerer, logger logr.Logger) (*Rulebook, error) {
 	recorder, err := newRecorder(registry)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	book := newRulebook(c, func(c *config.Configuration) edition { return handlers(cluster, c, recorder) })
+	for path := range book.current() {
+		logger := logger.WithName("admission").WithValues("path", path)
+		hook := &admission.Webhook{Handler: page{book: book, path: path}, LogConstructor: requestLogger}
+		if _, err := admission.StandaloneWebhook(hook, admission.StandaloneOptions{Logger: logger}); err != nil {
+			return nil, err
+		}
+		mux.Register(path, timely(&endpoint{hook: hook, recorder: recorder, logger: logger}, readTimeout))
+	}
+	return book, nil
+}
+
+// handlers returns the handler of each path, always for the same paths. They are made anew for each configuration, so
+// whatever has to outlive one belongs in what they share: the cluster and the recorder.
+func handlers(cluster Cluster, c *config.Configuration, recorder *recorder) edition {
 	rules := policy.New(Settings(c))
 	finisher := &finisher{access: cluster, recorder: recorder}
 	exempt := exemptions{namespaces: c.ExemptNamespaces, users: c.ExemptUsers}
 	controlPlane := func(kind string) admission.Handler {
 		return &controlPlanes{kind: kind, live: cluster, keys: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow}
 	}
-	for path, handler := range map[string]admission.Handler{
+	return edition{
 		PathValidateIstio:            controlPlane(sail.KindIstio),
 		PathValidateIstioRevision:    controlPlane(sail.KindIstioRevision),
 		PathValidateIstioRevisionTag: &tags{stored: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow},
 		PathValidateMeshMap:          &meshMaps{name: c.MeshMap.Name, fleet: cluster, stored: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher},
 		PathValidateNamespace:        &namespaces{fleet: cluster, stored: cluster, pods: cluster, access: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow},
 		PathMutateNamespace:          &filler{fleet: cluster, policy: rules, exempt: exempt, recorder: recorder},
-	} {
-		logger := logger.WithName("admission").WithValues("path", path)
-		hook := &admission.Webhook{Handler: handler, LogConstructor: requestLogger}
-		if _, err := admission.StandaloneWebhook(hook, admission.StandaloneOptions{Logger: logger}); err != nil {
-			return err
-		}
-		mux.Register(path, timely(&endpoint{hook: hook, recorder: recorder, logger: logger}, readTimeout))
 	}
-	return nil
 }
 
 // Settings translates the configuration for the policy.

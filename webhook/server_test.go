@@ -126,7 +126,7 @@ func (l *lines) take() []string {
 func handler(t testing.TB, c *cluster, configuration *config.Configuration, registry prometheus.Registerer, logger logr.Logger) http.Handler {
 	t.Helper()
 	mux := http.NewServeMux()
-	if err := webhook.Register(crwebhook.NewServer(crwebhook.Options{WebhookMux: mux}), c, configuration, registry, logger); err != nil {
+	if _, err := webhook.Register(crwebhook.NewServer(crwebhook.Options{WebhookMux: mux}), c, configuration, registry, logger); err != nil {
 		t.Fatal(err)
 	}
 	return mux

@@ -75,7 +75,7 @@ func newResources(cfg *rest.Config, namespace string) (*resources, error) {
 	}, nil
 }
 
-// newReflectors makes a reflector for each of the cluster's stores.
+// newReflectors makes a reflector for each of the cluster's stores but the mesh map, whose name can change.
 func newReflectors(c *Cluster) []*cache.Reflector {
 	sailResource := func(resource dynamic.ResourceInterface) *cache.ListWatch {
 		return (&optional{inner: objects(resource, ""), lookAgain: lookAgain}).listWatch()
@@ -85,7 +85,6 @@ func newReflectors(c *Cluster) []*cache.Reflector {
 		newReflector("istios", listFirst(sailResource(c.resources.istios)), c.istios),
 		newReflector("istiorevisions", listFirst(sailResource(c.resources.revisions)), c.revisions),
 		newReflector("istiorevisiontags", listFirst(sailResource(c.resources.tags)), c.tags),
-		newReflector("mesh map", listFirst(objects(c.resources.meshMap, c.options.MeshMap)), c.meshMap),
 	}
 	for _, configuration := range c.keeper.configurations {
 		source := listFirst(objects(configuration.writer.client, configuration.name))
