@@ -70,6 +70,13 @@ func TestWhatADeletionLeaves(t *testing.T) {
 			stillARevision: "mesh-1-v1-30-0",
 		},
 		{
+			name: "if it has the Istio's own name, then only this one goes", gone: object(sail.KindIstioRevision, "mesh-1", "mesh-1"),
+			want: outcome{
+				Old: []string{"mesh-1", "mesh-1", "mesh-1-v1-29-0", "mesh-1-v1-30-0"}, New: []string{"mesh-1", "mesh-1-v1-29-0", "mesh-1-v1-30-0"},
+			},
+			stillARevision: "mesh-1-v1-29-0", noLongerOneThen: "mesh-1",
+		},
+		{
 			name: "if an IstioRevision that nobody owns is deleted, then its mesh goes", gone: object(sail.KindIstioRevision, "canary", ""),
 			want: outcome{Old: []string{"canary"}}, noLongerOneThen: "canary",
 		},
@@ -83,7 +90,7 @@ func TestWhatADeletionLeaves(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if test.gone.Metadata.Name == "mesh-1" {
+			if test.gone.Kind == sail.KindIstio && test.gone.Metadata.Name == "mesh-1" {
 				test.gone.Spec = updating().Istios[0].Spec
 			}
 			h := &controlPlanes{kind: test.gone.Kind, live: nobodyIsLive{}, now: func() int64 { return 7 }}
