@@ -21,6 +21,7 @@ var namespaceRules = []rule[mesh.Namespace]{
 	{Rule: Rule{"MF203", "UnknownRevision", Deny}, state: unknownRevision},
 	{Rule: Rule{"MF204", "ConflictingInjectionLabels", Deny}, state: conflictingInjectionLabels},
 	{Rule: Rule{"MF205", "InjectedNotDiscovered", Deny}, state: injectedNotDiscovered},
+	{Rule: Rule{"MF206", "NoDefaultRevision", Warn}, state: noDefaultRevision},
 }
 
 // tagRules are the rules about an IstioRevisionTag, in the order of reports.
@@ -47,7 +48,7 @@ func rulesOf[T any](rules []rule[T]) []Rule {
 func Reserved() []Code {
 	return []Code{
 		"MF104", "MF106", "MF107", "MF108", "MF109", "MF110", "MF111", "MF112", "MF113", "MF114", "MF115",
-		"MF206", "MF207", "MF208", "MF209", "MF210", "MF211", "MF212", "MF213",
+		"MF207", "MF208", "MF209", "MF210", "MF211", "MF212", "MF213",
 		"MF301", "MF302", "MF303", "MF304", "MF401", "MF402", "MF403",
 	}
 }
