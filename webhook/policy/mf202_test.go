@@ -420,8 +420,8 @@ func TestMF202WhenANamespaceIsUpdated(t *testing.T) {
 
 func TestMF202WhileThereIsNoMeshYet(t *testing.T) {
 	mapped := []string{"map mesh-1=stable mesh-1b=stable mesh-2=mesh-2"}
-	unknown := policy.Actions{Rules: map[policy.Code]policy.Action{ // these rules warn here: no revision exists
-		"MF203": policy.Off, "MF206": policy.Off,
+	unknown := policy.Actions{Rules: map[policy.Code]policy.Action{ // these rules warn here: no revision exists, or another mesh only
+		"MF203": policy.Off, "MF206": policy.Off, "MF212": policy.Off,
 	}}
 	runNamespaceCases(t, []namespaceCase{
 		{

@@ -131,6 +131,9 @@ func (k knowledge) offences(s state) []offence {
 	if s.injection == "enabled" && owner == "" {
 		found = append(found, offence{"MF206", false, ""})
 	}
+	if len(k.meshes) > 0 && s.discovery != "" && discovering == "" {
+		found = append(found, offence{"MF212", false, ""})
+	}
 	return found
 }
 
