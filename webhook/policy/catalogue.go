@@ -23,6 +23,7 @@ var namespaceRules = []rule[mesh.Namespace]{
 	{Rule: Rule{"MF205", "InjectedNotDiscovered", Deny}, state: injectedNotDiscovered},
 	{Rule: Rule{"MF206", "NoDefaultRevision", Warn}, state: noDefaultRevision},
 	{Rule: Rule{"MF208", "MaistraMember", Warn}, state: maistraMember},
+	{Rule: Rule{"MF209", "ControlPlaneUndiscovered", Deny}, change: controlPlaneUndiscovered},
 	{Rule: Rule{"MF211", "AmbientWithRevision", Warn}, state: ambientWithRevision},
 	{Rule: Rule{"MF212", "DiscoveryWithoutMesh", Warn}, state: discoveryWithoutMesh},
 	{Rule: Rule{"MF213", "RevisionNotInMeshMap", Warn}, state: revisionNotInMeshMap},
@@ -52,7 +53,7 @@ func rulesOf[T any](rules []rule[T]) []Rule {
 func Reserved() []Code {
 	return []Code{
 		"MF104", "MF106", "MF107", "MF108", "MF109", "MF110", "MF111", "MF112", "MF113", "MF114", "MF115",
-		"MF207", "MF209", "MF210",
+		"MF207", "MF210",
 		"MF301", "MF302", "MF303", "MF304", "MF401", "MF402", "MF403",
 	}
 }
