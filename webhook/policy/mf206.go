@@ -24,7 +24,8 @@ func noDefaultRevision(ns *mesh.Namespace, w *World) []Finding {
 	}}
 }
 
-// nameRevision offers to let istio.io/rev choose a mesh that discovers the namespace; if none does, to remove the label.
+// nameRevision offers to let istio.io/rev choose a mesh that discovers the namespace, also without istio-injection; if none
+// does, to remove the label.
 func nameRevision(ns *mesh.Namespace, w *World) string {
 	var ways []string
 	for _, m := range wanted(w.Fleet.DiscoveredBy(ns.Labels), ns.Labels) {
@@ -32,7 +33,9 @@ func nameRevision(ns *mesh.Namespace, w *World) string {
 		if !belongs(w.Fleet.Revision(revision), m) {
 			revision = revisionOf(m, w.Fleet)
 		}
-		ways = append(ways, fmt.Sprintf("To have the sidecars of %s, which discovers it: %s", theMesh(m), relabel(ns, w, injectBy(revision, ns.Labels)...)))
+		if edits := injectBy(revision, ns.Labels); discoversAfter(m, ns.Labels, edits) {
+			ways = append(ways, fmt.Sprintf("To have the sidecars of %s, which discovers it: %s", theMesh(m), relabel(ns, w, edits...)))
+		}
 	}
 	if len(ways) == 0 {
 		without := alone([]selector.Edit{remove(mesh.InjectionLabel)}, ns.Labels)

@@ -129,6 +129,18 @@ func TestMF206WhenANamespaceIsCreated(t *testing.T) {
 			}),
 		},
 		{
+			name:   "if its mesh discovers it only because of that label, then it cannot be replaced",
+			fleet:  []string{"Istio mesh-1; in istio-system-1; selects istio-injection=enabled"},
+			create: "istio-injection=enabled",
+			want: warned(policy.Finding{
+				Rule: mf206, Action: policy.Warn, Field: `metadata.labels[istio-injection]`,
+				Detail: `namespace "app" has istio-injection=enabled, which chooses the revision "default", but ` +
+					`no revision or tag has that name: its pods would start without sidecars`,
+				Remedy: `To have no sidecars: create it without istio-injection. To see what istio.io/rev can ` +
+					`name instead: kubectl get istiorevisions,istiorevisiontags`,
+			}),
+		},
+		{
 			name:  "if it has the discovering mesh's tag as well, then that tag stays",
 			fleet: append(guide()[:2:2], "IstioRevisionTag stable; targets Istio mesh-1"), create: "istio-discovery=mesh-1 istio-injection=enabled istio.io/rev=stable",
 			want: also(denied(policy.Finding{

@@ -41,11 +41,12 @@ func loses(m *mesh.Mesh, before, after map[string]string) bool {
 	return was != nil && is == nil
 }
 
-// losesControlPlane says whether labels that a remedy proposes would be refused, because a mesh no longer discovered the
-// stored namespace, its control plane's.
-func losesControlPlane(after map[string]string, w *World) bool {
-	return w.Stored != nil && slices.ContainsFunc(w.Fleet.Meshes(), func(m *mesh.Mesh) bool {
-		return m.ControlPlane == w.Stored[mesh.NameLabel] && loses(m, w.Stored, after)
+// losesControlPlane says whether labels that a remedy proposes for the namespace would be refused, because a mesh no longer
+// discovered its control-plane namespace: one that discovers it as it is stored, or as it is judged, which is stored next if
+// it is admitted.
+func losesControlPlane(judged, after map[string]string, w *World) bool {
+	return slices.ContainsFunc(w.Fleet.Meshes(), func(m *mesh.Mesh) bool {
+		return m.ControlPlane == judged[mesh.NameLabel] && (loses(m, judged, after) || w.Stored != nil && loses(m, w.Stored, after))
 	})
 }
 

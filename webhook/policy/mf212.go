@@ -62,10 +62,10 @@ func nameMesh(ns *mesh.Namespace, key string, w *World) string {
 	}
 	edits := []selector.Edit{set(key, meant.Name)}
 	more, ok := only(meant, apply(ns.Labels, edits), w)
-	if !ok {
-		return fmt.Sprintf("Did you mean %q? No label would make that mesh discover this namespace. %s", meant.Name, meshes)
-	}
 	edits = append(edits, more...)
 	edits = append(edits, injectedToo(meant, apply(ns.Labels, edits), w.Fleet)...)
+	if !ok || !discoversAfter(meant, ns.Labels, edits) || losesControlPlane(ns.Labels, apply(ns.Labels, edits), w) {
+		return fmt.Sprintf("Did you mean %q? Labels alone cannot put the namespace into that mesh. %s", meant.Name, meshes)
+	}
 	return fmt.Sprintf("Did you mean %q? To put it into that mesh: %s", meant.Name, relabel(ns, w, sortedEdits(edits)...))
 }

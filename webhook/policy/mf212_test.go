@@ -143,7 +143,7 @@ func TestMF212WhenANamespaceIsCreated(t *testing.T) {
 				Rule: mf212, Action: policy.Warn, Field: `metadata.labels[istio-discovery]`,
 				Detail: `namespace "app" has istio-discovery=mesh1, but no mesh has that name, and no selector ` +
 					`asks for that value: until one does, the label puts it into no mesh`,
-				Remedy: `Did you mean "mesh-1"? No label would make that mesh discover this namespace. To see the ` +
+				Remedy: `Did you mean "mesh-1"? Labels alone cannot put the namespace into that mesh. To see the ` +
 					`meshes: kubectl get istios,istiorevisions`,
 				Subjects: []string{"istio-discovery=mesh1"},
 			}),
@@ -199,6 +199,18 @@ func TestMF212WhenANamespaceIsCreated(t *testing.T) {
 					`asks for that value: until one does, the label puts it into no mesh`,
 				Remedy: `Did you mean "mesh-1"? To put it into that mesh: create it with labels: ` +
 					`{istio-discovery: mesh-1}, without team`,
+				Subjects: []string{"istio-discovery=mesh1"},
+			}),
+		},
+		{
+			name:  "if it is the control-plane namespace of another mesh, then it is not moved to the one that was meant",
+			fleet: []string{"Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1", "Istio home; in app; selects team=a"}, create: "istio-discovery=mesh1 team=a",
+			want: warned(policy.Finding{
+				Rule: mf212, Action: policy.Warn, Field: `metadata.labels[istio-discovery]`,
+				Detail: `namespace "app" has istio-discovery=mesh1, but no mesh has that name, and no selector ` +
+					`asks for that value: until one does, the label puts it into no mesh`,
+				Remedy: `Did you mean "mesh-1"? Labels alone cannot put the namespace into that mesh. To see the ` +
+					`meshes: kubectl get istios,istiorevisions`,
 				Subjects: []string{"istio-discovery=mesh1"},
 			}),
 		},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/selector"
 )
 
 // revisionNotInMeshMap finds an istio.io/rev that is not the one that the mesh map has for the namespace's mesh, while both
@@ -23,11 +24,20 @@ func revisionNotInMeshMap(ns *mesh.Namespace, w *World) []Finding {
 			Field: labelPath(mesh.RevisionLabel),
 			Detail: fmt.Sprintf("namespace %q has istio.io/rev=%s, but the mesh map gives the revision %q to %s: it would stay behind when the mesh moves on",
 				ns.Name, injection.Revision, mapped, theMesh(m)),
-			Remedy:   "To follow the mesh map: " + relabel(ns, w, set(mesh.RevisionLabel, mapped)),
+			Remedy:   followMap(ns, m, mapped, w),
 			Subjects: []string{m.String(), "revision " + injection.Revision},
 		})
 	}
 	return found
+}
+
+// followMap gives the command that sets the mesh map's revision, unless the mesh's selectors ask for the other one.
+func followMap(ns *mesh.Namespace, m *mesh.Mesh, mapped string, w *World) string {
+	follow := set(mesh.RevisionLabel, mapped)
+	if after := (&mesh.Namespace{Name: ns.Name, Labels: apply(ns.Labels, []selector.Edit{follow})}); !isIn(after, m, w) {
+		return fmt.Sprintf("To follow the mesh map, first give the mesh a selector for istio.io/rev=%s: %s", mapped, editCommand(m))
+	}
+	return "To follow the mesh map: " + relabel(ns, w, follow)
 }
 
 // isIn says whether the namespace is in the mesh that injects it: the mesh discovers it, or its istiod runs elsewhere and no

@@ -124,6 +124,18 @@ func TestMF213WhenANamespaceIsCreated(t *testing.T) {
 			want: allowed(),
 		},
 		{
+			name:  "if the mesh's selectors ask for its revision, then they have to change first",
+			fleet: []string{"Istio mesh-1; in istio-system-1; selects istio.io/rev=mesh-1", "IstioRevisionTag stable; targets Istio mesh-1", "map mesh-1=stable"}, create: "istio.io/rev=mesh-1",
+			want: warned(policy.Finding{
+				Rule: mf213, Action: policy.Warn, Field: `metadata.labels[istio.io/rev]`,
+				Detail: `namespace "app" has istio.io/rev=mesh-1, but the mesh map gives the revision "stable" to ` +
+					`mesh "mesh-1": it would stay behind when the mesh moves on`,
+				Remedy: `To follow the mesh map, first give the mesh a selector for istio.io/rev=stable: kubectl ` +
+					`edit istio mesh-1`,
+				Subjects: []string{`Istio "mesh-1"`, "revision mesh-1"},
+			}),
+		},
+		{
 			name:   "if two meshes discover it with a declared overlap, then the mesh map's entry for the one that injects it counts",
 			fleet:  []string{crossing()[0] + "; overlaps mesh-2", crossing()[1], "IstioRevisionTag stable; targets Istio mesh-2", "map mesh-1=mesh-1 mesh-2=stable"},
 			create: "istio-discovery=mesh-1 team=a istio.io/rev=mesh-2",
