@@ -11,7 +11,8 @@ import (
 const maistraIgnoreLabel = "maistra.io/ignore-namespace"
 
 // maistraMember finds a member of an OpenShift Service Mesh 2 mesh that also has a revision which injects: both versions
-// would inject its pods.
+// would inject its pods. A change of that product's labels alone is not sent here, so this is mostly seen when a revision is
+// set.
 func maistraMember(ns *mesh.Namespace, w *World) []Finding {
 	member, isMember := ns.Labels[mesh.MaistraMemberLabel]
 	revision, hasRevision := ns.Labels[mesh.RevisionLabel]
