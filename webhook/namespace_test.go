@@ -27,7 +27,7 @@ func TestADenialOfANamespaceNamesItsFindingsAndWarnsOfWhatWasThereBefore(t *test
 	v := policy.New(webhook.Settings(config.Default())).Namespace(policy.NamespaceChange{
 		Old: judged("blog", before), New: judged("blog", after), Fleet: mesh.NewFleet(c.objects),
 	})
-	if len(v.Denials) != 1 || v.Denials[0].Rule.Code != "MF201" || len(v.Warnings) != 1 || v.Warnings[0].Rule.Code != "MF204" {
+	if len(v.Denials) != 1 || v.Denials[0].Rule.Code != "MF201" || len(v.Warnings) != 2 || v.Warnings[0].Rule.Code != "MF204" || v.Warnings[1].Rule.Code != "MF206" {
 		t.Fatalf("%+v", v)
 	}
 	message := v.Denials[0].Message()
@@ -40,7 +40,7 @@ func TestADenialOfANamespaceNamesItsFindingsAndWarnsOfWhatWasThereBefore(t *test
 			},
 		},
 		Warnings:         v.WarningLines(),
-		AuditAnnotations: map[string]string{"decision": "deny", "findings": "MF201,MF204"},
+		AuditAnnotations: map[string]string{"decision": "deny", "findings": "MF201,MF204,MF206"},
 	}
 	if diff := cmp.Diff(want, serve(t, c).ask(t, namespaceRequest("blog", after, before))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

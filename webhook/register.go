@@ -96,14 +96,11 @@ func Settings(c *config.Configuration) policy.Settings {
 	return s
 }
 
-// RuleCodes are the codes that a configuration may name: those of all rules, and the reserved ones.
+// RuleCodes are the codes that a configuration may name: those of all rules.
 func RuleCodes() []string {
 	var all []string
 	for _, r := range policy.Catalogue() {
 		all = append(all, string(r.Code))
-	}
-	for _, code := range policy.Reserved() {
-		all = append(all, string(code))
 	}
 	slices.Sort(all)
 	return all

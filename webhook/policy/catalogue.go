@@ -32,8 +32,14 @@ var namespaceRules = []rule[mesh.Namespace]{
 	{Rule: Rule{"MF203", "UnknownRevision", Deny}, state: unknownRevision},
 	{Rule: Rule{"MF204", "ConflictingInjectionLabels", Deny}, state: conflictingInjectionLabels},
 	{Rule: Rule{"MF205", "InjectedNotDiscovered", Deny}, state: injectedNotDiscovered},
+	{Rule: Rule{"MF206", "NoDefaultRevision", Warn}, state: noDefaultRevision},
 	{Rule: Rule{"MF207", "MovesLiveNamespace", Warn}, change: movesLiveNamespace},
+	{Rule: Rule{"MF208", "MaistraMember", Warn}, state: maistraMember},
+	{Rule: Rule{"MF209", "ControlPlaneUndiscovered", Deny}, change: controlPlaneUndiscovered},
 	{Rule: Rule{"MF210", "NotAllowedToJoin", Off}, change: notAllowedToJoin},
+	{Rule: Rule{"MF211", "AmbientWithRevision", Warn}, state: ambientWithRevision},
+	{Rule: Rule{"MF212", "DiscoveryWithoutMesh", Warn}, state: discoveryWithoutMesh},
+	{Rule: Rule{"MF213", "RevisionNotInMeshMap", Warn}, state: revisionNotInMeshMap},
 }
 
 // tagRules are the rules about an IstioRevisionTag, in the order of reports.
@@ -62,12 +68,4 @@ func rulesOf[T any](rules []rule[T]) []Rule {
 		all = append(all, r.Rule)
 	}
 	return all
-}
-
-// Reserved returns the codes of rules that are still to be built. A configuration may name them, so that one that is
-// written for the whole catalogue stays valid.
-func Reserved() []Code {
-	return []Code{
-		"MF206", "MF208", "MF209", "MF211", "MF212", "MF213",
-	}
 }

@@ -100,7 +100,9 @@ func checkRemedies(t testing.TB, fleet *mesh.Fleet, stored *mesh.Namespace, find
 			again := judge.Namespace(policy.NamespaceChange{
 				Old: stored, New: &mesh.Namespace{Name: stored.Name, Labels: after}, Fleet: fleet, Now: now,
 			})
-			if again.Answer != policy.Allowed || slices.Contains(codes(again), f.Rule.Code) {
+			if again.Answer != policy.Allowed || slices.ContainsFunc(again.Warnings, func(left policy.Finding) bool {
+				return left.Rule == f.Rule && left.Field == f.Field
+			}) {
 				t.Errorf("stored %q\n\t%s\n\tafter %q it has %q: %s", labelText(stored.Labels), f.Message(), command, labelText(after), outcome(again))
 			}
 		}
@@ -133,16 +135,19 @@ func outcome(verdict policy.Verdict) string {
 }
 
 // checkCommands runs the commands of all findings: those of a refused change against what stays stored, those of an
-// admitted one, which are warnings, against what is stored now. If the namespace is discovered by several meshes, only
-// that finding's commands count: they choose a mesh and repair the rest too, and the others cannot know which to leave.
+// admitted one, which are warnings, against what is stored now. If the namespace is discovered by several meshes, or no
+// longer by the mesh whose control-plane namespace it is, only that finding's commands count: they decide where it belongs
+// and repair the rest too, and the others cannot know that.
 func checkCommands(t testing.TB, fleet *mesh.Fleet, old, updated *mesh.Namespace, verdict policy.Verdict) (commands int) {
 	t.Helper()
 	stored, findings := old, verdict.Denials
 	if verdict.Answer == policy.Allowed {
 		stored, findings = updated, verdict.Warnings
 	}
-	if len(findings) > 1 && findings[0].Rule.Code == "MF201" {
-		findings = findings[:1]
+	for _, decisive := range []policy.Code{"MF209", "MF201"} {
+		if i := slices.IndexFunc(findings, func(f policy.Finding) bool { return f.Rule.Code == decisive }); i >= 0 {
+			findings = findings[i : i+1]
+		}
 	}
 	return checkRemedies(t, fleet, stored, findings)
 }

@@ -242,7 +242,9 @@ func follow(t *testing.T, remedy string, beginnings []string, stored []mesh.Name
 					t.Fatalf("kubectl refuses %q: %v", c.arguments, err)
 				}
 				changed := mesh.Namespace{Name: after[i].Name, Labels: labels}
-				if v := judge.Namespace(policy.NamespaceChange{Old: &after[i], New: &changed, Fleet: fleet, Now: now}); outcome(v) != "allow" {
+				wrongBefore := codes(judge.Namespace(policy.NamespaceChange{New: &after[i], Fleet: fleet, Now: now}))
+				v := judge.Namespace(policy.NamespaceChange{Old: &after[i], New: &changed, Fleet: fleet, Now: now})
+				if v.Answer != policy.Allowed || slices.ContainsFunc(codes(v), func(c policy.Code) bool { return !slices.Contains(wrongBefore, c) }) {
 					t.Errorf("%q of %q: %s", sentence, labelText(after[i].Labels), outcome(v))
 				}
 				after[i] = changed

@@ -61,10 +61,8 @@ func (p *Policy) Namespace(c NamespaceChange) Verdict {
 	if c.New.Deleting {
 		return Verdict{Answer: Allowed}
 	}
-	w := &World{
-		Fleet: c.Fleet, Before: c.Fleet, Now: c.Now, DiscoveryLabels: p.settings.DiscoveryLabels, Updating: c.Old != nil,
-		User: c.User, Rights: c.Rights, Pods: c.Pods,
-	}
+	w := p.world(c.Fleet, c.Fleet, nil, c.Now, c.Old != nil)
+	w.User, w.Rights, w.Pods = c.User, c.Rights, c.Pods
 	if c.Old != nil {
 		w.Stored = c.Old.Labels
 	}
@@ -134,6 +132,7 @@ func (p *Policy) Map(c MapChange) Verdict {
 
 func (p *Policy) world(before, fleet *mesh.Fleet, namespaces []mesh.Namespace, now int64, updating bool) *World {
 	return &World{
-		Before: before, Fleet: fleet, Namespaces: namespaces, Now: now, DiscoveryLabels: p.settings.DiscoveryLabels, Updating: updating,
+		Before: before, Fleet: fleet, Namespaces: namespaces, Now: now, Updating: updating,
+		DiscoveryLabels: p.settings.DiscoveryLabels, ControlPlane: p.settings.ControlPlane,
 	}
 }

@@ -21,7 +21,7 @@ func busy() []string {
 		"IstioRevision mesh-1-v1-30-0; of mesh-1; in istio-system-1; selects istio-discovery=mesh-1",
 		"Istio mesh-2; in istio-system-2; selects istio-discovery=mesh-2 | env in (dev,test)",
 		"Istio mesh-3; in istio-system-2; overlaps mesh-2; selects raw team in b",
-		"IstioRevision canary; in istio-system-3; selects team notin (a),env",
+		"IstioRevision canary; in app; selects team notin (a),env",
 		"IstioRevisionTag default; targets Istio mesh-2",
 		"IstioRevisionTag stable; targets IstioRevision mesh-1-v1-29-0",
 		"IstioRevisionTag lost; targets Istio gone",
@@ -59,6 +59,7 @@ func questions(t *testing.T, lines []string) []question {
 		{"istio-discovery=mesh-1 istio.io/rev=stable", "istio-discovery=mesh-2 istio.io/rev=stable"},
 		{"team=c", "istio-discovery=mesh-9"},
 		{"env=prod", "istio.io/rev=mesh-7"}, // as near to mesh-1 as to mesh-2
+		{"istio-discovery=mesh-1 istio.io/rev=mesh-1-v1-30-0", "istio-discovery=mesh1 istio.io/rev=mesh-1-v1-30-0 istio.io/dataplane-mode=ambient maistra.io/member-of=istio-system"},
 	} {
 		ns := policy.NamespaceChange{Old: namespace(t, "app", change[0]), New: namespace(t, "app", change[1]), Fleet: fleet(t, lines...), Now: now}
 		selects := "Istio mesh-2; in istio-system-1; selects " + []string{"{} | team=a", "raw env In", "istio-discovery | team", "null"}[len(all)%4]

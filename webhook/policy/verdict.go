@@ -44,6 +44,8 @@ type World struct {
 	Now int64
 	// DiscoveryLabels are the configured keys whose value names a mesh.
 	DiscoveryLabels []string
+	// ControlPlane says whether the configuration sets a namespace of that name aside for a control plane.
+	ControlPlane func(namespace string) bool
 	// Stored are the labels of the stored namespace that is judged, from which remedies start; nil on CREATE.
 	Stored map[string]string
 	// Updating says that the object exists already, so that a remedy can change it.
