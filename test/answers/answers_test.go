@@ -138,11 +138,11 @@ func namespace(name string, annotation string, labels ...string) *corev1.Namespa
 }
 
 // as returns a client for somebody else, and what it is warned of.
-func (s *suite) as(t *testing.T, user string, groups ...string) (client.Client, *collector) {
+func (s *suite) as(t *testing.T, user string) (client.Client, *collector) {
 	t.Helper()
 	config := rest.CopyConfig(s.Config)
 	if user != "" {
-		config.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: groups}
+		config.Impersonate = rest.ImpersonationConfig{UserName: user}
 	}
 	warned := &collector{}
 	config.WarningHandler = warned
