@@ -75,6 +75,7 @@ func reconfigurations() map[string]reconfiguration {
 		"exemptUsers, a mesh":      {overlapping, func(c *config.Configuration) { c.ExemptUsers = config.Globs{"*"} }, "deny", "allow"},
 		"controlPlaneNamespaces":   {forgotten, func(c *config.Configuration) { c.ControlPlaneNamespaces = config.Globs{"blog"} }, "fill", "allow"},
 		"fillFrom":                 {forgotten, func(c *config.Configuration) { c.FillFrom = nil }, "fill", "allow"},
+		"meshMap":                  {mapRequest("mesh-map", "mesh-1=", ""), func(c *config.Configuration) { c.MeshMap.Name = "revisions" }, "deny", "allow"},
 		"discoveryLabels":          {byTeam, func(c *config.Configuration) { c.DiscoveryLabels = []string{"team"} }, "allow", "fill"},
 	}
 }
