@@ -13,6 +13,7 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -129,6 +130,18 @@ func (s *suite) ensure(t *testing.T) {
 	}
 }
 
+// forgetDeletions has the API server no longer ask about deleted Istios: nobody answers here.
+func (s *suite) forgetDeletions(t *testing.T) {
+	t.Helper()
+	configuration := &s.configurations(t).Validating
+	if name := configuration.Webhooks[0].Name; name != "istio.validate.meshfence.io" {
+		t.Fatalf("the first webhook is %s", name)
+	}
+	operations := client.RawPatch(types.JSONPatchType, []byte(`[{"op":"replace","path":"/webhooks/0/rules/0/operations","value":["CREATE","UPDATE"]}]`))
+	s.must(t, s.Client.Patch(t.Context(), configuration, operations))
+	s.must(t, s.WaitWebhooks(t.Context()))
+}
+
 func (s *suite) upkeep(t *testing.T) {
 	ctx := t.Context()
 	zone := istio("a", "zone")
@@ -152,6 +165,7 @@ func (s *suite) upkeep(t *testing.T) {
 	s.edit(t)
 	wantKey(heals, "edited by a person", "zone", true)
 
+	s.forgetDeletions(t)
 	s.must(t, s.Client.Delete(ctx, zone))
 	wantKey(soon+heals, "the mesh is gone", "zone", false)
 	wantKey(soon, "the mesh is gone", "istio-discovery", true)
