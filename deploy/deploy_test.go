@@ -157,6 +157,11 @@ func TestWebhooksFailAsDesigned(t *testing.T) {
 	want := []hook{
 		{"istio.validate.meshfence.io", webhook.PathValidateIstio, "sailoperator.io/v1 istios", "Fail", "NoneOnDryRun", 10, nil},
 		{"istiorevision.validate.meshfence.io", webhook.PathValidateIstioRevision, "sailoperator.io/v1 istiorevisions", "Fail", "NoneOnDryRun", 10, nil},
+		{"istiorevisiontag.validate.meshfence.io", webhook.PathValidateIstioRevisionTag, "sailoperator.io/v1 istiorevisiontags", "Fail", "None", 10, nil},
+		{"meshmap.validate.meshfence.io", webhook.PathValidateMeshMap, "/v1 configmaps", "Ignore", "None", 5, []admissionregistrationv1.MatchCondition{{
+			Name:       "written-by-people",
+			Expression: "!(object.metadata.name in ['meshfence-claims', 'istio-ca-root-cert', 'kube-root-ca.crt', 'openshift-service-ca.crt'])",
+		}}},
 		{"namespace.validate.meshfence.io", webhook.PathValidateNamespace, "/v1 namespaces", "Fail", "None", 5, []admissionregistrationv1.MatchCondition{
 			{Name: match.ConditionName, Expression: match.ValidateExpression(keys)},
 		}},
@@ -187,15 +192,22 @@ func TestWebhooksFailAsDesigned(t *testing.T) {
 	}
 }
 
-// resource returns what a webhook's only rule is about.
+// resource returns what a webhook's only rule is about. The deletion of what meshes consist of is judged; that of a namespace
+// or of the mesh map puts nothing into two meshes.
 func resource(t *testing.T, rules []admissionregistrationv1.RuleWithOperations) string {
 	t.Helper()
-	cluster := admissionregistrationv1.ClusterScope
 	if len(rules) != 1 || len(rules[0].APIGroups) != 1 || len(rules[0].APIVersions) != 1 || len(rules[0].Resources) != 1 {
 		t.Fatalf("want one rule with one resource, got %+v", rules)
 	}
 	want := admissionregistrationv1.RuleWithOperations{Operations: []admissionregistrationv1.OperationType{"CREATE", "UPDATE"}, Rule: rules[0].Rule}
-	want.Scope = &cluster
+	scope := admissionregistrationv1.ClusterScope
+	if rules[0].Resources[0] == "configmaps" {
+		scope = admissionregistrationv1.NamespacedScope
+	}
+	want.Scope = &scope
+	if rules[0].APIGroups[0] == "sailoperator.io" {
+		want.Operations = append(want.Operations, "DELETE")
+	}
 	if diff := cmp.Diff(want, rules[0]); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -203,7 +215,7 @@ func resource(t *testing.T, rules []admissionregistrationv1.RuleWithOperations) 
 }
 
 // checkCommon checks what is the same for every webhook. Requests about Istio resources have no namespace, so only those
-// about namespaces need to leave some out.
+// about namespaces need to leave some out, and those about ConfigMaps are only those of our own.
 func checkCommon(t *testing.T, name string, clientConfig admissionregistrationv1.WebhookClientConfig, versions []string,
 	policy *admissionregistrationv1.MatchPolicyType, namespaces, objects *metav1.LabelSelector,
 ) {
@@ -216,6 +228,9 @@ func checkCommon(t *testing.T, name string, clientConfig admissionregistrationv1
 		t.Errorf("%s: reviews %q, matches by %s, selects objects by %v", name, versions, *policy, objects)
 	}
 	var want *metav1.LabelSelector
+	if strings.HasPrefix(name, "meshmap.") {
+		want = &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": "meshfence-system"}}
+	}
 	if strings.HasPrefix(name, "namespace.") {
 		want = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
 			{Key: "kubernetes.io/metadata.name", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"kube-system", "meshfence-system"}},
@@ -377,6 +392,8 @@ func TestRights(t *testing.T) {
 	wantCluster := []rbacv1.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"list", "watch"}},
 		{APIGroups: []string{"sailoperator.io"}, Resources: []string{"istios", "istiorevisions", "istiorevisiontags"}, Verbs: []string{"list", "watch"}},
+		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list"}},
+		{APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"subjectaccessreviews"}, Verbs: []string{"create"}},
 		{
 			APIGroups: []string{"admissionregistration.k8s.io"}, Resources: []string{"validatingwebhookconfigurations", "mutatingwebhookconfigurations"},
 			ResourceNames: []string{"meshfence"}, Verbs: []string{"get", "list", "watch", "patch"},

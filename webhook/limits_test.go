@@ -157,7 +157,9 @@ func TestEveryWebhookHasTheReadTimeout(t *testing.T) {
 	if err := Register(server, nil, config.Default(), prometheus.NewRegistry(), logr.Discard()); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{PathValidateIstio, PathValidateIstioRevision, PathValidateNamespace, PathMutateNamespace} {
+	for _, path := range []string{
+		PathValidateIstio, PathValidateIstioRevision, PathValidateIstioRevisionTag, PathValidateMeshMap, PathValidateNamespace, PathMutateNamespace,
+	} {
 		answer, before := &dated{ResponseRecorder: httptest.NewRecorder()}, time.Now()
 		mux.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader("{}")))
 		if answer.deadline.Before(before.Add(readTimeout)) || answer.deadline.After(time.Now().Add(readTimeout)) {

@@ -16,10 +16,12 @@ import (
 
 // Paths that the webhook configurations name.
 const (
-	PathValidateIstio         = "/validate/istio"
-	PathValidateIstioRevision = "/validate/istiorevision"
-	PathValidateNamespace     = "/validate/namespace"
-	PathMutateNamespace       = "/mutate/namespace"
+	PathValidateIstio            = "/validate/istio"
+	PathValidateIstioRevision    = "/validate/istiorevision"
+	PathValidateIstioRevisionTag = "/validate/istiorevisiontag"
+	PathValidateMeshMap          = "/validate/meshmap"
+	PathValidateNamespace        = "/validate/namespace"
+	PathMutateNamespace          = "/mutate/namespace"
 )
 
 // Cluster is what the webhooks need of the API server. Its methods are safe for concurrent use.
@@ -27,6 +29,8 @@ type Cluster interface {
 	fleetReader
 	liveReader
 	keyKeeper
+	accessReviewer
+	podLooker
 }
 
 // Mux is where handlers are registered by path; controller-runtime's webhook server is one.
@@ -42,15 +46,18 @@ func Register(mux Mux, cluster Cluster, c *config.Configuration, registry promet
 		return err
 	}
 	rules := policy.New(Settings(c))
+	finisher := &finisher{access: cluster, recorder: recorder}
 	exempt := exemptions{namespaces: c.ExemptNamespaces, users: c.ExemptUsers}
 	controlPlane := func(kind string) admission.Handler {
-		return &controlPlanes{kind: kind, live: cluster, keys: cluster, policy: rules, exempt: exempt, recorder: recorder, now: unixNow}
+		return &controlPlanes{kind: kind, live: cluster, keys: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow}
 	}
 	for path, handler := range map[string]admission.Handler{
-		PathValidateIstio:         controlPlane(sail.KindIstio),
-		PathValidateIstioRevision: controlPlane(sail.KindIstioRevision),
-		PathValidateNamespace:     &namespaces{fleet: cluster, stored: cluster, policy: rules, exempt: exempt, recorder: recorder, now: unixNow},
-		PathMutateNamespace:       &filler{fleet: cluster, policy: rules, exempt: exempt, recorder: recorder},
+		PathValidateIstio:            controlPlane(sail.KindIstio),
+		PathValidateIstioRevision:    controlPlane(sail.KindIstioRevision),
+		PathValidateIstioRevisionTag: &tags{stored: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow},
+		PathValidateMeshMap:          &meshMaps{name: c.MeshMap.Name, fleet: cluster, stored: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher},
+		PathValidateNamespace:        &namespaces{fleet: cluster, stored: cluster, pods: cluster, access: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow},
+		PathMutateNamespace:          &filler{fleet: cluster, policy: rules, exempt: exempt, recorder: recorder},
 	} {
 		logger := logger.WithName("admission").WithValues("path", path)
 		hook := &admission.Webhook{Handler: handler, LogConstructor: requestLogger}

@@ -9,31 +9,41 @@ import (
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
-// Profiles of ambient mode: manifests/helm-profiles/{ambient,openshift-ambient}.yaml in istio/istio. istiod compares the
-// variable as Go reads a boolean; the charts and guides only ever write "true".
+// Profiles of ambient mode: manifests/helm-profiles/{ambient,openshift-ambient}.yaml in istio/istio. istiod reads the
+// variable with strconv.ParseBool, and takes its default, false, for what is no boolean: pkg/env/var.go there.
 func TestAMeshIsAmbientByProfileOrByTheEnvironmentOfItsIstiod(t *testing.T) {
-	for spec, want := range map[string]bool{
-		"{}":                           false,
-		"{profile: openshift}":         false,
-		"{profile: ambient}":           true,
-		"{profile: openshift-ambient}": true,
-		"{values: {profile: ambient}}": true,
-		`{values: {pilot: {env: {PILOT_ENABLE_AMBIENT: "true"}}}}`:  true,
-		`{values: {pilot: {env: {PILOT_ENABLE_AMBIENT: "false"}}}}`: false,
+	const env = "spec.values.pilot.env[PILOT_ENABLE_AMBIENT]"
+	for spec, want := range map[string]string{
+		"{}":                           "",
+		"{profile: openshift}":         "",
+		"{profile: ambient}":           "spec.profile",
+		"{profile: openshift-ambient}": "spec.profile",
+		"{values: {profile: ambient}}": "spec.values.profile",
+		`{values: {pilot: {env: {PILOT_ENABLE_AMBIENT: "true"}}}}`:  env,
+		`{values: {pilot: {env: {PILOT_ENABLE_AMBIENT: "TRUE"}}}}`:  env,
+		`{values: {pilot: {env: {PILOT_ENABLE_AMBIENT: "1"}}}}`:     env,
+		`{values: {pilot: {env: {PILOT_ENABLE_AMBIENT: "false"}}}}`: "",
+		`{values: {pilot: {env: {PILOT_ENABLE_AMBIENT: "yes"}}}}`:   "",
+		`{values: {pilot: {env: {PILOT_ENABLE_AMBIENT: ""}}}}`:      "",
 	} {
-		if got := only(t, fleet(t, istio("mesh-1", spec))).Ambient; got != want {
-			t.Errorf("%s: ambient is %v, want %v", spec, got, want)
+		if got := only(t, fleet(t, istio("mesh-1", spec))).AmbientBy; got != want {
+			t.Errorf("%s: ambient by %q, want %q", spec, got, want)
 		}
 	}
 }
 
-func TestAMeshKeepsItsVersionAndWhetherItInjectsByDefault(t *testing.T) {
-	m := only(t, fleet(t, istio("mesh-1", "{version: v1.30.3, values: {sidecarInjectorWebhook: {enableNamespacesByDefault: true}}}")))
-	if m.Version != "v1.30.3" || !m.InjectsByDefault {
-		t.Errorf("version %q, injects by default %v", m.Version, m.InjectsByDefault)
+func TestAMeshKeepsItsVersionAndWhichOfItsObjectsInjectByDefault(t *testing.T) {
+	const byDefault = "{version: v1.30.3, values: {sidecarInjectorWebhook: {enableNamespacesByDefault: true}}}"
+	m := only(t, fleet(t, istio("mesh-1", byDefault)))
+	if m.Version != "v1.30.3" || !m.Sources[0].InjectsByDefault {
+		t.Errorf("version %q, injects by default %v", m.Version, m.Sources[0].InjectsByDefault)
 	}
-	if m := only(t, fleet(t, istio("mesh-1", "{}"))); m.InjectsByDefault {
+	if m := only(t, fleet(t, istio("mesh-1", "{}"))); m.Sources[0].InjectsByDefault {
 		t.Error("a mesh that does not say so injects by default")
+	}
+	m = only(t, fleet(t, istio("mesh-1", "{}")+"\n---\n"+revision("mesh-1", "mesh-1", byDefault)))
+	if m.Sources[0].InjectsByDefault || !m.Sources[1].InjectsByDefault {
+		t.Error("the IstioRevision that injects by default is not told from its Istio")
 	}
 }
 

@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,9 +30,8 @@ func newMesh(main *sail.ControlPlane, revisions []*sail.ControlPlane) *Mesh {
 		Allowed:        main.Metadata.AllowedOverlap(),
 		Malformed:      main.Malformed,
 
-		Version:          main.Spec.Version,
-		Ambient:          ambient(main),
-		InjectsByDefault: main.Spec.Values.Injector.EnableNamespacesByDefault,
+		Version:   main.Spec.Version,
+		AmbientBy: ambientBy(main),
 
 		Sources: []Source{newSource(main)},
 	}
@@ -65,7 +65,11 @@ func activeRevision(cp *sail.ControlPlane) string {
 }
 
 func newSource(cp *sail.ControlPlane) Source {
-	s := Source{Ref: Ref{Kind: cp.Kind, Name: cp.Metadata.Name}, TrustBundle: trustBundle(cp)}
+	s := Source{
+		Ref:              Ref{Kind: cp.Kind, Name: cp.Metadata.Name},
+		TrustBundle:      trustBundle(cp),
+		InjectsByDefault: cp.Spec.Values.Injector.EnableNamespacesByDefault,
+	}
 	s.Terms, s.Errors = parseTerms(cp.Spec.Values.MeshConfig.DiscoverySelectors)
 	s.Listing = listing(cp, s.Errors)
 	switch s.Listing {
@@ -104,11 +108,21 @@ func listing(cp *sail.ControlPlane, errs field.ErrorList) Listing {
 // ambientEnv is the environment variable of istiod that switches ambient mode on.
 const ambientEnv = "PILOT_ENABLE_AMBIENT"
 
-// ambient says whether the mesh is one of ambient mode, by its profile (ambient, openshift-ambient) or istiod's
-// environment.
-func ambient(cp *sail.ControlPlane) bool {
-	return strings.HasSuffix(cp.Spec.Profile, "ambient") || strings.HasSuffix(cp.Spec.Values.Profile, "ambient") ||
-		cp.Spec.Values.Pilot.Env[ambientEnv] == "true"
+// ambientBy returns the path of the field that makes the mesh one of ambient mode, "" if none does: a profile (ambient,
+// openshift-ambient), or istiod's environment, which istiod reads as Go does a boolean, so that 1 and TRUE switch it on
+// too, and what is no boolean does not (istio/pkg/env/var.go).
+func ambientBy(cp *sail.ControlPlane) string {
+	enabled, err := strconv.ParseBool(cp.Spec.Values.Pilot.Env[ambientEnv])
+	switch {
+	case strings.HasSuffix(cp.Spec.Profile, "ambient"):
+		return "spec.profile"
+	case strings.HasSuffix(cp.Spec.Values.Profile, "ambient"):
+		return "spec.values.profile"
+	case err == nil && enabled:
+		return "spec.values.pilot.env[" + ambientEnv + "]"
+	default:
+		return ""
+	}
 }
 
 func trustBundle(cp *sail.ControlPlane) string {

@@ -11,6 +11,11 @@ import (
 // Fleet is all meshes of the cluster, the tags, and the mesh map: everything a judgement needs; an immutable snapshot.
 type Fleet struct {
 	meshes    []*Mesh // by name, then kind
+	byRef     map[Ref]*Mesh
+	byName    map[string]*Mesh
+	planes    map[string]*Mesh // by control-plane namespace
+	index     index
+	keys      []string // of all selectors
 	revisions map[string]*Revision
 	tags      []*sail.Tag
 	meshMap   map[string]string
@@ -39,7 +44,9 @@ func NewFleet(objects Objects) *Fleet {
 		if owner := r.Metadata.Controller(sail.KindIstio); istios[owner] {
 			owned[owner] = append(owned[owner], r)
 		} else {
-			f.meshes = append(f.meshes, newMesh(r, nil))
+			m := newMesh(r, nil)
+			m.Owner = owner
+			f.meshes = append(f.meshes, m)
 		}
 	}
 	for _, istio := range objects.Istios {
@@ -48,8 +55,19 @@ func NewFleet(objects Objects) *Fleet {
 	slices.SortFunc(f.meshes, func(a, b *Mesh) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Kind, b.Kind))
 	})
+	f.nameMeshes()
 	f.nameRevisions(objects.Tags)
+	f.index = newIndex(f.meshes)
+	f.keys = selectorKeys(f.meshes)
 	return f
+}
+
+// nameMeshes fills the tables of meshes; the first one of a name has it.
+func (f *Fleet) nameMeshes() {
+	f.byRef, f.byName, f.planes = map[Ref]*Mesh{}, map[string]*Mesh{}, map[string]*Mesh{}
+	for _, m := range slices.Backward(f.meshes) {
+		f.byRef[m.Ref], f.byName[m.Name], f.planes[m.ControlPlane] = m, m, m
+	}
 }
 
 // nameRevisions fills the table of names. Revisions come first: the operator rejects a tag that has a revision's name.
@@ -89,24 +107,10 @@ func (f *Fleet) Target(ref sail.TargetRef) []*Mesh {
 func (f *Fleet) Meshes() []*Mesh { return f.meshes }
 
 // Mesh returns the mesh of that reference, or nil.
-func (f *Fleet) Mesh(ref Ref) *Mesh {
-	for _, m := range f.meshes {
-		if m.Ref == ref {
-			return m
-		}
-	}
-	return nil
-}
+func (f *Fleet) Mesh(ref Ref) *Mesh { return f.byRef[ref] }
 
 // Named returns the mesh of that name, an Istio before an IstioRevision, or nil.
-func (f *Fleet) Named(name string) *Mesh {
-	for _, m := range f.meshes {
-		if m.Name == name {
-			return m
-		}
-	}
-	return nil
-}
+func (f *Fleet) Named(name string) *Mesh { return f.byName[name] }
 
 // Revision returns what istio.io/rev=name names, or nil.
 func (f *Fleet) Revision(name string) *Revision { return f.revisions[name] }
@@ -155,19 +159,25 @@ func (f *Fleet) MappedTo(revision string) []string {
 
 // DiscoveredBy returns the meshes, by name, that discover a namespace with these labels.
 func (f *Fleet) DiscoveredBy(labels map[string]string) []*Mesh {
-	var found []*Mesh
-	for _, m := range f.meshes {
-		if source, _ := m.Discovers(labels); source != nil {
-			found = append(found, m)
-		}
-	}
-	return found
+	return f.AppendDiscoveredBy(nil, labels)
 }
 
-// SelectorKeys returns the label keys, sorted, that a selector of some mesh uses.
-func (f *Fleet) SelectorKeys() []string {
+// AppendDiscoveredBy is DiscoveredBy that appends to a slice of the caller's; it allocates only where that has no room, or
+// where more than a few selectors match.
+func (f *Fleet) AppendDiscoveredBy(to []*Mesh, labels map[string]string) []*Mesh {
+	var room [8]int32
+	for _, i := range f.index.matching(room[:0], labels) {
+		to = append(to, f.meshes[i])
+	}
+	return to
+}
+
+// SelectorKeys returns the label keys, sorted, that a selector of some mesh uses. The slice must not be written.
+func (f *Fleet) SelectorKeys() []string { return f.keys }
+
+func selectorKeys(meshes []*Mesh) []string {
 	var keys []string
-	for _, m := range f.meshes {
+	for _, m := range meshes {
 		for _, s := range m.Sources {
 			for _, t := range s.Terms {
 				keys = append(keys, t.Selector.Keys()...)
@@ -175,15 +185,8 @@ func (f *Fleet) SelectorKeys() []string {
 		}
 	}
 	slices.Sort(keys)
-	return slices.Compact(keys)
+	return slices.Clip(slices.Compact(keys))
 }
 
 // ControlPlaneOf returns the mesh, the first by name, whose control-plane namespace this is, or nil.
-func (f *Fleet) ControlPlaneOf(namespace string) *Mesh {
-	for _, m := range f.meshes {
-		if m.ControlPlane == namespace {
-			return m
-		}
-	}
-	return nil
-}
+func (f *Fleet) ControlPlaneOf(namespace string) *Mesh { return f.planes[namespace] }

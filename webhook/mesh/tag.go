@@ -2,6 +2,12 @@ package mesh
 
 import "github.com/meshfence/meshfence/webhook/sail"
 
+// Kinds of what a tag can point at.
+const (
+	KindIstio         = sail.KindIstio
+	KindIstioRevision = sail.KindIstioRevision
+)
+
 // Tag is what is judged of an IstioRevisionTag.
 type Tag struct {
 	Name string
@@ -16,7 +22,12 @@ func TagOf(tag *sail.Tag) *Tag {
 	return &Tag{Name: tag.Metadata.Name, Target: tag.Spec.TargetRef, Malformed: tag.Malformed}
 }
 
-// Map is what is judged of the mesh map: the ConfigMap's data as it is, also what ParseMap refuses.
+// Map is what is judged of the mesh map: the ConfigMap as it is, also what ParseMap refuses.
 type Map struct {
-	Data map[string]string
+	// Namespace and Name are the ConfigMap's.
+	Namespace, Name string
+	Data            map[string]string
+	// Binary are the keys of binaryData, where no entry is looked for. kubectl create configmap --from-file puts there
+	// what is not UTF-8.
+	Binary []string
 }

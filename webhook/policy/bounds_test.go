@@ -3,6 +3,7 @@ package policy_test
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,6 +27,17 @@ func many(name, key string) *sail.ControlPlane {
 	return cp
 }
 
+// processorTime is what this process has had of the processor. It says what a judgement costs also on a machine that is busy
+// with something else.
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
 // The webhook's timeout is ten seconds, and nobody can stop a judgement that takes longer.
 func TestManySelectorsThatAllOverlapAreJudgedInTime(t *testing.T) {
 	const namespaces, limit = 1000, 10 * time.Second
@@ -45,9 +57,9 @@ func TestManySelectorsThatAllOverlapAreJudgedInTime(t *testing.T) {
 			change.Before = mesh.NewFleet(objects.With(old))
 		}
 		change.Old = change.Before.Named("mesh-2")
-		start := time.Now() //nolint:forbidigo // the test has a clock, the judgement has none
+		start := processorTime(t)
 		verdict := judge.Mesh(change)
-		if took := time.Since(start); took > limit { //nolint:forbidigo // likewise
+		if took := processorTime(t) - start; took > limit {
 			t.Errorf("%s took %v", operation, took)
 		}
 		if want := map[bool]policy.Answer{true: policy.Allowed, false: policy.Denied}[operation == "UPDATE of none"]; verdict.Answer != want {

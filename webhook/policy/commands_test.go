@@ -15,17 +15,40 @@ import (
 const labelNamespace = "kubectl label namespace "
 
 // commandsIn are the label commands of a remedy, each without "kubectl label namespace NAME". A command ends at the end of
-// the remedy, or with a full stop and a space, where the next way out begins.
+// the remedy, or with a full stop and a space, where the next way out begins. They must all be about the namespace, unless
+// that is "".
 func commandsIn(t testing.TB, remedy, namespace string) []string {
 	t.Helper()
 	var found []string
-	for _, rest := range strings.Split(remedy, labelNamespace)[1:] {
-		command, _, _ := strings.Cut(rest, ". ")
-		name, arguments, _ := strings.Cut(command, " ")
-		if name != namespace {
-			t.Errorf("a command is about the namespace %q: %s", name, remedy)
+	for _, c := range commandsForAll(remedy) {
+		// Findings about something else than a namespace name those that they concern: app-01, app-02 and so on.
+		for _, name := range c.namespaces {
+			if namespace != "" && name != namespace && !strings.HasPrefix(name, namespace+"-") {
+				t.Errorf("a command is about the namespace %q: %s", name, remedy)
+			}
 		}
-		found = append(found, arguments)
+		found = append(found, c.arguments)
+	}
+	return found
+}
+
+// labelCommand is `kubectl label namespace NAME... ARGUMENTS`.
+type labelCommand struct {
+	namespaces []string
+	arguments  string
+}
+
+// commandsForAll are the label commands of a remedy, whichever namespaces they are about.
+func commandsForAll(remedy string) []labelCommand {
+	var found []labelCommand
+	for _, rest := range strings.Split(remedy, labelNamespace)[1:] {
+		text, _, _ := strings.Cut(rest, ". ")
+		words := strings.Fields(text)
+		names := slices.IndexFunc(words, func(word string) bool { return strings.Contains(word, "=") || strings.HasSuffix(word, "-") })
+		if names < 0 {
+			names = len(words)
+		}
+		found = append(found, labelCommand{namespaces: words[:names], arguments: strings.Join(words[names:], " ")})
 	}
 	return found
 }
@@ -85,6 +108,15 @@ func checkRemedies(t testing.TB, fleet *mesh.Fleet, stored *mesh.Namespace, find
 		}
 	}
 	return commands
+}
+
+// codes are those of all findings, denials first.
+func codes(verdict policy.Verdict) []policy.Code {
+	var all []policy.Code
+	for _, f := range slices.Concat(verdict.Denials, verdict.Warnings) {
+		all = append(all, f.Rule.Code)
+	}
+	return all
 }
 
 // outcome is a verdict in one line, such as "deny MF202 warn MF204".

@@ -216,8 +216,12 @@ type namespaceCase struct {
 	fleet            []string // guide() if there are none
 	create, from, to string
 	deleting         bool
-	actions          policy.Actions
-	want             policy.Verdict
+	// pods, user and rights are what the webhook has asked for, if it has.
+	pods    *policy.Pods
+	user    string
+	rights  map[mesh.Ref]policy.Right
+	actions policy.Actions
+	want    policy.Verdict
 }
 
 func (c namespaceCase) judge(t *testing.T) policy.Verdict {
@@ -225,7 +229,9 @@ func (c namespaceCase) judge(t *testing.T) policy.Verdict {
 	if c.fleet == nil {
 		c.fleet = guide()
 	}
-	change := policy.NamespaceChange{New: namespace(t, "app", c.create), Fleet: fleet(t, c.fleet...), Now: now}
+	change := policy.NamespaceChange{
+		New: namespace(t, "app", c.create), Fleet: fleet(t, c.fleet...), Now: now, Pods: c.pods, User: c.user, Rights: c.rights,
+	}
 	if c.from != "" || c.to != "" {
 		change.Old, change.New = namespace(t, "app", c.from), namespace(t, "app", c.to)
 	}
@@ -254,24 +260,46 @@ type meshCase struct {
 	want             policy.Verdict
 }
 
-// judge puts the changed object into the stored ones, as the webhook does.
+// judge puts the changed object into the stored ones, or takes it out of them, as the webhook does.
 func (c meshCase) judge(t *testing.T) policy.Verdict {
 	t.Helper()
 	before, after := objects(t, c.others...), objects(t, c.others...)
 	var ref mesh.Ref
 	if c.from != "" {
 		old := controlPlane(t, c.from)
-		before, ref = before.With(old), mesh.Ref{Kind: old.Kind, Name: old.Metadata.Name}
+		before, ref = before.With(old), meshOf(before, old)
 	}
 	if text := c.create + c.to; text != "" {
 		updated := controlPlane(t, text)
-		after, ref = after.With(updated), mesh.Ref{Kind: updated.Kind, Name: updated.Metadata.Name}
+		after, ref = after.With(updated), meshOf(after, updated)
+	} else {
+		after = withoutMesh(after, ref)
 	}
 	change := meshChange(before, after, ref)
 	change.Namespaces, change.Deleting = c.namespaces, c.deleting
 	s := settings()
 	s.Actions = c.actions
 	return policy.New(s).Mesh(change)
+}
+
+// meshOf is the mesh that an object belongs to: itself, or the stored Istio that controls it.
+func meshOf(stored mesh.Objects, cp *sail.ControlPlane) mesh.Ref {
+	owner := cp.Metadata.Controller(sail.KindIstio)
+	if slices.ContainsFunc(stored.Istios, func(istio *sail.ControlPlane) bool { return istio.Metadata.Name == owner }) {
+		return mesh.Ref{Kind: sail.KindIstio, Name: owner}
+	}
+	return mesh.Ref{Kind: cp.Kind, Name: cp.Metadata.Name}
+}
+
+// withoutMesh are the objects that are left when a mesh is deleted: an Istio takes the revisions that it controls with it.
+func withoutMesh(stored mesh.Objects, ref mesh.Ref) mesh.Objects {
+	left := stored.Without(ref)
+	for _, r := range stored.Revisions {
+		if ref.Kind == sail.KindIstio && r.Metadata.Controller(sail.KindIstio) == ref.Name {
+			left = left.Without(mesh.Ref{Kind: sail.KindIstioRevision, Name: r.Metadata.Name})
+		}
+	}
+	return left
 }
 
 // meshChange is a change of one mesh; Old or New are nil where the mesh is not.
@@ -328,7 +356,8 @@ func runTagCases(t *testing.T, cases []tagCase) {
 	}
 }
 
-// mapCase is a CREATE of the mesh map create, or, if from or to is not nil, an UPDATE, in a fleet.
+// mapCase is a CREATE of the mesh map create, or, if from or to is not nil, an UPDATE, in a fleet. A key of the form
+// binary:NAME stands for NAME in binaryData.
 type mapCase struct {
 	name             string
 	fleet            []string // guide() if there are none
@@ -342,13 +371,27 @@ func (c mapCase) judge(t *testing.T) policy.Verdict {
 	if c.fleet == nil {
 		c.fleet = guide()
 	}
-	change := policy.MapChange{New: &mesh.Map{Data: c.create}, Fleet: fleet(t, c.fleet...)}
+	change := policy.MapChange{New: meshMap(c.create), Fleet: fleet(t, c.fleet...)}
 	if c.from != nil || c.to != nil {
-		change.Old, change.New = &mesh.Map{Data: c.from}, &mesh.Map{Data: c.to}
+		change.Old, change.New = meshMap(c.from), meshMap(c.to)
 	}
 	s := settings()
 	s.Actions = c.actions
 	return policy.New(s).Map(change)
+}
+
+func meshMap(entries map[string]string) *mesh.Map {
+	m := &mesh.Map{Namespace: "meshfence-system", Name: "mesh-map", Data: map[string]string{}}
+	for name, revision := range entries {
+		if binary, ok := strings.CutPrefix(name, "binary:"); ok {
+			m.Binary = append(m.Binary, binary)
+		} else {
+			m.Data[name] = revision
+		}
+	}
+	slices.Sort(m.Binary)
+	slices.Reverse(m.Binary) // no order that anybody may rely on
+	return m
 }
 
 func runMapCases(t *testing.T, cases []mapCase) {
@@ -393,7 +436,7 @@ func checkReadable(t *testing.T, f policy.Finding) {
 	if f.Detail == "" || f.Remedy == "" || f.Field == "" {
 		t.Errorf("the finding leaves something out: %#v", f)
 	}
-	for _, command := range commandsIn(t, f.Remedy, "app") {
+	for _, command := range commandsIn(t, f.Remedy, "") {
 		after, err := kubectlLabel(map[string]string{}, command)
 		if err != nil {
 			t.Errorf("kubectl refuses %q: %v", command, err)

@@ -1,6 +1,8 @@
 package policy
 
-import "github.com/meshfence/meshfence/webhook/mesh"
+import (
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
 
 // Settings are what the configuration says of the rules and of filling in.
 type Settings struct {
@@ -46,6 +48,12 @@ type NamespaceChange struct {
 	Fleet    *mesh.Fleet
 	// Now is in seconds since 1970.
 	Now int64
+	// User is who asks.
+	User string
+	// Rights are the user's to use the meshes of Joins. A mesh that is missing could not be asked about.
+	Rights map[mesh.Ref]Right
+	// Pods is what was seen of the namespace's pods; nil if nobody looked, because of Moves.
+	Pods *Pods
 }
 
 // Namespace judges a change of a namespace. One that is being deleted is never denied: its finalizers must get through.
@@ -54,13 +62,15 @@ func (p *Policy) Namespace(c NamespaceChange) Verdict {
 		return Verdict{Answer: Allowed}
 	}
 	w := p.world(c.Fleet, c.Fleet, nil, c.Now, c.Old != nil)
+	w.User, w.Rights, w.Pods = c.User, c.Rights, c.Pods
 	if c.Old != nil {
 		w.Stored = c.Old.Labels
 	}
 	return judge(namespaceRules, c.Old, c.New, w, p.settings.Actions)
 }
 
-// MeshChange is a CREATE (Old is nil), UPDATE or DELETE (New is nil) of a mesh.
+// MeshChange is a CREATE (Old is nil), UPDATE or DELETE (New is nil) of a mesh. A DELETE of an IstioRevision that its Istio
+// outlives changes that mesh: New is the Istio's mesh without it.
 type MeshChange struct {
 	Old, New *mesh.Mesh
 	// Before and Fleet hold all meshes without and with the change; the changed mesh itself is in them, by its reference.
@@ -71,6 +81,8 @@ type MeshChange struct {
 	Now int64
 	// Deleting says that the new object has a deletion timestamp.
 	Deleting bool
+	// Removing says that the request is a DELETE, also if it is of a part of the mesh, so that there is a New.
+	Removing bool
 }
 
 // Mesh judges a change of a mesh. One that is being deleted is never denied: its finalizers must get through.
@@ -78,7 +90,11 @@ func (p *Policy) Mesh(c MeshChange) Verdict {
 	if c.Deleting {
 		return Verdict{Answer: Allowed}
 	}
-	return judge(meshRules, c.Old, c.New, p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil), p.settings.Actions)
+	updated := c.New
+	if c.Removing {
+		updated = nil
+	}
+	return judge(meshRules, c.Old, updated, p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil), p.settings.Actions)
 }
 
 // TagChange is a CREATE (Old is nil), UPDATE or DELETE (New is nil) of an IstioRevisionTag.

@@ -23,6 +23,11 @@ type Verdict struct {
 	Denials []Finding
 	// Warnings are told to the user whatever the answer is.
 	Warnings []Finding
+	// Overridden are the codes, in the order of the catalogue, of findings that would deny if the object did not override
+	// them with right. They are among the warnings.
+	Overridden []Code
+	// Notes are told to the user too; no rule is broken.
+	Notes []string
 }
 
 // World is what an object is judged against.
@@ -45,6 +50,10 @@ type World struct {
 	Stored map[string]string
 	// Updating says that the object exists already, so that a remedy can change it.
 	Updating bool
+	// User, Rights and Pods are as in NamespaceChange; only in judgements of a namespace.
+	User   string
+	Rights map[mesh.Ref]Right
+	Pods   *Pods
 }
 
 // rule is a catalogue entry together with the function that finds its offence: one of state, change and removal. Rule and,
