@@ -145,6 +145,12 @@ func (e listed) checkSection(t *testing.T, docs string) {
 			t.Errorf("its section in docs/rules.md lacks %q", part)
 		}
 	}
+	for line := range strings.Lines(section) {
+		text, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "Warning: ")
+		if ok && !strings.HasPrefix(text, string(e.Code)+" remedy: ") && length(text) > oneWarning {
+			t.Errorf("its section in docs/rules.md shows a warning that nobody gets: it has %d characters", length(text))
+		}
+	}
 }
 
 func checkLeftovers(t *testing.T, entries []listed, docs string) {

@@ -85,7 +85,8 @@ func (f Finding) warningLines() []string {
 		return []string{whole}
 	}
 	if remedy != "" {
-		if room := oneWarning - length(head) - length(" "+remedy); room >= min(leastDetail, length(detail)) {
+		// The whole message was too long, so something is cut off: the ellipsis stands for the full stop too.
+		if room := oneWarning - length(head) - length(". "+remedy); room >= min(leastDetail, length(detail)) {
 			return []string{head + cut(detail, room) + " " + remedy}
 		}
 	}
