@@ -51,12 +51,12 @@ func TestWarningLines(t *testing.T) {
 		{
 			name: "if it is one character longer, then the detail is cut and the remedy is whole",
 			v:    policy.Verdict{Warnings: []policy.Finding{finding(blah(itemLimit-len(head)-len(remedy)-1), remedy)}},
-			want: []string{head + blah(itemLimit-len(head)-len(remedy)-1) + " " + remedy},
+			want: []string{head + blah(itemLimit-len(head)-len(remedy)-3) + "… " + remedy},
 		},
 		{
 			name: "if the detail is long, then it is cut and the remedy is whole",
 			v:    policy.Verdict{Warnings: []policy.Finding{finding(blah(300), remedy)}},
-			want: []string{head + blah(itemLimit-len(head)-len(remedy)-2) + "… " + remedy},
+			want: []string{head + blah(itemLimit-len(head)-len(remedy)-3) + "… " + remedy},
 		},
 		{
 			name: "if the remedy leaves no room, then it has a line of its own after the detail",
