@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/meshfence/meshfence/webhook/cluster/ledger"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
 	"github.com/meshfence/meshfence/webhook/sail"
@@ -20,6 +21,7 @@ type liveReader interface {
 	Synced() bool
 	Live(ctx context.Context) (mesh.Objects, error)
 	Namespaces() []mesh.Namespace
+	ledgerKeeper
 }
 
 // keyKeeper makes the API server ask about namespaces with these label keys.
@@ -28,7 +30,8 @@ type keyKeeper interface {
 }
 
 // controlPlanes validates Istios and IstioRevisions. It reads live state, because a cache may not have seen yet the
-// mesh that somebody else created a moment ago.
+// mesh that somebody else created a moment ago, and goes through the ledger, because live state does not have yet the one
+// that somebody else is about to create.
 type controlPlanes struct {
 	kind     string
 	live     liveReader
@@ -62,25 +65,28 @@ func (h *controlPlanes) Handle(ctx context.Context, req admission.Request) admis
 	return h.judge(ctx, &req, old, updated)
 }
 
-// judge compares the object with the stored meshes.
+// judge compares the object with the stored meshes and with those in flight.
 func (h *controlPlanes) judge(ctx context.Context, req *admission.Request, old, updated *sail.ControlPlane) admission.Response {
 	if !h.live.Synced() {
 		return h.recorder.notYet(ctx, req, errNotSynced)
 	}
-	objects, err := h.live.Live(ctx)
-	if err != nil {
-		return h.recorder.notYet(ctx, req, fmt.Errorf("it cannot read the stored meshes (%w)", err))
-	}
 	if onlyLosesOwner(old, updated) {
 		return allow()
 	}
-	change := h.change(objects, old, updated)
-	verdict := h.policy.Mesh(change)
-	h.recorder.verdict(ctx, req, verdict)
-	if verdict.Answer == policy.Allowed && (req.DryRun == nil || !*req.DryRun) {
-		h.watch(ctx, change.Fleet.SelectorKeys())
+	var last judgement
+	dryRun := req.DryRun != nil && *req.DryRun
+	err := h.live.Admit(ctx, ledger.Change{Old: old, New: updated, DryRun: dryRun}, func(state ledger.State) bool {
+		last = h.weigh(state, old, updated)
+		return last.verdict.Answer == policy.Allowed
+	})
+	if err != nil {
+		return h.recorder.notYet(ctx, req, err)
 	}
-	return answer(req, verdict)
+	h.recorder.verdict(ctx, req, last.verdict)
+	if last.verdict.Answer == policy.Allowed && !dryRun {
+		h.watch(ctx, last.keys)
+	}
+	return last.answer(req)
 }
 
 // change finds the mesh that changes with the object. An IstioRevision that a stored Istio controls is a part of that

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/meshfence/meshfence/webhook/cluster/ledger"
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
@@ -48,6 +49,16 @@ func answer(req *admission.Request, verdict policy.Verdict) admission.Response {
 		Reason:  metav1.StatusReasonInvalid,
 		Message: strings.Join(messages(verdict.Denials), "\n"),
 		Details: &metav1.StatusDetails{Name: req.Name, Group: req.Kind.Group, Kind: req.Kind.Kind, Causes: causes(verdict.Denials)},
+	}
+	return response
+}
+
+// inFlight turns a denial into one that may be over in a moment, and says what it waits for. It is a 409, the answer after
+// which clients and controllers try again.
+func inFlight(response admission.Response, claims []ledger.Claim) admission.Response {
+	response.Result.Code, response.Result.Reason = http.StatusConflict, metav1.StatusReasonConflict
+	for i := range claims {
+		response.Result.Message += "\n" + claims[i].String()
 	}
 	return response
 }

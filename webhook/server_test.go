@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -24,6 +25,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/meshfence/meshfence/webhook"
+	"github.com/meshfence/meshfence/webhook/cluster/ledger"
 	"github.com/meshfence/meshfence/webhook/config"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/sail"
@@ -40,6 +42,8 @@ type cluster struct {
 	live   func() error
 	fleet  func()
 	ensure func(keys []string) error
+	// claims are in flight.
+	claims []ledger.Claim
 }
 
 func (c *cluster) Synced() bool                 { return !c.unsynced }
@@ -62,6 +66,16 @@ func (c *cluster) Live(context.Context) (mesh.Objects, error) {
 		return *c.stored, nil
 	}
 	return c.objects, nil
+}
+
+// Admit keeps no ledger: what is in flight is what the test says.
+func (c *cluster) Admit(ctx context.Context, _ ledger.Change, judge func(ledger.State) bool) error {
+	stored, err := c.Live(ctx)
+	if err != nil {
+		return fmt.Errorf("it cannot read the stored meshes (%w)", err)
+	}
+	judge(ledger.State{Stored: stored, Claims: c.claims})
+	return nil
 }
 
 func (c *cluster) EnsureKeys(_ context.Context, keys []string) error {

@@ -28,7 +28,7 @@ const namespacesPerPage = 1000
 type resources struct {
 	namespaces              metadata.ResourceInterface
 	istios, revisions, tags dynamic.ResourceInterface
-	meshMap                 dynamic.ResourceInterface
+	configMaps              dynamic.ResourceInterface // in our own namespace
 	validating, mutating    dynamic.ResourceInterface
 }
 
@@ -59,7 +59,7 @@ func newResources(cfg *rest.Config, namespace string) (*resources, error) {
 		istios:     objects.Resource(sail.GroupVersion.WithResource("istios")),
 		revisions:  objects.Resource(sail.GroupVersion.WithResource("istiorevisions")),
 		tags:       objects.Resource(sail.GroupVersion.WithResource("istiorevisiontags")),
-		meshMap:    objects.Resource(corev1.SchemeGroupVersion.WithResource("configmaps")).Namespace(namespace),
+		configMaps: objects.Resource(corev1.SchemeGroupVersion.WithResource("configmaps")).Namespace(namespace),
 		validating: objects.Resource(registration.WithResource("validatingwebhookconfigurations")),
 		mutating:   objects.Resource(registration.WithResource("mutatingwebhookconfigurations")),
 	}, nil
@@ -75,7 +75,7 @@ func newReflectors(c *Cluster) []*cache.Reflector {
 		newReflector("istios", listFirst(sailResource(c.resources.istios)), c.istios),
 		newReflector("istiorevisions", listFirst(sailResource(c.resources.revisions)), c.revisions),
 		newReflector("istiorevisiontags", listFirst(sailResource(c.resources.tags)), c.tags),
-		newReflector("mesh map", listFirst(objects(c.resources.meshMap, c.options.MeshMap)), c.meshMap),
+		newReflector("mesh map", listFirst(objects(c.resources.configMaps, c.options.MeshMap)), c.meshMap),
 	}
 	for _, configuration := range c.keeper.configurations {
 		source := listFirst(objects(configuration.writer.client, configuration.name))
