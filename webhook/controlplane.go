@@ -79,6 +79,9 @@ func (h *controlPlanes) judge(ctx context.Context, req *admission.Request, old, 
 		last = h.weigh(state, old, updated)
 		return last.verdict.Answer == policy.Allowed
 	})
+	if taken := (*ledger.ExistsError)(nil); errors.As(err, &taken) {
+		return exists(req)
+	}
 	if err != nil {
 		return h.recorder.notYet(ctx, req, err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/meshfence/meshfence/webhook"
 	"github.com/meshfence/meshfence/webhook/cluster/ledger"
+	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
@@ -69,5 +70,16 @@ func TestAChangeBesideOthersInFlightIsAllowedWithoutAWordOfThem(t *testing.T) {
 	got := s.ask(t, request{path: webhook.PathValidateIstio, name: "new", object: istio("new", selecting("istio-system-new", "istio-discovery", "grey"))})
 	if diff := cmp.Diff(allowed(), got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestACreateOfWhatThereIsAlreadyIsToldSo(t *testing.T) {
+	c := twoMeshes(t)
+	c.admitErr = &ledger.ExistsError{Ref: mesh.Ref{Kind: sail.KindIstio, Name: "mesh-1"}}
+	s := serve(t, c)
+	got := s.ask(t, request{path: webhook.PathValidateIstio, name: "mesh-1", object: istio("mesh-1", selecting("istio-system-1", "istio-discovery", "grey"))})
+	if got.Allowed || got.Result.Code != http.StatusConflict || got.Result.Reason != metav1.StatusReasonAlreadyExists ||
+		!strings.HasSuffix(got.Result.Message, `"mesh-1" already exists`) {
+		t.Errorf("%+v, want that it exists", got)
 	}
 }

@@ -7,7 +7,9 @@ import (
 
 	"gomodules.xyz/jsonpatch/v2"
 	admissionv1 "k8s.io/api/admission/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/meshfence/meshfence/webhook/cluster/ledger"
@@ -51,6 +53,13 @@ func answer(req *admission.Request, verdict policy.Verdict) admission.Response {
 		Details: &metav1.StatusDetails{Name: req.Name, Group: req.Kind.Group, Kind: req.Kind.Kind, Causes: causes(verdict.Denials)},
 	}
 	return response
+}
+
+// exists refuses to create what there is already, in the API server's own words.
+func exists(req *admission.Request) admission.Response {
+	resource := schema.GroupResource{Group: req.Resource.Group, Resource: req.Resource.Resource}
+	status := apierrors.NewAlreadyExists(resource, req.Name).Status()
+	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{Result: &status}}
 }
 
 // inFlight turns a denial into one that may be over in a moment, and says what it waits for. It is a 409, the answer after

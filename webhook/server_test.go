@@ -44,6 +44,8 @@ type cluster struct {
 	ensure func(keys []string) error
 	// claims are in flight.
 	claims []ledger.Claim
+	// admitErr is what the ledger answers.
+	admitErr error
 }
 
 func (c *cluster) Synced() bool                 { return !c.unsynced }
@@ -75,7 +77,7 @@ func (c *cluster) Admit(ctx context.Context, _ ledger.Change, judge func(ledger.
 		return fmt.Errorf("it cannot read the stored meshes (%w)", err)
 	}
 	judge(ledger.State{Stored: stored, Claims: c.claims})
-	return nil
+	return c.admitErr
 }
 
 func (c *cluster) EnsureKeys(_ context.Context, keys []string) error {

@@ -11,7 +11,8 @@
 //
 // A dry run stops before step 4: it stores nothing, so nobody has to know of it. So does a change that leaves everything
 // as it was that is judged, and an UPDATE of a version that step 2 did not find any more, because the API server cannot
-// store that: it judges it again against the version that there is.
+// store that: it judges it again against the version that there is. A CREATE of an object that step 2 has found is refused,
+// as the API server would refuse it.
 //
 // # When a claim is closed
 //

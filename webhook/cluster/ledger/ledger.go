@@ -176,6 +176,9 @@ func (l *Ledger) try(ctx context.Context, key string, change Change, judge func(
 	if !judge(State{Stored: stored, Claims: read.others(claim.Ref())}) { // 3
 		return nil
 	}
+	if stored, taken := inventory[claim.Ref()]; taken && change.Old == nil && stored.UID != change.New.Metadata.UID {
+		return &ExistsError{Ref: claim.Ref()}
+	}
 	if !enabled() || change.DryRun || same(change.Old, change.New) || change.Old != nil && !claim.open(inventory, l.wasStored, now, l.lifetime) {
 		return nil
 	}
@@ -251,6 +254,15 @@ func (e *DamagedError) Error() string {
 
 // Unwrap returns what is wrong with the entry.
 func (e *DamagedError) Unwrap() error { return e.Err }
+
+// ExistsError says that a CREATE is of an object that there is already. It would fail a moment later in the API server
+// too, after it had left a claim that nothing closes but its age.
+type ExistsError struct {
+	Ref mesh.Ref
+}
+
+// Error names the object.
+func (e *ExistsError) Error() string { return e.Ref.String() + " exists already" }
 
 // LostError says that the ledger was deleted or replaced, so that nobody knows what is in flight.
 type LostError struct {

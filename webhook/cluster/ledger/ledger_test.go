@@ -73,6 +73,14 @@ func TestOnlyAnAllowedChangeThatBringsSomethingNewLeavesAClaim(t *testing.T) {
 	}
 }
 
+func TestACreateOfWhatThereIsAlreadyIsRefusedAndLeavesNoClaim(t *testing.T) {
+	s := &storage{objects: mesh.Objects{Istios: []*sail.ControlPlane{istio("a", "uid-a", "5", "x")}}}
+	err := newLedger(s).Admit(t.Context(), Change{New: istio("a", "uid-b", "", "y")}, always)
+	if err == nil || err.Error() != `Istio "a" exists already` || len(s.writes) > 0 {
+		t.Errorf("got %v and %d writes", err, len(s.writes))
+	}
+}
+
 func TestWhoWritesNextLeavesClosedClaimsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &storage{}
