@@ -84,3 +84,6 @@ func nobodyListens(numbers ...int) error {
 	}
 	return nil
 }
+
+// CertDir is the folder of the certificate that meshfence serves, which takes the place of the Secret's mount.
+func (c *Cluster) CertDir() string { return c.serving.certDir }
