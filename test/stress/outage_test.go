@@ -30,6 +30,7 @@ func TestOutages(t *testing.T) {
 	t.Run("all are down", s.allDown)
 	t.Run("the API server restarts", s.restartAPIServer)
 	t.Run("the caches are behind", s.staleCaches)
+	t.Run("certificate and authority are rotated", s.rotate)
 }
 
 // kind is a kind of request of the load.
@@ -359,4 +360,19 @@ func newStaller(t *testing.T, to *rest.Config) *staller {
 	}
 	p.config = serveTLS(t, proxy)
 	return p
+}
+
+// rotate changes the serving certificate, each time to one of another authority, which the configurations learn of first,
+// as cert-manager does it.
+func (s *suite) rotate(t *testing.T) {
+	s.install(t, 2, harness.ProcessOptions{})
+	l := s.startLoad(t)
+	rotations := choose(2, 60)
+	for range rotations {
+		must(t, s.RotateServingCertificate(t.Context()))
+		l.more(t, s, labelled, 40)
+	}
+	l.end(t)
+	l.never(t, labelled)
+	count(t, "%d certificates, each of another authority", rotations)
 }
