@@ -201,7 +201,7 @@ func (s *suite) resets(t *testing.T) {
 		})
 	}
 	must(t, group.Wait())
-	must(t, process.Ready(t.Context()))
+	s.eventually(t, "ready", func() bool { return process.Ready(t.Context()) == nil })
 	must(t, patchLabels(t.Context(), s.Client, "default", `{"istio-discovery":"y"}`))
 	withinMemory(t, process, fmt.Sprintf("%d requests that were given up after a millisecond", resets))
 }
