@@ -21,7 +21,7 @@
 //   - a claim of an UPDATE, when the object's stored resourceVersion is not the one that the claim was made on (or there
 //     is no such object): it has come true, or cannot, since the API server writes on the condition that the object is
 //     the very one that was judged;
-//   - a claim of a CREATE, when the object with the claim's uid is stored, or is known to have been: it has come true, and
+//   - a claim of a CREATE, when the object with the claim's uid is stored, or was known before step 2 to have been: it has come true, and
 //     cannot a second time, since each CREATE is given a uid of its own. Another object of that name closes nothing, for
 //     it may be deleted before the request in flight arrives;
 //   - any claim after Lifetime.

@@ -114,10 +114,16 @@ func (l *Ledger) Stored(uid string) {
 	l.known[uid] = true
 }
 
-func (l *Ledger) wasStored(uid string) bool {
+// storedOf says which of a page's objects are known now to have been stored.
+func (l *Ledger) storedOf(read *page) func(uid string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.known[uid] || l.older[uid]
+	stored := map[string]bool{}
+	for _, claim := range read.claims {
+		uid := claim.Object.Metadata.UID
+		stored[uid] = l.known[uid] || l.older[uid]
+	}
+	return func(uid string) bool { return stored[uid] }
 }
 
 // Admit calls judge with the state that the change is to be judged against, which says whether it is allowed, and returns
@@ -159,15 +165,16 @@ func (l *Ledger) try(ctx context.Context, key string, change Change, judge func(
 		return err
 	}
 	point("after-read")
-	// The age of claims is that of before the list, which so shows what requests have stored that are over.
-	now := l.now()
+	// The age of claims, and what is known to have been stored, are those of before the list, which so shows what came of
+	// the claims that are closed because of them. A watch may well tell of an object that the list has just missed.
+	now, wasStored := l.now(), l.storedOf(&read)
 	stored, err := l.meshes.Live(ctx, change.New.Kind) // 2
 	if err != nil {
 		return fmt.Errorf("it cannot read the stored meshes (%w)", err)
 	}
 	point("after-list")
 	inventory := newInventory(stored)
-	read.keepOpen(inventory, l.wasStored, now, l.lifetime)
+	read.keepOpen(inventory, wasStored, now, l.lifetime)
 	l.counters.Open(len(read.claims))
 	claim := Claim{Object: judged(change.New), Time: now}
 	if change.Old != nil {
@@ -179,7 +186,7 @@ func (l *Ledger) try(ctx context.Context, key string, change Change, judge func(
 	if stored, taken := inventory[claim.Ref()]; taken && change.Old == nil && stored.UID != change.New.Metadata.UID {
 		return &ExistsError{Ref: claim.Ref()}
 	}
-	if !enabled() || change.DryRun || same(change.Old, change.New) || change.Old != nil && !claim.open(inventory, l.wasStored, now, l.lifetime) {
+	if !enabled() || change.DryRun || same(change.Old, change.New) || change.Old != nil && !claim.open(inventory, wasStored, now, l.lifetime) {
 		return nil
 	}
 	point("before-write")

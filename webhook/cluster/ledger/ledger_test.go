@@ -169,7 +169,9 @@ func TestUIDsAreRememberedForAWhileAndNotForEver(t *testing.T) {
 	for i := range 10 * maxRemembered {
 		l.Stored(fmt.Sprint(i))
 	}
-	if len(l.known)+len(l.older) > 2*maxRemembered || !l.wasStored(fmt.Sprint(9*maxRemembered+1)) || l.wasStored("1") {
+	claims := map[string]Claim{"new": {Object: istio("a", fmt.Sprint(9*maxRemembered+1), "", "x")}, "old": {Object: istio("b", "1", "", "y")}}
+	wasStored := l.storedOf(&page{claims: claims})
+	if len(l.known)+len(l.older) > 2*maxRemembered || !wasStored(fmt.Sprint(9*maxRemembered+1)) || wasStored("1") {
 		t.Errorf("%d and %d are remembered", len(l.known), len(l.older))
 	}
 }

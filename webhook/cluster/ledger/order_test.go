@@ -27,6 +27,8 @@ type kubernetes struct {
 	objects  map[string]*sail.ControlPlane
 	ledger   Page
 	revision int
+	// replicas are told of what is stored, by a watch that is as fast as can be.
+	replicas []*Ledger
 }
 
 func (k *kubernetes) next() string {
@@ -56,7 +58,9 @@ func (r *replica) Read(context.Context) (Page, error) {
 
 func (r *replica) Live(context.Context, string) (mesh.Objects, error) {
 	r.schedule.step(r.actor, "lists the meshes")
-	return r.meshes(), nil
+	listed := r.meshes()
+	r.schedule.step(r.actor, "gets the list")
+	return listed, nil
 }
 
 func (r *replica) Write(_ context.Context, read Page, entries map[string]string) (types.UID, error) {
@@ -193,7 +197,7 @@ type request struct {
 
 // do executes the request as the API server does: an UPDATE is judged again if the object has changed meanwhile.
 func (r *replica) do(what request, report func(outcome string)) {
-	ledger := New(r, r, Counters{Written: func() {}, Conflict: func() {}, Open: func(int) {}})
+	ledger := r.replicas[r.actor]
 	uid := fmt.Sprintf("uid-%d", r.actor)
 	for {
 		change := Change{New: istio(what.name, uid, "", what.values)}
@@ -233,6 +237,9 @@ func (r *replica) do(what request, report func(outcome string)) {
 		}
 		change.New.Metadata.ResourceVersion = r.next()
 		r.objects[what.name] = change.New
+		for _, other := range r.replicas {
+			other.Stored(change.New.Metadata.UID)
+		}
 		report("stored")
 		return
 	}
@@ -248,6 +255,7 @@ func concurrent(s *schedule, before []*sail.ControlPlane, requests []request) (p
 	var actors []func()
 	for i, what := range requests {
 		r := &replica{kubernetes: k, actor: i}
+		k.replicas = append(k.replicas, New(r, r, Counters{Written: func() {}, Conflict: func() {}, Open: func(int) {}}))
 		actors = append(actors, func() {
 			r.do(what, func(outcome string) {
 				outcomes[i] = outcome
@@ -344,7 +352,7 @@ func TestInEveryOrderOfStepsNoTwoOverlappingMeshesAreStored(t *testing.T) {
 func TestAnotherObjectOfTheSameNameClosesNoClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const a, b, c, d = 0, 1, 2, 3
-		s := &schedule{plan: []int{a, a, a, b, b, b, b, c, c, c, d, a, c}}
+		s := &schedule{plan: []int{a, a, a, a, b, b, b, b, b, c, c, c, c, d, a, c}}
 		problem, outcomes := concurrent(s, nil, []request{{"create", "a", "x"}, {"create", "a", "y"}, {"create", "b", "x"}, {"delete", "a", ""}})
 		if diff := cmp.Diff([]string{"stored", "stored", "refused", ""}, outcomes); problem != "" || diff != "" {
 			t.Errorf("%s (-want +got):\n%s\nin the order:\n%s", problem, diff, strings.Join(s.steps, "\n"))
