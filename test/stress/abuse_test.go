@@ -28,7 +28,7 @@ import (
 const webhookTimeout = 10 * time.Second
 
 // memoryLimit is that of the Deployment.
-const memoryLimit = 256 << 20
+const memoryLimit = 512 << 20
 
 // TestAbuse measures what large inputs and bad clients cost. docs/limits.md has the numbers of a long run.
 func TestAbuse(t *testing.T) {
