@@ -104,6 +104,16 @@ fuzz: ## run every fuzz target for a short time (FUZZTIME=30s)
 generate: ## write generated files anew: the index of docs/rules.md
 	go test ./webhook/policy -run 'TestCatalogue/index' -update-index
 
+# Two fuzz targets at a time, each with one worker, for STRESSFUZZ; then the stress tests' long forms. A fuzz target that is
+# busy making an input smaller finds nothing new, so that has little time.
+STRESSFUZZ ?= 5m
+.PHONY: stress
+stress: build controlplane ## run the long forms of the stress tests and of fuzzing, under an hour (STRESSFUZZ=5m)
+	@for package in $(UNIT_PACKAGES); do \
+		go test -list '^Fuzz' $$package | sed -n "s|^\(Fuzz.*\)|$$package \1|p"; \
+	done | xargs -P 2 -L 1 sh -c 'go test -run "^$$" -fuzz "^$$2\$$" -fuzztime $(STRESSFUZZ) -fuzzminimizetime 2s -parallel 1 $$1' sh
+	STRESS=long go test -count=1 -timeout 50m $(ARGS) ./test/stress
+
 .PHONY: verify
 verify: fmt-check vet lint tidy-check ## run all checks: format, vet, lint, layering, tidy go.mod files
 

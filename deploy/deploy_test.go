@@ -402,7 +402,11 @@ func TestRights(t *testing.T) {
 	if diff := cmp.Diff(wantCluster, cluster); diff != "" {
 		t.Errorf("ClusterRole (-want +got):\n%s", diff)
 	}
-	wantOwn := []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list", "watch"}}}
+	wantOwn := []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list", "watch"}},
+		{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"create"}},
+		{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{"meshfence-claims"}, Verbs: []string{"update"}},
+	}
 	if diff := cmp.Diff(wantOwn, own); diff != "" {
 		t.Errorf("Role (-want +got):\n%s", diff)
 	}

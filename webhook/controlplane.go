@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	kjson "sigs.k8s.io/json"
 
+	"github.com/meshfence/meshfence/webhook/cluster/ledger"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
 	"github.com/meshfence/meshfence/webhook/sail"
@@ -22,6 +23,7 @@ type liveReader interface {
 	Synced() bool
 	Live(ctx context.Context) (mesh.Objects, error)
 	Namespaces() []mesh.Namespace
+	ledgerKeeper
 }
 
 // keyKeeper makes the API server ask about namespaces with these label keys.
@@ -30,7 +32,8 @@ type keyKeeper interface {
 }
 
 // controlPlanes validates Istios and IstioRevisions. It reads live state, because a cache may not have seen yet the
-// mesh that somebody else created a moment ago.
+// mesh that somebody else created a moment ago, and goes through the ledger, because live state does not have yet the one
+// that somebody else is about to create.
 type controlPlanes struct {
 	kind     string
 	live     liveReader
@@ -68,24 +71,30 @@ func (h *controlPlanes) Handle(ctx context.Context, req admission.Request) admis
 	return h.judge(ctx, &req, old, updated)
 }
 
-// judge compares the object with the stored meshes.
+// judge compares the object with the stored meshes and with those in flight.
 func (h *controlPlanes) judge(ctx context.Context, req *admission.Request, old, updated *sail.ControlPlane) admission.Response {
 	if !h.live.Synced() {
 		return h.recorder.notYet(ctx, req, errNotSynced)
 	}
-	objects, err := h.live.Live(ctx)
-	if err != nil {
-		return h.recorder.notYet(ctx, req, fmt.Errorf("it cannot read the stored meshes (%w)", err))
-	}
 	if onlyLosesOwner(old, updated) {
 		return allow()
 	}
-	change := h.change(objects, old, updated)
-	verdict := h.finisher.override(ctx, req, updated.Metadata.Annotations, h.policy.Mesh(change))
-	if verdict.Answer == policy.Allowed && (req.DryRun == nil || !*req.DryRun) {
-		h.watch(ctx, change.Fleet.SelectorKeys())
+	var last judgement
+	dryRun := req.DryRun != nil && *req.DryRun
+	err := h.live.Admit(ctx, ledger.Change{Old: old, New: updated, DryRun: dryRun}, func(state ledger.State) bool {
+		last = h.weigh(ctx, req, state, old, updated)
+		return last.verdict.Answer == policy.Allowed
+	})
+	if taken := (*ledger.ExistsError)(nil); errors.As(err, &taken) {
+		return exists(req)
 	}
-	return h.finisher.reply(ctx, req, verdict)
+	if err != nil {
+		return h.recorder.notYet(ctx, req, err)
+	}
+	if last.verdict.Answer == policy.Allowed && !dryRun {
+		h.watch(ctx, last.keys)
+	}
+	return h.answer(ctx, req, last)
 }
 
 // change finds the mesh that changes with the object. An IstioRevision that a stored Istio controls is a part of that

@@ -1,6 +1,10 @@
 package webhook
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"time"
 )
@@ -17,4 +21,60 @@ func timely(next http.Handler, limit time.Duration) http.Handler {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(limit))
 		next.ServeHTTP(w, r)
 	})
+}
+
+// A body of the usual size, a few kilobytes, is read as it comes. Of larger ones, each of which costs some five times its
+// size in memory until it is answered, only a few are read at a time.
+const (
+	usualBody     = 256 << 10
+	largeAtOnce   = 4
+	largeWait     = 3 * time.Second
+	largeDeadline = 5 * time.Second
+)
+
+// errTooMany is for a large body that would have to wait for too long for others.
+var errTooMany = errors.New("too many requests with a body of more than 256 KiB at the same time")
+
+// large are the places for requests with large bodies. Whoever has put something in has one.
+type large chan struct{}
+
+func newLarge() large { return make(large, largeAtOnce) }
+
+// read reads a body of at most maxBody bytes. What it returns besides must be called when the request has been answered.
+// A body that has a place must come quickly, so that the places cannot be held by those that do not come at all.
+func (l large) read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
+	if r.ContentLength > maxBody {
+		return nil, func() {}, errTooLarge
+	}
+	body, err = readUpTo(r.Body, usualBody)
+	if err != nil || len(body) < usualBody {
+		return body, func() {}, err
+	}
+	select {
+	case l <- struct{}{}:
+	case <-time.After(largeWait):
+		return nil, func() {}, errTooMany
+	case <-r.Context().Done():
+		return nil, func() {}, r.Context().Err()
+	}
+	release = func() { <-l }
+	// An error means that the connection has no deadlines, as in timely.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(largeDeadline))
+	rest, err := readUpTo(r.Body, maxBody+1-len(body))
+	switch body = append(body, rest...); {
+	case err != nil:
+		return nil, release, err
+	case len(body) > maxBody:
+		return nil, release, errTooLarge
+	}
+	return body, release, nil
+}
+
+// readUpTo reads at most so many bytes.
+func readUpTo(from io.Reader, limit int) ([]byte, error) {
+	var read bytes.Buffer
+	if _, err := io.CopyN(&read, from, int64(limit)); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("its body cannot be read: %w", err)
+	}
+	return read.Bytes(), nil
 }

@@ -34,7 +34,7 @@ func impatient(t *testing.T, limit time.Duration) net.Conn {
 		t.Fatal(err)
 	}
 	hook := &admission.Webhook{Handler: admission.HandlerFunc(func(context.Context, admission.Request) admission.Response { return allow() })}
-	server := httptest.NewServer(timely(&endpoint{hook: hook, recorder: recorder, logger: logr.Discard()}, limit))
+	server := httptest.NewServer(timely(&endpoint{hook: hook, recorder: recorder, logger: logr.Discard(), large: newLarge()}, limit))
 	t.Cleanup(server.Close)
 	connection, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
 	if err != nil {
@@ -165,5 +165,58 @@ func TestEveryWebhookHasTheReadTimeout(t *testing.T) {
 		if answer.deadline.Before(before.Add(readTimeout)) || answer.deadline.After(time.Now().Add(readTimeout)) {
 			t.Errorf("%s: may be read until %v, asked at %v", path, answer.deadline, before)
 		}
+	}
+}
+
+// body is a review of so many bytes.
+func bodyOf(size int) string {
+	const review = `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u"}}`
+	return review + strings.Repeat(" ", size-len(review))
+}
+
+func TestOnlySoManyLargeBodiesAreReadAtATime(t *testing.T) {
+	recorder, err := newRecorder(prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	judged, goOn := make(chan struct{}), make(chan struct{})
+	hook := &admission.Webhook{Handler: admission.HandlerFunc(func(context.Context, admission.Request) admission.Response {
+		judged <- struct{}{}
+		<-goOn
+		return allow()
+	})}
+	e := &endpoint{hook: hook, recorder: recorder, logger: logr.Discard(), large: newLarge()}
+	ask := func(size int) *admissionv1.AdmissionResponse {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(bodyOf(size)))
+		r.Header.Set("Content-Type", "application/json")
+		e.ServeHTTP(w, r)
+		var review admissionv1.AdmissionReview
+		if err := json.Unmarshal(w.Body.Bytes(), &review); err != nil {
+			t.Error(err)
+		}
+		return review.Response
+	}
+	answers := make(chan *admissionv1.AdmissionResponse, 2*largeAtOnce)
+	for range largeAtOnce {
+		go func() { answers <- ask(maxBody) }()
+		<-judged
+	}
+	// All places are taken: another large one waits in vain, a usual one does not wait.
+	const want = "meshfence cannot judge this request yet: too many requests with a body of more than 256 KiB at the same time. Try again in a few seconds"
+	if got := ask(usualBody); got.Allowed || got.Result.Code != http.StatusServiceUnavailable || got.Result.Message != want {
+		t.Errorf("%+v", got)
+	}
+	go func() { answers <- ask(usualBody - 1) }()
+	<-judged
+	close(goOn)
+	for range largeAtOnce + 1 {
+		if got := <-answers; !got.Allowed {
+			t.Errorf("%+v", got)
+		}
+	}
+	go func() { <-judged }()
+	if got := ask(maxBody); !got.Allowed {
+		t.Errorf("when the others are over: %+v", got)
 	}
 }

@@ -81,6 +81,13 @@ func (r *recorder) badRequest(ctx context.Context, err error) admission.Response
 	return badRequest(err)
 }
 
+// tooMany records a request that is refused, unread, because others take all the memory that there is for them.
+func (r *recorder) tooMany(ctx context.Context, err error) admission.Response {
+	r.bad.Inc()
+	log.FromContext(ctx).Info("refused a large request", "problem", err.Error())
+	return notYet(err.Error())
+}
+
 // badField records an object that is refused because a field has a wrong type.
 func (r *recorder) badField(ctx context.Context, req *admission.Request, err error) admission.Response {
 	r.answers.WithLabelValues(resourceOf(req), string(req.Operation), "deny").Inc()

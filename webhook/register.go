@@ -45,6 +45,7 @@ func Register(mux Mux, cluster Cluster, c *config.Configuration, registry promet
 	if err != nil {
 		return nil, err
 	}
+	bodies := newLarge()
 	book := newRulebook(c, func(c *config.Configuration) edition { return handlers(cluster, c, recorder) })
 	for path := range book.current() {
 		logger := logger.WithName("admission").WithValues("path", path)
@@ -52,7 +53,7 @@ func Register(mux Mux, cluster Cluster, c *config.Configuration, registry promet
 		if _, err := admission.StandaloneWebhook(hook, admission.StandaloneOptions{Logger: logger}); err != nil {
 			return nil, err
 		}
-		mux.Register(path, timely(&endpoint{hook: hook, recorder: recorder, logger: logger}, readTimeout))
+		mux.Register(path, timely(&endpoint{hook: hook, recorder: recorder, logger: logger, large: bodies}, readTimeout))
 	}
 	return book, nil
 }

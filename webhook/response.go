@@ -8,9 +8,12 @@ import (
 
 	"gomodules.xyz/jsonpatch/v2"
 	admissionv1 "k8s.io/api/admission/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/meshfence/meshfence/webhook/cluster/ledger"
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
@@ -74,6 +77,23 @@ func auditAnnotations(verdict policy.Verdict) map[string]string {
 		annotations["overridden"] = joined(verdict.Overridden)
 	}
 	return annotations
+}
+
+// exists refuses to create what there is already, in the API server's own words.
+func exists(req *admission.Request) admission.Response {
+	resource := schema.GroupResource{Group: req.Resource.Group, Resource: req.Resource.Resource}
+	status := apierrors.NewAlreadyExists(resource, req.Name).Status()
+	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{Result: &status}}
+}
+
+// inFlight turns a denial into one that may be over in a moment, and says what it waits for. It is a 409, the answer after
+// which clients and controllers try again.
+func inFlight(response admission.Response, claims []ledger.Claim) admission.Response {
+	response.Result.Code, response.Result.Reason = http.StatusConflict, metav1.StatusReasonConflict
+	for i := range claims {
+		response.Result.Message += "\n" + claims[i].String()
+	}
+	return response
 }
 
 func messages(findings []policy.Finding) []string {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 
 	"github.com/go-logr/logr"
@@ -33,14 +32,22 @@ type endpoint struct {
 	hook     *admission.Webhook
 	recorder *recorder
 	logger   logr.Logger
+	// large are the places for large bodies, those of all endpoints together.
+	large large
 }
 
 // ServeHTTP answers with HTTP status 200, whatever the AdmissionReview in the answer says.
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var response admission.Response
-	if review, err := readReview(r); err != nil {
-		response = e.recorder.badRequest(log.IntoContext(r.Context(), e.logger), err)
-	} else {
+	body, release, err := e.large.read(w, r)
+	defer release()
+	review, err := readReview(r, body, err)
+	switch ctx := log.IntoContext(r.Context(), e.logger); {
+	case errors.Is(err, errTooMany):
+		response = e.recorder.tooMany(ctx, err)
+	case err != nil:
+		response = e.recorder.badRequest(ctx, err)
+	default:
 		response = e.hook.Handle(r.Context(), admission.Request{AdmissionRequest: *review.Request})
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -48,20 +55,13 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(admissionv1.AdmissionReview{TypeMeta: reviewType, Response: &response.AdmissionResponse})
 }
 
-// readReview returns the AdmissionReview in the body; its request is not nil.
-func readReview(r *http.Request) (*admissionv1.AdmissionReview, error) {
-	if contentType := r.Header.Get("Content-Type"); contentType != "application/json" {
+// readReview returns the AdmissionReview in the body; its request is not nil. err is what went wrong with reading the body.
+func readReview(r *http.Request, body []byte, err error) (*admissionv1.AdmissionReview, error) {
+	switch contentType := r.Header.Get("Content-Type"); {
+	case contentType != "application/json":
 		return nil, fmt.Errorf("its content type is %q, not application/json", contentType)
-	}
-	if r.ContentLength > maxBody {
-		return nil, errTooLarge
-	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
-	switch {
 	case err != nil:
-		return nil, fmt.Errorf("its body cannot be read: %w", err)
-	case len(body) > maxBody:
-		return nil, errTooLarge
+		return nil, err
 	case len(body) == 0:
 		return nil, errors.New("its body is empty")
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -25,6 +26,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/meshfence/meshfence/webhook"
+	"github.com/meshfence/meshfence/webhook/cluster/ledger"
 	"github.com/meshfence/meshfence/webhook/config"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
@@ -46,6 +48,10 @@ type cluster struct {
 	allow func(authorizationv1.SubjectAccessReviewSpec) (bool, error)
 	// pods, if not nil, is what is seen of a namespace's pods; otherwise there are none.
 	pods func(ctx context.Context, namespace string, limit int) policy.Pods
+	// claims are in flight.
+	claims []ledger.Claim
+	// admitErr is what the ledger answers.
+	admitErr error
 }
 
 func (c *cluster) Synced() bool                 { return !c.unsynced }
@@ -68,6 +74,16 @@ func (c *cluster) Live(context.Context) (mesh.Objects, error) {
 		return *c.stored, nil
 	}
 	return c.objects, nil
+}
+
+// Admit keeps no ledger: what is in flight is what the test says.
+func (c *cluster) Admit(ctx context.Context, _ ledger.Change, judge func(ledger.State) bool) error {
+	stored, err := c.Live(ctx)
+	if err != nil {
+		return fmt.Errorf("it cannot read the stored meshes (%w)", err)
+	}
+	judge(ledger.State{Stored: stored, Claims: c.claims})
+	return c.admitErr
 }
 
 func (c *cluster) EnsureKeys(_ context.Context, keys []string) error {

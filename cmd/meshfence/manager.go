@@ -34,7 +34,15 @@ func newManager(ctx context.Context, s *settings, api *rest.Config, watcher *cer
 	}
 	logger := logr.FromContextOrDiscard(ctx)
 	timeout := gracefulShutdown
-	server := webhook.NewServer(webhook.Options{Host: s.host, Port: s.port, TLSOpts: []func(*tls.Config){watcher.Configure}})
+	tlsOptions := []func(*tls.Config){watcher.Configure}
+	if s.clientCA != "" {
+		authority, err := certs.LoadClientAuthority(s.clientCA)
+		if err != nil {
+			return nil, fmt.Errorf("--client-ca %w", err)
+		}
+		tlsOptions = append(tlsOptions, authority.Configure)
+	}
+	server := webhook.NewServer(webhook.Options{Host: s.host, Port: s.port, TLSOpts: tlsOptions})
 	mgr, err := manager.New(api, manager.Options{
 		Scheme:                  scheme,
 		Logger:                  logger,

@@ -28,6 +28,7 @@ type settings struct {
 	kubeconfig     string
 	namespace      string
 	certDir        string
+	clientCA       string
 	bindAddress    string
 	healthAddress  string
 	metricsAddress string
@@ -45,6 +46,7 @@ func (s *settings) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.kubeconfig, "kubeconfig", "", "kubeconfig `FILE`; without one KUBECONFIG or ~/.kube/config, else the cluster this runs in")
 	flags.StringVar(&s.namespace, "namespace", "", "`NAMESPACE` of meshfence itself, which has the mesh map; default: the pod's own, else "+defaultNamespace)
 	flags.StringVar(&s.certDir, "cert-dir", defaultCertDir, "`FOLDER` of the serving certificate, with tls.crt and tls.key; waits up to 1 minute for them, and loads them again when they change")
+	flags.StringVar(&s.clientCA, "client-ca", "", "`FILE` of the authorities that sign the API server's client certificate; with it, nobody else is answered. Read again when it changes")
 	flags.StringVar(&s.bindAddress, "bind-address", defaultBindAddress, "`HOST:PORT` for admission requests")
 	flags.StringVar(&s.healthAddress, "health-bind-address", defaultHealthAddress, "`HOST:PORT` for /healthz and /readyz, over HTTP; 0 switches them off")
 	flags.StringVar(&s.metricsAddress, "metrics-bind-address", defaultMetricsAddress, "`HOST:PORT` for Prometheus at /metrics, over HTTP; 0 switches it off")

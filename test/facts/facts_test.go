@@ -47,6 +47,9 @@ func TestFactsOfTheAPIServer(t *testing.T) {
 	t.Run("a generated name and its label are there when validating admission runs, and not before", func(t *testing.T) {
 		generatedName(ctx, t, cluster.Client, observer)
 	})
+	t.Run("an object has its uid when validating admission runs, however it is created", func(t *testing.T) {
+		uidAtCreation(ctx, t, cluster.Client, observer)
+	})
 	t.Run("if a namespace changes while validating admission judges an update, then the update is judged again", func(t *testing.T) {
 		judgedAgain(ctx, t, cluster.Client, observer)
 	})
@@ -74,6 +77,34 @@ func generatedName(ctx context.Context, t *testing.T, c client.Client, o *observ
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("name and labels in mutating and in validating admission (-want +got):\n%s", diff)
 	}
+}
+
+// uidAtCreation pins: a CREATE is judged with the uid that the object will be stored with, by POST as well as by
+// server-side apply. The ledger tells by it whether a claim has come true.
+func uidAtCreation(ctx context.Context, t *testing.T, c client.Client, o *observer) {
+	posted := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "posted", Labels: map[string]string{observed: "yes"}}}
+	applied := &corev1.Namespace{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"},
+		ObjectMeta: metav1.ObjectMeta{Name: "applied", Labels: map[string]string{observed: "yes"}},
+	}
+	if err := c.Create(ctx, posted); err != nil {
+		t.Fatal(err)
+	}
+	first := o.next(ctx, t, o.validating)
+	body, err := json.Marshal(applied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Patch(ctx, applied, client.RawPatch(types.ApplyPatchType, body), client.FieldOwner("facts")); err != nil {
+		t.Fatal(err)
+	}
+	second := o.next(ctx, t, o.validating)
+	got := []any{first.Operation, decode(t, first).UID, second.Operation, decode(t, second).UID}
+	want := []any{admissionv1.Create, posted.UID, admissionv1.Create, applied.UID}
+	if diff := cmp.Diff(want, got); diff != "" || posted.UID == "" || applied.UID == "" {
+		t.Errorf("operations and uids (-want +got):\n%s", diff)
+	}
+	drain(o.mutating)
 }
 
 // judgedAgain pins: the API server runs validating admission on an UPDATE against the very object that the following

@@ -29,15 +29,12 @@ func (c *Cluster) SparePort() (string, error) {
 // Meshfence is the running process, or nil.
 func (c *Cluster) Meshfence() *Process { return c.meshfence }
 
-// PID is the process's number.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
-
 // LaunchMeshfence is StartMeshfence that does not wait until meshfence is ready.
 func (c *Cluster) LaunchMeshfence(ctx context.Context) error {
 	if c.meshfence != nil {
 		return errors.New("meshfence is running already")
 	}
-	process, err := c.launch(ctx, ProcessOptions{})
+	process, err := c.launch(ctx, c.serving.ports, ProcessOptions{})
 	if err == nil {
 		c.meshfence = process
 	}

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
@@ -37,10 +39,13 @@ const (
 type Process struct {
 	// HealthURL and MetricsURL are the bases of its probes and of its metrics, without a path.
 	HealthURL, MetricsURL string
+	// Address is where it serves webhooks, as host:port.
+	Address string
 	// Log is the path of the file with all that it prints.
 	Log string
 
 	cmd     *exec.Cmd
+	ports   *ports        // its own, if it has any
 	ended   chan struct{} // closed when the process has ended
 	unwatch func()
 }
@@ -51,7 +56,15 @@ type ProcessOptions struct {
 	Config string
 	// Args are further flags of `meshfence serve`.
 	Args []string
+	// Env are further environment variables, as key=value.
+	Env []string
+	// Binary is another binary than the cluster's; "" for that.
+	Binary string
+	// APIServer is the connection to another API server than the cluster's first one; nil for that.
+	APIServer *rest.Config
 }
+
+var errNotReady = errors.New("not ready")
 
 // StartMeshfence starts meshfence, as the service account of the manifests and so with no other rights than theirs, and
 // returns when it says that it is ready. InstallWorkload must have been called since the last Reset.
@@ -59,7 +72,7 @@ func (c *Cluster) StartMeshfence(ctx context.Context, options ProcessOptions) (*
 	if c.meshfence != nil {
 		return nil, errors.New("meshfence is running already")
 	}
-	process, err := c.launch(ctx, options)
+	process, err := c.launch(ctx, c.serving.ports, options)
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +81,21 @@ func (c *Cluster) StartMeshfence(ctx context.Context, options ProcessOptions) (*
 	}
 	c.meshfence = process
 	return process, nil
+}
+
+// StartReplica starts one of several meshfences, on ports of its own: a Balancer brings the requests there. The caller must
+// end it, with Stop or Kill. It is returned also if it does not get ready.
+func (c *Cluster) StartReplica(ctx context.Context, options ProcessOptions) (*Process, error) {
+	taken, err := takePorts()
+	if err != nil {
+		return nil, err
+	}
+	process, err := c.launch(ctx, taken, options)
+	if err != nil {
+		return nil, errors.Join(err, taken.lock.Close())
+	}
+	process.ports = taken
+	return process, process.waitReady(ctx)
 }
 
 // StopMeshfence ends meshfence with SIGTERM and waits for it.
@@ -91,28 +119,31 @@ func (c *Cluster) KillMeshfence() error {
 }
 
 // launch starts the process. It listens where the webhook configurations point, and elsewhere on ports of its own.
-func (c *Cluster) launch(ctx context.Context, options ProcessOptions) (*Process, error) {
-	if _, err := os.Stat(c.options.Binary); err != nil {
+func (c *Cluster) launch(ctx context.Context, at *ports, options ProcessOptions) (*Process, error) {
+	options.Binary = cmp.Or(options.Binary, c.options.Binary)
+	if _, err := os.Stat(options.Binary); err != nil {
 		return nil, fmt.Errorf("%w: run `make build`", err)
 	}
 	args, err := c.serveArgs(ctx, options)
 	if err != nil {
 		return nil, err
 	}
-	args = append(args, "--health-bind-address", loopback(c.serving.health), "--metrics-bind-address", loopback(c.serving.metrics))
+	args = append(args, "--bind-address", loopback(at.webhooks), "--health-bind-address", loopback(at.health), "--metrics-bind-address", loopback(at.metrics))
 	process := &Process{
-		HealthURL:  "http://" + loopback(c.serving.health),
-		MetricsURL: "http://" + loopback(c.serving.metrics),
+		HealthURL:  "http://" + loopback(at.health),
+		MetricsURL: "http://" + loopback(at.metrics),
+		Address:    loopback(at.webhooks),
 		Log:        filepath.Join(c.dir, fmt.Sprintf("meshfence-%d.log", len(c.logs)+1)),
-		cmd:        exec.Command(c.options.Binary, append(args, options.Args...)...),
+		cmd:        exec.Command(options.Binary, append(args, options.Args...)...),
 	}
+	process.cmd.Env = append(os.Environ(), options.Env...)
 	c.logs = append(c.logs, process.Log)
 	return process, process.start(c.watchdog)
 }
 
 // serveArgs returns the arguments that are the same for every process of this cluster.
 func (c *Cluster) serveArgs(ctx context.Context, options ProcessOptions) ([]string, error) {
-	kubeconfig, err := c.serviceAccountKubeconfig(ctx)
+	kubeconfig, err := c.serviceAccountKubeconfig(ctx, options.APIServer)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +154,7 @@ func (c *Cluster) serveArgs(ctx context.Context, options ProcessOptions) ([]stri
 	}
 	args := []string{
 		"serve", "--kubeconfig", kubeconfig, "--namespace", Namespace,
-		"--cert-dir", c.serving.certDir, "--bind-address", c.serving.address(),
+		"--cert-dir", c.serving.certDir,
 	}
 	if options.Config != "" {
 		args = append(args, "--config", options.Config)
@@ -141,8 +172,12 @@ func (c *Cluster) writeDefaultConfiguration() (string, error) {
 	return file, os.WriteFile(file, []byte(content), 0o644)
 }
 
-// serviceAccountKubeconfig writes a kubeconfig file with a fresh token of meshfence's service account.
-func (c *Cluster) serviceAccountKubeconfig(ctx context.Context) (string, error) {
+// serviceAccountKubeconfig writes a kubeconfig file with a fresh token of meshfence's service account, for an API server,
+// the first one if it is nil.
+func (c *Cluster) serviceAccountKubeconfig(ctx context.Context, server *rest.Config) (string, error) {
+	if server == nil {
+		server = c.Config
+	}
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: ServiceAccount}}
 	day := int64((24 * time.Hour).Seconds())
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &day}}
@@ -150,11 +185,11 @@ func (c *Cluster) serviceAccountKubeconfig(ctx context.Context) (string, error) 
 		return "", fmt.Errorf("get a token for service account %s/%s: %w", Namespace, ServiceAccount, err)
 	}
 	config := clientcmdapi.NewConfig()
-	config.Clusters["test"] = &clientcmdapi.Cluster{Server: c.Config.Host, CertificateAuthorityData: c.Config.CAData}
+	config.Clusters["test"] = &clientcmdapi.Cluster{Server: server.Host, CertificateAuthorityData: server.CAData}
 	config.AuthInfos["meshfence"] = &clientcmdapi.AuthInfo{Token: request.Status.Token}
 	config.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "meshfence"}
 	config.CurrentContext = "test"
-	file := filepath.Join(c.dir, "meshfence.kubeconfig")
+	file := filepath.Join(c.dir, fmt.Sprintf("meshfence-%d.kubeconfig", len(c.logs)+1))
 	return file, clientcmd.WriteToFile(*config, file)
 }
 
@@ -223,7 +258,7 @@ func (p *Process) Stop() error {
 	case <-time.After(stopTimeout):
 		return errors.Join(fmt.Errorf("meshfence did not stop within %s", stopTimeout), p.Kill())
 	}
-	p.unwatch()
+	p.release()
 	if !p.cmd.ProcessState.Success() {
 		return fmt.Errorf("meshfence ended with %s; its last lines:\n%s", p.cmd.ProcessState, tail(p.Log, 30))
 	}
@@ -236,8 +271,22 @@ func (p *Process) Kill() error {
 		return err
 	}
 	<-p.ended
-	p.unwatch()
+	p.release()
 	return nil
+}
+
+// PID is the number of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Ended is closed when the process has ended.
+func (p *Process) Ended() <-chan struct{} { return p.ended }
+
+// release gives back what the process had.
+func (p *Process) release() {
+	p.unwatch()
+	if p.ports != nil {
+		_ = p.ports.lock.Close()
+	}
 }
 
 // Metrics returns the metrics page.

@@ -1,14 +1,18 @@
 package harness
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	certutil "k8s.io/client-go/util/cert"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // serving is where meshfence's webhooks are served, for as long as the cluster exists: the configurations need not
@@ -83,4 +87,47 @@ func nobodyListens(numbers ...int) error {
 		}
 	}
 	return nil
+}
+
+// CertDir is the folder of the certificate that meshfence serves, which takes the place of the Secret's mount.
+func (c *Cluster) CertDir() string { return c.serving.certDir }
+
+// RotateServingCertificate replaces the serving certificate by one of another authority. First the webhook configurations
+// trust both authorities; then the files are replaced. The old authority stays until the next rotation.
+func (c *Cluster) RotateServingCertificate(ctx context.Context) error {
+	cert, key, err := certutil.GenerateSelfSignedCertKey("localhost", []net.IP{net.IPv4(127, 0, 0, 1)}, nil)
+	if err != nil {
+		return err
+	}
+	if err := c.trust(ctx, slices.Concat(c.serving.authority, cert)); err != nil {
+		return err
+	}
+	for name, content := range map[string][]byte{"tls.crt": cert, "tls.key": key} {
+		file := filepath.Join(c.serving.certDir, name)
+		if err := errors.Join(os.WriteFile(file+".new", content, 0o600), os.Rename(file+".new", file)); err != nil {
+			return err
+		}
+	}
+	c.serving.authority = cert
+	return nil
+}
+
+// trust sets the authorities in the webhook configurations, and waits until the API server acts on them.
+func (c *Cluster) trust(ctx context.Context, authorities []byte) error {
+	var validating admissionregistrationv1.ValidatingWebhookConfiguration
+	var mutating admissionregistrationv1.MutatingWebhookConfiguration
+	key := client.ObjectKey{Name: "meshfence"}
+	if err := errors.Join(c.Client.Get(ctx, key, &validating), c.Client.Get(ctx, key, &mutating)); err != nil {
+		return err
+	}
+	for i := range validating.Webhooks {
+		validating.Webhooks[i].ClientConfig.CABundle = authorities
+	}
+	for i := range mutating.Webhooks {
+		mutating.Webhooks[i].ClientConfig.CABundle = authorities
+	}
+	if err := errors.Join(c.Client.Update(ctx, &validating), c.Client.Update(ctx, &mutating)); err != nil {
+		return err
+	}
+	return c.WaitWebhooks(ctx)
 }

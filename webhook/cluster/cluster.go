@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/meshfence/meshfence/webhook/cluster/ledger"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/sail"
 )
@@ -53,6 +54,7 @@ type Cluster struct {
 	reflectors []*cache.Reflector
 	metrics    *metrics
 	keeper     *keeper
+	ledger     *ledger.Ledger
 
 	namespaces        *store[mesh.Namespace]
 	istios, revisions *store[*sail.ControlPlane]
@@ -88,11 +90,12 @@ func New(cfg *rest.Config, opts Options) (*Cluster, error) {
 	c.mapName.Store(&opts.MeshMap)
 	c.fleet.Store(mesh.NewFleet(mesh.Objects{}))
 	c.namespaces = newStore(namespace, func() {})
-	c.istios = newStore(cachedControlPlane(sail.KindIstio), c.markDirty)
-	c.revisions = newStore(cachedControlPlane(sail.KindIstioRevision), c.markDirty)
+	c.istios = newStore(c.noting(cachedControlPlane(sail.KindIstio)), c.markDirty)
+	c.revisions = newStore(c.noting(cachedControlPlane(sail.KindIstioRevision)), c.markDirty)
 	c.tags = newStore(cachedTag, c.markDirty)
 	c.meshMap = newStore(readMeshMap, nil)
 	c.keeper = newKeeper(c)
+	c.ledger = ledger.New(&claims{client: resources.configMaps, namespace: opts.Namespace}, lister{c}, metrics.ofLedger())
 	c.reflectors = newReflectors(c)
 	return c, nil
 }

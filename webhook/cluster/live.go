@@ -22,15 +22,18 @@ import (
 //
 // The lists are not of one moment. Istios are read last, so that an IstioRevision is never seen without the Istio that was
 // there before it and owns it; one that is missing because it came later has the selectors of its Istio, which is seen.
-func (c *Cluster) Live(ctx context.Context) (mesh.Objects, error) {
+func (c *Cluster) Live(ctx context.Context) (mesh.Objects, error) { return c.live(ctx, "") }
+
+// live is Live, except that it is an error if this kind is not served.
+func (c *Cluster) live(ctx context.Context, served string) (mesh.Objects, error) {
 	var objects mesh.Objects
 	group, together := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		objects.Tags, err = list(together, c.resources.tags, tag)
+		objects.Tags, err = list(together, c.resources.tags, tag, false)
 		return err
 	})
 	group.Go(func() (err error) {
-		objects.Revisions, err = list(together, c.resources.revisions, controlPlane(sail.KindIstioRevision))
+		objects.Revisions, err = list(together, c.resources.revisions, controlPlane(sail.KindIstioRevision), served == sail.KindIstioRevision)
 		return err
 	})
 	group.Go(func() (err error) {
@@ -39,7 +42,7 @@ func (c *Cluster) Live(ctx context.Context) (mesh.Objects, error) {
 	})
 	err := group.Wait()
 	if err == nil {
-		objects.Istios, err = list(ctx, c.resources.istios, controlPlane(sail.KindIstio))
+		objects.Istios, err = list(ctx, c.resources.istios, controlPlane(sail.KindIstio), served == sail.KindIstio)
 	}
 	if err != nil {
 		return mesh.Objects{}, fmt.Errorf("read the stored meshes: %w", err)
@@ -49,7 +52,7 @@ func (c *Cluster) Live(ctx context.Context) (mesh.Objects, error) {
 
 // liveMap returns the mesh map's valid entries. The others are told of when the cache sees them.
 func (c *Cluster) liveMap(ctx context.Context) (map[string]string, error) {
-	stored, err := c.resources.meshMap.Get(ctx, *c.mapName.Load(), metav1.GetOptions{})
+	stored, err := c.resources.configMaps.Get(ctx, *c.mapName.Load(), metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
@@ -60,13 +63,13 @@ func (c *Cluster) liveMap(ctx context.Context) (map[string]string, error) {
 }
 
 // list returns all objects of a resource. Pages after the first are of the first one's moment; if that has expired
-// meanwhile, everything is read again without pages.
-func list[T any](ctx context.Context, resource dynamic.ResourceInterface, convert func(metav1.Object) T) ([]T, error) {
+// meanwhile, everything is read again without pages. A resource that is not served is an error if it must be, else empty.
+func list[T any](ctx context.Context, resource dynamic.ResourceInterface, convert func(metav1.Object) T, served bool) ([]T, error) {
 	pages := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 		return resource.List(ctx, options)
 	})
 	found, _, err := pages.List(ctx, metav1.ListOptions{})
-	if isAbsent(err) {
+	if isAbsent(err) && !served {
 		return nil, nil
 	}
 	if err != nil {

@@ -51,7 +51,7 @@ func (c *Cluster) readMap(ctx context.Context, name string) {
 			}
 		}
 	}()
-	newReflector("mesh map", listFirst(objects(c.resources.meshMap, name)), c.meshMap).RunWithContext(ctx)
+	newReflector("mesh map", listFirst(objects(c.resources.configMaps, name)), c.meshMap).RunWithContext(ctx)
 }
 
 // mapChanged tells, once for each change, what is wrong with the mesh map, and asks for a new fleet if an entry that can

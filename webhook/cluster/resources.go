@@ -29,7 +29,7 @@ const namespacesPerPage = 1000
 type resources struct {
 	namespaces              metadata.ResourceInterface
 	istios, revisions, tags dynamic.ResourceInterface
-	meshMap                 dynamic.ResourceInterface
+	configMaps              dynamic.ResourceInterface // in our own namespace
 	validating, mutating    dynamic.ResourceInterface
 	pods                    metadata.Getter
 	accessReviews           authorizationclient.SubjectAccessReviewInterface
@@ -66,7 +66,7 @@ func newResources(cfg *rest.Config, namespace string) (*resources, error) {
 		istios:     objects.Resource(sail.GroupVersion.WithResource("istios")),
 		revisions:  objects.Resource(sail.GroupVersion.WithResource("istiorevisions")),
 		tags:       objects.Resource(sail.GroupVersion.WithResource("istiorevisiontags")),
-		meshMap:    objects.Resource(corev1.SchemeGroupVersion.WithResource("configmaps")).Namespace(namespace),
+		configMaps: objects.Resource(corev1.SchemeGroupVersion.WithResource("configmaps")).Namespace(namespace),
 		validating: objects.Resource(registration.WithResource("validatingwebhookconfigurations")),
 		mutating:   objects.Resource(registration.WithResource("mutatingwebhookconfigurations")),
 

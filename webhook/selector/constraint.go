@@ -63,7 +63,8 @@ func (c constraint) possible() bool {
 }
 
 // meet says whether some namespace that can exist satisfies both a and b, which must be about the same key. It is
-// a.and(b).possible() without allocating, and costs a binary search for each value of the shorter question.
+// a.and(b).possible() without allocating, and costs a binary search for each value of the shorter question, or two
+// comparisons for two lists of which one ends before the other begins.
 func meet(a, b constraint) bool {
 	if a.absent && b.absent && a.key != NameLabel {
 		return true
@@ -74,7 +75,15 @@ func meet(a, b constraint) bool {
 	if a.except || !b.except && len(b.values) < len(a.values) {
 		a, b = b, a
 	}
+	if !b.except && apart(a.values, b.values) {
+		return false
+	}
 	return slices.ContainsFunc(a.values, func(value string) bool { return b.takes(value) && canBe(a.key, value) })
+}
+
+// apart says whether one of two sorted lists ends before the other begins.
+func apart(a, b []string) bool {
+	return len(a) == 0 || len(b) == 0 || a[len(a)-1] < b[0] || b[len(b)-1] < a[0]
 }
 
 // canBe says whether a namespace can carry the label, given that the value is a valid label value.

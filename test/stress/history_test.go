@@ -1,0 +1,314 @@
+package stress
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+
+	"github.com/meshfence/meshfence/webhook/sail"
+)
+
+// numberKey is the annotation by which a stored change is found in the history.
+const numberKey = "stress/operation"
+
+// region is a set of namespaces: bit i stands for those with the labels of the universe's i-th set.
+type region uint64
+
+// universe returns every label set over two keys that selectors of this test can tell apart: without the key, with one of
+// five values, with another one.
+func universe() []labels.Set {
+	var all []labels.Set
+	values := []string{"", "v0", "v1", "v2", "v3", "v4", "other"}
+	for _, first := range values {
+		for _, second := range values {
+			set := labels.Set{}
+			if first != "" {
+				set["first"] = first
+			}
+			if second != "" {
+				set["second"] = second
+			}
+			all = append(all, set)
+		}
+	}
+	return all
+}
+
+// randomSelectors returns one or two selectors. Most are narrow, so that several meshes fit into the universe.
+func randomSelectors(random *rand.Rand) []metav1.LabelSelector {
+	value := func() string { return fmt.Sprint("v", random.IntN(5)) }
+	key := func() string { return []string{"first", "second"}[random.IntN(2)] }
+	var list []metav1.LabelSelector
+	for range 1 + random.IntN(2) {
+		both := metav1.LabelSelector{MatchLabels: map[string]string{"first": value(), "second": value()}}
+		switch k := key(); random.IntN(20) {
+		case 0:
+			list = append(list, metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: k, Operator: "NotIn", Values: []string{value(), value()}}}})
+		case 1:
+			list = append(list, metav1.LabelSelector{MatchLabels: map[string]string{k: value()}})
+		case 2:
+			both.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: k, Operator: "Exists"}}
+			list = append(list, both)
+		case 3:
+			list = append(list, metav1.LabelSelector{
+				MatchLabels:      map[string]string{"first": value()},
+				MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "second", Operator: "DoesNotExist"}},
+			})
+		default:
+			list = append(list, both)
+		}
+	}
+	return list
+}
+
+// covered is the region of selectors, by apimachinery's own matching: the product's is what is tested.
+func covered(list []metav1.LabelSelector) region {
+	var r region
+	for i := range list {
+		selector, err := metav1.LabelSelectorAsSelector(&list[i])
+		if err != nil {
+			panic(err) // this test makes them
+		}
+		for bit, set := range universe() {
+			if selector.Matches(set) {
+				r |= 1 << bit
+			}
+		}
+	}
+	return r
+}
+
+// stressed returns an Istio with a control-plane namespace of its own.
+func stressed(name string, list []metav1.LabelSelector, operation int) *unstructured.Unstructured {
+	text, err := json.Marshal(list)
+	if err != nil {
+		panic(err)
+	}
+	var items []any
+	if err := json.Unmarshal(text, &items); err != nil {
+		panic(err)
+	}
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": sail.GroupVersion.String(), "kind": sail.KindIstio,
+		"metadata": map[string]any{"name": name, "annotations": map[string]any{numberKey: strconv.Itoa(operation)}},
+		"spec": map[string]any{
+			"namespace": "istio-system-" + name, "version": "v1.30.3",
+			"values": map[string]any{"meshConfig": map[string]any{"discoverySelectors": items}},
+		},
+	}}
+}
+
+// stored is one object at one moment.
+type stored struct {
+	uid    types.UID
+	region region
+}
+
+// event is one change of what is stored.
+type event struct {
+	kind      watch.EventType
+	name      string
+	uid       types.UID
+	version   string
+	operation int // the last one that wrote the object
+	region    region
+}
+
+// history is every revision of the Istios that the API server's watch has shown, from before the first.
+type history struct {
+	mu     sync.Mutex
+	events []event
+	there  map[string]bool
+	ended  chan struct{}
+	stop   context.CancelFunc
+	err    error
+}
+
+// record watches the Istios, of which there are none yet.
+func record(t *testing.T, config *rest.Config) *history {
+	t.Helper()
+	istios := istiosOf(t, config)
+	list, err := istios.List(t.Context(), metav1.ListOptions{})
+	must(t, err)
+	if len(list.Items) > 0 {
+		t.Fatalf("%d Istios are there already", len(list.Items))
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	h := &history{there: map[string]bool{}, ended: make(chan struct{}), stop: stop}
+	go func() {
+		defer close(h.ended)
+		for version := list.GetResourceVersion(); ctx.Err() == nil && h.err == nil; {
+			version, h.err = h.follow(ctx, istios, version)
+		}
+	}()
+	t.Cleanup(func() { stop(); <-h.ended })
+	return h
+}
+
+func istiosOf(t *testing.T, config *rest.Config) dynamic.ResourceInterface {
+	t.Helper()
+	config = rest.CopyConfig(config)
+	config.QPS = -1
+	all, err := dynamic.NewForConfig(config)
+	must(t, err)
+	return all.Resource(sail.GroupVersion.WithResource("istios"))
+}
+
+// follow records one watch until it ends, and returns where the next one has to begin.
+func (h *history) follow(ctx context.Context, istios dynamic.ResourceInterface, version string) (string, error) {
+	w, err := istios.Watch(ctx, metav1.ListOptions{ResourceVersion: version})
+	if err != nil {
+		if ctx.Err() != nil {
+			return version, nil
+		}
+		return version, err
+	}
+	defer w.Stop()
+	for e := range w.ResultChan() {
+		object, ok := e.Object.(*unstructured.Unstructured)
+		if ctx.Err() != nil {
+			return version, nil // the end of it is no event
+		}
+		if !ok || e.Type == watch.Error {
+			return version, fmt.Errorf("the watch ended with %v", e.Object)
+		}
+		version = object.GetResourceVersion()
+		h.add(e.Type, object)
+	}
+	return version, nil
+}
+
+func (h *history) add(kind watch.EventType, object *unstructured.Unstructured) {
+	operation, _ := strconv.Atoi(object.GetAnnotations()[numberKey])
+	e := event{kind: kind, name: object.GetName(), uid: object.GetUID(), version: object.GetResourceVersion(), operation: operation, region: regionOf(object)}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.events = append(h.events, e)
+	h.there[e.name] = true
+	if kind == watch.Deleted {
+		delete(h.there, e.name)
+	}
+}
+
+// names returns what is stored, as far as the watch has shown.
+func (h *history) names() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Sorted(maps.Keys(h.there))
+}
+
+func regionOf(object *unstructured.Unstructured) region {
+	items, _, _ := unstructured.NestedSlice(object.Object, "spec", "values", "meshConfig", "discoverySelectors")
+	var list []metav1.LabelSelector
+	for _, item := range items {
+		var s metav1.LabelSelector
+		fields, _ := item.(map[string]any)
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields, &s); err != nil {
+			panic(err)
+		}
+		list = append(list, s)
+	}
+	if len(list) == 0 {
+		return ^region(0)
+	}
+	return covered(list)
+}
+
+// finish waits until the watch has shown what is stored now, and returns all events.
+func (h *history) finish(t *testing.T, config *rest.Config) []event {
+	t.Helper()
+	list, err := istiosOf(t, config).List(t.Context(), metav1.ListOptions{})
+	must(t, err)
+	want := map[string]string{}
+	for i := range list.Items {
+		want[list.Items[i].GetName()] = list.Items[i].GetResourceVersion()
+	}
+	var events []event
+	err = wait.PollUntilContextTimeout(t.Context(), 20*time.Millisecond, 30*time.Second, true, func(context.Context) (bool, error) {
+		h.mu.Lock()
+		events = slices.Clone(h.events)
+		h.mu.Unlock()
+		versions := map[string]string{}
+		for _, e := range events {
+			versions[e.name] = e.version
+			if e.kind == watch.Deleted {
+				delete(versions, e.name)
+			}
+		}
+		return fmt.Sprint(versions) == fmt.Sprint(want), nil
+	})
+	if err != nil {
+		t.Fatalf("the watch has not shown everything: %v", err)
+	}
+	h.stop()
+	<-h.ended
+	must(t, h.err)
+	return events
+}
+
+// worlds returns what was stored before the first event and after each one.
+func worlds(events []event) []map[string]stored {
+	all := []map[string]stored{{}}
+	for _, e := range events {
+		next := map[string]stored{}
+		for name, s := range all[len(all)-1] {
+			next[name] = s
+		}
+		if e.kind == watch.Deleted {
+			delete(next, e.name)
+		} else {
+			next[e.name] = stored{uid: e.uid, region: e.region}
+		}
+		all = append(all, next)
+	}
+	return all
+}
+
+// clashing returns the names of stored objects other than that one that share namespaces with the region.
+func clashing(world map[string]stored, name string, r region) []string {
+	var names []string
+	for other, s := range world {
+		if other != name && s.region&r != 0 {
+			names = append(names, other)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// overlaps counts the events that made two stored meshes overlap, and describes the first ones.
+func overlaps(events []event) (count int, first []string) {
+	all := worlds(events)
+	for i, e := range events {
+		if e.kind == watch.Deleted {
+			continue
+		}
+		before := clashing(all[i], e.name, all[i][e.name].region)
+		for _, other := range clashing(all[i+1], e.name, e.region) {
+			if !slices.Contains(before, other) {
+				count++
+				if len(first) < 5 {
+					first = append(first, fmt.Sprintf("resourceVersion %s: %s %s, and overlaps with %s", e.version, e.kind, e.name, other))
+				}
+			}
+		}
+	}
+	return count, first
+}

@@ -1,0 +1,102 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/meshfence/meshfence/webhook/cluster/ledger"
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/sail"
+)
+
+// Claims is the name of the ConfigMap, in our own namespace, that holds the ledger of changes in flight.
+const Claims = "meshfence-claims"
+
+// Admit judges a change of a mesh against live state and what is in flight; see package ledger. An error is worded for
+// people and says what they can do.
+func (c *Cluster) Admit(ctx context.Context, change ledger.Change, judge func(ledger.State) bool) error {
+	err := c.ledger.Admit(ctx, change, judge)
+	if damaged := (*ledger.DamagedError)(nil); errors.As(err, &damaged) {
+		return fmt.Errorf("%w. Somebody has edited it; remove that entry with kubectl patch configmap %s -n %s --type=json "+
+			`-p '[{"op":"remove","path":"/data/%s"}]'`, err, Claims, c.options.Namespace, damaged.Key)
+	}
+	return err
+}
+
+// noting tells the ledger of every object that is seen.
+func (c *Cluster) noting(convert func(metav1.Object) *sail.ControlPlane) func(metav1.Object) *sail.ControlPlane {
+	return func(object metav1.Object) *sail.ControlPlane {
+		c.ledger.Stored(string(object.GetUID()))
+		return convert(object)
+	}
+}
+
+// lister lists what is stored, for the ledger.
+type lister struct{ *Cluster }
+
+// Live lists past all caches. The kind is that of an object which an API server is about to store: another one that does
+// not serve it is behind, and its answer that there are none would be wrong.
+func (s lister) Live(ctx context.Context, kind string) (mesh.Objects, error) {
+	return s.live(ctx, kind)
+}
+
+// claims keeps the ledger in a ConfigMap. Nothing in it but data is touched.
+type claims struct {
+	client    dynamic.ResourceInterface
+	namespace string
+}
+
+// Read gets the ConfigMap from the API server, which asks etcd for it.
+func (s *claims) Read(ctx context.Context) (ledger.Page, error) {
+	stored, err := s.client.Get(ctx, Claims, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return ledger.Page{}, nil
+	}
+	if err != nil {
+		return ledger.Page{}, err
+	}
+	entries, _, err := unstructured.NestedStringMap(stored.Object, "data")
+	return ledger.Page{UID: stored.GetUID(), Version: stored.GetResourceVersion(), Entries: entries}, err
+}
+
+// Write replaces the data of the very ConfigMap that was read.
+func (s *claims) Write(ctx context.Context, read ledger.Page, entries map[string]string) (types.UID, error) {
+	configMap := &unstructured.Unstructured{}
+	configMap.SetAPIVersion("v1")
+	configMap.SetKind("ConfigMap")
+	configMap.SetNamespace(s.namespace)
+	configMap.SetName(Claims)
+	configMap.SetLabels(map[string]string{"app.kubernetes.io/name": "meshfence"})
+	configMap.SetAnnotations(map[string]string{
+		"meshfence.io/about": "Changes of meshes that meshfence has allowed and that may not be stored yet. meshfence tidies it up; do not edit.",
+	})
+	data := map[string]any{}
+	for key, value := range maps.All(entries) {
+		data[key] = value
+	}
+	configMap.Object["data"] = data
+	var written *unstructured.Unstructured
+	var err error
+	if read.Version == "" {
+		written, err = s.client.Create(ctx, configMap, metav1.CreateOptions{FieldManager: fieldManager})
+	} else {
+		configMap.SetResourceVersion(read.Version)
+		configMap.SetUID(read.UID)
+		written, err = s.client.Update(ctx, configMap, metav1.UpdateOptions{FieldManager: fieldManager})
+	}
+	switch {
+	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err), apierrors.IsNotFound(err) && read.Version != "":
+		return "", ledger.ErrConflict
+	case err != nil:
+		return "", err
+	}
+	return written.GetUID(), nil
+}

@@ -1,0 +1,63 @@
+// Package ledger admits changes of meshes one after the other, so that no two that are in flight at once can overlap.
+//
+// A change is judged in one place and stored in another, a moment later, and in between others are judged that do not see
+// it. So whoever allows a change leaves a claim in the ledger, one ConfigMap, before it answers:
+//
+//  1. Read the ledger, past all caches.
+//  2. Then list the stored meshes, with consistent reads.
+//  3. Judge the change against the stored meshes and against the open claims on other objects.
+//  4. If it is allowed, write its claim, on the condition that the ledger is still the one of step 1; else start over.
+//  5. Answer.
+//
+// A dry run stops before step 4: it stores nothing, so nobody has to know of it. So does a change that leaves everything
+// as it was that is judged, and an UPDATE of a version that step 2 did not find any more, because the API server cannot
+// store that: it judges it again against the version that there is. A CREATE of an object that step 2 has found is refused,
+// as the API server would refuse it.
+//
+// # When a claim is closed
+//
+// Whoever writes the ledger leaves out the claims that are closed by what it has itself seen in step 2:
+//
+//   - a claim of an UPDATE, when the object's stored resourceVersion is not the one that the claim was made on (or there
+//     is no such object): it has come true, or cannot, since the API server writes on the condition that the object is
+//     the very one that was judged;
+//   - a claim of a CREATE, when the object with the claim's uid is stored, or was known before step 2 to have been: it has come true, and
+//     cannot a second time, since each CREATE is given a uid of its own. Another object of that name closes nothing, for
+//     it may be deleted before the request in flight arrives;
+//   - any claim after Lifetime.
+//
+// # Why no two overlapping meshes are stored
+//
+// Assume that at some moment a and b are stored, in different objects, and that they overlap although neither did so
+// before. Let A and B be the requests that gave them what is judged, and say that B was stored later. Both have written
+// claims, and the writes of the ledger have an order.
+//
+// If A's claim was written first: B's step 1 comes after it, because B's own write, which did not fail, has the ledger of
+// step 1 as its condition. So B has read A's claim, or somebody had left it out before, or B itself took it for closed.
+// In the first case B was judged against A, and refused. In the others somebody had seen in a list, which was over before
+// B's list began or was B's own, that the claim was closed. If it was because A was stored, then B's list has it too, as
+// nobody has changed since then what is judged of it; so B was refused. It was not because A could not come true any
+// more, as it did. If it was because of its age, then A's request had ended, by the assumption below; so it was stored
+// before the list, and B's list has it.
+//
+// If B's claim was written first, the same holds with the roles exchanged, and shorter: B is stored after A, so after A's
+// judgement, and until then B's claim cannot have been closed except by age, which the assumption excludes. A has read it
+// and was refused.
+//
+// This is why the ledger is read before the list, and not after it: a claim that is missing there was closed because of
+// something that the later list shows.
+//
+// # What is assumed
+//
+//   - An API request ends, one way or the other, within Lifetime less the difference of the clocks of the replicas. The
+//     API server's --request-timeout is one minute unless somebody changes it, so the clocks may differ by four. A
+//     clock that is further ahead closes claims too early. One that is behind only keeps them longer.
+//   - Nobody else takes claims away. If the ConfigMap is deleted or restored from a backup, each replica that has known
+//     the old one refuses all changes of meshes for Lifetime, after which no request of before can be in flight. A
+//     replica that has been started since cannot know.
+//   - What is not judged leaves no claim: exempt users, and changes of objects that are being deleted.
+//   - A declaration that an overlap is meant, and the tags, are read in step 2 and are not part of what is claimed against
+//     each other: taking a declaration away at the same moment as another mesh relies on it is found by an audit only.
+//
+// The tests of this package run two and three requests in every order of their steps that there is.
+package ledger

@@ -1,0 +1,284 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/sail"
+)
+
+const (
+	// admitTimeout bounds one admission, with its waiting for others. It is a little shorter than what the webhook
+	// configuration gives a request (timeoutSeconds: 10), so that people are told what is the matter.
+	admitTimeout = 8 * time.Second
+	// maxRemembered is how many uids are remembered at least; after twice as many the older half is forgotten.
+	maxRemembered = 5000
+)
+
+// ErrConflict is what a Store returns if the ledger is not the one that was read.
+var ErrConflict = errors.New("the ledger has been written in the meantime")
+
+// Store keeps the ledger.
+type Store interface {
+	// Read returns the ledger as it is stored at some moment during the call; a zero Page if there is none.
+	Read(ctx context.Context) (Page, error)
+	// Write replaces the entries of the page, if it is still the one that is stored, and returns the new one's uid. Else
+	// it changes nothing and returns ErrConflict.
+	Write(ctx context.Context, read Page, entries map[string]string) (types.UID, error)
+}
+
+// Page is the ledger as it is stored.
+type Page struct {
+	// UID is that of the ConfigMap, and Version its resourceVersion.
+	UID     types.UID
+	Version string
+	// Entries are the claims.
+	Entries map[string]string
+}
+
+// Meshes lists what is stored: everything whose storing was over before the call began. It is an error if objects of the
+// kind are not served.
+type Meshes interface {
+	Live(ctx context.Context, kind string) (mesh.Objects, error)
+}
+
+// Change is a CREATE (Old is nil) or UPDATE of an Istio or IstioRevision.
+type Change struct {
+	Old, New *sail.ControlPlane
+	// DryRun says that the change will not be stored.
+	DryRun bool
+}
+
+// State is what a change is judged against.
+type State struct {
+	Stored mesh.Objects
+	// Claims are the open claims on other objects, oldest first.
+	Claims []Claim
+}
+
+// Ledger admits changes. It is safe for concurrent use. Make one with New.
+type Ledger struct {
+	store    Store
+	meshes   Meshes
+	counters Counters
+	now      func() time.Time
+	lifetime time.Duration
+	// turn is held, by whoever has put something in, during an admission: requests of one replica would only make each
+	// other start over.
+	turn chan struct{}
+
+	mu sync.Mutex
+	// uid is that of the ledger that was last seen; if it is another one, claims have been lost and until says how long
+	// that matters.
+	uid   types.UID
+	until time.Time
+	// known and older are uids of objects that were stored once.
+	known, older map[string]bool
+}
+
+// Counters count what a ledger does.
+type Counters struct {
+	// Written is called when a claim was written, Conflict when somebody else was faster. Open is told how many claims
+	// were open at the last look.
+	Written, Conflict func()
+	Open              func(int)
+}
+
+// New returns a Ledger.
+func New(store Store, meshes Meshes, counters Counters) *Ledger {
+	return &Ledger{
+		store: store, meshes: meshes, counters: counters, now: time.Now, lifetime: lifetime(), turn: make(chan struct{}, 1),
+		known: map[string]bool{}, older: map[string]bool{},
+	}
+}
+
+// Stored notes that an object with this uid is stored, or was: whoever sees all objects come says so, because an object
+// may be gone before the next change asks for it. That only makes claims end earlier.
+func (l *Ledger) Stored(uid string) {
+	if uid == "" {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.known) >= maxRemembered {
+		l.known, l.older = map[string]bool{}, l.known
+	}
+	l.known[uid] = true
+}
+
+// storedOf says which of a page's objects are known now to have been stored.
+func (l *Ledger) storedOf(read *page) func(uid string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	stored := map[string]bool{}
+	for _, claim := range read.claims {
+		uid := claim.Object.Metadata.UID
+		stored[uid] = l.known[uid] || l.older[uid]
+	}
+	return func(uid string) bool { return stored[uid] }
+}
+
+// Admit calls judge with the state that the change is to be judged against, which says whether it is allowed, and returns
+// nil when the last call's answer may be given: if it is allowed, the claim is written. It may call judge several times,
+// because somebody else was faster. An error says why the change cannot be admitted now; nothing may be allowed then.
+func (l *Ledger) Admit(ctx context.Context, change Change, judge func(State) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, admitTimeout)
+	defer cancel()
+	select {
+	case l.turn <- struct{}{}:
+	case <-ctx.Done():
+		return errBusy
+	}
+	defer func() { <-l.turn }()
+	key := string(uuid.NewUUID())
+	pause := wait.Backoff{Duration: 3 * time.Millisecond, Factor: 1.5, Jitter: 1, Steps: 100, Cap: 100 * time.Millisecond}
+	for {
+		err := l.try(ctx, key, change, judge)
+		if !errors.Is(err, ErrConflict) {
+			return err
+		}
+		l.counters.Conflict()
+		select {
+		case <-time.After(pause.Step()):
+		case <-ctx.Done():
+			return errBusy
+		}
+	}
+}
+
+// errBusy is for a request that has waited too long for its turn.
+var errBusy = fmt.Errorf("too many meshes are being changed at the same time, and this request has waited for %s", admitTimeout)
+
+// try is one round of the protocol. The comments count its steps.
+func (l *Ledger) try(ctx context.Context, key string, change Change, judge func(State) bool) error {
+	point("before-read")
+	read, err := l.read(ctx) // 1
+	if err != nil {
+		return err
+	}
+	point("after-read")
+	// The age of claims, and what is known to have been stored, are those of before the list, which so shows what came of
+	// the claims that are closed because of them. A watch may well tell of an object that the list has just missed.
+	now, wasStored := l.now(), l.storedOf(&read)
+	stored, err := l.meshes.Live(ctx, change.New.Kind) // 2
+	if err != nil {
+		return fmt.Errorf("it cannot read the stored meshes (%w)", err)
+	}
+	point("after-list")
+	inventory := newInventory(stored)
+	read.keepOpen(inventory, wasStored, now, l.lifetime)
+	l.counters.Open(len(read.claims))
+	claim := Claim{Object: judged(change.New), Time: now}
+	if change.Old != nil {
+		claim.OldVersion = change.Old.Metadata.ResourceVersion
+	}
+	if !judge(State{Stored: stored, Claims: read.others(claim.Ref())}) { // 3
+		return nil
+	}
+	if stored, taken := inventory[claim.Ref()]; taken && change.Old == nil && stored.UID != change.New.Metadata.UID {
+		return &ExistsError{Ref: claim.Ref()}
+	}
+	if !enabled() || change.DryRun || same(change.Old, change.New) || change.Old != nil && !claim.open(inventory, wasStored, now, l.lifetime) {
+		return nil
+	}
+	point("before-write")
+	if err := l.write(ctx, &read, key, &claim); err != nil { // 4
+		return err
+	}
+	l.counters.Written()
+	point("after-write")
+	return nil // 5
+}
+
+// read returns the ledger. If it is another one than before, claims have been lost, and nothing can be admitted until
+// they would have ended.
+func (l *Ledger) read(ctx context.Context) (page, error) {
+	if !enabled() {
+		return page{}, nil
+	}
+	read, err := l.store.Read(ctx)
+	if err != nil {
+		return page{}, fmt.Errorf("it cannot read the ledger of changes in flight (%w)", err)
+	}
+	if until := l.lost(read.UID); !until.IsZero() {
+		return page{}, &LostError{Until: until}
+	}
+	return newPage(read)
+}
+
+// lost compares the ledger's uid with that of the last one, and returns until when claims that are missing may matter;
+// zero if none is missing.
+func (l *Ledger) lost(uid types.UID) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.uid != "" && l.uid != uid {
+		l.until = l.now().Add(l.lifetime)
+	}
+	l.uid = uid
+	if l.now().Before(l.until) {
+		return l.until
+	}
+	return time.Time{}
+}
+
+func (l *Ledger) write(ctx context.Context, read *page, key string, claim *Claim) error {
+	entries, err := read.with(key, claim)
+	if err != nil {
+		return err
+	}
+	uid, err := l.store.Write(ctx, read.Page, entries)
+	if errors.Is(err, ErrConflict) {
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("it cannot write the ledger of changes in flight (%w)", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.uid = uid
+	return nil
+}
+
+// DamagedError says that an entry of the ledger is no claim. Somebody has edited it.
+type DamagedError struct {
+	// Key is that of the entry.
+	Key string
+	Err error
+}
+
+// Error says which entry it is.
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("the entry %q of the ledger of changes in flight %v", e.Key, e.Err)
+}
+
+// Unwrap returns what is wrong with the entry.
+func (e *DamagedError) Unwrap() error { return e.Err }
+
+// ExistsError says that a CREATE is of an object that there is already. It would fail a moment later in the API server
+// too, after it had left a claim that nothing closes but its age.
+type ExistsError struct {
+	Ref mesh.Ref
+}
+
+// Error names the object.
+func (e *ExistsError) Error() string { return e.Ref.String() + " exists already" }
+
+// LostError says that the ledger was deleted or replaced, so that nobody knows what is in flight.
+type LostError struct {
+	// Until is when all that was in flight then has ended.
+	Until time.Time
+}
+
+// Error says what is waited for and until when.
+func (e *LostError) Error() string {
+	return "the ledger of changes in flight was deleted or replaced; meshfence waits until " + e.Until.UTC().Format(time.RFC3339) +
+		", when no request of before can be in flight any more"
+}

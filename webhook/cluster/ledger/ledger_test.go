@@ -1,0 +1,177 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/sail"
+)
+
+// storage is an API server in the hands of a test.
+type storage struct {
+	page    Page
+	objects mesh.Objects
+	readErr error
+	listErr error
+	writes  []map[string]string
+}
+
+func (s *storage) Read(context.Context) (Page, error) { return s.page, s.readErr }
+func (s *storage) Live(context.Context, string) (mesh.Objects, error) {
+	return s.objects, s.listErr
+}
+
+func (s *storage) Write(_ context.Context, read Page, entries map[string]string) (types.UID, error) {
+	s.writes = append(s.writes, entries)
+	s.page = Page{UID: "ledger", Version: fmt.Sprint(len(s.writes)), Entries: entries}
+	return "ledger", nil
+}
+
+func newLedger(s *storage) *Ledger {
+	return New(s, s, Counters{Written: func() {}, Conflict: func() {}, Open: func(int) {}})
+}
+
+func always(State) bool { return true }
+
+func TestOnlyAnAllowedChangeThatBringsSomethingNewLeavesAClaim(t *testing.T) {
+	stored := istio("a", "uid-a", "5", "x")
+	relabelled := istio("a", "uid-a", "5", "x")
+	relabelled.Metadata.Annotations = map[string]string{"somebody": "else"}
+	malformed := istio("a", "uid-a", "5", "x")
+	malformed.Malformed = errors.New("spec: found a number")
+	for _, test := range []struct {
+		name   string
+		change Change
+		allow  bool
+		writes int
+	}{
+		{"create", Change{New: istio("b", "uid-b", "", "y")}, true, 1},
+		{"create, refused", Change{New: istio("b", "uid-b", "", "y")}, false, 0},
+		{"create, dry run", Change{New: istio("b", "uid-b", "", "y"), DryRun: true}, true, 0},
+		{"update", Change{Old: stored, New: istio("a", "uid-a", "5", "y")}, true, 1},
+		{"update, smaller", Change{Old: istio("a", "uid-a", "5", "x y"), New: istio("a", "uid-a", "5", "y")}, true, 1},
+		{"update of nothing that is judged", Change{Old: stored, New: relabelled}, true, 0},
+		{"update of what cannot be read", Change{Old: malformed, New: malformed}, true, 1},
+		{"update of a version that is stored no more", Change{Old: istio("a", "uid-a", "4", "x"), New: istio("a", "uid-a", "4", "y")}, true, 0},
+		{"update of what is gone", Change{Old: istio("c", "uid-c", "4", "x"), New: istio("c", "uid-c", "4", "y")}, true, 0},
+	} {
+		s := &storage{objects: mesh.Objects{Istios: []*sail.ControlPlane{stored}}}
+		if err := newLedger(s).Admit(t.Context(), test.change, func(State) bool { return test.allow }); err != nil {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if len(s.writes) != test.writes {
+			t.Errorf("%s: %d writes, want %d", test.name, len(s.writes), test.writes)
+		}
+	}
+}
+
+func TestACreateOfWhatThereIsAlreadyIsRefusedAndLeavesNoClaim(t *testing.T) {
+	s := &storage{objects: mesh.Objects{Istios: []*sail.ControlPlane{istio("a", "uid-a", "5", "x")}}}
+	err := newLedger(s).Admit(t.Context(), Change{New: istio("a", "uid-b", "", "y")}, always)
+	if err == nil || err.Error() != `Istio "a" exists already` || len(s.writes) > 0 {
+		t.Errorf("got %v and %d writes", err, len(s.writes))
+	}
+}
+
+func TestWhoWritesNextLeavesClosedClaimsOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &storage{}
+		l := newLedger(s)
+		admit := func(name string) (others []string) {
+			t.Helper()
+			if err := l.Admit(t.Context(), Change{New: istio(name, "uid-"+name, "", "x")}, func(state State) bool {
+				for i := range state.Claims {
+					others = append(others, state.Claims[i].Object.Metadata.Name)
+				}
+				return true
+			}); err != nil {
+				t.Fatal(err)
+			}
+			return others
+		}
+		steps := [][]string{admit("a")}
+		<-time.After(time.Minute)
+		steps = append(steps, admit("b"))
+		s.objects.Istios = []*sail.ControlPlane{istio("a", "uid-a", "9", "x")}
+		steps = append(steps, admit("c"))
+		s.objects.Istios = nil // a was deleted, and its claim is not there any more
+		steps = append(steps, admit("d"))
+		l.Stored("uid-b") // b came and went
+		steps = append(steps, admit("e"))
+		<-time.After(Lifetime)
+		steps = append(steps, admit("f"))
+		want := [][]string{nil, {"a"}, {"b"}, {"b", "c"}, {"c", "d"}, nil}
+		if diff := cmp.Diff(want, steps); diff != "" {
+			t.Errorf("the claims of others (-want +got):\n%s", diff)
+		}
+		if len(s.page.Entries) != 1 {
+			t.Errorf("%d claims are left, want one", len(s.page.Entries))
+		}
+	})
+}
+
+func TestWhatCannotBeReadIsAnErrorThatSaysSo(t *testing.T) {
+	broken := errors.New("broken")
+	for _, test := range []struct {
+		storage *storage
+		want    string
+	}{
+		{&storage{readErr: broken}, "it cannot read the ledger of changes in flight (broken)"},
+		{&storage{listErr: broken}, "it cannot read the stored meshes (broken)"},
+		{&storage{page: Page{Entries: map[string]string{"k": "x"}}},
+			`the entry "k" of the ledger of changes in flight is no claim: invalid character 'x' looking for beginning of value`},
+	} {
+		err := newLedger(test.storage).Admit(t.Context(), Change{New: istio("a", "1", "", "x")}, always)
+		if err == nil || err.Error() != test.want || len(test.storage.writes) > 0 {
+			t.Errorf("got %v and %d writes, want %s", err, len(test.storage.writes), test.want)
+		}
+	}
+}
+
+func TestIfTheLedgerIsDeletedOrReplacedThenNothingIsAdmittedUntilItsClaimsHaveEnded(t *testing.T) {
+	for name, replacement := range map[string]Page{"deleted": {}, "replaced": {UID: "another", Version: "77"}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &storage{}
+				l := newLedger(s)
+				change := Change{New: istio("a", "1", "", "x")}
+				if err := l.Admit(t.Context(), change, always); err != nil {
+					t.Fatal(err)
+				}
+				s.page = replacement
+				end := time.Now().Add(Lifetime)
+				for range 2 {
+					err := l.Admit(t.Context(), change, always)
+					if lost := (*LostError)(nil); !errors.As(err, &lost) || !lost.Until.Equal(end) {
+						t.Fatalf("got %v, want an error that says %v", err, end)
+					}
+					<-time.After(Lifetime / 3)
+				}
+				<-time.After(Lifetime / 3)
+				if err := l.Admit(t.Context(), change, always); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestUIDsAreRememberedForAWhileAndNotForEver(t *testing.T) {
+	l := newLedger(&storage{})
+	for i := range 10 * maxRemembered {
+		l.Stored(fmt.Sprint(i))
+	}
+	claims := map[string]Claim{"new": {Object: istio("a", fmt.Sprint(9*maxRemembered+1), "", "x")}, "old": {Object: istio("b", "1", "", "y")}}
+	wasStored := l.storedOf(&page{claims: claims})
+	if len(l.known)+len(l.older) > 2*maxRemembered || !wasStored(fmt.Sprint(9*maxRemembered+1)) || wasStored("1") {
+		t.Errorf("%d and %d are remembered", len(l.known), len(l.older))
+	}
+}

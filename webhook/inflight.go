@@ -1,0 +1,75 @@
+package webhook
+
+import (
+	"context"
+	"slices"
+
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/meshfence/meshfence/webhook/cluster/ledger"
+	"github.com/meshfence/meshfence/webhook/policy"
+	"github.com/meshfence/meshfence/webhook/sail"
+)
+
+// ledgerKeeper admits changes of meshes so that no two that are in flight at once can be at odds.
+type ledgerKeeper interface {
+	// Admit calls judge with what a change is to be judged against, perhaps several times; the last answer counts.
+	Admit(ctx context.Context, change ledger.Change, judge func(ledger.State) bool) error
+}
+
+// judgement is what is found out about a change of a mesh.
+type judgement struct {
+	verdict policy.Verdict
+	// keys are the label keys of all selectors, with this change.
+	keys []string
+	// waits are the changes in flight because of which the verdict is to deny; nil if it is so, or not, without them.
+	waits []ledger.Claim
+}
+
+// weigh judges a change against what is stored and then, if nothing is wrong with it there, against what may be stored in
+// a moment. Only denials count there: a warning about something that may never be would confuse.
+func (h *controlPlanes) weigh(ctx context.Context, req *admission.Request, state ledger.State, old, updated *sail.ControlPlane) judgement {
+	var j judgement
+	for i, world := range ledger.Worlds(state.Stored, state.Claims) {
+		change := h.change(world.Objects, old, updated)
+		verdict := h.finisher.override(ctx, req, updated.Metadata.Annotations, h.policy.Mesh(change))
+		if i == 0 {
+			j = judgement{verdict: verdict, keys: change.Fleet.SelectorKeys()}
+		}
+		if verdict.Answer != policy.Allowed {
+			j.verdict = verdict
+			if i > 0 {
+				j.waits = concerned(world.Claims, verdict.Denials)
+			}
+			return j
+		}
+	}
+	return j
+}
+
+// concerned returns the claims on the meshes that findings are about, or all if a finding does not tell.
+func concerned(claims []ledger.Claim, findings []policy.Finding) []ledger.Claim {
+	var found []ledger.Claim
+	for i := range claims {
+		ref := claims[i].Ref()
+		names := []string{ref.Name, ref.String(), claims[i].Object.Metadata.Controller(sail.KindIstio)}
+		if slices.ContainsFunc(findings, func(f policy.Finding) bool {
+			return slices.ContainsFunc(f.Subjects, func(s string) bool { return slices.Contains(names, s) })
+		}) {
+			found = append(found, claims[i])
+		}
+	}
+	if len(found) == 0 {
+		return claims
+	}
+	return found
+}
+
+// answer records the judgement and returns the reply.
+func (h *controlPlanes) answer(ctx context.Context, req *admission.Request, j judgement) admission.Response {
+	response := h.finisher.reply(ctx, req, j.verdict)
+	if len(j.waits) > 0 {
+		return inFlight(response, j.waits)
+	}
+	return response
+}
