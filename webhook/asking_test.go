@@ -117,6 +117,20 @@ func TestAMeshThatOnlyALiveReadKnowsIsAskedAboutBeforeTheNamespaceIsAdmitted(t *
 	}
 }
 
+// Each question may take two seconds, and the API server waits five.
+func TestARightIsAskedForOnceInARequestAlsoIfADenialIsJudgedAgain(t *testing.T) {
+	c := twoMeshes(t)
+	s := serve(t, c, on("MF210"))
+	asked := 0
+	c.allow = func(authorizationv1.SubjectAccessReviewSpec) (bool, error) {
+		asked++
+		return false, nil
+	}
+	if got := s.ask(t, namespaceRequest("blog", "istio-discovery=mesh-1,istio.io/rev=mesh-1", "")); got.Allowed || asked != 1 {
+		t.Errorf("asked %d times: %+v", asked, got)
+	}
+}
+
 func TestPodsAreLookedAtWithinBoundsAndOnlyIfAnAdmittedNamespaceMoves(t *testing.T) {
 	c := twoMeshes(t)
 	var looks []string

@@ -90,18 +90,24 @@ func (h *namespaces) judge(ctx context.Context, req *admission.Request, change p
 	return verdict
 }
 
-// ask judges with the rights that the user has to the meshes that the namespace joins.
+// ask judges with the rights that the user has to the meshes that the namespace joins. What has been asked in this request
+// already is not asked again, or a slow API server would use up the time that there is for an answer.
 func (h *namespaces) ask(ctx context.Context, req *admission.Request, change *policy.NamespaceChange) policy.Verdict {
 	joins := h.policy.Joins(*change)
 	if len(joins) > 0 {
 		ctx, cancel := context.WithTimeout(ctx, rightsTimeout)
 		defer cancel()
-		change.Rights = make(map[mesh.Ref]policy.Right, len(joins))
+		rights := make(map[mesh.Ref]policy.Right, len(joins))
 		for _, ref := range joins {
-			change.Rights[ref] = may(ctx, h.access, req, authorizationv1.ResourceAttributes{
+			if right, asked := change.Rights[ref]; asked {
+				rights[ref] = right
+				continue
+			}
+			rights[ref] = may(ctx, h.access, req, authorizationv1.ResourceAttributes{
 				Verb: policy.UseVerb, Group: policy.UseGroup, Resource: policy.UseResource(ref), Name: ref.Name,
 			})
 		}
+		change.Rights = rights
 	}
 	return h.policy.Namespace(*change)
 }
