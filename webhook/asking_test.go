@@ -165,3 +165,17 @@ func TestPodsAreLookedAtWithinBoundsAndOnlyIfAnAdmittedNamespaceMoves(t *testing
 		t.Errorf("rule off: looked at %q: %+v", looks, got)
 	}
 }
+
+// An overridden denial is a move like any other.
+func TestPodsAreLookedAtIfADenialIsOverridden(t *testing.T) {
+	c := twoMeshes(t)
+	c.allow = func(authorizationv1.SubjectAccessReviewSpec) (bool, error) { return true, nil }
+	c.pods = func(context.Context, string, int) policy.Pods {
+		return policy.Pods{Seen: 3, Revisions: map[string]int{"mesh-1": 2}}
+	}
+	r := namespaceRequest("blog", "istio-discovery=mesh-2,istio.io/rev=mesh-1", "istio-discovery=mesh-1,istio.io/rev=mesh-1")
+	r.object = strings.Replace(r.object, `"metadata":{`, `"metadata":{"annotations":{"meshfence.io/override":"MF202"},`, 1)
+	if got := serve(t, c).ask(t, r); !got.Allowed || got.AuditAnnotations["findings"] != "MF202,MF207" || got.AuditAnnotations["overridden"] != "MF202" {
+		t.Errorf("%+v", got)
+	}
+}

@@ -73,16 +73,18 @@ func (h *namespaces) Handle(ctx context.Context, req admission.Request) admissio
 		return h.recorder.notYet(ctx, &req, errNotSynced)
 	}
 	change.Fleet = h.fleet.Fleet()
-	return h.finisher.finish(ctx, &req, updated.Metadata.Annotations, h.judge(ctx, &req, change))
+	return h.finisher.finish(ctx, &req, updated.Metadata.Annotations, h.judge(ctx, &req, change, updated.Metadata.Annotations))
 }
 
-// judge asks the policy, and whom the policy needs to have asked.
-func (h *namespaces) judge(ctx context.Context, req *admission.Request, change policy.NamespaceChange) policy.Verdict {
+// judge asks the policy, and whom the policy needs to have asked. The pods count if the namespace moves, which it does also if
+// what is wrong with it may be overridden.
+func (h *namespaces) judge(ctx context.Context, req *admission.Request, change policy.NamespaceChange, annotations map[string]string) policy.Verdict {
 	verdict := h.ask(ctx, req, &change)
 	if verdict.Answer != policy.Allowed {
 		verdict = h.confirmed(ctx, req, &change, verdict)
 	}
-	if verdict.Answer == policy.Allowed && h.policy.Moves(change) {
+	override := policy.ReadOverride(annotations[policy.OverrideAnnotation])
+	if (verdict.Answer == policy.Allowed || len(override.Asks(verdict)) > 0) && h.policy.Moves(change) {
 		pods := h.look(ctx, change.New.Name)
 		change.Pods = &pods
 		verdict = h.policy.Namespace(change)
