@@ -117,6 +117,20 @@ func TestAMeshThatOnlyALiveReadKnowsIsAskedAboutBeforeTheNamespaceIsAdmitted(t *
 	}
 }
 
+// Each question may take two seconds, and the API server waits five.
+func TestARightIsAskedForOnceInARequestAlsoIfADenialIsJudgedAgain(t *testing.T) {
+	c := twoMeshes(t)
+	s := serve(t, c, on("MF210"))
+	asked := 0
+	c.allow = func(authorizationv1.SubjectAccessReviewSpec) (bool, error) {
+		asked++
+		return false, nil
+	}
+	if got := s.ask(t, namespaceRequest("blog", "istio-discovery=mesh-1,istio.io/rev=mesh-1", "")); got.Allowed || asked != 1 {
+		t.Errorf("asked %d times: %+v", asked, got)
+	}
+}
+
 func TestPodsAreLookedAtWithinBoundsAndOnlyIfAnAdmittedNamespaceMoves(t *testing.T) {
 	c := twoMeshes(t)
 	var looks []string
@@ -149,5 +163,19 @@ func TestPodsAreLookedAtWithinBoundsAndOnlyIfAnAdmittedNamespaceMoves(t *testing
 	looks = nil
 	if got := off.ask(t, namespaceRequest("blog", in2, in1)); !got.Allowed || len(looks) > 0 {
 		t.Errorf("rule off: looked at %q: %+v", looks, got)
+	}
+}
+
+// An overridden denial is a move like any other.
+func TestPodsAreLookedAtIfADenialIsOverridden(t *testing.T) {
+	c := twoMeshes(t)
+	c.allow = func(authorizationv1.SubjectAccessReviewSpec) (bool, error) { return true, nil }
+	c.pods = func(context.Context, string, int) policy.Pods {
+		return policy.Pods{Seen: 3, Revisions: map[string]int{"mesh-1": 2}}
+	}
+	r := namespaceRequest("blog", "istio-discovery=mesh-2,istio.io/rev=mesh-1", "istio-discovery=mesh-1,istio.io/rev=mesh-1")
+	r.object = strings.Replace(r.object, `"metadata":{`, `"metadata":{"annotations":{"meshfence.io/override":"MF202"},`, 1)
+	if got := serve(t, c).ask(t, r); !got.Allowed || got.AuditAnnotations["findings"] != "MF202,MF207" || got.AuditAnnotations["overridden"] != "MF202" {
+		t.Errorf("%+v", got)
 	}
 }
