@@ -21,14 +21,14 @@ import (
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
-// on switches a rule on.
-func on(rule string) func(*config.Configuration) {
-	return func(c *config.Configuration) { c.Rules = map[string]config.Action{rule: config.ActionDeny} }
+// asksForRights switches MF210 on.
+func asksForRights() func(*config.Configuration) {
+	return func(c *config.Configuration) { c.Rules = map[string]config.Action{"MF210": config.ActionDeny} }
 }
 
 func TestIfOnlyRightsAreMissingThenTheAnswerIs403(t *testing.T) {
 	c := twoMeshes(t)
-	s := serve(t, c, on("MF210"))
+	s := serve(t, c, asksForRights())
 	r := namespaceRequest("blog", "istio-discovery=mesh-1,istio.io/rev=mesh-1", "")
 	r.user = "jane"
 	const message = `MF210 NotAllowedToJoin: namespace "blog" would join mesh "mesh-1", and user "jane" may not use Istio "mesh-1". An administrator can ` +
@@ -61,7 +61,7 @@ func TestTheUsersRightsToMeshesAreAskedForOnlyIfTheRuleIsOnAndTheNamespaceJoinsO
 		asked = append(asked, review)
 		return true, nil
 	}
-	silent, s := serve(t, c), serve(t, c, on("MF210"))
+	silent, s := serve(t, c), serve(t, c, asksForRights())
 	const in1, in2 = "istio-discovery=mesh-1,istio.io/rev=mesh-1", "istio-discovery=mesh-2,istio.io/rev=mesh-2"
 	for name, ask := range map[string]func() *admissionv1.AdmissionResponse{
 		"rule off": func() *admissionv1.AdmissionResponse { return silent.ask(t, namespaceRequest("blog", in1, "")) },
@@ -103,7 +103,7 @@ func TestAMeshThatOnlyALiveReadKnowsIsAskedAboutBeforeTheNamespaceIsAdmitted(t *
 	stored := c.objects.Without(mesh.Ref{Kind: sail.KindIstio, Name: "mesh-1"}).
 		With(controlPlane(t, istio("mesh-3", selecting("istio-system-3", "istio.io/rev", "mesh-3"))))
 	c.stored = &stored
-	s := serve(t, c, on("MF210"))
+	s := serve(t, c, asksForRights())
 	for _, may := range []bool{false, true} {
 		var asked []string
 		c.allow = func(review authorizationv1.SubjectAccessReviewSpec) (bool, error) {
@@ -114,6 +114,20 @@ func TestAMeshThatOnlyALiveReadKnowsIsAskedAboutBeforeTheNamespaceIsAdmitted(t *
 		if got.Allowed != may || !slices.Equal(asked, []string{"mesh-3"}) {
 			t.Errorf("may: %t, asked %q: %+v", may, asked, got)
 		}
+	}
+}
+
+// Each question may take two seconds, and the API server waits five.
+func TestARightIsAskedForOnceInARequestAlsoIfADenialIsJudgedAgain(t *testing.T) {
+	c := twoMeshes(t)
+	s := serve(t, c, asksForRights())
+	asked := 0
+	c.allow = func(authorizationv1.SubjectAccessReviewSpec) (bool, error) {
+		asked++
+		return false, nil
+	}
+	if got := s.ask(t, namespaceRequest("blog", "istio-discovery=mesh-1,istio.io/rev=mesh-1", "")); got.Allowed || asked != 1 {
+		t.Errorf("asked %d times: %+v", asked, got)
 	}
 }
 
@@ -149,5 +163,19 @@ func TestPodsAreLookedAtWithinBoundsAndOnlyIfAnAdmittedNamespaceMoves(t *testing
 	looks = nil
 	if got := off.ask(t, namespaceRequest("blog", in2, in1)); !got.Allowed || len(looks) > 0 {
 		t.Errorf("rule off: looked at %q: %+v", looks, got)
+	}
+}
+
+// An overridden denial is a move like any other.
+func TestPodsAreLookedAtIfADenialIsOverridden(t *testing.T) {
+	c := twoMeshes(t)
+	c.allow = func(authorizationv1.SubjectAccessReviewSpec) (bool, error) { return true, nil }
+	c.pods = func(context.Context, string, int) policy.Pods {
+		return policy.Pods{Seen: 3, Revisions: map[string]int{"mesh-1": 2}}
+	}
+	r := namespaceRequest("blog", "istio-discovery=mesh-2,istio.io/rev=mesh-1", "istio-discovery=mesh-1,istio.io/rev=mesh-1")
+	r.object = strings.Replace(r.object, `"metadata":{`, `"metadata":{"annotations":{"meshfence.io/override":"MF202"},`, 1)
+	if got := serve(t, c).ask(t, r); !got.Allowed || got.AuditAnnotations["findings"] != "MF202,MF207" || got.AuditAnnotations["overridden"] != "MF202" {
+		t.Errorf("%+v", got)
 	}
 }

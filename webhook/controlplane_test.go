@@ -63,8 +63,15 @@ func surprises() []surprise {
 }
 
 func (s surprise) refusal(kind string) *admissionv1.AdmissionResponse {
-	return refused(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, fmt.Sprintf(
-		"meshfence cannot judge %s \"new\": %s where the Sail operator's API has another type. Correct that field", kind, s.problem))
+	message := fmt.Sprintf("meshfence cannot judge %s \"new\": %s where the Sail operator's API has another type. Correct that field", kind, s.problem)
+	answer := refused(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, message)
+	field, _, _ := strings.Cut(s.problem, ": ")
+	answer.Result.Details = &metav1.StatusDetails{
+		Name: "new", Group: "sailoperator.io", Kind: kind,
+		Causes: []metav1.StatusCause{{Type: "FieldValueInvalid", Field: field, Message: message}},
+	}
+	answer.AuditAnnotations = map[string]string{"decision": "deny"}
+	return answer
 }
 
 func controlPlanePaths() []string {

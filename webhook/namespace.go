@@ -73,16 +73,18 @@ func (h *namespaces) Handle(ctx context.Context, req admission.Request) admissio
 		return h.recorder.notYet(ctx, &req, errNotSynced)
 	}
 	change.Fleet = h.fleet.Fleet()
-	return h.finisher.finish(ctx, &req, updated.Metadata.Annotations, h.judge(ctx, &req, change))
+	return h.finisher.finish(ctx, &req, updated.Metadata.Annotations, h.judge(ctx, &req, change, updated.Metadata.Annotations))
 }
 
-// judge asks the policy, and whom the policy needs to have asked.
-func (h *namespaces) judge(ctx context.Context, req *admission.Request, change policy.NamespaceChange) policy.Verdict {
+// judge asks the policy, and whom the policy needs to have asked. The pods count if the namespace moves, which it does also if
+// what is wrong with it may be overridden.
+func (h *namespaces) judge(ctx context.Context, req *admission.Request, change policy.NamespaceChange, annotations map[string]string) policy.Verdict {
 	verdict := h.ask(ctx, req, &change)
 	if verdict.Answer != policy.Allowed {
 		verdict = h.confirmed(ctx, req, &change, verdict)
 	}
-	if verdict.Answer == policy.Allowed && h.policy.Moves(change) {
+	override := policy.ReadOverride(annotations[policy.OverrideAnnotation])
+	if (verdict.Answer == policy.Allowed || len(override.Asks(verdict)) > 0) && h.policy.Moves(change) {
 		pods := h.look(ctx, change.New.Name)
 		change.Pods = &pods
 		verdict = h.policy.Namespace(change)
@@ -90,18 +92,24 @@ func (h *namespaces) judge(ctx context.Context, req *admission.Request, change p
 	return verdict
 }
 
-// ask judges with the rights that the user has to the meshes that the namespace joins.
+// ask judges with the rights that the user has to the meshes that the namespace joins. What has been asked in this request
+// already is not asked again, or a slow API server would use up the time that there is for an answer.
 func (h *namespaces) ask(ctx context.Context, req *admission.Request, change *policy.NamespaceChange) policy.Verdict {
 	joins := h.policy.Joins(*change)
 	if len(joins) > 0 {
 		ctx, cancel := context.WithTimeout(ctx, rightsTimeout)
 		defer cancel()
-		change.Rights = make(map[mesh.Ref]policy.Right, len(joins))
+		rights := make(map[mesh.Ref]policy.Right, len(joins))
 		for _, ref := range joins {
-			change.Rights[ref] = may(ctx, h.access, req, authorizationv1.ResourceAttributes{
+			if right, asked := change.Rights[ref]; asked {
+				rights[ref] = right
+				continue
+			}
+			rights[ref] = may(ctx, h.access, req, authorizationv1.ResourceAttributes{
 				Verb: policy.UseVerb, Group: policy.UseGroup, Resource: policy.UseResource(ref), Name: ref.Name,
 			})
 		}
+		change.Rights = rights
 	}
 	return h.policy.Namespace(*change)
 }

@@ -118,11 +118,13 @@ func word(v policy.Verdict) string {
 // for, because the resource that the request names is anything that whoever can reach the server likes to send.
 func resourceOf(req *admission.Request) string { return strings.ToLower(req.Kind.Kind) + "s" }
 
-// codes lists the codes of a verdict's findings, denials first, comma-separated.
+// codes lists the codes of a verdict's findings, each once, denials first, comma-separated.
 func codes(v policy.Verdict) string {
 	var list []policy.Code
 	for _, f := range slices.Concat(v.Denials, v.Warnings) {
-		list = append(list, f.Rule.Code)
+		if !slices.Contains(list, f.Rule.Code) {
+			list = append(list, f.Rule.Code)
+		}
 	}
 	return joined(list)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/meshfence/meshfence/webhook/cluster/ledger"
 	"github.com/meshfence/meshfence/webhook/policy"
+	"github.com/meshfence/meshfence/webhook/sail"
 )
 
 // allow lets a request through without a word.
@@ -114,8 +115,15 @@ func causes(findings []policy.Finding) []metav1.StatusCause {
 
 // badField refuses an object whose field has a type that the Sail operator's API does not have there.
 func badField(req *admission.Request, err error) admission.Response {
-	return refuse(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid,
-		"meshfence cannot judge "+req.Kind.Kind+" \""+req.Name+"\": "+err.Error()+". Correct that field")
+	message := "meshfence cannot judge " + req.Kind.Kind + " \"" + req.Name + "\": " + err.Error() + ". Correct that field"
+	response := refuse(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, message)
+	cause := metav1.StatusCause{Type: metav1.CauseTypeFieldValueInvalid, Message: message}
+	if wrong := (*sail.FieldError)(nil); errors.As(err, &wrong) {
+		cause.Field = wrong.Field
+	}
+	response.Result.Details = &metav1.StatusDetails{Name: req.Name, Group: req.Kind.Group, Kind: req.Kind.Kind, Causes: []metav1.StatusCause{cause}}
+	response.AuditAnnotations = map[string]string{"decision": "deny"}
+	return response
 }
 
 // badRequest refuses what no API server with a right webhook configuration sends.

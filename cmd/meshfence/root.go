@@ -44,7 +44,7 @@ a namespace before they are stored. It refuses what would put one namespace into
 two meshes, or inject a namespace with the sidecar of a mesh that does not
 discover it, and it fills in the istio.io/rev label that a person forgot.`,
 		Example: `  meshfence serve --help          the flags of the webhook server
-  kubectl apply -f deploy/        install it in a cluster`,
+  meshfence version               which meshfence this is`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},

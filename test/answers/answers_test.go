@@ -252,7 +252,7 @@ func (s *suite) audit(t *testing.T) {
 		{namespace("crossed", "", crossed...), alice, "namespace", map[string]string{"decision": "deny", "findings": "MF202"}},
 		{namespace("overridden", "MF202", crossed...), alice, "namespace", map[string]string{"decision": "warn", "findings": "MF202", "overridden": "MF202"}},
 		{namespace("not-overridden", "MF202", crossed...), bob, "namespace", map[string]string{"decision": "deny", "findings": "MF202"}},
-		{istio(t, "mesh-3", "[{matchLabels: {istio-discovery: mesh-1}}]"), s.Client, "istio", map[string]string{"decision": "deny", "findings": "MF103"}},
+		{istio(t, "mesh-3", "[{matchLabels: {istio-discovery: mesh-1, team: nobody}}]"), s.Client, "istio", map[string]string{"decision": "deny", "findings": "MF103"}},
 	} {
 		err := test.by.Create(t.Context(), test.object)
 		if (err != nil) != (test.want["decision"] == "deny") {

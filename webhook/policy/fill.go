@@ -217,6 +217,7 @@ func (p *Policy) source(meshName string, fleet *mesh.Fleet) (string, bool) {
 // be refused for a label that meshfence wrote.
 func (p *Policy) wouldBreak(c FillChange, revision string) (Finding, bool) {
 	w := p.world(c.Fleet, c.Fleet, nil, 0, false)
+	w.Rights = p.supposed(c)
 	verdict := judge(namespaceRules, c.New, filled(c.New, revision), w, Actions{Rules: p.settings.Actions.Rules})
 	if verdict.Answer == Denied {
 		return verdict.Denials[0], true
@@ -227,7 +228,21 @@ func (p *Policy) wouldBreak(c FillChange, revision string) (Finding, bool) {
 // refused says whether the namespace is going to be refused whatever is filled in: nothing is stored then, so nobody is to
 // be told that something was filled in.
 func (p *Policy) refused(c FillChange, revision string) bool {
-	return p.Namespace(NamespaceChange{Old: c.Old, New: filled(c.New, revision), Fleet: c.Fleet}).Answer == Denied
+	change := NamespaceChange{Old: c.Old, New: filled(c.New, revision), Fleet: c.Fleet, Rights: p.supposed(c)}
+	return p.Namespace(change).Answer == Denied
+}
+
+// supposed are rights to use every mesh. Nobody asks for the user's when something is filled in; whether the namespace may
+// join is judged when the result is validated, and a right that is missing here would be taken for a refusal.
+func (p *Policy) supposed(c FillChange) map[mesh.Ref]Right {
+	if !p.asks("MF210") {
+		return nil
+	}
+	rights := map[mesh.Ref]Right{}
+	for _, m := range c.Fleet.Meshes() {
+		rights[m.Ref] = Granted
+	}
+	return rights
 }
 
 // filled is the namespace with the revision.

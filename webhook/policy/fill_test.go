@@ -614,3 +614,13 @@ func TestAFillNeverTurnsAnAdmittedNamespaceIntoADeniedOne(t *testing.T) {
 	}
 	t.Logf("%d fills", fills)
 }
+
+// Whoever may not join is refused when the namespace is validated; whoever may gets the label.
+func TestWhatIsFilledInDoesNotDependOnWhetherRightsAreAsked(t *testing.T) {
+	for _, action := range []policy.Action{policy.Off, policy.Warn, policy.Deny} {
+		c := fillCase{create: "istio-discovery=mesh-1", actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF210": action}}}
+		if got := c.fill(t); got.Answer != policy.Add || got.Revision != "mesh-1" {
+			t.Errorf("MF210 %v: %+v, want mesh-1 added", action, got)
+		}
+	}
+}

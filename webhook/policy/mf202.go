@@ -57,7 +57,7 @@ func chosen(injection mesh.Injection, labels map[string]string, injecting []*mes
 // bothWaysOut offers to keep the namespace in a mesh that discovers it, or to move it to the mesh that injects it.
 func bothWaysOut(ns *mesh.Namespace, discovering, injecting []*mesh.Mesh, w *World) string {
 	var ways []string
-	for _, m := range discovering {
+	for _, m := range wanted(discovering, ns.Labels) {
 		ways = append(ways, fmt.Sprintf("To keep it in %s: %s", theMesh(m), relabel(ns, w, injectBy(revisionOf(m, w.Fleet), ns.Labels)...)))
 	}
 	for _, m := range injecting {

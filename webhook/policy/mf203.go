@@ -8,14 +8,21 @@ import (
 	"github.com/meshfence/meshfence/webhook/selector"
 )
 
+const seeNames = "To see the names that exist: kubectl get istiorevisions,istiorevisiontags"
+
 // unknownRevision finds an istio.io/rev that is the name of nothing: pods then start without a sidecar, and nobody says
-// so. While no mesh discovers the namespace it is a warning, because labels may come before meshes.
+// so. While no mesh discovers the namespace it is a warning, because labels may come before meshes; so is it while only
+// meshes do that discover everything, and the namespace names one that is still to come.
 func unknownRevision(ns *mesh.Namespace, w *World) []Finding {
 	injection := mesh.InjectionOf(ns.Labels)
 	if injection.Label != mesh.RevisionLabel || w.Fleet.Revision(injection.Revision) != nil {
 		return nil
 	}
 	discovering := w.Fleet.DiscoveredBy(ns.Labels)
+	coming := namesComingMesh(ns, discovering, w)
+	if coming {
+		discovering = nil
+	}
 	f := Finding{Field: labelPath(mesh.RevisionLabel), Subjects: append(meshNames(discovering), "revision "+injection.Revision)}
 	f.Detail = fmt.Sprintf("namespace %q has istio.io/rev=%s, but no revision or tag has that name: its pods would start without sidecars",
 		ns.Name, injection.Revision)
@@ -24,8 +31,23 @@ func unknownRevision(ns *mesh.Namespace, w *World) []Finding {
 	} else {
 		f.Detail += "; " + becauseAll(discovering, ns.Labels) + " " + discover(discovering) + " it"
 	}
-	f.Remedy = rename(ns, injection.Revision, discovering, w)
+	f.Remedy = seeNames
+	if !coming {
+		f.Remedy = rename(ns, injection.Revision, wanted(discovering, ns.Labels), w)
+	}
 	return []Finding{f}
+}
+
+// namesComingMesh says whether a discovery label names a mesh that does not exist, and only meshes that discover everything
+// discover the namespace meanwhile, such as OpenShift's gateway-only Istio.
+func namesComingMesh(ns *mesh.Namespace, discovering []*mesh.Mesh, w *World) bool {
+	if slices.ContainsFunc(discovering, func(m *mesh.Mesh) bool { return asks(m, ns.Labels) }) {
+		return false
+	}
+	return len(discovering) > 0 && slices.ContainsFunc(w.DiscoveryLabels, func(key string) bool {
+		named, present := ns.Labels[key]
+		return present && w.Fleet.Named(named) == nil
+	})
 }
 
 // rename proposes the name that was probably meant. If a mesh discovers the namespace, only its names make sense; if none
@@ -37,7 +59,7 @@ func rename(ns *mesh.Namespace, revision string, discovering []*mesh.Mesh, w *Wo
 		meant, question = revisionOf(discovering[0], w.Fleet), ""
 	}
 	if meant == "" {
-		return "To see the names that exist: kubectl get istiorevisions,istiorevisiontags"
+		return seeNames
 	}
 	edits := []selector.Edit{set(mesh.RevisionLabel, meant)}
 	if len(discovering) == 0 {

@@ -166,6 +166,40 @@ func TestMF203WhenANamespaceIsCreated(t *testing.T) {
 			}),
 		},
 		{
+			name:   "if only OpenShift's gateway-only mesh discovers it, and the discovery label's mesh is still to come, then it is a warning",
+			fleet:  []string{"Istio openshift-gateway; in openshift-ingress; bundle openshift-gw-ca-root-cert"},
+			create: "istio-discovery=mesh-1 istio.io/rev=mesh-1",
+			want: warned(policy.Finding{
+				Rule: mf203, Action: policy.Warn, Field: `metadata.labels[istio.io/rev]`,
+				Detail: `namespace "app" has istio.io/rev=mesh-1, but no revision or tag has that name: its pods would start ` +
+					`without sidecars`,
+				Remedy:   `To see the names that exist: kubectl get istiorevisions,istiorevisiontags`,
+				Subjects: []string{"revision mesh-1"},
+			}, policy.Finding{
+				Rule: mf212, Action: policy.Warn, Field: `metadata.labels[istio-discovery]`,
+				Detail: `namespace "app" has istio-discovery=mesh-1, but no mesh has that name, and no selector asks for that ` +
+					`value: until one does, the label puts it into no mesh`,
+				Remedy:   `To see the meshes: kubectl get istios,istiorevisions`,
+				Subjects: []string{"istio-discovery=mesh-1"},
+			}),
+		},
+		{
+			name: "if another mesh asks for it, then the name that is proposed is not that of OpenShift's gateway-only mesh",
+			fleet: []string{
+				"Istio openshift-gateway; in openshift-ingress; bundle openshift-gw-ca-root-cert",
+				"Istio prod; in istio-system-prod; selects istio-discovery=prod",
+			},
+			create: "istio-discovery=prod istio.io/rev=nobody",
+			want: denied(policy.Finding{
+				Rule: mf203, Action: policy.Deny, Field: `metadata.labels[istio.io/rev]`,
+				Detail: `namespace "app" has istio.io/rev=nobody, but no revision or tag has that name: its pods would start ` +
+					`without sidecars; mesh "openshift-gateway" (which discovers every namespace) and mesh "prod" ` +
+					`(istio-discovery=prod) discover it`,
+				Remedy:   `To use the revision "prod": create it with labels: {istio-discovery: prod, istio.io/rev: prod}`,
+				Subjects: []string{"openshift-gateway", "prod", "revision nobody"},
+			}),
+		},
+		{
 			name:  "if the nearest name is that of a mesh whose istiod runs elsewhere, then no label is needed besides",
 			fleet: []string{"Istio far-away; in istio-system; profile remote"}, create: "istio.io/rev=faraway",
 			want: warned(policy.Finding{

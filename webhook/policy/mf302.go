@@ -99,5 +99,6 @@ func revisionWithoutTag(ns *mesh.Namespace, old *mesh.Tag, w *World) (string, *m
 	if len(discovering) == 0 {
 		return "", nil
 	}
-	return discovering[0].ActiveRevision, discovering[0]
+	m := wanted(discovering, ns.Labels)[0]
+	return m.ActiveRevision, m
 }

@@ -43,9 +43,22 @@ func decode(raw []byte, into any) (malformed, err error) {
 	}
 	err = kjson.UnmarshalCaseSensitivePreserveInts(raw, into)
 	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
-		return fmt.Errorf("%s: found %s where the Sail operator's API has another type", wrong.Field, withArticle(wrong.Value)), nil
+		return &FieldError{Field: wrong.Field, Found: withArticle(wrong.Value)}, nil
 	}
 	return nil, err
+}
+
+// FieldError says that a field has another type than in the Sail operator's API.
+type FieldError struct {
+	// Field is the field's path, for example spec.namespace.
+	Field string
+	// Found is the JSON type that it has, with its article.
+	Found string
+}
+
+// Error names the field and what was found there.
+func (e *FieldError) Error() string {
+	return fmt.Sprintf("%s: found %s where the Sail operator's API has another type", e.Field, e.Found)
 }
 
 // withArticle puts "a" or "an" before the name of a JSON type.
