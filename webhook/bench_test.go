@@ -34,7 +34,7 @@ func manyMeshes(t testing.TB, n int) *settled {
 	for i := range n {
 		name := fmt.Sprintf("mesh-%d", i+1)
 		spec := fmt.Sprintf("{namespace: istio-system-%[1]s, values: {meshConfig: {discoverySelectors: [{matchLabels: {istio-discovery: %[1]s}}, "+
-			"{matchLabels: {mesh: %[1]s}}, {matchLabels: {tenant: %[1]s}}, {matchLabels: {team: %[1]s}}]}}}", name)
+			"{matchLabels: {istio-discovery: %[1]s-dev}}, {matchLabels: {istio-discovery: %[1]s-test}}, {matchLabels: {istio-discovery: %[1]s-prod}}]}}}", name)
 		c.objects.Istios = append(c.objects.Istios, controlPlane(t, istio(name, spec)))
 	}
 	return &settled{cluster: c, fleet: mesh.NewFleet(c.objects)}

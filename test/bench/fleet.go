@@ -14,8 +14,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// selectorKeys are the label keys of the four selectors that each mesh has. The first two are discovery labels by default.
-func selectorKeys() []string { return []string{"istio-discovery", "mesh", "tenant", "team"} }
+// stages end the values of the four selectors that each mesh has. All use one label key, so that no two meshes overlap.
+func stages() []string { return []string{"", "-dev", "-test", "-prod"} }
 
 // writers is how many objects are written at once where time is not measured.
 const writers = 16
@@ -33,6 +33,7 @@ type clients struct {
 func newClients(config *rest.Config) (*clients, error) {
 	config = rest.CopyConfig(config)
 	config.QPS = -1
+	config.WarningHandler = rest.NoWarnings{}
 	kube, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, err
@@ -45,9 +46,9 @@ func newClients(config *rest.Config) (*clients, error) {
 func meshName(i int) string { return fmt.Sprintf("mesh-%d", i) }
 
 func istio(name string) *unstructured.Unstructured {
-	selectors := make([]any, 0, len(selectorKeys()))
-	for _, key := range selectorKeys() {
-		selectors = append(selectors, map[string]any{"matchLabels": map[string]any{key: name}})
+	selectors := make([]any, 0, len(stages()))
+	for _, stage := range stages() {
+		selectors = append(selectors, map[string]any{"matchLabels": map[string]any{"istio-discovery": name + stage}})
 	}
 	return &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "sailoperator.io/v1", "kind": "Istio", "metadata": map[string]any{"name": name},

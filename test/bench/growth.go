@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/meshfence/meshfence/test/harness"
 )
@@ -79,11 +81,13 @@ func startAndAsk(ctx context.Context, cluster *harness.Cluster, r *reviewer) (fl
 	if err := cluster.LaunchMeshfence(ctx); err != nil {
 		return 0, err
 	}
-	for r.ask(ctx) != nil {
-		if time.Since(begin) > time.Minute {
-			return 0, fmt.Errorf("no right answer within a minute: %w", r.ask(ctx))
-		}
-		time.Sleep(time.Millisecond) //nolint:forbidigo // the pause between two questions, which are counted in the time
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		last = r.ask(ctx)
+		return last == nil, nil
+	})
+	if err != nil {
+		return 0, errors.Join(fmt.Errorf("no right answer within a minute: %w", err), last)
 	}
 	return time.Since(begin).Seconds() * 1000, nil
 }
