@@ -41,6 +41,10 @@ func Register(mux Mux, cluster Cluster, c *config.Configuration, registry promet
 	if err != nil {
 		return err
 	}
+	latency, err := newLatency(registry)
+	if err != nil {
+		return err
+	}
 	rules := policy.New(Settings(c))
 	exempt := exemptions{namespaces: c.ExemptNamespaces, users: c.ExemptUsers}
 	controlPlane := func(kind string) admission.Handler {
@@ -57,7 +61,8 @@ func Register(mux Mux, cluster Cluster, c *config.Configuration, registry promet
 		if _, err := admission.StandaloneWebhook(hook, admission.StandaloneOptions{Logger: logger}); err != nil {
 			return err
 		}
-		mux.Register(path, timely(&endpoint{hook: hook, recorder: recorder, logger: logger}, readTimeout))
+		endpoint := timely(&endpoint{hook: hook, recorder: recorder, logger: logger}, readTimeout)
+		mux.Register(path, timed(endpoint, latency.WithLabelValues(path)))
 	}
 	return nil
 }

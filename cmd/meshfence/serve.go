@@ -22,15 +22,16 @@ import (
 )
 
 // registerFunc adds to the manager everything that serves requests: handlers, informers, readiness checks.
-type registerFunc func(mgr manager.Manager, s *settings, c *config.Configuration) error
+type registerFunc func(mgr manager.Manager, s *settings, c *config.Configuration, serving certificate) error
 
 // register is the wiring of the program: the knowledge of the cluster runs in the manager and says when it is ready, and
 // the admission handlers ask it.
-func register(mgr manager.Manager, s *settings, c *config.Configuration) error {
+func register(mgr manager.Manager, s *settings, c *config.Configuration, serving certificate) error {
 	known, err := cluster.New(mgr.GetConfig(), cluster.Options{
 		Namespace:       s.namespace,
 		MeshMap:         c.MeshMap.Name,
 		DiscoveryLabels: c.DiscoveryLabels,
+		Configuration:   s.name,
 		Registerer:      metrics.Registry,
 	})
 	if err != nil {
@@ -40,6 +41,9 @@ func register(mgr manager.Manager, s *settings, c *config.Configuration) error {
 		return err
 	}
 	if err := mgr.AddReadyzCheck("cluster", known.Ready); err != nil {
+		return err
+	}
+	if err := certs.RegisterExpiry(metrics.Registry, serving.Expiry); err != nil {
 		return err
 	}
 	return webhook.Register(mgr.GetWebhookServer(), known, c, metrics.Registry, mgr.GetLogger())
@@ -71,7 +75,7 @@ The configuration file needs only its first two lines. The rest are the defaults
   meshMap: {name: mesh-map}
 
 In names, * stands for any characters. An empty list means none, not the default.`,
-		Example: `  # in a cluster, as deploy/workload.yaml does it
+		Example: `  # in a cluster, as deploy/chart does it
   meshfence serve --config /etc/meshfence/config.yaml
 
   # at a desk, against the cluster of a kubeconfig
@@ -110,18 +114,18 @@ func serve(ctx context.Context, s *settings, register registerFunc) error {
 		return err
 	}
 	logStart(logr.FromContextOrDiscard(ctx), s, conf, api)
-	watcher, err := certs.Load(ctx, s.certDir, certs.DefaultWait)
+	serving, err := newCertificate(ctx, s)
 	if ctx.Err() != nil {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("--cert-dir %w", err)
+		return err
 	}
-	mgr, err := newManager(ctx, s, api, watcher)
+	mgr, err := newManager(ctx, s, api, serving)
 	if err != nil {
 		return explain(err)
 	}
-	if err := register(mgr, s, conf); err != nil {
+	if err := register(mgr, s, conf, serving); err != nil {
 		return err
 	}
 	return explain(mgr.Start(ctx))

@@ -135,7 +135,7 @@ func TestAStopBeforeTheCertificateIsThereIsNotAnError(t *testing.T) {
 func TestAnErrorOfRegisterStopsTheStart(t *testing.T) {
 	s := newServer(t, nil)
 	want := errors.New("cannot register")
-	err := serve(s.ctx, s.settings, func(manager.Manager, *settings, *config.Configuration) error { return want })
+	err := serve(s.ctx, s.settings, func(manager.Manager, *settings, *config.Configuration, certificate) error { return want })
 	if !errors.Is(err, want) {
 		t.Errorf("got %v", err)
 	}
@@ -230,7 +230,7 @@ func newServer(t *testing.T, handler http.HandlerFunc) *server {
 	return s
 }
 
-func (s *server) register(mgr manager.Manager, _ *settings, _ *config.Configuration) error {
+func (s *server) register(mgr manager.Manager, _ *settings, _ *config.Configuration, _ certificate) error {
 	mgr.GetWebhookServer().Register("/hook", s.handler)
 	return nil
 }

@@ -24,14 +24,14 @@ import (
 // together.
 const startTimeout = time.Minute
 
-// Options say what a cluster consists of. The zero value is the slim set of definitions, bin/meshfence and every
-// manifest of deploy/.
+// Options say what a cluster consists of. The zero value is the slim set of definitions, bin/meshfence and the
+// manifests in deploy/meshfence-cert-manager.yaml.
 type Options struct {
 	// CRDs is the set of definitions to install; default Slim.
 	CRDs CRDSet
 	// Binary is the meshfence binary; default bin/meshfence. It need not exist until StartMeshfence.
 	Binary string
-	// Manifests are the YAML files to install; default deploy/*.yaml.
+	// Manifests are the YAML files to install; default deploy/meshfence-cert-manager.yaml.
 	Manifests []string
 	// APIServerFlags are further flags of kube-apiserver, without the leading dashes.
 	APIServerFlags map[string]string
