@@ -49,7 +49,7 @@ discover it, and it fills in the istio.io/rev label that a person forgot.`,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprint("FlagUsagesWrapped ", helpWidth)))
+	root.SetUsageFunc(usage)
 	root.AddCommand(newServeCommand(register), newSelftestCommand(), newVersionCommand())
 	return root
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // selftestRule is the rule that the selftest breaks: one that depends on nothing in the cluster but the namespace itself.
@@ -50,7 +50,11 @@ func selftest(ctx context.Context, api *rest.Config, labels map[string]string) (
 	warnings := &warningList{}
 	api = rest.CopyConfig(api)
 	api.WarningHandler = warnings
-	client, err := kubernetes.NewForConfig(api)
+	scheme, err := newScheme()
+	if err != nil {
+		return "", err
+	}
+	live, err := client.New(api, client.Options{Scheme: scheme})
 	if err != nil {
 		return "", err
 	}
@@ -61,7 +65,7 @@ func selftest(ctx context.Context, api *rest.Config, labels map[string]string) (
 	for key, value := range labels {
 		namespace.Labels[key] = value
 	}
-	_, err = client.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	err = live.Create(ctx, namespace, client.DryRunAll)
 	switch said := warnings.joined(); {
 	case err != nil && strings.Contains(err.Error(), selftestRule):
 		return "meshfence refuses: " + err.Error(), nil

@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 const (
@@ -143,18 +144,25 @@ func (c *Cluster) writeDefaultConfiguration() (string, error) {
 
 // serviceAccountKubeconfig writes a kubeconfig file with a fresh token of meshfence's service account.
 func (c *Cluster) serviceAccountKubeconfig(ctx context.Context) (string, error) {
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: ServiceAccount}}
+	return c.tokenKubeconfig(ctx, client.ObjectKey{Namespace: Namespace, Name: ServiceAccount}, filepath.Join(c.dir, "meshfence.kubeconfig"))
+}
+
+// tokenKubeconfig writes a kubeconfig file with a fresh token of a service account, and returns its path.
+func (c *Cluster) tokenKubeconfig(ctx context.Context, name client.ObjectKey, file string) (string, error) {
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name}}
 	day := int64((24 * time.Hour).Seconds())
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &day}}
 	if err := c.Client.SubResource("token").Create(ctx, account, request); err != nil {
-		return "", fmt.Errorf("get a token for service account %s/%s: %w", Namespace, ServiceAccount, err)
+		return "", fmt.Errorf("get a token for service account %s: %w", name, err)
 	}
 	config := clientcmdapi.NewConfig()
 	config.Clusters["test"] = &clientcmdapi.Cluster{Server: c.Config.Host, CertificateAuthorityData: c.Config.CAData}
 	config.AuthInfos["meshfence"] = &clientcmdapi.AuthInfo{Token: request.Status.Token}
 	config.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "meshfence"}
 	config.CurrentContext = "test"
-	file := filepath.Join(c.dir, "meshfence.kubeconfig")
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return "", err
+	}
 	return file, clientcmd.WriteToFile(*config, file)
 }
 
