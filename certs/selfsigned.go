@@ -253,6 +253,10 @@ func (s *SelfSigned) bringForward(ctx context.Context, configurations []client.O
 // replaced returns the known state with another authority announced.
 func (s *SelfSigned) replaced() (*state, error) {
 	again := *s.known
+	if again.next != nil {
+		// Another replica may have made it sign since, and serve what it has signed.
+		again.old = append([]*x509.Certificate{again.next.cert}, again.old...)
+	}
 	next, err := newAuthority(s.plan.name, time.Now(), s.plan.caLifetime)
 	again.next = next
 	s.known = &again

@@ -18,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -41,9 +42,11 @@ type Process struct {
 	// Log is the path of the file with all that it prints.
 	Log string
 
-	cmd     *exec.Cmd
-	ended   chan struct{} // closed when the process has ended
-	unwatch func()
+	cmd *exec.Cmd
+	// webhooks is host:port of its webhook server, of the processes of a Node only.
+	webhooks string
+	ended    chan struct{} // closed when the process has ended
+	unwatch  func()
 }
 
 // ProcessOptions say how meshfence is started.
@@ -300,4 +303,13 @@ func lastLines(text string, lines int) string {
 		}
 	}
 	return strings.Join(last, "\n")
+}
+
+// As returns a connection with a fresh token of a service account, and so with its rights.
+func (c *Cluster) As(ctx context.Context, account client.ObjectKey) (*rest.Config, error) {
+	file, err := c.tokenKubeconfig(ctx, account, filepath.Join(c.dir, "as", account.Namespace+"-"+account.Name))
+	if err != nil {
+		return nil, err
+	}
+	return clientcmd.BuildConfigFromFlags("", file)
 }

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -199,7 +201,7 @@ func (n *Node) sync(ctx context.Context) error {
 		return err
 	}
 	wanted := map[client.ObjectKey]bool{}
-	var errs []error
+	errs := []error{n.syncPods(ctx)}
 	for i := range list.Items {
 		wanted[client.ObjectKeyFromObject(&list.Items[i])] = true
 		errs = append(errs, n.syncDeployment(ctx, &list.Items[i]))
@@ -332,7 +334,7 @@ func (n *Node) launch(ctx context.Context, p *pod) error {
 		"--health-bind-address", loopback(p.ports.health), "--metrics-bind-address", loopback(p.ports.metrics))
 	p.process = &Process{
 		HealthURL: "http://" + loopback(p.ports.health), MetricsURL: "http://" + loopback(p.ports.metrics),
-		Log: filepath.Join(p.dir, "log"), cmd: exec.Command(n.cluster.options.Binary, args...),
+		webhooks: loopback(p.ports.webhooks), Log: filepath.Join(p.dir, "log"), cmd: exec.Command(n.cluster.options.Binary, args...),
 	}
 	p.process.cmd.Dir = p.dir
 	for _, variable := range container.Env {
@@ -477,4 +479,15 @@ func (n *Node) endpoint(ctx context.Context, address string) (string, error) {
 		return "", fmt.Errorf("no endpoints at %s", address)
 	}
 	return ready[rand.IntN(len(ready))], nil
+}
+
+// ServedCertificate returns the certificate that a process serves, as PEM.
+func (p *Process) ServedCertificate() (string, error) {
+	connection, err := tls.Dial("tcp", p.webhooks, &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		return "", err
+	}
+	defer connection.Close()
+	leaf := connection.ConnectionState().PeerCertificates[0]
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf.Raw})), nil
 }

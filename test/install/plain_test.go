@@ -32,7 +32,8 @@ func TestWithoutHelm(t *testing.T) {
 	w.notOverkill()
 	w.emergencyExit(file)
 
-	w.kubectl("delete", "-f", file, "--wait=false")
+	w.kubectl("delete", "validatingwebhookconfiguration,mutatingwebhookconfiguration", "meshfence")
+	w.kubectl("delete", "-f", file, "--wait=false", "--ignore-not-found")
 	w.eventually("everything is gone", func() error {
 		if left := w.leftovers("meshfence"); len(left) > 0 {
 			return fmt.Errorf("left: %q", left)
