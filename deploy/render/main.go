@@ -38,6 +38,11 @@ func run(helm, out string) error {
 		if err := write(filepath.Join(out, "deploy", "meshfence-"+mode+".yaml"), content); err != nil {
 			return err
 		}
+		if mode == "openshift" {
+			if err := writeBundle(out, content); err != nil {
+				return fmt.Errorf("deploy/olm: %w", err)
+			}
+		}
 	}
 	values, err := os.ReadFile(filepath.Join("deploy", "chart", "values.yaml"))
 	if err != nil {

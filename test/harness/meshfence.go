@@ -305,9 +305,14 @@ func lastLines(text string, lines int) string {
 	return strings.Join(last, "\n")
 }
 
+// TokenKubeconfig writes a kubeconfig file with a fresh token of a service account, and returns its path.
+func (c *Cluster) TokenKubeconfig(ctx context.Context, account client.ObjectKey) (string, error) {
+	return c.tokenKubeconfig(ctx, account, filepath.Join(c.dir, "as", account.Namespace+"-"+account.Name))
+}
+
 // As returns a connection with a fresh token of a service account, and so with its rights.
 func (c *Cluster) As(ctx context.Context, account client.ObjectKey) (*rest.Config, error) {
-	file, err := c.tokenKubeconfig(ctx, account, filepath.Join(c.dir, "as", account.Namespace+"-"+account.Name))
+	file, err := c.TokenKubeconfig(ctx, account)
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/json"
@@ -231,6 +232,9 @@ func (n *Node) syncDeployment(ctx context.Context, d *appsv1.Deployment) error {
 			old = append(old, p)
 		}
 	}
+	if err := n.report(ctx, d, pods, current); err != nil {
+		return err
+	}
 	replicas := int(*d.Spec.Replicas)
 	switch {
 	case len(pods) > replicas && allReady && len(old) > 0:
@@ -241,6 +245,23 @@ func (n *Node) syncDeployment(ctx context.Context, d *appsv1.Deployment) error {
 		return n.begin(ctx, d, hash)
 	}
 	return nil
+}
+
+// report writes a Deployment's status, as far as `kubectl rollout status` and Helm look at it.
+func (n *Node) report(ctx context.Context, d *appsv1.Deployment, pods, current []*pod) error {
+	ready := int32(len(slices.DeleteFunc(slices.Clone(pods), func(p *pod) bool { return !p.ready })))
+	status := appsv1.DeploymentStatus{
+		ObservedGeneration: d.Generation, Replicas: int32(len(pods)), UpdatedReplicas: int32(len(current)), ReadyReplicas: ready, AvailableReplicas: ready,
+	}
+	if equality.Semantic.DeepEqual(status, d.Status) {
+		return nil
+	}
+	d.Status = status
+	err := n.cluster.Client.Status().Update(ctx, d)
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		return nil // The next round sees what it is now.
+	}
+	return err
 }
 
 // begin starts a pod.

@@ -168,8 +168,8 @@ func TestOpenShift(t *testing.T) {
 		w.eventually("the bundle is injected", func() error { return ca.inject(t.Context()) })
 		w.eventually("meshfence judges", w.guarded)
 	}
-	w.openshiftRequests()
 	l.end(t)
+	w.openshiftRequests(ca)
 	if !clean {
 		t.Error(w.Node.Err())
 	}
@@ -200,7 +200,7 @@ func (w *world) served(ca *serviceCA) {
 // openshift-apiserver create a Namespace with the requester's annotations and without labels; then the platform writes labels and
 // annotations on it: Pod Security's label syncer, the security context constraints' uid and MCS ranges, cluster monitoring. None is refused,
 // whatever mesh labels the namespace has.
-func (w *world) openshiftRequests() {
+func (w *world) openshiftRequests(ca *serviceCA) {
 	w.t.Helper()
 	w.apply(`{apiVersion: v1, kind: Namespace, metadata: {name: project, annotations: {openshift.io/description: "", openshift.io/display-name: "", ` +
 		`openshift.io/requester: developer}}}`)
@@ -212,6 +212,8 @@ func (w *world) openshiftRequests() {
 	w.kubectl("delete", "validatingwebhookconfiguration", "meshfence")
 	w.kubectl("label", "namespace", "project", "istio-injection=enabled")
 	w.kubectl("apply", "-f", w.file("meshfence-openshift.yaml"))
+	w.eventually("the authority is injected", func() error { return ca.inject(w.t.Context()) })
+	w.eventually("meshfence judges", w.guarded)
 	for _, writer := range []struct{ user, kind, what string }{
 		{"system:serviceaccount:openshift-kube-controller-manager:podsecurity-admission-label-syncer-controller", "label", "pod-security.kubernetes.io/audit=restricted"},
 		{"system:serviceaccount:openshift-infra:namespace-security-allocation-controller", "annotate", "openshift.io/sa.scc.uid-range=1000680000/10000"},

@@ -29,6 +29,8 @@ func TestWithoutHelm(t *testing.T) {
 	w.kubectl("apply", "-f", file)
 	w.eventually("meshfence judges", w.guarded)
 
+	w.metricsAreThere()
+	w.imageRuns()
 	w.notOverkill()
 	w.emergencyExit(file)
 

@@ -45,8 +45,8 @@ service.beta.openshift.io/inject-cabundle: "true"
 {{- if $i }},{{ end }}
   '{{ $key }}'
 {{- end }}
-{{ if . | fromJsonArray }}
-{{- end -}}
+{{- if . | fromJsonArray }}
+{{ end -}}
 ].exists(key,
 {{- end -}}
 
