@@ -27,6 +27,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -174,7 +175,8 @@ func (n *Node) Ready(deployment client.ObjectKey) []*Process {
 
 // WaitRollout returns when a Deployment has its replicas of the present template, all ready, and no others.
 func (n *Node) WaitRollout(ctx context.Context, deployment client.ObjectKey) error {
-	err := n.cluster.eventually(ctx, "rolled out "+deployment.String(), func(ctx context.Context) (bool, error) {
+	// Each of several pods has to come up, and the old ones' preStop to pass.
+	err := wait.PollUntilContextTimeout(ctx, pollInterval, 3*readyTimeout, true, func(ctx context.Context) (bool, error) {
 		d := &appsv1.Deployment{}
 		if err := n.cluster.Client.Get(ctx, deployment, d); err != nil {
 			return false, client.IgnoreNotFound(err)
@@ -185,7 +187,7 @@ func (n *Node) WaitRollout(ctx context.Context, deployment client.ObjectKey) err
 		return len(good) == int(*d.Spec.Replicas) && len(pods) == len(good), err
 	})
 	if err != nil {
-		return fmt.Errorf("%w\n%w\n%s", err, n.Err(), lastLines(n.Logs(), 60))
+		return fmt.Errorf("roll out %s: %w\n%w\n%s", deployment, err, n.Err(), lastLines(n.Logs(), 60))
 	}
 	return nil
 }
@@ -252,6 +254,12 @@ func (n *Node) report(ctx context.Context, d *appsv1.Deployment, pods, current [
 	ready := int32(len(slices.DeleteFunc(slices.Clone(pods), func(p *pod) bool { return !p.ready })))
 	status := appsv1.DeploymentStatus{
 		ObservedGeneration: d.Generation, Replicas: int32(len(pods)), UpdatedReplicas: int32(len(current)), ReadyReplicas: ready, AvailableReplicas: ready,
+	}
+	if int(ready) >= int(*d.Spec.Replicas) {
+		status.Conditions = []appsv1.DeploymentCondition{
+			{Type: appsv1.DeploymentAvailable, Status: corev1.ConditionTrue, Reason: "MinimumReplicasAvailable"},
+			{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue, Reason: "NewReplicaSetAvailable"},
+		}
 	}
 	if equality.Semantic.DeepEqual(status, d.Status) {
 		return nil

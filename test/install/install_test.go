@@ -37,9 +37,11 @@ type world struct {
 	root string
 }
 
-// start starts a cluster that all parts of a test use, one after the other.
+// start starts a cluster that all parts of a test use, one after the other. Tests with a cluster mostly wait, so they run beside
+// each other.
 func start(t *testing.T) *world {
 	t.Helper()
+	t.Parallel()
 	root, err := harness.Root()
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +93,9 @@ func (w *world) run(cmd *exec.Cmd, input string) (string, error) {
 		cmd.Stdin = strings.NewReader(input)
 	}
 	cmd.Env = []string{
-		"KUBECONFIG=" + w.Kubeconfig, "HOME=" + w.Dir(), "PATH=" + os.Getenv("PATH"), "TMPDIR=" + w.Dir(),
+		"KUBECONFIG=" + w.Kubeconfig, "HOME=" + w.Dir(), "TMPDIR=" + w.Dir(),
+		// kubectl and helm are those of the tests.
+		"PATH=" + filepath.Dir(w.Kubectl) + ":" + filepath.Join(w.root, "bin", "tools") + ":" + os.Getenv("PATH"),
 		"HELM_CACHE_HOME=" + w.Dir() + "/helm", "HELM_CONFIG_HOME=" + w.Dir() + "/helm", "HELM_DATA_HOME=" + w.Dir() + "/helm",
 	}
 	text, err := cmd.CombinedOutput()

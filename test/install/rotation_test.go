@@ -27,6 +27,7 @@ import (
 // lifetimes of seconds, and asks each of them without a pause as the API server would: trusting what the webhook configurations say.
 // Not one handshake may fail, through several authorities, a deleted Secret and caBundles that somebody destroys.
 func TestReplicasRotateTogether(t *testing.T) {
+	t.Parallel()
 	root, err := harness.Root()
 	if err != nil {
 		t.Fatal(err)
