@@ -516,7 +516,7 @@ func (p *Process) ServedCertificate() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer connection.Close()
+	defer func() { _ = connection.Close() }()
 	leaf := connection.ConnectionState().PeerCertificates[0]
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf.Raw})), nil
 }

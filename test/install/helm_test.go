@@ -32,7 +32,7 @@ func TestHelm(t *testing.T) {
 	w.helm("uninstall", "meshfence", "--namespace", "meshfence-system")
 	w.gone("meshfence")
 	l.end(t)
-	if text := w.accepted(conflicting, "after"); strings.Contains(text, "MF204") {
+	if text := w.accepted("after"); strings.Contains(text, "MF204") {
 		t.Errorf("after the removal: %s", text)
 	}
 	if err := w.Node.Err(); err != nil {

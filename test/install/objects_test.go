@@ -54,10 +54,10 @@ func (w *world) leftovers(instance string) []string {
 	return slices.DeleteFunc(strings.Fields(text), func(name string) bool { return name == "" })
 }
 
-// warnings runs kubectl with an object on standard input, which must be accepted, and returns what was printed.
-func (w *world) accepted(format string, args ...any) string {
+// accepted creates a namespace that breaks MF204 in a dry run, which must be accepted, and returns what was printed.
+func (w *world) accepted(name string) string {
 	w.t.Helper()
-	text, err := w.try(fmt.Sprintf(format, args...), "create", "--dry-run=server", "-f", "-")
+	text, err := w.try(fmt.Sprintf(conflicting, name), "create", "--dry-run=server", "-f", "-")
 	if err != nil {
 		w.t.Fatalf("%v\n%s", err, text)
 	}

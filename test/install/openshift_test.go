@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"strings"
@@ -188,8 +189,11 @@ func (w *world) served(ca *serviceCA) {
 	w.eventually("the new certificate is served", func() error {
 		for _, process := range w.Node.Ready(client.ObjectKey{Namespace: "meshfence-system", Name: "meshfence"}) {
 			served, err := process.ServedCertificate()
-			if err != nil || !strings.HasPrefix(ca.chain, served) {
-				return fmt.Errorf("another certificate is served: %v", err)
+			if err != nil {
+				return err
+			}
+			if !strings.HasPrefix(ca.chain, served) {
+				return errors.New("another certificate is served")
 			}
 		}
 		return nil
