@@ -16,11 +16,11 @@ func TestTheBundleIsValid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bundle, err := manifests.GetBundleFromDir(filepath.Join(root, "deploy", "olm"))
+	bundle, err := manifests.GetBundleFromDir(filepath.Join(root, "deploy", "olm", "manifests"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if bundle.CSV == nil || bundle.Package != "meshfence" {
+	if bundle.CSV == nil {
 		t.Fatalf("the bundle is %+v", bundle)
 	}
 	validators := validation.DefaultBundleValidators.WithValidators(validation.OperatorHubV2Validator, validation.GoodPracticesValidator)
