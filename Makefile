@@ -14,6 +14,8 @@ ARGS ?=
 # The folder of cases that `make cases` runs. CRDS=slim|real|both chooses the CustomResourceDefinitions there
 # and in e2e, DEMO=once ends `make run` after the replay; make hands both on in the environment.
 DIR ?= test/cases
+# How many pods `make measure-pods` looks at.
+PODS ?= 5000
 # How long `make fuzz` gives every fuzz target.
 FUZZTIME ?= 30s
 
@@ -80,6 +82,19 @@ cases: build controlplane ## run the cases of a folder (DIR=test/cases, CRDS=sli
 	@go build -o bin/cases ./test/harness/cmd/cases
 	@bin/cases '$(DIR)'
 
+.PHONY: bench
+bench: build controlplane ## measure what meshfence costs, beside webhooks that say yes and none (ARGS='-rounds 4')
+	@go build -o bin/bench ./test/bench
+	@bin/bench $(ARGS)
+
+.PHONY: microbench
+microbench: ## run the Go benchmarks, ten times each for benchstat (ARGS='-benchtime 100x')
+	go test -run '^$$' -bench . -count 10 $(ARGS) ./webhook/...
+
+.PHONY: measure-pods
+measure-pods: build controlplane ## measure what a look at the pods of a namespace with 5,000 costs (MF207; PODS=5000)
+	PODS=$(PODS) go test -count=1 -timeout 10m -v -run 'TestAnswers/.*many_pods' ./test/answers
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for a short time (FUZZTIME=30s)
 	@set -e; for package in $(UNIT_PACKAGES); do \
@@ -91,6 +106,10 @@ fuzz: ## run every fuzz target for a short time (FUZZTIME=30s)
 			esac; \
 		done; \
 	done
+
+.PHONY: generate
+generate: ## write generated files anew: the index of docs/rules.md
+	go test ./webhook/policy -run 'TestCatalogue/index' -update-index
 
 .PHONY: verify
 verify: fmt-check vet lint tidy-check generate-check ## run all checks: format, vet, lint, layering, tidy go.mod files, generated files

@@ -184,8 +184,13 @@ func webhooksFailAsDesigned(t *testing.T, file string) {
 	validating := find(t, file, "ValidatingWebhookConfiguration", "meshfence", &admissionregistrationv1.ValidatingWebhookConfiguration{})
 	mutating := find(t, file, "MutatingWebhookConfiguration", "meshfence", &admissionregistrationv1.MutatingWebhookConfiguration{})
 	want := []hook{
-		{"istio.validate.meshfence.io", webhook.PathValidateIstio, "sailoperator.io/v1 istios", "CREATE UPDATE", "Fail", "NoneOnDryRun", 10, nil},
-		{"istiorevision.validate.meshfence.io", webhook.PathValidateIstioRevision, "sailoperator.io/v1 istiorevisions", "CREATE UPDATE", "Fail", "NoneOnDryRun", 10, nil},
+		{"istio.validate.meshfence.io", webhook.PathValidateIstio, "sailoperator.io/v1 istios", "CREATE UPDATE DELETE", "Fail", "NoneOnDryRun", 10, nil},
+		{"istiorevision.validate.meshfence.io", webhook.PathValidateIstioRevision, "sailoperator.io/v1 istiorevisions", "CREATE UPDATE DELETE", "Fail", "NoneOnDryRun", 10, nil},
+		{"istiorevisiontag.validate.meshfence.io", webhook.PathValidateIstioRevisionTag, "sailoperator.io/v1 istiorevisiontags", "CREATE UPDATE DELETE", "Fail", "None", 10, nil},
+		{"meshmap.validate.meshfence.io", webhook.PathValidateMeshMap, "/v1 configmaps", "CREATE UPDATE", "Ignore", "None", 5, []admissionregistrationv1.MatchCondition{{
+			Name:       "written-by-people",
+			Expression: "!(object.metadata.name in ['meshfence-claims', 'istio-ca-root-cert', 'kube-root-ca.crt', 'openshift-service-ca.crt'])",
+		}}},
 		{"namespace.validate.meshfence.io", webhook.PathValidateNamespace, "/v1 namespaces", "CREATE UPDATE", "Fail", "None", 5, []admissionregistrationv1.MatchCondition{
 			{Name: match.ConditionName, Expression: match.ValidateExpression(keys)},
 		}},
@@ -234,7 +239,11 @@ func rule(t *testing.T, rules []admissionregistrationv1.RuleWithOperations) (res
 	if len(rules) != 1 || len(rules[0].APIGroups) != 1 || len(rules[0].APIVersions) != 1 || len(rules[0].Resources) != 1 {
 		t.Fatalf("want one rule with one resource, got %+v", rules)
 	}
-	if scope := cmp.Or(rules[0].Scope, new(admissionregistrationv1.ScopeType)); *scope != admissionregistrationv1.ClusterScope {
+	want := admissionregistrationv1.ClusterScope
+	if rules[0].Resources[0] == "configmaps" {
+		want = admissionregistrationv1.NamespacedScope
+	}
+	if scope := cmp.Or(rules[0].Scope, new(admissionregistrationv1.ScopeType)); *scope != want {
 		t.Errorf("the scope is %q", *scope)
 	}
 	var all []string
@@ -262,6 +271,9 @@ func checkCommon(t *testing.T, name, resource string, clientConfig admissionregi
 		want = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
 			{Key: "kubernetes.io/metadata.name", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"kube-system", "meshfence-system"}},
 		}}
+	}
+	if resource == "/v1 configmaps" {
+		want = &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": "meshfence-system"}}
 	}
 	if diff := gocmp.Diff(want, namespaces); diff != "" {
 		t.Errorf("%s: namespaceSelector (-want +got):\n%s", name, diff)
@@ -403,6 +415,8 @@ func TestTheWorkloadIsRestricted(t *testing.T) {
 func TestRights(t *testing.T) {
 	wantCluster := []rbacv1.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"list", "watch"}},
+		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list"}},
+		{APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"subjectaccessreviews"}, Verbs: []string{"create"}},
 		{APIGroups: []string{"sailoperator.io"}, Resources: []string{"istios", "istiorevisions", "istiorevisiontags"}, Verbs: []string{"list", "watch"}},
 		{
 			APIGroups: []string{"admissionregistration.k8s.io"}, Resources: []string{"validatingwebhookconfigurations", "mutatingwebhookconfigurations"},

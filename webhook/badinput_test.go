@@ -48,7 +48,12 @@ func (s *server) checkBadRequests(t testing.TB, want int) {
 // good is a request that every path would allow; the tests spoil it.
 func good(path string) request {
 	r := request{path: path, name: "new", object: "{metadata: {name: new}}"}
-	if strings.Contains(path, "istio") {
+	switch path {
+	case webhook.PathValidateIstioRevisionTag:
+		r.object = "{metadata: {name: new}, spec: {targetRef: {kind: Istio, name: mesh-1}}}"
+	case webhook.PathValidateMeshMap:
+		r.name, r.namespace, r.object = "mesh-map", "meshfence-system", "{metadata: {name: mesh-map}, data: {mesh-1: mesh-1}}"
+	case webhook.PathValidateIstio, webhook.PathValidateIstioRevision:
 		r.object = "{metadata: {name: new}, " + strings.TrimPrefix(istio("new", selecting("istio-system-new", "istio-discovery", "new")), "{kind: Istio, metadata: {name: new}, ")
 	}
 	return r
@@ -57,7 +62,11 @@ func good(path string) request {
 func TestTheRequestThatTheOthersSpoilIsAllowed(t *testing.T) {
 	s := serve(t, twoMeshes(t))
 	for _, path := range paths() {
-		if diff := cmp.Diff(allowed(), s.ask(t, good(path))); diff != "" {
+		want := admitted()
+		if path == webhook.PathMutateNamespace {
+			want = allowed()
+		}
+		if diff := cmp.Diff(want, s.ask(t, good(path))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", path, diff)
 		}
 	}
@@ -121,7 +130,7 @@ func TestARequestThatNoWebhookConfigurationShouldSendIsRefused(t *testing.T) {
 		for name, spoil := range map[string]func(*request){
 			"an unknown kind": func(r *request) { r.kind = right; r.kind.Kind = "Unknown" },
 			"the kind of another": func(r *request) {
-				r.kind = metav1.GroupVersionKind{Group: right.Group, Version: "v1", Kind: "IstioRevisionTag"}
+				r.kind = metav1.GroupVersionKind{Group: right.Group, Version: "v1", Kind: "ZTunnel"}
 			},
 			"an unknown group":     func(r *request) { r.kind = right; r.kind.Group = "example.com" },
 			"an unknown version":   func(r *request) { r.kind = right; r.kind.Version = "v9" },
@@ -139,7 +148,7 @@ func TestARequestThatNoWebhookConfigurationShouldSendIsRefused(t *testing.T) {
 		for _, operation := range []admissionv1.Operation{"CONNECT", "create", "PATCH", "*"} {
 			r := good(path)
 			r.operation = operation
-			s.checkBad(t, s.ask(t, r), http.StatusBadRequest, fmt.Sprintf("operation %q is not judged here; the webhook configuration should send CREATE and UPDATE", operation))
+			s.checkBad(t, s.ask(t, r), http.StatusBadRequest, fmt.Sprintf("operation %q is not judged here, only CREATE, UPDATE and DELETE are", operation))
 		}
 	}
 }
@@ -227,11 +236,45 @@ func TestANamespaceOfWrongTypesIsRefused(t *testing.T) {
 	}
 }
 
-func TestAControlPlaneWithoutANameIsRefused(t *testing.T) {
+// The API server has checked the types of its own kinds.
+func TestAConfigMapOfWrongTypesIsRefused(t *testing.T) {
 	s := serve(t, twoMeshes(t))
-	for _, path := range paths()[:2] {
+	for object, field := range map[string]string{
+		"{metadata: []}":        "metadata",
+		"{metadata: {name: 5}}": "metadata.name",
+		"{metadata: {name: mesh-map, deletionTimestamp: 17854321}}": "metadata.deletionTimestamp",
+		"{metadata: {name: mesh-map}, data: [a]}":                   "data",
+		"{metadata: {name: mesh-map}, data: mesh-1}":                "data",
+		"{metadata: {name: mesh-map}, data: {mesh-1: 5}}":           "data",
+		"{metadata: {name: mesh-map}, data: {mesh-1: {a: b}}}":      "data",
+		"{metadata: {name: mesh-map}, data: {mesh-1: [a]}}":         "data",
+		"{metadata: {name: mesh-map}, binaryData: [a]}":             "binaryData",
+		"{metadata: {name: mesh-map}, binaryData: {mesh-1: true}}":  "binaryData",
+	} {
+		fine := good(webhook.PathValidateMeshMap)
+		for _, r := range []request{{object: object}, {object: object, old: fine.object}, {object: fine.object, old: object}} {
+			r.path, r.name, r.namespace = fine.path, fine.name, fine.namespace
+			got := s.ask(t, r)
+			if !strings.Contains(got.Result.Message, "."+field+" of type") {
+				t.Errorf("%s: %s names no %s", object, got.Result.Message, field)
+			}
+			message := "the ConfigMap cannot be read: "
+			if r.object == fine.object {
+				message = "oldObject: " + message
+			}
+			s.checkBad(t, got, http.StatusBadRequest, message)
+		}
+	}
+}
+
+func TestAnObjectWithoutANameIsRefused(t *testing.T) {
+	s := serve(t, twoMeshes(t))
+	for path, message := range map[string]string{
+		webhook.PathValidateIstio: "the object has no name", webhook.PathValidateIstioRevision: "the object has no name",
+		webhook.PathValidateIstioRevisionTag: "the object has no name", webhook.PathValidateMeshMap: "the ConfigMap has no name",
+	} {
 		for _, object := range []string{"{}", "{metadata: {}}", "{metadata: {name: ''}}", "{metadata: null}"} {
-			s.checkBad(t, s.ask(t, request{path: path, object: object}), http.StatusBadRequest, "the object has no name")
+			s.checkBad(t, s.ask(t, request{path: path, object: object}), http.StatusBadRequest, message)
 		}
 	}
 }
@@ -333,7 +376,7 @@ func TestRegisteringTwiceInOneRegistryFails(t *testing.T) {
 	registry, c := prometheus.NewRegistry(), twoMeshes(t)
 	handler(t, c, config.Default(), registry, logr.Discard())
 	mux := muxFunc(func(string, http.Handler) { t.Error("a webhook was registered all the same") })
-	if err := webhook.Register(mux, c, config.Default(), registry, logr.Discard()); err == nil {
+	if _, err := webhook.Register(mux, c, config.Default(), registry, logr.Discard()); err == nil {
 		t.Error("no error")
 	}
 }

@@ -7,8 +7,10 @@ import (
 	"reflect"
 
 	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+	kjson "sigs.k8s.io/json"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
@@ -36,16 +38,20 @@ type controlPlanes struct {
 	policy   *policy.Policy
 	exempt   exemptions
 	recorder *recorder
+	finisher *finisher
 	now      func() int64
 }
 
-// Handle judges a CREATE or UPDATE of an Istio or IstioRevision. Failure policy: Fail.
+// Handle judges a CREATE, UPDATE or DELETE of an Istio or IstioRevision. Failure policy: Fail.
 func (h *controlPlanes) Handle(ctx context.Context, req admission.Request) admission.Response {
 	if err := routed(&req, sail.GroupVersion.WithKind(h.kind)); err != nil {
 		return h.recorder.badRequest(ctx, err)
 	}
-	if passes(&req) {
+	if req.SubResource != "" {
 		return allow()
+	}
+	if req.Operation == admissionv1.Delete {
+		return h.remove(ctx, &req)
 	}
 	old, updated, err := h.decode(&req)
 	if err != nil {
@@ -75,30 +81,82 @@ func (h *controlPlanes) judge(ctx context.Context, req *admission.Request, old, 
 		return allow()
 	}
 	change := h.change(objects, old, updated)
-	verdict := h.policy.Mesh(change)
-	h.recorder.verdict(ctx, req, verdict)
+	verdict := h.finisher.override(ctx, req, updated.Metadata.Annotations, h.policy.Mesh(change))
 	if verdict.Answer == policy.Allowed && (req.DryRun == nil || !*req.DryRun) {
 		h.watch(ctx, change.Fleet.SelectorKeys())
 	}
-	return answer(req, verdict)
+	return h.finisher.reply(ctx, req, verdict)
 }
 
 // change finds the mesh that changes with the object. An IstioRevision that a stored Istio controls is a part of that
 // Istio's mesh, so a change of it is a change of that mesh: the operator's copies of the Istio's own selectors bring
 // nothing new, whereas a revision that reaches into another mesh is found, whoever says to own it.
 func (h *controlPlanes) change(objects mesh.Objects, old, updated *sail.ControlPlane) policy.MeshChange {
-	before := objects
+	stored := objects
 	if old != nil {
-		before = objects.With(old)
+		stored = objects.With(old)
 	}
+	before := mesh.NewFleet(stored)
 	fleet := mesh.NewFleet(objects.With(updated))
 	changed := fleet.Mesh(mesh.Ref{Kind: h.kind, Name: updated.Metadata.Name})
 	if changed == nil {
 		changed = fleet.Mesh(mesh.Ref{Kind: sail.KindIstio, Name: updated.Metadata.Controller(sail.KindIstio)})
 	}
 	return policy.MeshChange{
-		Old: mesh.NewFleet(before).Mesh(changed.Ref), New: changed, Fleet: fleet, Namespaces: h.live.Namespaces(), Now: h.now(),
+		Old: before.Mesh(changed.Ref), New: changed, Before: before, Fleet: fleet, Namespaces: h.live.Namespaces(), Now: h.now(),
 	}
+}
+
+// remove judges a DELETE. By default it is only told what it leads to. An object with finalizers is judged here once; the
+// updates by which they go, and another DELETE meanwhile, carry a deletion timestamp and pass, and so does the garbage
+// collector, which brings away what belonged to it.
+func (h *controlPlanes) remove(ctx context.Context, req *admission.Request) admission.Response {
+	gone, err := h.decodeOne(req, req.OldObject.Raw)
+	switch {
+	case err != nil:
+		return unreadableDeletion(ctx, err)
+	case gone.Metadata.DeletionTimestamp != "", cleansUp(req), h.exempt.user(req.UserInfo.Username):
+		return allow()
+	case !h.live.Synced():
+		return h.recorder.notYet(ctx, req, errNotSynced)
+	}
+	objects, err := h.live.Live(ctx)
+	if err != nil {
+		return h.recorder.notYet(ctx, req, fmt.Errorf("it cannot read the stored meshes (%w)", err))
+	}
+	return h.finisher.finish(ctx, req, gone.Metadata.Annotations, h.policy.Mesh(h.removal(objects, gone, orphans(req))))
+}
+
+// removal finds the mesh that goes, or stays without one of its IstioRevisions. With an Istio go the IstioRevisions that it
+// controls, unless they are orphaned: then each is a mesh of its own.
+func (h *controlPlanes) removal(objects mesh.Objects, gone *sail.ControlPlane, orphaned bool) policy.MeshChange {
+	ref := mesh.Ref{Kind: gone.Kind, Name: gone.Metadata.Name}
+	after := objects.Without(ref)
+	for _, revision := range objects.Revisions {
+		if h.kind == sail.KindIstio && !orphaned && revision.Metadata.Controller(sail.KindIstio) == gone.Metadata.Name {
+			after = after.Without(mesh.Ref{Kind: sail.KindIstioRevision, Name: revision.Metadata.Name})
+		}
+	}
+	before, fleet := mesh.NewFleet(objects.With(gone)), mesh.NewFleet(after)
+	old := before.Mesh(ref)
+	if old == nil {
+		old = before.Mesh(mesh.Ref{Kind: sail.KindIstio, Name: gone.Metadata.Controller(sail.KindIstio)})
+	}
+	return policy.MeshChange{
+		Old: old, New: fleet.Mesh(old.Ref), Before: before, Fleet: fleet, Namespaces: h.live.Namespaces(), Now: h.now(), Removing: true,
+	}
+}
+
+// orphans says whether a DELETE asks to leave alone what the object owns (kubectl delete --cascade=orphan).
+func orphans(req *admission.Request) bool {
+	var options struct {
+		PropagationPolicy metav1.DeletionPropagation `json:"propagationPolicy"`
+		// OrphanDependents is how it was said before Kubernetes 1.7; it is still understood.
+		OrphanDependents bool `json:"orphanDependents"`
+	}
+	// What cannot be read is taken for the default; the API server has checked it.
+	_ = kjson.UnmarshalCaseSensitivePreserveInts(req.Options.Raw, &options)
+	return options.PropagationPolicy == metav1.DeletePropagationOrphan || options.OrphanDependents
 }
 
 // onlyLosesOwner says whether an update takes the owner of an object away and does nothing else that is judged: its istiod

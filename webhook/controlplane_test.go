@@ -119,7 +119,7 @@ func TestASurpriseThatWasThereBeforeIsNoReasonToRefuse(t *testing.T) {
 		for _, test := range surprises() {
 			object := istio("new", test.spec)
 			got := s.ask(t, request{path: path, name: "new", object: object, old: object})
-			if !got.Allowed || len(got.Warnings) == 0 || !strings.HasPrefix(got.Warnings[len(got.Warnings)-1], "MF102 DiscoversEverything: ") {
+			if !got.Allowed || !slices.ContainsFunc(got.Warnings, func(w string) bool { return strings.HasPrefix(w, "MF102 DiscoversEverything: ") }) {
 				t.Errorf("%s, %s: %+v, want a warning that it discovers everything", path, test.spec, got)
 			}
 		}
@@ -162,7 +162,8 @@ func verdict(t *testing.T, c *cluster, r request) policy.Verdict {
 	t.Helper()
 	fleet := mesh.NewFleet(c.objects.With(controlPlane(t, r.object)))
 	return policy.New(webhook.Settings(config.Default())).Mesh(policy.MeshChange{
-		New: fleet.Mesh(mesh.Ref{Kind: sail.KindIstio, Name: r.name}), Fleet: fleet, Namespaces: c.namespaces,
+		New: fleet.Mesh(mesh.Ref{Kind: sail.KindIstio, Name: r.name}), Before: mesh.NewFleet(c.objects), Fleet: fleet,
+		Namespaces: c.namespaces,
 	})
 }
 
@@ -185,6 +186,7 @@ func TestADenialNamesEveryFindingAsACauseInTheOrderOfTheCatalogue(t *testing.T) 
 		Status: "Failure", Code: 422, Reason: "Invalid", Message: strings.Join(messages, "\n"),
 		Details: &metav1.StatusDetails{Name: "new", Group: "sailoperator.io", Kind: "Istio", Causes: causes},
 	}}
+	want = audited(want, "deny", "MF101,MF102,MF105")
 	s := serve(t, c)
 	if diff := cmp.Diff(want, s.ask(t, r)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -197,7 +199,7 @@ func TestAnAllowWithFindingsCarriesThemAsWarnings(t *testing.T) {
 	if v.Answer != policy.Allowed || len(v.Warnings) != 1 || v.Warnings[0].Rule.Code != "MF102" {
 		t.Fatalf("%+v", v)
 	}
-	if diff := cmp.Diff(allowed(v.Warnings[0].Message()), serve(t, c).ask(t, r)); diff != "" {
+	if diff := cmp.Diff(audited(allowed(v.WarningLines()...), "warn", "MF102"), serve(t, c).ask(t, r)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -206,7 +208,7 @@ func TestInTheModeWarnADenialBecomesWarnings(t *testing.T) {
 	c := twoMeshes(t)
 	s := serve(t, c, func(c *config.Configuration) { c.Mode = config.ModeWarn })
 	got := s.ask(t, forbidden())
-	if !got.Allowed || len(got.Warnings) != 3 || got.Result.Details != nil {
+	if !got.Allowed || got.AuditAnnotations["findings"] != "MF101,MF102,MF105" || got.Result.Details != nil {
 		t.Errorf("%+v", got)
 	}
 }
@@ -215,7 +217,7 @@ func TestARuleThatTheConfigurationSwitchesOffIsSilent(t *testing.T) {
 	s := serve(t, twoMeshes(t), func(c *config.Configuration) {
 		c.Rules = map[string]config.Action{"MF101": config.ActionOff, "MF102": config.ActionWarn, "MF105": config.ActionWarn}
 	})
-	if got := s.ask(t, forbidden()); !got.Allowed || len(got.Warnings) != 2 {
+	if got := s.ask(t, forbidden()); !got.Allowed || got.AuditAnnotations["findings"] != "MF102,MF105" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -226,7 +228,7 @@ func TestOnUpdateOnlyWhatIsNewIsRefused(t *testing.T) {
 	c.objects = c.objects.With(controlPlane(t, r.object))
 	s := serve(t, c)
 	r.old = r.object
-	if got := s.ask(t, r); !got.Allowed || len(got.Warnings) != 3 {
+	if got := s.ask(t, r); !got.Allowed || got.AuditAnnotations["findings"] != "MF101,MF102,MF105" {
 		t.Errorf("an edit that changes nothing: %+v", got)
 	}
 	worse := istioRequest("mesh-2", selecting("istio-system-2", "istio-discovery", "mesh-1"), selecting("istio-system-2", "istio-discovery", "mesh-2"))
@@ -286,12 +288,16 @@ func TestWhatNeedsNoJudgementIsAllowedWhateverItIs(t *testing.T) {
 	s := serve(t, c)
 	for _, path := range controlPlanePaths() {
 		for name, r := range map[string]request{
-			"a subresource":              {object: istio("new", "5"), subresource: "status"},
-			"a subresource of an update": {object: istio("new", "{}"), old: istio("new", "{}"), subresource: "status"},
-			"a subresource, no object":   {subresource: "status"},
-			"a deletion":                 {operation: admissionv1.Delete, old: istio("new", "5")},
-			"an exempt user":             {object: forbidden().object, user: "system:apiserver"},
-			"an exempt user, malformed":  {object: istio("new", "5"), user: "system:kube-controller-manager"},
+			"a subresource":                            {object: istio("new", "5"), subresource: "status"},
+			"a subresource of an update":               {object: istio("new", "{}"), old: istio("new", "{}"), subresource: "status"},
+			"a subresource, no object":                 {subresource: "status"},
+			"a deletion by an exempt user":             {operation: admissionv1.Delete, old: istio("new", "5"), user: "system:apiserver"},
+			"a deletion by the garbage collector":      {operation: admissionv1.Delete, old: istio("new", "{}"), user: "system:serviceaccount:kube-system:generic-garbage-collector"},
+			"a deletion once more":                     {operation: admissionv1.Delete, old: "{metadata: {name: new, deletionTimestamp: '2026-08-01T12:00:00Z'}, spec: {}}"},
+			"a deletion of nothing that could be read": {operation: admissionv1.Delete, old: "[]"},
+			"a deletion without the object":            {operation: admissionv1.Delete},
+			"an exempt user":                           {object: forbidden().object, user: "system:apiserver"},
+			"an exempt user, malformed":                {object: istio("new", "5"), user: "system:kube-controller-manager"},
 		} {
 			r.path, r.name = path, "new"
 			if diff := cmp.Diff(allowed(), s.ask(t, r)); diff != "" {
@@ -369,7 +375,7 @@ func TestIfTheKeysCannotBeWatchedThenTheMeshIsAllowedAllTheSame(t *testing.T) {
 	c := twoMeshes(t)
 	c.ensure = func([]string) error { return errors.New("forbidden") }
 	s := serve(t, c)
-	if diff := cmp.Diff(allowed(), s.ask(t, good(webhook.PathValidateIstio))); diff != "" {
+	if diff := cmp.Diff(admitted(), s.ask(t, good(webhook.PathValidateIstio))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	logged := strings.Join(s.log.take(), "\n")
@@ -390,7 +396,7 @@ func TestTheOperatorsCopyOfAnIstiosSelectorsIsAdmittedWithoutAWord(t *testing.T)
 	for _, old := range []string{"", owned("mesh-1").object} {
 		r := owned("mesh-1")
 		r.old = old
-		if diff := cmp.Diff(allowed(), s.ask(t, r)); diff != "" {
+		if diff := cmp.Diff(admitted(), s.ask(t, r)); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}

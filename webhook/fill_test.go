@@ -164,7 +164,7 @@ func TestWhileNothingIsSyncedANamespaceIsStoredWithoutTheLabelAndTheUserIsTold(t
 func TestAFilledInNamespaceIsAllowed(t *testing.T) {
 	s := serve(t, twoMeshes(t))
 	got := s.ask(t, namespaceRequest("blog", "istio-discovery=mesh-1,istio.io/rev=mesh-1", ""))
-	if diff := cmp.Diff(allowed(), got); diff != "" {
+	if diff := cmp.Diff(admitted(), got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

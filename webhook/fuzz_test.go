@@ -34,6 +34,9 @@ func FuzzAdmission(f *testing.F) {
 			{object: "{}", subresource: "status"},
 			{object: istio("new", surprises()[i].spec), old: good(path).object, dryRun: true},
 			{object: "null", old: "[]", user: "system:apiserver"},
+			tagRequest("stable", "Istio mesh-1", "Istio mesh-2"), tagRequest("stable", "Istio mesh-1", ""), tagRequest("mesh-1", "", "IstioRevision a"),
+			mapRequest("mesh-map", "mesh-1=mesh-2,x=,-y=a b", "mesh-1=mesh-1"), mapRequest("other", "mesh-1=", ""),
+			{operation: admissionv1.Delete, old: "{metadata: {name: 5}, spec: []}", options: "{propagationPolicy: Orphan}"},
 		} {
 			r.path = path
 			f.Add(byte(i), r.body(f))

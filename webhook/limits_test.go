@@ -154,10 +154,12 @@ func (d *dated) SetReadDeadline(deadline time.Time) error {
 func TestEveryWebhookHasTheReadTimeout(t *testing.T) {
 	mux := http.NewServeMux()
 	server := crwebhook.NewServer(crwebhook.Options{WebhookMux: mux})
-	if err := Register(server, nil, config.Default(), prometheus.NewRegistry(), logr.Discard()); err != nil {
+	if _, err := Register(server, nil, config.Default(), prometheus.NewRegistry(), logr.Discard()); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{PathValidateIstio, PathValidateIstioRevision, PathValidateNamespace, PathMutateNamespace} {
+	for _, path := range []string{
+		PathValidateIstio, PathValidateIstioRevision, PathValidateIstioRevisionTag, PathValidateMeshMap, PathValidateNamespace, PathMutateNamespace,
+	} {
 		answer, before := &dated{ResponseRecorder: httptest.NewRecorder()}, time.Now()
 		mux.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader("{}")))
 		if answer.deadline.Before(before.Add(readTimeout)) || answer.deadline.After(time.Now().Add(readTimeout)) {

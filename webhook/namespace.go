@@ -2,7 +2,9 @@ package webhook
 
 import (
 	"context"
+	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -24,13 +26,29 @@ type storedReader interface {
 	Live(ctx context.Context) (mesh.Objects, error)
 }
 
-// namespaces validates Namespaces. To allow one it calls nobody: the fleet is at hand.
+// podLooker looks at no more than limit pods of a namespace, and no longer than the context lasts. What it could not see
+// is no error, but said in what it returns.
+type podLooker interface {
+	Pods(ctx context.Context, namespace string, limit int) policy.Pods
+}
+
+// The bounds of a look at a namespace's pods (MF207).
+const (
+	maxPods     = 500
+	podsTimeout = 300 * time.Millisecond
+)
+
+// namespaces validates Namespaces. To allow one it calls nobody: the fleet is at hand. Only a namespace that moves to other
+// meshes costs a look at its pods, and a question for the user's rights if the configuration wants it asked.
 type namespaces struct {
+	pods     podLooker
+	access   accessReviewer
 	fleet    fleetReader
 	stored   storedReader
 	policy   *policy.Policy
 	exempt   exemptions
 	recorder *recorder
+	finisher *finisher
 	now      func() int64
 }
 
@@ -46,7 +64,7 @@ func (h *namespaces) Handle(ctx context.Context, req admission.Request) admissio
 	if err != nil {
 		return h.recorder.badRequest(ctx, err)
 	}
-	change := policy.NamespaceChange{Old: old.judged(), New: updated.judged(), Now: h.now()}
+	change := policy.NamespaceChange{Old: old.judged(), New: updated.judged(), Now: h.now(), User: req.UserInfo.Username}
 	// The object's name counts, because that of the request is empty if it was generated.
 	if change.New.Deleting || h.exempt.user(req.UserInfo.Username) || h.exempt.namespace(change.New.Name) {
 		return allow()
@@ -55,23 +73,55 @@ func (h *namespaces) Handle(ctx context.Context, req admission.Request) admissio
 		return h.recorder.notYet(ctx, &req, errNotSynced)
 	}
 	change.Fleet = h.fleet.Fleet()
-	verdict := h.confirmed(ctx, change, h.policy.Namespace(change))
-	h.recorder.verdict(ctx, &req, verdict)
-	return answer(&req, verdict)
+	return h.finisher.finish(ctx, &req, updated.Metadata.Annotations, h.judge(ctx, &req, change))
+}
+
+// judge asks the policy, and whom the policy needs to have asked.
+func (h *namespaces) judge(ctx context.Context, req *admission.Request, change policy.NamespaceChange) policy.Verdict {
+	verdict := h.ask(ctx, req, &change)
+	if verdict.Answer != policy.Allowed {
+		verdict = h.confirmed(ctx, req, &change, verdict)
+	}
+	if verdict.Answer == policy.Allowed && h.policy.Moves(change) {
+		pods := h.look(ctx, change.New.Name)
+		change.Pods = &pods
+		verdict = h.policy.Namespace(change)
+	}
+	return verdict
+}
+
+// ask judges with the rights that the user has to the meshes that the namespace joins.
+func (h *namespaces) ask(ctx context.Context, req *admission.Request, change *policy.NamespaceChange) policy.Verdict {
+	joins := h.policy.Joins(*change)
+	if len(joins) > 0 {
+		ctx, cancel := context.WithTimeout(ctx, rightsTimeout)
+		defer cancel()
+		change.Rights = make(map[mesh.Ref]policy.Right, len(joins))
+		for _, ref := range joins {
+			change.Rights[ref] = may(ctx, h.access, req, authorizationv1.ResourceAttributes{
+				Verb: policy.UseVerb, Group: policy.UseGroup, Resource: policy.UseResource(ref), Name: ref.Name,
+			})
+		}
+	}
+	return h.policy.Namespace(*change)
 }
 
 // confirmed judges a namespace again, against what is stored, before it is refused: the fleet at hand may not have seen yet
 // the mesh or the tag that the same person made a moment ago, and an apply of several objects would fail for no reason.
 // If what is stored cannot be read, the first verdict stands.
-func (h *namespaces) confirmed(ctx context.Context, change policy.NamespaceChange, verdict policy.Verdict) policy.Verdict {
-	if verdict.Answer == policy.Allowed {
-		return verdict
-	}
+func (h *namespaces) confirmed(ctx context.Context, req *admission.Request, change *policy.NamespaceChange, verdict policy.Verdict) policy.Verdict {
 	objects, err := h.stored.Live(ctx)
 	if err != nil {
 		log.FromContext(ctx).V(1).Info("a denial could not be confirmed by a live read", "problem", err.Error())
 		return verdict
 	}
 	change.Fleet = mesh.NewFleet(objects)
-	return h.policy.Namespace(change)
+	return h.ask(ctx, req, change)
+}
+
+// look sees what it can of the namespace's pods in the time that there is.
+func (h *namespaces) look(ctx context.Context, namespace string) policy.Pods {
+	ctx, cancel := context.WithTimeout(ctx, podsTimeout)
+	defer cancel()
+	return h.pods.Pods(ctx, namespace, maxPods)
 }

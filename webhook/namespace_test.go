@@ -27,7 +27,7 @@ func TestADenialOfANamespaceNamesItsFindingsAndWarnsOfWhatWasThereBefore(t *test
 	v := policy.New(webhook.Settings(config.Default())).Namespace(policy.NamespaceChange{
 		Old: judged("blog", before), New: judged("blog", after), Fleet: mesh.NewFleet(c.objects),
 	})
-	if len(v.Denials) != 1 || v.Denials[0].Rule.Code != "MF201" || len(v.Warnings) != 1 || v.Warnings[0].Rule.Code != "MF204" {
+	if len(v.Denials) != 1 || v.Denials[0].Rule.Code != "MF201" || len(v.Warnings) != 2 || v.Warnings[0].Rule.Code != "MF204" || v.Warnings[1].Rule.Code != "MF206" {
 		t.Fatalf("%+v", v)
 	}
 	message := v.Denials[0].Message()
@@ -39,7 +39,8 @@ func TestADenialOfANamespaceNamesItsFindingsAndWarnsOfWhatWasThereBefore(t *test
 				Name: "blog", Kind: "Namespace", Causes: []metav1.StatusCause{{Type: "FieldValueInvalid", Field: "metadata.labels", Message: message}},
 			},
 		},
-		Warnings: []string{v.Warnings[0].Message()},
+		Warnings:         v.WarningLines(),
+		AuditAnnotations: map[string]string{"decision": "deny", "findings": "MF201,MF204,MF206"},
 	}
 	if diff := cmp.Diff(want, serve(t, c).ask(t, namespaceRequest("blog", after, before))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -63,7 +64,7 @@ func TestANamespaceIsJudgedByCreateAndByUpdate(t *testing.T) {
 		}
 	}
 	past := s.ask(t, namespaceRequest("blog", crossed+",team=a", crossed))
-	if !past.Allowed || len(past.Warnings) != 1 || !strings.HasPrefix(past.Warnings[0], "MF202 ") {
+	if !past.Allowed || past.AuditAnnotations["findings"] != "MF202" || !strings.HasPrefix(past.Warnings[0], "MF202 ") {
 		t.Errorf("an unrelated edit of a namespace that was wrong before: %+v", past)
 	}
 }
@@ -155,7 +156,7 @@ func TestANamespaceIsNotRefusedForAMeshThatOnlyTheCacheHasNotSeen(t *testing.T) 
 		t.Fatalf("without the tag: %+v", got)
 	}
 	c.stored = &stored
-	if diff := cmp.Diff(allowed(), s.ask(t, r)); diff != "" {
+	if diff := cmp.Diff(admitted(), s.ask(t, r)); diff != "" {
 		t.Errorf("the tag is stored (-want +got):\n%s", diff)
 	}
 	c.live = func() error { return errors.New("etcd is away") }

@@ -14,21 +14,25 @@ import (
 
 // recorder counts and logs what was answered. Labels never hold names of objects: their number has no bound.
 type recorder struct {
-	answers  *prometheus.CounterVec
-	findings *prometheus.CounterVec
-	fills    *prometheus.CounterVec
-	bad      prometheus.Counter
+	answers   *prometheus.CounterVec
+	findings  *prometheus.CounterVec
+	overrides *prometheus.CounterVec
+	fills     *prometheus.CounterVec
+	bad       prometheus.Counter
 }
 
 // newRecorder registers the metrics; it fails if they are registered already.
 func newRecorder(registry prometheus.Registerer) (*recorder, error) {
 	r := &recorder{
 		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "meshfence_admissions_total", Help: "Requests answered, by kind, operation and answer (allow, warn, deny; unavailable: refused because they could not be judged yet).",
-		}, []string{"kind", "operation", "answer"}),
+			Name: "meshfence_admissions_total", Help: "Requests answered, by resource, operation and answer (allow, warn, deny; unavailable: refused because they could not be judged yet).",
+		}, []string{"resource", "operation", "answer"}),
 		findings: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "meshfence_findings_total", Help: "Findings, by rule code, kind, operation and what they led to (warn, deny).",
-		}, []string{"rule", "kind", "operation", "action"}),
+			Name: "meshfence_findings_total", Help: "Findings, by rule code, resource, operation and the answer that they led to (warn, deny).",
+		}, []string{"rule", "resource", "operation", "answer"}),
+		overrides: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "meshfence_overrides_total", Help: "Denials that an object asked to override, by rule code, resource, operation and answer (granted; refused: the user may not; unavailable: the API server could not be asked).",
+		}, []string{"rule", "resource", "operation", "answer"}),
 		fills: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "meshfence_fills_total", Help: "Namespaces in which istio.io/rev was filled in, by operation.",
 		}, []string{"operation"}),
@@ -36,7 +40,7 @@ func newRecorder(registry prometheus.Registerer) (*recorder, error) {
 			Name: "meshfence_bad_requests_total", Help: "Requests refused because they could not be decoded or were not for their path.",
 		}),
 	}
-	for _, c := range []prometheus.Collector{r.answers, r.findings, r.fills, r.bad} {
+	for _, c := range []prometheus.Collector{r.answers, r.findings, r.overrides, r.fills, r.bad} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}
@@ -46,17 +50,23 @@ func newRecorder(registry prometheus.Registerer) (*recorder, error) {
 
 // verdict records an answer: a denial once at info, everything else at V(1).
 func (r *recorder) verdict(ctx context.Context, req *admission.Request, v policy.Verdict) {
-	kind, operation := req.Kind.Kind, string(req.Operation)
+	resource, operation := resourceOf(req), string(req.Operation)
 	for _, f := range slices.Concat(v.Denials, v.Warnings) {
-		r.findings.WithLabelValues(string(f.Rule.Code), kind, operation, f.Action.String()).Inc()
+		r.findings.WithLabelValues(string(f.Rule.Code), resource, operation, f.Action.String()).Inc()
 	}
-	r.answers.WithLabelValues(kind, operation, word(v)).Inc()
-	logger := log.FromContext(ctx).WithValues("kind", kind, "operation", operation, "findings", codes(v))
+	r.answers.WithLabelValues(resource, operation, word(v)).Inc()
+	logger := log.FromContext(ctx).WithValues("kind", req.Kind.Kind, "operation", operation, "findings", codes(v))
 	if v.Answer == policy.Allowed {
 		logger.V(1).Info("allowed")
 		return
 	}
 	logger.Info("denied", "message", strings.Join(messages(v.Denials), "\n"))
+}
+
+// override records that an object asks to override a rule: every use, granted or not, at info.
+func (r *recorder) override(ctx context.Context, req *admission.Request, code policy.Code, right policy.Right) {
+	r.overrides.WithLabelValues(string(code), resourceOf(req), string(req.Operation), right.String()).Inc()
+	log.FromContext(ctx).Info("override", "kind", req.Kind.Kind, "operation", string(req.Operation), "rule", code, "answer", right.String())
 }
 
 func (r *recorder) fill(ctx context.Context, req *admission.Request, f policy.Fill) {
@@ -73,14 +83,14 @@ func (r *recorder) badRequest(ctx context.Context, err error) admission.Response
 
 // badField records an object that is refused because a field has a wrong type.
 func (r *recorder) badField(ctx context.Context, req *admission.Request, err error) admission.Response {
-	r.answers.WithLabelValues(req.Kind.Kind, string(req.Operation), "deny").Inc()
+	r.answers.WithLabelValues(resourceOf(req), string(req.Operation), "deny").Inc()
 	log.FromContext(ctx).Info("refused a malformed object", "problem", err.Error())
 	return badField(req, err)
 }
 
 // notYet records a request that is refused because it cannot be judged now.
 func (r *recorder) notYet(ctx context.Context, req *admission.Request, why error) admission.Response {
-	r.answers.WithLabelValues(req.Kind.Kind, string(req.Operation), "unavailable").Inc()
+	r.answers.WithLabelValues(resourceOf(req), string(req.Operation), "unavailable").Inc()
 	log.FromContext(ctx).Info("cannot judge a request yet", "problem", why.Error())
 	return notYet(why.Error())
 }
@@ -97,11 +107,23 @@ func word(v policy.Verdict) string {
 	}
 }
 
+// resourceOf is the request's resource, such as namespaces. It follows from the kind, which is one of those that the path is
+// for, because the resource that the request names is anything that whoever can reach the server likes to send.
+func resourceOf(req *admission.Request) string { return strings.ToLower(req.Kind.Kind) + "s" }
+
 // codes lists the codes of a verdict's findings, denials first, comma-separated.
 func codes(v policy.Verdict) string {
-	var list []string
+	var list []policy.Code
 	for _, f := range slices.Concat(v.Denials, v.Warnings) {
-		list = append(list, string(f.Rule.Code))
+		list = append(list, f.Rule.Code)
 	}
-	return strings.Join(list, ",")
+	return joined(list)
+}
+
+func joined(codes []policy.Code) string {
+	texts := make([]string, len(codes))
+	for i, code := range codes {
+		texts[i] = string(code)
+	}
+	return strings.Join(texts, ",")
 }

@@ -16,10 +16,12 @@ import (
 
 // Paths that the webhook configurations name.
 const (
-	PathValidateIstio         = "/validate/istio"
-	PathValidateIstioRevision = "/validate/istiorevision"
-	PathValidateNamespace     = "/validate/namespace"
-	PathMutateNamespace       = "/mutate/namespace"
+	PathValidateIstio            = "/validate/istio"
+	PathValidateIstioRevision    = "/validate/istiorevision"
+	PathValidateIstioRevisionTag = "/validate/istiorevisiontag"
+	PathValidateMeshMap          = "/validate/meshmap"
+	PathValidateNamespace        = "/validate/namespace"
+	PathMutateNamespace          = "/mutate/namespace"
 )
 
 // Cluster is what the webhooks need of the API server. Its methods are safe for concurrent use.
@@ -27,6 +29,8 @@ type Cluster interface {
 	fleetReader
 	liveReader
 	keyKeeper
+	accessReviewer
+	podLooker
 }
 
 // Mux is where handlers are registered by path; controller-runtime's webhook server is one.
@@ -34,37 +38,47 @@ type Mux interface {
 	Register(path string, handler http.Handler)
 }
 
-// Register adds the webhooks to the server. logger is the base of every request's logger. It fails if the registry has
-// metrics of the same names already.
-func Register(mux Mux, cluster Cluster, c *config.Configuration, registry prometheus.Registerer, logger logr.Logger) error {
+// Register adds the webhooks to the server; they judge by the rulebook that it returns, which begins with c. logger is the
+// base of every request's logger. It fails if the registry has metrics of the same names already.
+func Register(mux Mux, cluster Cluster, c *config.Configuration, registry prometheus.Registerer, logger logr.Logger) (*Rulebook, error) {
 	recorder, err := newRecorder(registry)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	latency, err := newLatency(registry)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	rules := policy.New(Settings(c))
-	exempt := exemptions{namespaces: c.ExemptNamespaces, users: c.ExemptUsers}
-	controlPlane := func(kind string) admission.Handler {
-		return &controlPlanes{kind: kind, live: cluster, keys: cluster, policy: rules, exempt: exempt, recorder: recorder, now: unixNow}
-	}
-	for path, handler := range map[string]admission.Handler{
-		PathValidateIstio:         controlPlane(sail.KindIstio),
-		PathValidateIstioRevision: controlPlane(sail.KindIstioRevision),
-		PathValidateNamespace:     &namespaces{fleet: cluster, stored: cluster, policy: rules, exempt: exempt, recorder: recorder, now: unixNow},
-		PathMutateNamespace:       &filler{fleet: cluster, policy: rules, exempt: exempt, recorder: recorder},
-	} {
+	book := newRulebook(c, func(c *config.Configuration) edition { return handlers(cluster, c, recorder) })
+	for path := range book.current() {
 		logger := logger.WithName("admission").WithValues("path", path)
-		hook := &admission.Webhook{Handler: handler, LogConstructor: requestLogger}
+		hook := &admission.Webhook{Handler: page{book: book, path: path}, LogConstructor: requestLogger}
 		if _, err := admission.StandaloneWebhook(hook, admission.StandaloneOptions{Logger: logger}); err != nil {
-			return err
+			return nil, err
 		}
 		endpoint := timely(&endpoint{hook: hook, recorder: recorder, logger: logger}, readTimeout)
 		mux.Register(path, timed(endpoint, latency.WithLabelValues(path)))
 	}
-	return nil
+	return book, nil
+}
+
+// handlers returns the handler of each path, always for the same paths. They are made anew for each configuration, so
+// whatever has to outlive one belongs in what they share: the cluster and the recorder.
+func handlers(cluster Cluster, c *config.Configuration, recorder *recorder) edition {
+	rules := policy.New(Settings(c))
+	finisher := &finisher{access: cluster, recorder: recorder}
+	exempt := exemptions{namespaces: c.ExemptNamespaces, users: c.ExemptUsers}
+	controlPlane := func(kind string) admission.Handler {
+		return &controlPlanes{kind: kind, live: cluster, keys: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow}
+	}
+	return edition{
+		PathValidateIstio:            controlPlane(sail.KindIstio),
+		PathValidateIstioRevision:    controlPlane(sail.KindIstioRevision),
+		PathValidateIstioRevisionTag: &tags{stored: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow},
+		PathValidateMeshMap:          &meshMaps{name: c.MeshMap.Name, fleet: cluster, stored: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher},
+		PathValidateNamespace:        &namespaces{fleet: cluster, stored: cluster, pods: cluster, access: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow},
+		PathMutateNamespace:          &filler{fleet: cluster, policy: rules, exempt: exempt, recorder: recorder},
+	}
 }
 
 // Settings translates the configuration for the policy.
@@ -87,14 +101,11 @@ func Settings(c *config.Configuration) policy.Settings {
 	return s
 }
 
-// RuleCodes are the codes that a configuration may name: those of all rules, and the reserved ones.
+// RuleCodes are the codes that a configuration may name: those of all rules.
 func RuleCodes() []string {
 	var all []string
 	for _, r := range policy.Catalogue() {
 		all = append(all, string(r.Code))
-	}
-	for _, code := range policy.Reserved() {
-		all = append(all, string(code))
 	}
 	slices.Sort(all)
 	return all

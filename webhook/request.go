@@ -2,11 +2,14 @@ package webhook
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	kjson "sigs.k8s.io/json"
 
@@ -33,7 +36,7 @@ func routed(req *admission.Request, kinds ...schema.GroupVersionKind) error {
 	switch req.Operation {
 	case admissionv1.Create, admissionv1.Update, admissionv1.Delete:
 	default:
-		return fmt.Errorf("operation %q is not judged here; the webhook configuration should send CREATE and UPDATE", req.Operation)
+		return fmt.Errorf("operation %q is not judged here, only CREATE, UPDATE and DELETE are", req.Operation)
 	}
 	for _, kind := range kinds {
 		if req.Kind.Group == kind.Group && req.Kind.Version == kind.Version && req.Kind.Kind == kind.Kind {
@@ -44,10 +47,30 @@ func routed(req *admission.Request, kinds ...schema.GroupVersionKind) error {
 		req.Kind.Kind, kinds[0])
 }
 
-// passes says whether a request needs no judgement: a subresource such as status, or a DELETE, which can put no namespace
-// into two meshes.
+// passes says whether a request about a namespace or a ConfigMap needs no judgement: a subresource such as status, or a
+// DELETE, which can put no namespace into two meshes.
 func passes(req *admission.Request) bool {
 	return req.SubResource != "" || req.Operation == admissionv1.Delete
+}
+
+// cleaners are the users by which Kubernetes finishes what somebody else's DELETE has begun, which was judged then. (With
+// --use-service-account-credentials a controller has a service account of its own; else it is kube-controller-manager.)
+var cleaners = [...]string{
+	"system:kube-controller-manager",
+	"system:serviceaccount:kube-system:generic-garbage-collector",
+	"system:serviceaccount:kube-system:namespace-controller",
+}
+
+// cleansUp says whether a request is a DELETE of one of the cleaners: to stop it would only leave remains behind.
+func cleansUp(req *admission.Request) bool {
+	return req.Operation == admissionv1.Delete && slices.Contains(cleaners[:], req.UserInfo.Username)
+}
+
+// unreadableDeletion lets a DELETE through of which nobody can say what it deletes: whatever it is, it must be possible to
+// get rid of it.
+func unreadableDeletion(ctx context.Context, err error) admission.Response {
+	log.FromContext(ctx).V(1).Info("a deletion was not judged", "problem", err.Error())
+	return allow()
 }
 
 // namespaceObject is what is read of a Namespace.

@@ -3,6 +3,7 @@ package webhook
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"gomodules.xyz/jsonpatch/v2"
@@ -35,21 +36,44 @@ func patch(warning string, operations []jsonpatch.Operation) admission.Response 
 }
 
 // answer turns a verdict into the reply. A denial is a 422 with one cause for each finding, because an aggregate error
-// would become a flat 403 in which field paths are lost.
+// would become a flat 403 in which field paths are lost; it is a 403 if all that is wrong is what the user may not do.
 func answer(req *admission.Request, verdict policy.Verdict) admission.Response {
-	response := admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{Warnings: messages(verdict.Warnings)}}
+	response := admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
+		Warnings: verdict.WarningLines(), AuditAnnotations: auditAnnotations(verdict),
+	}}
 	if verdict.Answer == policy.Allowed {
 		response.Allowed = true
 		return response
 	}
+	code, reason := int32(http.StatusUnprocessableEntity), metav1.StatusReasonInvalid
+	if onlyForbidden(verdict.Denials) {
+		code, reason = http.StatusForbidden, metav1.StatusReasonForbidden
+	}
 	response.Result = &metav1.Status{
 		Status:  metav1.StatusFailure,
-		Code:    http.StatusUnprocessableEntity,
-		Reason:  metav1.StatusReasonInvalid,
+		Code:    code,
+		Reason:  reason,
 		Message: strings.Join(messages(verdict.Denials), "\n"),
 		Details: &metav1.StatusDetails{Name: req.Name, Group: req.Kind.Group, Kind: req.Kind.Kind, Causes: causes(verdict.Denials)},
 	}
 	return response
+}
+
+func onlyForbidden(denials []policy.Finding) bool {
+	return !slices.ContainsFunc(denials, func(f policy.Finding) bool { return !f.Forbidden })
+}
+
+// auditAnnotations are what the API server notes of a judgement in its audit log, under the webhook's name, for example
+// namespace.validate.meshfence.io/decision: the answer, the codes of all findings, and those that were overridden.
+func auditAnnotations(verdict policy.Verdict) map[string]string {
+	annotations := map[string]string{"decision": word(verdict)}
+	if findings := codes(verdict); findings != "" {
+		annotations["findings"] = findings
+	}
+	if len(verdict.Overridden) > 0 {
+		annotations["overridden"] = joined(verdict.Overridden)
+	}
+	return annotations
 }
 
 func messages(findings []policy.Finding) []string {

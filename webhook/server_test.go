@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	admissionv1 "k8s.io/api/admission/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -26,6 +27,7 @@ import (
 	"github.com/meshfence/meshfence/webhook"
 	"github.com/meshfence/meshfence/webhook/config"
 	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/policy"
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
@@ -40,6 +42,10 @@ type cluster struct {
 	live   func() error
 	fleet  func()
 	ensure func(keys []string) error
+	// allow, if not nil, decides what users may do; otherwise they may do nothing.
+	allow func(authorizationv1.SubjectAccessReviewSpec) (bool, error)
+	// pods, if not nil, is what is seen of a namespace's pods; otherwise there are none.
+	pods func(ctx context.Context, namespace string, limit int) policy.Pods
 }
 
 func (c *cluster) Synced() bool                 { return !c.unsynced }
@@ -69,6 +75,20 @@ func (c *cluster) EnsureKeys(_ context.Context, keys []string) error {
 		return c.ensure(keys)
 	}
 	return nil
+}
+
+func (c *cluster) Allowed(_ context.Context, review authorizationv1.SubjectAccessReviewSpec) (bool, error) {
+	if c.allow != nil {
+		return c.allow(review)
+	}
+	return false, nil
+}
+
+func (c *cluster) Pods(ctx context.Context, namespace string, limit int) policy.Pods {
+	if c.pods != nil {
+		return c.pods(ctx, namespace, limit)
+	}
+	return policy.Pods{}
 }
 
 // server serves the webhooks over HTTP without TLS.
@@ -106,7 +126,7 @@ func (l *lines) take() []string {
 func handler(t testing.TB, c *cluster, configuration *config.Configuration, registry prometheus.Registerer, logger logr.Logger) http.Handler {
 	t.Helper()
 	mux := http.NewServeMux()
-	if err := webhook.Register(crwebhook.NewServer(crwebhook.Options{WebhookMux: mux}), c, configuration, registry, logger); err != nil {
+	if _, err := webhook.Register(crwebhook.NewServer(crwebhook.Options{WebhookMux: mux}), c, configuration, registry, logger); err != nil {
 		t.Fatal(err)
 	}
 	return mux
@@ -179,23 +199,33 @@ type request struct {
 	// object and old are YAML or JSON, "" for none.
 	object, old string
 	user        string
+	// who is the user with groups and more, instead of user.
+	who         *authenticationv1.UserInfo
 	subresource string
+	namespace   string
 	dryRun      bool
+	// options are those of the operation, YAML or JSON, "" for none.
+	options string
 }
 
 const uid = types.UID("705ab4f5-6393-11e8-b7cc-42010a800002")
 
 func kindOf(path string) metav1.GroupVersionKind {
 	return map[string]metav1.GroupVersionKind{
-		webhook.PathValidateIstio:         {Group: "sailoperator.io", Version: "v1", Kind: "Istio"},
-		webhook.PathValidateIstioRevision: {Group: "sailoperator.io", Version: "v1", Kind: "IstioRevision"},
-		webhook.PathValidateNamespace:     {Version: "v1", Kind: "Namespace"},
-		webhook.PathMutateNamespace:       {Version: "v1", Kind: "Namespace"},
+		webhook.PathValidateIstio:            {Group: "sailoperator.io", Version: "v1", Kind: "Istio"},
+		webhook.PathValidateIstioRevision:    {Group: "sailoperator.io", Version: "v1", Kind: "IstioRevision"},
+		webhook.PathValidateNamespace:        {Version: "v1", Kind: "Namespace"},
+		webhook.PathMutateNamespace:          {Version: "v1", Kind: "Namespace"},
+		webhook.PathValidateIstioRevisionTag: {Group: "sailoperator.io", Version: "v1", Kind: "IstioRevisionTag"},
+		webhook.PathValidateMeshMap:          {Version: "v1", Kind: "ConfigMap"},
 	}[path]
 }
 
 func paths() []string {
-	return []string{webhook.PathValidateIstio, webhook.PathValidateIstioRevision, webhook.PathValidateNamespace, webhook.PathMutateNamespace}
+	return []string{
+		webhook.PathValidateIstio, webhook.PathValidateIstioRevision, webhook.PathValidateNamespace, webhook.PathMutateNamespace,
+		webhook.PathValidateIstioRevisionTag, webhook.PathValidateMeshMap,
+	}
 }
 
 // ask sends an AdmissionReview as the API server would, and checks that the answer is to it.
@@ -219,11 +249,15 @@ func (r request) body(t testing.TB) []byte {
 			r.operation = admissionv1.Update
 		}
 	}
+	if r.who == nil {
+		r.who = &authenticationv1.UserInfo{Username: r.user}
+	}
 	review := admissionv1.AdmissionReview{
 		TypeMeta: metav1.TypeMeta{APIVersion: "admission.k8s.io/v1", Kind: "AdmissionReview"},
 		Request: &admissionv1.AdmissionRequest{
-			UID: uid, Kind: r.kind, Operation: r.operation, Name: r.name, SubResource: r.subresource, DryRun: &r.dryRun,
-			UserInfo: authenticationv1.UserInfo{Username: r.user}, Object: extension(t, r.object), OldObject: extension(t, r.old),
+			UID: uid, Kind: r.kind, Operation: r.operation, Name: r.name, Namespace: r.namespace, SubResource: r.subresource, DryRun: &r.dryRun,
+			UserInfo: *r.who, Object: extension(t, r.object), OldObject: extension(t, r.old),
+			Options: extension(t, r.options),
 		},
 	}
 	body, err := json.Marshal(review)
@@ -319,6 +353,18 @@ func controlPlane(t testing.TB, text string) *sail.ControlPlane {
 func allowed(warnings ...string) *admissionv1.AdmissionResponse {
 	return &admissionv1.AdmissionResponse{UID: uid, Allowed: true, Result: &metav1.Status{Code: http.StatusOK}, Warnings: warnings}
 }
+
+// audited is an answer with what the API server's audit log is told: the decision, and the codes of the findings.
+func audited(answer *admissionv1.AdmissionResponse, decision, findings string) *admissionv1.AdmissionResponse {
+	answer.AuditAnnotations = map[string]string{"decision": decision}
+	if findings != "" {
+		answer.AuditAnnotations["findings"] = findings
+	}
+	return answer
+}
+
+// admitted is the whole answer to a request that was judged and in which nothing was found.
+func admitted() *admissionv1.AdmissionResponse { return audited(allowed(), "allow", "") }
 
 // refused is the whole answer to a request that cannot be judged.
 func refused(code int32, reason metav1.StatusReason, message string) *admissionv1.AdmissionResponse {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"syscall"
 
 	"github.com/go-logr/logr"
@@ -22,11 +21,12 @@ import (
 )
 
 // registerFunc adds to the manager everything that serves requests: handlers, informers, readiness checks.
-type registerFunc func(mgr manager.Manager, s *settings, c *config.Configuration, serving certificate) error
+type registerFunc func(mgr manager.Manager, s *settings, file *config.File, serving certificate) error
 
 // register is the wiring of the program: the knowledge of the cluster runs in the manager and says when it is ready, and
-// the admission handlers ask it.
-func register(mgr manager.Manager, s *settings, c *config.Configuration, serving certificate) error {
+// the admission handlers ask it. Both follow the configuration file.
+func register(mgr manager.Manager, s *settings, file *config.File, serving certificate) error {
+	c := file.Current()
 	known, err := cluster.New(mgr.GetConfig(), cluster.Options{
 		Namespace:       s.namespace,
 		MeshMap:         c.MeshMap.Name,
@@ -46,7 +46,19 @@ func register(mgr manager.Manager, s *settings, c *config.Configuration, serving
 	if err := certs.RegisterExpiry(metrics.Registry, serving.Expiry); err != nil {
 		return err
 	}
-	return webhook.Register(mgr.GetWebhookServer(), known, c, metrics.Registry, mgr.GetLogger())
+	book, err := webhook.Register(mgr.GetWebhookServer(), known, c, metrics.Registry, mgr.GetLogger())
+	if err != nil {
+		return err
+	}
+	file.OnChange(func(c *config.Configuration) {
+		// First what takes a moment to take effect: what the API server asks about, and which mesh map is read.
+		known.Reconfigure(c.MeshMap.Name, c.DiscoveryLabels)
+		book.Replace(c)
+	})
+	if err := file.Register(metrics.Registry); err != nil {
+		return err
+	}
+	return mgr.Add(file)
 }
 
 func newServeCommand(register registerFunc) *cobra.Command {
@@ -57,6 +69,12 @@ func newServeCommand(register registerFunc) *cobra.Command {
 		Long: `Serve admission requests over HTTPS (TLS 1.3) until SIGTERM or SIGINT, then answer
 the requests in flight, for at most 30 seconds, and end. A second signal ends it
 at once. All replicas serve; there is no leader.
+
+A change of the configuration file takes effect without a restart, usually at once
+and at most 10 seconds later. A file with a mistake is refused as a whole: the
+configuration from before stays in use, the log says what is wrong in which line,
+and the metric meshfence_configuration_valid is 0 until the file is corrected.
+At the start, such a file ends the program.
 
 The configuration file needs only its first two lines. The rest are the defaults:
 
@@ -105,7 +123,7 @@ In names, * stands for any characters. An empty list means none, not the default
 // serve runs the server until ctx ends. Its error is one line that says what to do next. A stop before everything has
 // started is not an error.
 func serve(ctx context.Context, s *settings, register registerFunc) error {
-	conf, err := loadConfiguration(s.configFile)
+	file, err := openConfiguration(s.configFile)
 	if err != nil {
 		return err
 	}
@@ -113,7 +131,7 @@ func serve(ctx context.Context, s *settings, register registerFunc) error {
 	if err != nil {
 		return err
 	}
-	logStart(logr.FromContextOrDiscard(ctx), s, conf, api)
+	logStart(logr.FromContextOrDiscard(ctx), s, file.Current(), api)
 	serving, err := newCertificate(ctx, s)
 	if ctx.Err() != nil {
 		return nil
@@ -125,26 +143,23 @@ func serve(ctx context.Context, s *settings, register registerFunc) error {
 	if err != nil {
 		return explain(err)
 	}
-	if err := register(mgr, s, conf, serving); err != nil {
+	if err := register(mgr, s, file, serving); err != nil {
 		return err
 	}
 	return explain(mgr.Start(ctx))
 }
 
-// loadConfiguration reads the configuration file; without one it returns the defaults.
-func loadConfiguration(file string) (*config.Configuration, error) {
-	if file == "" {
-		return config.Default(), nil
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
+// openConfiguration reads the configuration file; without one it stands for the defaults.
+func openConfiguration(path string) (*config.File, error) {
+	file, err := config.Open(path, webhook.RuleCodes())
+	var invalid *config.InvalidError
+	switch {
+	case errors.As(err, &invalid):
+		return nil, fmt.Errorf("correct the configuration file %s ('meshfence serve --help' shows the fields): %w", path, err)
+	case err != nil:
 		return nil, fmt.Errorf("--config %w; without --config the defaults are used", err)
 	}
-	conf, err := config.Load(data, webhook.RuleCodes())
-	if err != nil {
-		return nil, fmt.Errorf("correct the configuration file %s ('meshfence serve --help' shows the fields): %w", file, err)
-	}
-	return conf, nil
+	return file, nil
 }
 
 // apiConfig returns how to reach the API server.

@@ -50,7 +50,7 @@ type settings struct {
 
 func (s *settings) addFlags(flags *pflag.FlagSet) {
 	flags.SortFlags = false
-	flags.StringVar(&s.configFile, "config", "", "configuration `FILE`; without one the defaults are used")
+	flags.StringVar(&s.configFile, "config", "", "configuration `FILE`, read again when it changes; without one the defaults are used")
 	flags.StringVar(&s.kubeconfig, "kubeconfig", "", "kubeconfig `FILE`; without one KUBECONFIG or ~/.kube/config, else the cluster this runs in")
 	flags.StringVar(&s.namespace, "namespace", "", "`NAMESPACE` of meshfence itself, which has the mesh map; default: the pod's own, else "+defaultNamespace)
 	flags.StringVar(&s.name, "name", defaultName, "`NAME` of this installation: that of its Service and of both webhook configurations")

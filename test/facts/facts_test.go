@@ -6,6 +6,9 @@ package facts
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -45,6 +49,9 @@ func TestFactsOfTheAPIServer(t *testing.T) {
 	})
 	t.Run("if a namespace changes while validating admission judges an update, then the update is judged again", func(t *testing.T) {
 		judgedAgain(ctx, t, cluster.Client, observer)
+	})
+	t.Run("warnings are whole as long as all together have 4096 characters, and else 256 each", func(t *testing.T) {
+		warnings(ctx, t, cluster.Config, observer)
 	})
 }
 
@@ -110,4 +117,66 @@ func decode(t *testing.T, request *admissionv1.AdmissionRequest) *corev1.Namespa
 		t.Fatal(err)
 	}
 	return ns
+}
+
+// warnings pins the limits within which the warnings of an answer have to be, see webhook/policy/warnings.go.
+func warnings(ctx context.Context, t *testing.T, config *rest.Config, o *observer) {
+	received := &collector{}
+	config = rest.CopyConfig(config)
+	config.WarningHandler = received
+	c, err := client.New(config, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// numbered are n texts of so many characters, all different: the API server gives out the same text only once.
+	numbered := func(n, characters int) []string {
+		var all []string
+		for i := range n {
+			all = append(all, fmt.Sprintf("%02d", i)+strings.Repeat("ä", characters-2))
+		}
+		return all
+	}
+	for _, test := range []struct {
+		name       string
+		sent, want []string
+	}{
+		{"4096 characters in all", numbered(16, 256), numbered(16, 256)},
+		{"one of 4096 characters", numbered(1, 4096), numbered(1, 4096)},
+		{"a few more in all", numbered(16, 257), numbered(16, 256)},
+		{"many more", numbered(20, 300), numbered(16, 256)},
+		{"a control character", []string{"a\nb", "c"}, []string{"c"}},
+		{"quotes and what is not ASCII", []string{`"mesh-1" … \ '*'`}, []string{`"mesh-1" … \ '*'`}},
+	} {
+		o.warn(test.sent...)
+		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "warned-", Labels: map[string]string{observed: "yes"}}}
+		if err := c.Create(ctx, ns, client.DryRunAll); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(test.want, received.take()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.name, diff)
+		}
+	}
+	o.warn()
+	drain(o.mutating)
+	drain(o.validating)
+}
+
+// collector keeps the warnings that a client receives.
+type collector struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (c *collector) HandleWarningHeader(_ int, _, text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all = append(c.all, text)
+}
+
+func (c *collector) take() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	taken := c.all
+	c.all = nil
+	return taken
 }

@@ -25,15 +25,16 @@ const observed = "observed"
 type observer struct {
 	mutating, validating chan *admissionv1.AdmissionRequest
 
-	mu   sync.Mutex
-	held chan struct{} // while not nil, the first validating answer waits until it is closed
+	mu       sync.Mutex
+	held     chan struct{} // while not nil, the first validating answer waits until it is closed
+	warnings []string      // of every validating answer
 }
 
 // observe starts an observer, has the API server ask it, and returns when it does.
 func observe(ctx context.Context, t *testing.T, c client.Client) *observer {
 	o := &observer{mutating: make(chan *admissionv1.AdmissionRequest, 16), validating: make(chan *admissionv1.AdmissionRequest, 16)}
 	mux := http.NewServeMux()
-	mux.HandleFunc("/mutate", func(w http.ResponseWriter, r *http.Request) { answer(w, r, o.mutating, func() {}) })
+	mux.HandleFunc("/mutate", func(w http.ResponseWriter, r *http.Request) { answer(w, r, o.mutating, func() []string { return nil }) })
 	mux.HandleFunc("/validate", func(w http.ResponseWriter, r *http.Request) { answer(w, r, o.validating, o.wait) })
 	server := httptest.NewTLSServer(mux)
 	t.Cleanup(server.Close)
@@ -97,25 +98,33 @@ func (o *observer) hold() (release func()) {
 	}
 }
 
-func (o *observer) wait() {
+// warn makes validating answers carry these warnings.
+func (o *observer) warn(warnings ...string) {
 	o.mu.Lock()
-	held := o.held
+	defer o.mu.Unlock()
+	o.warnings = warnings
+}
+
+// wait returns when an answer may be given, and what it is to warn of.
+func (o *observer) wait() []string {
+	o.mu.Lock()
+	held, warnings := o.held, o.warnings
 	o.mu.Unlock()
 	if held != nil {
 		<-held
 	}
+	return warnings
 }
 
-// answer allows a request after it was shown and wait has returned.
-func answer(w http.ResponseWriter, r *http.Request, show chan<- *admissionv1.AdmissionRequest, wait func()) {
+// answer allows a request after it was shown and wait has returned, with the warnings that wait returns.
+func answer(w http.ResponseWriter, r *http.Request, show chan<- *admissionv1.AdmissionRequest, wait func() []string) {
 	review := &admissionv1.AdmissionReview{}
 	if err := json.NewDecoder(r.Body).Decode(review); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	show <- review.Request
-	wait()
-	review.Response = &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true}
+	review.Response = &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true, Warnings: wait()}
 	review.Request = nil
 	_ = json.NewEncoder(w).Encode(review)
 }

@@ -81,6 +81,7 @@ func runSuite(t *testing.T, set harness.CRDSet) {
 		"if a list has several pages, then a live read has all":                  s.pages,
 		"if a key is ensured, then it is written once, and nothing else changes": s.ensure,
 		"if the fleet uses a key, then it is asked about, as long as it does":    s.upkeep,
+		"if another configuration is in use, then its map and labels count":      s.reconfigured,
 		"if there are very many keys, then every label is asked about":           s.manyKeys,
 	}
 	for _, name := range slices.Sorted(maps.Keys(tests)) {

@@ -82,7 +82,7 @@ func (w *world) second() (remove func()) {
 			if err != nil {
 				return err
 			}
-			if strings.Contains(page, `meshfence_findings_total{action="warn",kind="Namespace",operation="CREATE",rule="MF204"}`) {
+			if strings.Contains(page, `meshfence_findings_total{answer="warn",operation="CREATE",resource="namespaces",rule="MF204"}`) {
 				return nil
 			}
 		}

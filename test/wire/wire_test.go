@@ -428,10 +428,12 @@ func good(t *testing.T) map[string][]byte {
 	t.Helper()
 	revision := strings.Replace(istio("new", "new"), "kind: Istio", "kind: IstioRevision", 1)
 	return map[string][]byte{
-		"/validate/istio":         review(t, "Istio", istio("new", "new")),
-		"/validate/istiorevision": review(t, "IstioRevision", revision),
-		"/validate/namespace":     review(t, "Namespace", namespace("istio-discovery: mesh-1")),
-		"/mutate/namespace":       review(t, "Namespace", namespace("colour: blue")),
+		"/validate/istio":            review(t, "Istio", istio("new", "new")),
+		"/validate/istiorevision":    review(t, "IstioRevision", revision),
+		"/validate/istiorevisiontag": review(t, "IstioRevisionTag", "{metadata: {name: new}, spec: {targetRef: {kind: Istio, name: mesh-1}}}"),
+		"/validate/meshmap":          review(t, "ConfigMap", "{metadata: {name: mesh-map, namespace: meshfence-system}, data: {mesh-1: mesh-1}}"),
+		"/validate/namespace":        review(t, "Namespace", namespace("istio-discovery: mesh-1")),
+		"/mutate/namespace":          review(t, "Namespace", namespace("colour: blue")),
 	}
 }
 
@@ -441,7 +443,7 @@ func review(t *testing.T, kind, text string) []byte {
 	raw, err := yaml.YAMLToJSON([]byte(text))
 	must(t, err)
 	gvk := metav1.GroupVersionKind{Group: "sailoperator.io", Version: "v1", Kind: kind}
-	if kind == "Namespace" {
+	if kind == "Namespace" || kind == "ConfigMap" {
 		gvk.Group = ""
 	}
 	dryRun := true

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -33,9 +32,10 @@ const (
 type Options struct {
 	// Namespace is our own namespace, where the mesh map is.
 	Namespace string
-	// MeshMap is the name of the mesh map ConfigMap; default DefaultMeshMap.
+	// MeshMap is the name of the mesh map ConfigMap; default DefaultMeshMap. Reconfigure changes it.
 	MeshMap string
-	// DiscoveryLabels are the label keys that the API server asks about whether or not a selector uses them.
+	// DiscoveryLabels are the label keys that the API server asks about whether or not a selector uses them. Reconfigure
+	// changes them.
 	DiscoveryLabels []string
 	// Configuration is the name of both webhook configurations; default DefaultConfiguration.
 	Configuration string
@@ -60,6 +60,9 @@ type Cluster struct {
 	meshMap           *store[meshMap]
 	// toldMap is the mesh map that mapChanged was last called for. Only the mesh map's reflector touches it.
 	toldMap meshMap
+	// mapName is the name of the mesh map that is wanted; renamed has room for one signal, that it has changed.
+	mapName atomic.Pointer[string]
+	renamed chan struct{}
 
 	fleet atomic.Pointer[mesh.Fleet]
 	built atomic.Bool
@@ -81,7 +84,8 @@ func New(cfg *rest.Config, opts Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{options: opts, resources: *resources, metrics: metrics, dirty: make(chan struct{}, 1)}
+	c := &Cluster{options: opts, resources: *resources, metrics: metrics, dirty: make(chan struct{}, 1), renamed: make(chan struct{}, 1)}
+	c.mapName.Store(&opts.MeshMap)
 	c.fleet.Store(mesh.NewFleet(mesh.Objects{}))
 	c.namespaces = newStore(namespace, func() {})
 	c.istios = newStore(cachedControlPlane(sail.KindIstio), c.markDirty)
@@ -105,6 +109,7 @@ func (c *Cluster) Start(ctx context.Context) error {
 	for _, reflector := range c.reflectors {
 		group.Go(func() { reflector.RunWithContext(ctx) })
 	}
+	group.Go(func() { c.followMap(ctx) })
 	group.Go(func() { c.buildFleets(ctx) })
 	group.Go(func() { c.keeper.run(ctx) })
 	group.Wait()
@@ -137,7 +142,7 @@ func (c *Cluster) Ready(*http.Request) error {
 func (c *Cluster) required() map[string]interface{ hasSynced() bool } {
 	return map[string]interface{ hasSynced() bool }{
 		"namespaces": c.namespaces, "istios": c.istios, "istiorevisions": c.revisions, "istiorevisiontags": c.tags,
-		"the mesh map " + c.options.Namespace + "/" + c.options.MeshMap: c.meshMap,
+		"the mesh map " + c.options.Namespace + "/" + *c.mapName.Load(): c.meshMap,
 	}
 }
 
@@ -189,25 +194,5 @@ func (c *Cluster) buildFleets(ctx context.Context) {
 		c.built.Store(true)
 		c.metrics.fleets.Inc()
 		c.keeper.wakeUp()
-	}
-}
-
-// mapChanged tells, once for each change, what is wrong with the mesh map, and asks for a new fleet if an entry that can
-// be used came, went or changed.
-func (c *Cluster) mapChanged(ctx context.Context) {
-	var now meshMap
-	for _, m := range c.meshMap.values() {
-		now = m
-	}
-	before := c.toldMap
-	c.toldMap = now
-	if !slices.Equal(now.problems, before.problems) {
-		for _, problem := range now.problems {
-			log.FromContext(ctx).Info("ignored an entry of the mesh map", "namespace", c.options.Namespace, "configMap", c.options.MeshMap, "problem", problem)
-		}
-	}
-	c.metrics.badEntries.Set(float64(now.ignored))
-	if !c.built.Load() || !maps.Equal(now.entries, before.entries) {
-		c.markDirty()
 	}
 }

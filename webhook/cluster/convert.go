@@ -100,6 +100,7 @@ func cached(m sail.Meta) sail.Meta {
 
 // meshMap is the mesh map ConfigMap: the entries that can be used, how many cannot, and what is wrong with those.
 type meshMap struct {
+	name     string
 	entries  map[string]string
 	ignored  int
 	problems []string
@@ -112,7 +113,7 @@ func readMeshMap(object metav1.Object) meshMap {
 		data, _, _ = unstructured.NestedStringMap(u.Object, "data")
 	}
 	entries, errs := mesh.ParseMap(data)
-	m := meshMap{entries: entries, ignored: len(data) - len(entries)}
+	m := meshMap{name: object.GetName(), entries: entries, ignored: len(data) - len(entries)}
 	for _, err := range errs {
 		m.problems = append(m.problems, err.Error())
 	}

@@ -13,7 +13,9 @@
 // What it may do (the verbs that the ClusterRole and the Role have to grant):
 //
 //	namespaces                                            list, watch
+//	pods                                                  list
 //	istios, istiorevisions, istiorevisiontags             list, watch                  (sailoperator.io)
+//	subjectaccessreviews                                  create                       (authorization.k8s.io)
 //	configmaps, the mesh map's name, in our own namespace get, list, watch
 //	validating- and mutatingwebhookconfigurations,
 //	  the name meshfence                                  get, list, watch, patch      (admissionregistration.k8s.io)

@@ -41,7 +41,6 @@ const (
 // the watch has told of a write, somebody who needs the same keys reads once, and writes nothing.
 type keeper struct {
 	configurations []*configuration
-	configured     []string
 	fleet          func() *mesh.Fleet
 	live           func(context.Context) (mesh.Objects, error)
 	synced         func() bool
@@ -53,13 +52,15 @@ type keeper struct {
 	writing chan struct{}
 
 	mu sync.Mutex
+	// configured are the discovery labels.
+	configured []string
 	// pending counts, by key, those who wait in ensure.
 	pending map[string]int
 }
 
 func newKeeper(c *Cluster) *keeper {
 	k := &keeper{
-		configured:  append([]string{mesh.RevisionLabel, mesh.InjectionLabel}, c.options.DiscoveryLabels...),
+		configured:  c.options.DiscoveryLabels,
 		fleet:       c.Fleet,
 		live:        c.Live,
 		synced:      c.Synced,
@@ -131,6 +132,14 @@ func (k *keeper) run(ctx context.Context) {
 			log.FromContext(ctx).Error(err, "cannot keep the webhook configurations up to date with the label keys in use")
 		}
 	}
+}
+
+// configure replaces the discovery labels, and has what is missing of them added soon. See Cluster.Reconfigure.
+func (k *keeper) configure(discoveryLabels []string) {
+	k.mu.Lock()
+	k.configured = discoveryLabels
+	k.mu.Unlock()
+	k.wakeUp()
 }
 
 // ensure returns when the conditions that are stored ask about these keys. See Cluster.EnsureKeys.
@@ -207,9 +216,9 @@ func (k *keeper) narrow(ctx context.Context) error {
 
 // inUse returns all keys that are to be asked about.
 func (k *keeper) inUse() keySet {
-	keys := newKeySet(k.configured, k.fleet().SelectorKeys())
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	keys := newKeySet([]string{mesh.RevisionLabel, mesh.InjectionLabel}, k.configured, k.fleet().SelectorKeys())
 	for key := range k.pending {
 		keys[key] = true
 	}

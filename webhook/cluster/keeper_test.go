@@ -59,7 +59,7 @@ func newBench(t *testing.T, objects ...runtime.Object) *bench {
 	kinds := map[schema.GroupVersionResource]string{validatingResource: "ValidatingWebhookConfigurationList"}
 	b := &bench{api: fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), kinds, objects...)}
 	b.keeper = &keeper{
-		configured:  []string{mesh.RevisionLabel, mesh.InjectionLabel, "istio-discovery"},
+		configured:  []string{"istio-discovery"},
 		fleet:       func() *mesh.Fleet { return mesh.NewFleet(meshes(b.cached)) },
 		live:        func(context.Context) (mesh.Objects, error) { return meshes(b.live), nil },
 		synced:      func() bool { return true },
@@ -299,6 +299,48 @@ func TestKeyIsTakenAwayAtTheSecondPassWithoutUse(t *testing.T) {
 	b.wantStored(t, "a key is ensured", "istio-discovery", "cached", "live", "ensured")
 	pass("the pass in which it is first seen unused", "", "istio-discovery", "cached", "live", "ensured")
 	pass("the pass after that", "get patch", "istio-discovery", "cached", "live")
+}
+
+func TestAnotherDiscoveryLabelIsAskedAboutSoonAndTheOldOneNoLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, stored("istio-discovery"))
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			b.run(ctx)
+		}()
+		synctest.Wait() // It has looked, and found nothing to do.
+		b.requests()
+		began := time.Now()
+		b.configure([]string{"team"})
+		synctest.Wait()
+		if took := time.Since(began); took != 0 {
+			t.Errorf("took %v of the clock", took)
+		}
+		b.wantRequests(t, "another discovery label", "get patch")
+		b.wantStored(t, "another discovery label", "istio-discovery", "team")
+		stop()
+		<-ended
+		for range 2 {
+			if err := b.narrow(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.wantStored(t, "after two passes", "team")
+	})
+}
+
+func TestADiscoveryLabelThatASelectorUsesStays(t *testing.T) {
+	b := newBench(t, stored("istio-discovery"))
+	b.cached = []string{"istio-discovery"}
+	b.configure(nil)
+	for range 3 {
+		if err := b.narrow(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.wantRequests(t, "no discovery labels", "")
 }
 
 func TestKeyThatIsUsedAgainStays(t *testing.T) {

@@ -49,7 +49,7 @@ func (c *Cluster) Live(ctx context.Context) (mesh.Objects, error) {
 
 // liveMap returns the mesh map's valid entries. The others are told of when the cache sees them.
 func (c *Cluster) liveMap(ctx context.Context) (map[string]string, error) {
-	stored, err := c.resources.meshMap.Get(ctx, c.options.MeshMap, metav1.GetOptions{})
+	stored, err := c.resources.meshMap.Get(ctx, *c.mapName.Load(), metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
+	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
@@ -30,6 +31,8 @@ type resources struct {
 	istios, revisions, tags dynamic.ResourceInterface
 	meshMap                 dynamic.ResourceInterface
 	validating, mutating    dynamic.ResourceInterface
+	pods                    metadata.Getter
+	accessReviews           authorizationclient.SubjectAccessReviewInterface
 }
 
 // newResources makes the clients, which share one connection. The metadata client speaks protobuf, the other one JSON.
@@ -53,6 +56,10 @@ func newResources(cfg *rest.Config, namespace string) (*resources, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to the API server: %w", err)
 	}
+	access, err := authorizationclient.NewForConfigAndClient(cfg, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the API server: %w", err)
+	}
 	registration := admissionregistrationv1.SchemeGroupVersion
 	return &resources{
 		namespaces: meta.Resource(corev1.SchemeGroupVersion.WithResource("namespaces")),
@@ -62,10 +69,13 @@ func newResources(cfg *rest.Config, namespace string) (*resources, error) {
 		meshMap:    objects.Resource(corev1.SchemeGroupVersion.WithResource("configmaps")).Namespace(namespace),
 		validating: objects.Resource(registration.WithResource("validatingwebhookconfigurations")),
 		mutating:   objects.Resource(registration.WithResource("mutatingwebhookconfigurations")),
+
+		pods:          meta.Resource(corev1.SchemeGroupVersion.WithResource("pods")),
+		accessReviews: access.SubjectAccessReviews(),
 	}, nil
 }
 
-// newReflectors makes a reflector for each of the cluster's stores.
+// newReflectors makes a reflector for each of the cluster's stores but the mesh map, whose name can change.
 func newReflectors(c *Cluster) []*cache.Reflector {
 	sailResource := func(resource dynamic.ResourceInterface) *cache.ListWatch {
 		return (&optional{inner: objects(resource, ""), lookAgain: lookAgain}).listWatch()
@@ -75,7 +85,6 @@ func newReflectors(c *Cluster) []*cache.Reflector {
 		newReflector("istios", listFirst(sailResource(c.resources.istios)), c.istios),
 		newReflector("istiorevisions", listFirst(sailResource(c.resources.revisions)), c.revisions),
 		newReflector("istiorevisiontags", listFirst(sailResource(c.resources.tags)), c.tags),
-		newReflector("mesh map", listFirst(objects(c.resources.meshMap, c.options.MeshMap)), c.meshMap),
 	}
 	for _, configuration := range c.keeper.configurations {
 		source := listFirst(objects(configuration.writer.client, configuration.name))

@@ -8,6 +8,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/meshfence/meshfence/webhook/spelling"
 )
 
 // check returns nil if value may stand at p, else the error that says what may.
@@ -79,27 +81,10 @@ func didYouMean(word string, known []string) string {
 	return fmt.Sprintf("; did you mean %q?", nearest)
 }
 
-// maxCompared bounds the quadratic time of distance in characters. No known word is nearly as long.
+// maxCompared bounds what a comparison costs, in characters. No known word is nearly as long.
 const maxCompared = 64
 
-// distance is the Levenshtein distance of two words in bytes, upper and lower case being the same.
+// distance is the edit distance of the beginnings of two words, upper and lower case being the same.
 func distance(a, b string) int {
-	a, b = strings.ToLower(a[:min(len(a), maxCompared)]), strings.ToLower(b[:min(len(b), maxCompared)])
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			substituted := diagonal
-			if a[i] != b[j] {
-				substituted++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(substituted, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return spelling.Distance(strings.ToLower(a[:min(len(a), maxCompared)]), strings.ToLower(b[:min(len(b), maxCompared)]))
 }

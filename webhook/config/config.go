@@ -52,7 +52,7 @@ type Configuration struct {
 	// ExemptUsers are names of users whose requests are never denied.
 	ExemptUsers Globs
 	// ControlPlaneNamespaces are names of namespaces that never get istio.io/rev filled in, besides those that a mesh
-	// names as its control-plane namespace.
+	// names as its control-plane namespace, and that may have a discovery label before their mesh exists.
 	ControlPlaneNamespaces Globs
 	// FillFrom are the sources of the revision to fill in, tried in this order. Empty: nothing is ever filled in.
 	FillFrom []FillSource

@@ -1,4 +1,5 @@
-// Package config is the configuration file of `meshfence serve`: its types, its defaults, and a strict reader.
+// Package config is the configuration file of `meshfence serve`: its types, its defaults, a strict reader, and a watch that
+// reads it again when it changes.
 //
 // The file is YAML. Only the first two lines are needed; every other field that is absent has its default:
 //

@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,7 +29,11 @@ func newMesh(main *sail.ControlPlane, revisions []*sail.ControlPlane) *Mesh {
 		ActiveRevision: activeRevision(main),
 		Allowed:        main.Metadata.AllowedOverlap(),
 		Malformed:      main.Malformed,
-		Sources:        []Source{newSource(main)},
+
+		Version:   main.Spec.Version,
+		AmbientBy: ambientBy(main),
+
+		Sources: []Source{newSource(main)},
 	}
 	m.Revisions = append(m.Revisions, m.ActiveRevision)
 	for _, r := range revisions {
@@ -60,7 +65,11 @@ func activeRevision(cp *sail.ControlPlane) string {
 }
 
 func newSource(cp *sail.ControlPlane) Source {
-	s := Source{Ref: Ref{Kind: cp.Kind, Name: cp.Metadata.Name}, TrustBundle: trustBundle(cp)}
+	s := Source{
+		Ref:              Ref{Kind: cp.Kind, Name: cp.Metadata.Name},
+		TrustBundle:      trustBundle(cp),
+		InjectsByDefault: cp.Spec.Values.Injector.EnableNamespacesByDefault,
+	}
 	s.Terms, s.Errors = parseTerms(cp.Spec.Values.MeshConfig.DiscoverySelectors)
 	s.Listing = listing(cp, s.Errors)
 	switch s.Listing {
@@ -93,6 +102,26 @@ func listing(cp *sail.ControlPlane, errs field.ErrorList) Listing {
 		return Unset
 	default:
 		return Selective
+	}
+}
+
+// ambientEnv is the environment variable of istiod that switches ambient mode on.
+const ambientEnv = "PILOT_ENABLE_AMBIENT"
+
+// ambientBy returns the path of the field that makes the mesh one of ambient mode, "" if none does: a profile (ambient,
+// openshift-ambient), or istiod's environment, which istiod reads as Go does a boolean, so that 1 and TRUE switch it on
+// too, and what is no boolean does not (istio/pkg/env/var.go).
+func ambientBy(cp *sail.ControlPlane) string {
+	enabled, err := strconv.ParseBool(cp.Spec.Values.Pilot.Env[ambientEnv])
+	switch {
+	case strings.HasSuffix(cp.Spec.Profile, "ambient"):
+		return "spec.profile"
+	case strings.HasSuffix(cp.Spec.Values.Profile, "ambient"):
+		return "spec.values.profile"
+	case err == nil && enabled:
+		return "spec.values.pilot.env[" + ambientEnv + "]"
+	default:
+		return ""
 	}
 }
 

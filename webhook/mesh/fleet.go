@@ -8,19 +8,16 @@ import (
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
-// Objects is what a Fleet is made of.
-type Objects struct {
-	Istios    []*sail.ControlPlane
-	Revisions []*sail.ControlPlane
-	Tags      []*sail.Tag
-	// Map is the mesh map: mesh name to the revision or tag that is filled in. Only valid entries.
-	Map map[string]string
-}
-
 // Fleet is all meshes of the cluster, the tags, and the mesh map: everything a judgement needs; an immutable snapshot.
 type Fleet struct {
 	meshes    []*Mesh // by name, then kind
+	byRef     map[Ref]*Mesh
+	byName    map[string]*Mesh
+	planes    map[string]*Mesh // by control-plane namespace
+	index     index
+	keys      []string // of all selectors
 	revisions map[string]*Revision
+	tags      []*sail.Tag
 	meshMap   map[string]string
 }
 
@@ -36,7 +33,7 @@ type Revision struct {
 
 // NewFleet makes a snapshot. It keeps references into objects, which must not be written afterwards.
 func NewFleet(objects Objects) *Fleet {
-	f := &Fleet{revisions: map[string]*Revision{}, meshMap: objects.Map}
+	f := &Fleet{revisions: map[string]*Revision{}, tags: objects.Tags, meshMap: objects.Map}
 	istios := map[string]bool{}
 	for _, istio := range objects.Istios {
 		istios[istio.Metadata.Name] = true
@@ -47,7 +44,9 @@ func NewFleet(objects Objects) *Fleet {
 		if owner := r.Metadata.Controller(sail.KindIstio); istios[owner] {
 			owned[owner] = append(owned[owner], r)
 		} else {
-			f.meshes = append(f.meshes, newMesh(r, nil))
+			m := newMesh(r, nil)
+			m.Owner = owner
+			f.meshes = append(f.meshes, m)
 		}
 	}
 	for _, istio := range objects.Istios {
@@ -56,8 +55,19 @@ func NewFleet(objects Objects) *Fleet {
 	slices.SortFunc(f.meshes, func(a, b *Mesh) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Kind, b.Kind))
 	})
+	f.nameMeshes()
 	f.nameRevisions(objects.Tags)
+	f.index = newIndex(f.meshes)
+	f.keys = selectorKeys(f.meshes)
 	return f
+}
+
+// nameMeshes fills the tables of meshes; the first one of a name has it.
+func (f *Fleet) nameMeshes() {
+	f.byRef, f.byName, f.planes = map[Ref]*Mesh{}, map[string]*Mesh{}, map[string]*Mesh{}
+	for _, m := range slices.Backward(f.meshes) {
+		f.byRef[m.Ref], f.byName[m.Name], f.planes[m.ControlPlane] = m, m, m
+	}
 }
 
 // nameRevisions fills the table of names. Revisions come first: the operator rejects a tag that has a revision's name.
@@ -74,13 +84,13 @@ func (f *Fleet) nameRevisions(tags []*sail.Tag) {
 	}
 	for _, tag := range tags {
 		if f.revisions[tag.Metadata.Name] == nil {
-			f.revisions[tag.Metadata.Name] = &Revision{Name: tag.Metadata.Name, Tag: true, Meshes: f.target(tag.Spec.TargetRef)}
+			f.revisions[tag.Metadata.Name] = &Revision{Name: tag.Metadata.Name, Tag: true, Meshes: f.Target(tag.Spec.TargetRef)}
 		}
 	}
 }
 
-// target resolves a tag. A tag never points at a tag.
-func (f *Fleet) target(ref sail.TargetRef) []*Mesh {
+// Target returns the meshes of what a tag points at, as Revision.Meshes. A tag never points at a tag.
+func (f *Fleet) Target(ref sail.TargetRef) []*Mesh {
 	if ref.Kind == sail.KindIstio {
 		if m := f.Mesh(Ref{Kind: sail.KindIstio, Name: ref.Name}); m != nil {
 			return []*Mesh{m}
@@ -97,27 +107,27 @@ func (f *Fleet) target(ref sail.TargetRef) []*Mesh {
 func (f *Fleet) Meshes() []*Mesh { return f.meshes }
 
 // Mesh returns the mesh of that reference, or nil.
-func (f *Fleet) Mesh(ref Ref) *Mesh {
-	for _, m := range f.meshes {
-		if m.Ref == ref {
-			return m
-		}
-	}
-	return nil
-}
+func (f *Fleet) Mesh(ref Ref) *Mesh { return f.byRef[ref] }
 
 // Named returns the mesh of that name, an Istio before an IstioRevision, or nil.
-func (f *Fleet) Named(name string) *Mesh {
-	for _, m := range f.meshes {
-		if m.Name == name {
-			return m
-		}
-	}
-	return nil
-}
+func (f *Fleet) Named(name string) *Mesh { return f.byName[name] }
 
 // Revision returns what istio.io/rev=name names, or nil.
 func (f *Fleet) Revision(name string) *Revision { return f.revisions[name] }
+
+// HasTag says whether there is a tag of that name, also one that cannot be used because a revision has the name.
+func (f *Fleet) HasTag(name string) bool {
+	return slices.ContainsFunc(f.tags, func(tag *sail.Tag) bool { return tag.Metadata.Name == name })
+}
+
+// Injecting returns the meshes that inject a namespace with these labels: one, or none.
+func (f *Fleet) Injecting(labels map[string]string) []*Mesh {
+	injection := InjectionOf(labels)
+	if !injection.By || f.revisions[injection.Revision] == nil {
+		return nil
+	}
+	return f.revisions[injection.Revision].Meshes
+}
 
 // RevisionNames returns the names of all revisions and tags, sorted.
 func (f *Fleet) RevisionNames() []string {
@@ -149,19 +159,25 @@ func (f *Fleet) MappedTo(revision string) []string {
 
 // DiscoveredBy returns the meshes, by name, that discover a namespace with these labels.
 func (f *Fleet) DiscoveredBy(labels map[string]string) []*Mesh {
-	var found []*Mesh
-	for _, m := range f.meshes {
-		if source, _ := m.Discovers(labels); source != nil {
-			found = append(found, m)
-		}
-	}
-	return found
+	return f.AppendDiscoveredBy(nil, labels)
 }
 
-// SelectorKeys returns the label keys, sorted, that a selector of some mesh uses.
-func (f *Fleet) SelectorKeys() []string {
+// AppendDiscoveredBy is DiscoveredBy that appends to a slice of the caller's; it allocates only where that has no room, or
+// where more than a few selectors match.
+func (f *Fleet) AppendDiscoveredBy(to []*Mesh, labels map[string]string) []*Mesh {
+	var room [8]int32
+	for _, i := range f.index.matching(room[:0], labels) {
+		to = append(to, f.meshes[i])
+	}
+	return to
+}
+
+// SelectorKeys returns the label keys, sorted, that a selector of some mesh uses. The slice must not be written.
+func (f *Fleet) SelectorKeys() []string { return f.keys }
+
+func selectorKeys(meshes []*Mesh) []string {
 	var keys []string
-	for _, m := range f.meshes {
+	for _, m := range meshes {
 		for _, s := range m.Sources {
 			for _, t := range s.Terms {
 				keys = append(keys, t.Selector.Keys()...)
@@ -169,33 +185,8 @@ func (f *Fleet) SelectorKeys() []string {
 		}
 	}
 	slices.Sort(keys)
-	return slices.Compact(keys)
+	return slices.Clip(slices.Compact(keys))
 }
 
 // ControlPlaneOf returns the mesh, the first by name, whose control-plane namespace this is, or nil.
-func (f *Fleet) ControlPlaneOf(namespace string) *Mesh {
-	for _, m := range f.meshes {
-		if m.ControlPlane == namespace {
-			return m
-		}
-	}
-	return nil
-}
-
-// With returns the objects with an Istio or IstioRevision put in the place of the one of its kind and name, or added. The
-// receiver is not written.
-func (o Objects) With(cp *sail.ControlPlane) Objects {
-	if cp.Kind == sail.KindIstioRevision {
-		o.Revisions = replaced(o.Revisions, cp)
-	} else {
-		o.Istios = replaced(o.Istios, cp)
-	}
-	return o
-}
-
-func replaced(list []*sail.ControlPlane, cp *sail.ControlPlane) []*sail.ControlPlane {
-	list = slices.DeleteFunc(slices.Clone(list), func(other *sail.ControlPlane) bool {
-		return other.Metadata.Name == cp.Metadata.Name
-	})
-	return append(list, cp)
-}
+func (f *Fleet) ControlPlaneOf(namespace string) *Mesh { return f.planes[namespace] }

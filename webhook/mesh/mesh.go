@@ -29,8 +29,15 @@ type Mesh struct {
 	// Sources are the objects whose selectors decide what the mesh discovers: itself first, then its IstioRevisions by
 	// name. An older revision keeps the selectors that it had.
 	Sources []Source
+	// Owner is the name of the Istio that controlled this IstioRevision and is gone; "" for any other mesh. Until the
+	// operator has uninstalled it, which takes seconds, its istiod runs on.
+	Owner string
 	// Allowed declares with which other meshes it may overlap.
 	Allowed sail.AllowedOverlap
+	// Version is spec.version of its object, for example v1.30.1 or v1.30-latest.
+	Version string
+	// AmbientBy is the path of the field that makes it a mesh of ambient mode; "" if it is none.
+	AmbientBy string
 	// Malformed is why a part of its object could not be read; nil if all could.
 	Malformed error
 }
@@ -47,6 +54,9 @@ type Source struct {
 	Errors field.ErrorList
 	// TrustBundle is the name of the ConfigMap that its istiod writes the root certificate to.
 	TrustBundle string
+	// InjectsByDefault says that its injector takes every namespace that does not say otherwise, once it is the one of the
+	// name default.
+	InjectsByDefault bool
 }
 
 // Term is one selector and where it stands in its source.

@@ -3,7 +3,14 @@ package mesh
 import (
 	"slices"
 
+	"github.com/meshfence/meshfence/webhook/sail"
 	"github.com/meshfence/meshfence/webhook/selector"
+)
+
+// The annotations that declare an overlap, see sail.AllowedOverlap.
+const (
+	AllowOverlapAnnotation      = sail.AllowOverlapAnnotation
+	AllowOverlapUntilAnnotation = sail.AllowOverlapUntilAnnotation
 )
 
 // Excuse says why two sources may overlap. The zero value is invalid.
@@ -102,6 +109,26 @@ func (s *Source) matches(labels map[string]string) bool {
 	return slices.ContainsFunc(s.Terms, func(t Term) bool { return t.Selector.Matches(labels) })
 }
 
-func declares(a, b *Mesh, now int64) bool {
-	return now < a.Allowed.UntilUnix && slices.Contains(a.Allowed.Meshes, b.Name)
+// Declaration returns the mesh of the two whose annotation declares their overlap, and whether that is in force: of two
+// declarations the one that ends last. It returns nil if neither names the other. now is in seconds since 1970.
+func Declaration(a, b *Mesh, now int64) (by *Mesh, inForce bool) {
+	switch named, names := a.names(b), b.names(a); {
+	case named && (!names || a.Allowed.UntilUnix >= b.Allowed.UntilUnix):
+		return a, now < a.Allowed.UntilUnix
+	case names:
+		return b, now < b.Allowed.UntilUnix
+	default:
+		return nil, false
+	}
 }
+
+func declares(a, b *Mesh, now int64) bool { return now < a.Allowed.UntilUnix && a.names(b) }
+
+// names says whether the mesh's declaration, in force or not, names the other. An Istio's name stands for what it leaves
+// behind too: when two meshes are consolidated and one of them is deleted, its IstioRevision is there for a while longer.
+func (m *Mesh) names(other *Mesh) bool {
+	return slices.Contains(m.Allowed.Meshes, other.Name) || other.Owner != "" && slices.Contains(m.Allowed.Meshes, other.Owner)
+}
+
+// Moment returns seconds since 1970 as AllowOverlapUntilAnnotation takes them.
+func Moment(unix int64) string { return sail.Moment(unix) }

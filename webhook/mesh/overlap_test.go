@@ -208,3 +208,68 @@ func TestAnIstioRevisionThatNoIstioOwnsIsDeclaredByItsName(t *testing.T) {
 		t.Errorf("excuse between %v and %v: %v", a.Ref, b.Ref, got)
 	}
 }
+
+func TestDeclaration(t *testing.T) {
+	const plain = "{}"
+	ends := func(other, until string) string {
+		return fmt.Sprintf("{%s: %s, %s: %q}", mesh.AllowOverlapAnnotation, other, mesh.AllowOverlapUntilAnnotation, until)
+	}
+	allows := func(other string) string { return fmt.Sprintf("{%s: %s}", mesh.AllowOverlapAnnotation, other) }
+	for name, test := range map[string]struct {
+		first, second string
+		by            string
+		inForce       bool
+	}{
+		"if nobody declares it, then it is nobody's":               {plain, plain, "", false},
+		"if somebody else is declared, then it is nobody's":        {allows("mesh-3"), allows("mesh-2"), "", false},
+		"if the first declares it, then it is the first's":         {allows("mesh-2"), plain, "mesh-1", true},
+		"if the second declares it, then it is the second's":       {plain, allows("mesh-1"), "mesh-2", true},
+		"if it has ended, then it is not in force":                 {ends("mesh-2", "2026-08-01T12:00:00Z"), plain, "mesh-1", false},
+		"if it ends in a second, then it is in force":              {plain, ends("mesh-1", "2026-08-01T12:00:01Z"), "mesh-2", true},
+		"if nobody can read its end, then it is not in force":      {ends("mesh-2", "tomorrow"), plain, "mesh-1", false},
+		"if only the first's has ended, then the second's counts":  {ends("mesh-2", "2020-01-01T00:00:00Z"), allows("mesh-1"), "mesh-2", true},
+		"if only the second's has ended, then the first's counts":  {allows("mesh-2"), ends("mesh-1", "2020-01-01T00:00:00Z"), "mesh-1", true},
+		"if both have ended, then the one that ended last counts":  {ends("mesh-2", "2020-01-01T00:00:00Z"), ends("mesh-1", "2021-01-01T00:00:00Z"), "mesh-2", false},
+		"if both are in force, then the one that ends last counts": {ends("mesh-2", "2999-01-01T00:00:00Z"), allows("mesh-1"), "mesh-2", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := pair(t, declaring("mesh-1", test.first), declaring("mesh-2", test.second))
+			for _, order := range [][2]*mesh.Mesh{{a, b}, {b, a}} {
+				by, inForce := mesh.Declaration(order[0], order[1], noon)
+				got := ""
+				if by != nil {
+					got = by.Name
+				}
+				if got != test.by || inForce != test.inForce {
+					t.Errorf("Declaration(%s, %s) = %q, %v, want %q, %v", order[0].Name, order[1].Name, got, inForce, test.by, test.inForce)
+				}
+			}
+		})
+	}
+}
+
+// The Sail operator has no finalizer on an Istio, but one on an IstioRevision: a deleted Istio is gone at once, and its
+// istiod runs on until the operator has uninstalled it.
+func TestADeclarationStandsForTheIstioRevisionThatADeletedIstioLeavesBehind(t *testing.T) {
+	kept := declaring("mesh-1", fmt.Sprintf("{%s: mesh-2}", mesh.AllowOverlapAnnotation))
+	for name, test := range map[string]struct {
+		left string
+		want mesh.Excuse
+	}{
+		"if its owner was that Istio, then it is declared":   {revision("mesh-2-v1-30-3", "mesh-2", "{}"), mesh.Declared},
+		"if its owner was another Istio, then it is not":     {revision("mesh-3-v1-30-3", "mesh-3", "{}"), mesh.NoExcuse},
+		"if it never had an owner, then it is not":           {revision("mesh-2-v1-30-3", "", "{}"), mesh.NoExcuse},
+		"if it never had an owner, then its own name counts": {revision("mesh-2", "", "{}"), mesh.Declared},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := fleet(t, kept, test.left)
+			a, b := f.Meshes()[0], f.Meshes()[1]
+			if got := mesh.ExcuseFor(a, b, labels("env=dev"), noon); got != test.want {
+				t.Errorf("%v, want %v", got, test.want)
+			}
+		})
+	}
+	if m := only(t, fleet(t, istio("mesh-1", "{}"), revision("mesh-1", "mesh-1", "{}"))); m.Owner != "" {
+		t.Errorf("an Istio that is there has the owner %q", m.Owner)
+	}
+}

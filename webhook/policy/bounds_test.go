@@ -3,6 +3,7 @@ package policy_test
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,6 +27,17 @@ func many(name, key string) *sail.ControlPlane {
 	return cp
 }
 
+// processorTime is what this process has had of the processor. It says what a judgement costs also on a machine that is busy
+// with something else.
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
 // The webhook's timeout is ten seconds, and nobody can stop a judgement that takes longer.
 func TestManySelectorsThatAllOverlapAreJudgedInTime(t *testing.T) {
 	const namespaces, limit = 1000, 10 * time.Second
@@ -40,13 +52,14 @@ func TestManySelectorsThatAllOverlapAreJudgedInTime(t *testing.T) {
 	for operation, old := range map[string]*sail.ControlPlane{
 		"CREATE": nil, "UPDATE of every selector": many("mesh-2", "three"), "UPDATE of none": many("mesh-2", "two"),
 	} {
-		change.Old = nil
+		change.Before = mesh.NewFleet(objects)
 		if old != nil {
-			change.Old = mesh.NewFleet(objects.With(old)).Named("mesh-2")
+			change.Before = mesh.NewFleet(objects.With(old))
 		}
-		start := time.Now() //nolint:forbidigo // the test has a clock, the judgement has none
+		change.Old = change.Before.Named("mesh-2")
+		start := processorTime(t)
 		verdict := judge.Mesh(change)
-		if took := time.Since(start); took > limit { //nolint:forbidigo // likewise
+		if took := processorTime(t) - start; took > limit {
 			t.Errorf("%s took %v", operation, took)
 		}
 		if want := map[bool]policy.Answer{true: policy.Allowed, false: policy.Denied}[operation == "UPDATE of none"]; verdict.Answer != want {
@@ -60,8 +73,7 @@ func TestARepairIsAdmittedWhileAnotherMeshDiscoversEverything(t *testing.T) {
 	stored := objects(t, "Istio all; in istio-system-all", "Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1",
 		"Istio dup; in istio-system-dup; selects istio-discovery=mesh-1")
 	repaired := objects(t, "Istio dup; in istio-system-dup; selects istio-discovery=dup").Istios[0]
-	after := mesh.NewFleet(stored.With(repaired))
-	verdict := policy.New(settings()).Mesh(policy.MeshChange{Old: mesh.NewFleet(stored).Named("dup"), New: after.Named("dup"), Fleet: after})
+	verdict := policy.New(settings()).Mesh(meshChange(stored, stored.With(repaired), mesh.Ref{Kind: sail.KindIstio, Name: "dup"}))
 	if verdict.Answer != policy.Allowed || len(verdict.Warnings) != 1 || verdict.Warnings[0].Subjects[0] != `Istio "all"` {
 		t.Errorf("%+v, want it admitted with a warning about all", verdict)
 	}

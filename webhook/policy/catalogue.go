@@ -1,42 +1,71 @@
 package policy
 
-import "github.com/meshfence/meshfence/webhook/mesh"
+import (
+	"slices"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
 
 // meshRules are the rules about an Istio, or an IstioRevision that no Istio owns, in the order of reports.
-var meshRules = []rule[*mesh.Mesh]{
+var meshRules = []rule[mesh.Mesh]{
 	{Rule: Rule{"MF101", "InvalidSelector", Deny}, state: invalidSelector},
 	{Rule: Rule{"MF102", "DiscoversEverything", Deny}, state: discoversEverything},
 	{Rule: Rule{"MF103", "OverlappingSelectors", Deny}, state: overlappingSelectors, held: overlappedBefore},
+	{Rule: Rule{"MF104", "ControlPlaneNotDiscovered", Warn}, state: controlPlaneNotDiscovered},
 	{Rule: Rule{"MF105", "SharedControlPlaneNamespace", Deny}, state: sharedControlPlaneNamespace},
+	{Rule: Rule{"MF106", "RevisionNameTaken", Deny}, state: revisionNameTaken},
+	{Rule: Rule{"MF107", "DefaultTaken", Deny}, state: defaultTaken},
+	{Rule: Rule{"MF108", "InjectsByDefault", Deny}, state: injectsByDefault},
+	{Rule: Rule{"MF109", "SecondAmbientMesh", Warn}, state: secondAmbientMesh},
+	{Rule: Rule{"MF110", "VersionSkew", Warn}, state: versionSkew, held: skewedBefore},
+	{Rule: Rule{"MF111", "StrandsNamespaces", Deny}, change: strandsNamespaces},
+	{Rule: Rule{"MF112", "DeletedInUse", Warn}, removal: deletedInUse},
+	{Rule: Rule{"MF113", "RevisionRenamed", Warn}, change: revisionRenamed},
+	{Rule: Rule{"MF114", "MembershipChanges", Warn}, change: membershipChanges},
+	{Rule: Rule{"MF115", "DeclaredOverlap", Warn}, state: declaredOverlap},
 }
 
 // namespaceRules are the rules about a Namespace, in the order of reports.
-var namespaceRules = []rule[*mesh.Namespace]{
+var namespaceRules = []rule[mesh.Namespace]{
 	{Rule: Rule{"MF201", "DiscoveredByMany", Deny}, state: discoveredByMany},
 	{Rule: Rule{"MF202", "RevisionOfAnotherMesh", Deny}, state: revisionOfAnotherMesh},
 	{Rule: Rule{"MF203", "UnknownRevision", Deny}, state: unknownRevision},
 	{Rule: Rule{"MF204", "ConflictingInjectionLabels", Deny}, state: conflictingInjectionLabels},
 	{Rule: Rule{"MF205", "InjectedNotDiscovered", Deny}, state: injectedNotDiscovered},
+	{Rule: Rule{"MF206", "NoDefaultRevision", Warn}, state: noDefaultRevision},
+	{Rule: Rule{"MF207", "MovesLiveNamespace", Warn}, change: movesLiveNamespace},
+	{Rule: Rule{"MF208", "MaistraMember", Warn}, state: maistraMember},
+	{Rule: Rule{"MF209", "ControlPlaneUndiscovered", Deny}, change: controlPlaneUndiscovered},
+	{Rule: Rule{"MF210", "NotAllowedToJoin", Off}, change: notAllowedToJoin},
+	{Rule: Rule{"MF211", "AmbientWithRevision", Warn}, state: ambientWithRevision},
+	{Rule: Rule{"MF212", "DiscoveryWithoutMesh", Warn}, state: discoveryWithoutMesh},
+	{Rule: Rule{"MF213", "RevisionNotInMeshMap", Warn}, state: revisionNotInMeshMap},
+}
+
+// tagRules are the rules about an IstioRevisionTag, in the order of reports.
+var tagRules = []rule[mesh.Tag]{
+	{Rule: Rule{"MF301", "TagNameTaken", Deny}, state: tagNameTaken},
+	{Rule: Rule{"MF302", "TagMovesNamespaces", Deny}, change: tagMovesNamespaces},
+	{Rule: Rule{"MF303", "TagDeletedInUse", Warn}, removal: tagDeletedInUse},
+	{Rule: Rule{"MF304", "TagTargetMissing", Warn}, state: tagTargetMissing},
+}
+
+// mapRules are the rules about the mesh map, in the order of reports.
+var mapRules = []rule[mesh.Map]{
+	{Rule: Rule{"MF401", "MeshMapInvalid", Deny}, state: meshMapInvalid},
+	{Rule: Rule{"MF402", "MeshMapOtherMesh", Deny}, state: meshMapOtherMesh},
+	{Rule: Rule{"MF403", "MeshMapUnknown", Warn}, state: meshMapUnknown},
 }
 
 // Catalogue returns all rules by code.
 func Catalogue() []Rule {
-	var all []Rule
-	for _, r := range meshRules {
-		all = append(all, r.Rule)
-	}
-	for _, r := range namespaceRules {
+	return slices.Concat(rulesOf(meshRules), rulesOf(namespaceRules), rulesOf(tagRules), rulesOf(mapRules))
+}
+
+func rulesOf[T any](rules []rule[T]) []Rule {
+	all := make([]Rule, 0, len(rules))
+	for _, r := range rules {
 		all = append(all, r.Rule)
 	}
 	return all
-}
-
-// Reserved returns the codes of rules that are still to be built. A configuration may name them, so that one that is
-// written for the whole catalogue stays valid.
-func Reserved() []Code {
-	return []Code{
-		"MF104", "MF106", "MF107", "MF108", "MF109", "MF110", "MF111", "MF112", "MF113", "MF114", "MF115",
-		"MF206", "MF207", "MF208", "MF209", "MF210", "MF211", "MF212", "MF213",
-		"MF301", "MF302", "MF303", "MF304", "MF401", "MF402", "MF403",
-	}
 }

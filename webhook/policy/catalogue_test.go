@@ -3,17 +3,8 @@ package policy_test
 import (
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/meshfence/meshfence/webhook/policy"
 )
-
-func TestTheCatalogueHasEveryRuleInTheOrderOfReports(t *testing.T) {
-	want := []policy.Rule{mf101, mf102, mf103, mf105, mf201, mf202, mf203, mf204, mf205}
-	if diff := cmp.Diff(want, policy.Catalogue()); diff != "" {
-		t.Errorf("catalogue (-want +got):\n%s", diff)
-	}
-}
 
 func TestAnActionIsWrittenAsTheConfigurationSpellsIt(t *testing.T) {
 	for action, want := range map[policy.Action]string{

@@ -15,17 +15,40 @@ import (
 const labelNamespace = "kubectl label namespace "
 
 // commandsIn are the label commands of a remedy, each without "kubectl label namespace NAME". A command ends at the end of
-// the remedy, or with a full stop and a space, where the next way out begins.
+// the remedy, or with a full stop and a space, where the next way out begins. They must all be about the namespace, unless
+// that is "".
 func commandsIn(t testing.TB, remedy, namespace string) []string {
 	t.Helper()
 	var found []string
-	for _, rest := range strings.Split(remedy, labelNamespace)[1:] {
-		command, _, _ := strings.Cut(rest, ". ")
-		name, arguments, _ := strings.Cut(command, " ")
-		if name != namespace {
-			t.Errorf("a command is about the namespace %q: %s", name, remedy)
+	for _, c := range commandsForAll(remedy) {
+		// Findings about something else than a namespace name those that they concern: app-01, app-02 and so on.
+		for _, name := range c.namespaces {
+			if namespace != "" && name != namespace && !strings.HasPrefix(name, namespace+"-") {
+				t.Errorf("a command is about the namespace %q: %s", name, remedy)
+			}
 		}
-		found = append(found, arguments)
+		found = append(found, c.arguments)
+	}
+	return found
+}
+
+// labelCommand is `kubectl label namespace NAME... ARGUMENTS`.
+type labelCommand struct {
+	namespaces []string
+	arguments  string
+}
+
+// commandsForAll are the label commands of a remedy, whichever namespaces they are about.
+func commandsForAll(remedy string) []labelCommand {
+	var found []labelCommand
+	for _, rest := range strings.Split(remedy, labelNamespace)[1:] {
+		text, _, _ := strings.Cut(rest, ". ")
+		words := strings.Fields(text)
+		names := slices.IndexFunc(words, func(word string) bool { return strings.Contains(word, "=") || strings.HasSuffix(word, "-") })
+		if names < 0 {
+			names = len(words)
+		}
+		found = append(found, labelCommand{namespaces: words[:names], arguments: strings.Join(words[names:], " ")})
 	}
 	return found
 }
@@ -77,7 +100,9 @@ func checkRemedies(t testing.TB, fleet *mesh.Fleet, stored *mesh.Namespace, find
 			again := judge.Namespace(policy.NamespaceChange{
 				Old: stored, New: &mesh.Namespace{Name: stored.Name, Labels: after}, Fleet: fleet, Now: now,
 			})
-			if again.Answer != policy.Allowed || slices.Contains(codes(again), f.Rule.Code) {
+			if again.Answer != policy.Allowed || slices.ContainsFunc(again.Warnings, func(left policy.Finding) bool {
+				return left.Rule == f.Rule && left.Field == f.Field
+			}) {
 				t.Errorf("stored %q\n\t%s\n\tafter %q it has %q: %s", labelText(stored.Labels), f.Message(), command, labelText(after), outcome(again))
 			}
 		}
@@ -110,16 +135,19 @@ func outcome(verdict policy.Verdict) string {
 }
 
 // checkCommands runs the commands of all findings: those of a refused change against what stays stored, those of an
-// admitted one, which are warnings, against what is stored now. If the namespace is discovered by several meshes, only
-// that finding's commands count: they choose a mesh and repair the rest too, and the others cannot know which to leave.
+// admitted one, which are warnings, against what is stored now. If the namespace is discovered by several meshes, or no
+// longer by the mesh whose control-plane namespace it is, only that finding's commands count: they decide where it belongs
+// and repair the rest too, and the others cannot know that.
 func checkCommands(t testing.TB, fleet *mesh.Fleet, old, updated *mesh.Namespace, verdict policy.Verdict) (commands int) {
 	t.Helper()
 	stored, findings := old, verdict.Denials
 	if verdict.Answer == policy.Allowed {
 		stored, findings = updated, verdict.Warnings
 	}
-	if len(findings) > 1 && findings[0].Rule.Code == "MF201" {
-		findings = findings[:1]
+	for _, decisive := range []policy.Code{"MF209", "MF201"} {
+		if i := slices.IndexFunc(findings, func(f policy.Finding) bool { return f.Rule.Code == decisive }); i >= 0 {
+			findings = findings[i : i+1]
+		}
 	}
 	return checkRemedies(t, fleet, stored, findings)
 }

@@ -216,7 +216,7 @@ func (p *Policy) source(meshName string, fleet *mesh.Fleet) (string, bool) {
 // wouldBreak says whether the revision would break a rule that the namespace does not break without it. Nobody should
 // be refused for a label that meshfence wrote.
 func (p *Policy) wouldBreak(c FillChange, revision string) (Finding, bool) {
-	w := &World{Fleet: c.Fleet, DiscoveryLabels: p.settings.DiscoveryLabels}
+	w := p.world(c.Fleet, c.Fleet, nil, 0, false)
 	verdict := judge(namespaceRules, c.New, filled(c.New, revision), w, Actions{Rules: p.settings.Actions.Rules})
 	if verdict.Answer == Denied {
 		return verdict.Denials[0], true

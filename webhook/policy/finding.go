@@ -50,6 +50,8 @@ type Finding struct {
 	// Subjects are what the finding is about besides the object itself, sorted. An old object that broke the same rule
 	// with at least these subjects has had this finding before.
 	Subjects []string
+	// Forbidden says that the object is fine, but not for the user who asks.
+	Forbidden bool
 }
 
 // Message is what a person reads: code and name, what is wrong, what to do.

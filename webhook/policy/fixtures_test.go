@@ -54,7 +54,8 @@ func fleet(t testing.TB, lines ...string) *mesh.Fleet {
 //
 // Properties of an Istio or IstioRevision: "in NAMESPACE", "selects SELECTOR | SELECTOR" (see selectors), "of ISTIO" (the
 // controller), "version V", "RevisionBased", "profile P", "values-profile P", "bundle NAME" (global.trustBundleName),
-// "env-bundle NAME" (istiod's environment), "overlaps MESH,MESH" and "until TIME" (the annotations), "malformed REASON".
+// "env-bundle NAME" and "ambient" (istiod's environment), "injects-by-default", "overlaps MESH,MESH" and "until TIME" (the
+// annotations), "malformed REASON".
 func objects(t testing.TB, lines ...string) mesh.Objects {
 	t.Helper()
 	var all mesh.Objects
@@ -112,6 +113,10 @@ func property(t testing.TB, cp *sail.ControlPlane, word, value string) {
 		cp.Spec.Values.Global.TrustBundleName = value
 	case "env-bundle":
 		cp.Spec.Values.Pilot.Env = map[string]string{"PILOT_CA_CERT_CONFIGMAP": value}
+	case "ambient":
+		cp.Spec.Values.Pilot.Env = map[string]string{"PILOT_ENABLE_AMBIENT": "true"}
+	case "injects-by-default":
+		cp.Spec.Values.Injector.EnableNamespacesByDefault = true
 	case "overlaps":
 		cp.Metadata.Annotations[sail.AllowOverlapAnnotation] = value
 	case "until":
@@ -211,8 +216,12 @@ type namespaceCase struct {
 	fleet            []string // guide() if there are none
 	create, from, to string
 	deleting         bool
-	actions          policy.Actions
-	want             policy.Verdict
+	// pods, user and rights are what the webhook has asked for, if it has.
+	pods    *policy.Pods
+	user    string
+	rights  map[mesh.Ref]policy.Right
+	actions policy.Actions
+	want    policy.Verdict
 }
 
 func (c namespaceCase) judge(t *testing.T) policy.Verdict {
@@ -220,7 +229,9 @@ func (c namespaceCase) judge(t *testing.T) policy.Verdict {
 	if c.fleet == nil {
 		c.fleet = guide()
 	}
-	change := policy.NamespaceChange{New: namespace(t, "app", c.create), Fleet: fleet(t, c.fleet...), Now: now}
+	change := policy.NamespaceChange{
+		New: namespace(t, "app", c.create), Fleet: fleet(t, c.fleet...), Now: now, Pods: c.pods, User: c.user, Rights: c.rights,
+	}
 	if c.from != "" || c.to != "" {
 		change.Old, change.New = namespace(t, "app", c.from), namespace(t, "app", c.to)
 	}
@@ -237,7 +248,8 @@ func runNamespaceCases(t *testing.T, cases []namespaceCase) {
 	}
 }
 
-// meshCase is a CREATE of the mesh create, or, if from is not empty, an UPDATE from it to the mesh to, beside others.
+// meshCase is a CREATE of the mesh create, or an UPDATE from the mesh from to the mesh to, or a DELETE of the mesh from if to
+// is empty; beside others.
 type meshCase struct {
 	name             string
 	others           []string
@@ -248,24 +260,145 @@ type meshCase struct {
 	want             policy.Verdict
 }
 
-// judge puts the changed object into the stored ones, as the webhook does.
+// judge puts the changed object into the stored ones, or takes it out of them, as the webhook does.
 func (c meshCase) judge(t *testing.T) policy.Verdict {
 	t.Helper()
-	stored := objects(t, c.others...)
-	text := c.create
+	before, after := objects(t, c.others...), objects(t, c.others...)
+	var ref mesh.Ref
 	if c.from != "" {
-		text = c.to
+		old := controlPlane(t, c.from)
+		before, ref = before.With(old), meshOf(before, old)
 	}
-	updated := controlPlane(t, text)
-	ref := mesh.Ref{Kind: updated.Kind, Name: updated.Metadata.Name}
-	after := mesh.NewFleet(stored.With(updated))
-	change := policy.MeshChange{New: after.Mesh(ref), Fleet: after, Namespaces: c.namespaces, Now: now, Deleting: c.deleting}
-	if c.from != "" {
-		change.Old = mesh.NewFleet(stored.With(controlPlane(t, c.from))).Mesh(ref)
+	if text := c.create + c.to; text != "" {
+		updated := controlPlane(t, text)
+		after, ref = after.With(updated), meshOf(after, updated)
+	} else {
+		after = withoutMesh(after, ref)
 	}
+	change := meshChange(before, after, ref)
+	change.Namespaces, change.Deleting = c.namespaces, c.deleting
 	s := settings()
 	s.Actions = c.actions
 	return policy.New(s).Mesh(change)
+}
+
+// meshOf is the mesh that an object belongs to: itself, or the stored Istio that controls it.
+func meshOf(stored mesh.Objects, cp *sail.ControlPlane) mesh.Ref {
+	owner := cp.Metadata.Controller(sail.KindIstio)
+	if slices.ContainsFunc(stored.Istios, func(istio *sail.ControlPlane) bool { return istio.Metadata.Name == owner }) {
+		return mesh.Ref{Kind: sail.KindIstio, Name: owner}
+	}
+	return mesh.Ref{Kind: cp.Kind, Name: cp.Metadata.Name}
+}
+
+// withoutMesh are the objects that are left when a mesh is deleted: an Istio takes the revisions that it controls with it.
+func withoutMesh(stored mesh.Objects, ref mesh.Ref) mesh.Objects {
+	left := stored.Without(ref)
+	for _, r := range stored.Revisions {
+		if ref.Kind == sail.KindIstio && r.Metadata.Controller(sail.KindIstio) == ref.Name {
+			left = left.Without(mesh.Ref{Kind: sail.KindIstioRevision, Name: r.Metadata.Name})
+		}
+	}
+	return left
+}
+
+// meshChange is a change of one mesh; Old or New are nil where the mesh is not.
+func meshChange(before, after mesh.Objects, ref mesh.Ref) policy.MeshChange {
+	c := policy.MeshChange{Before: mesh.NewFleet(before), Fleet: mesh.NewFleet(after), Now: now}
+	c.Old, c.New = c.Before.Mesh(ref), c.Fleet.Mesh(ref)
+	return c
+}
+
+// tagCase is a CREATE of the tag create, or an UPDATE from the tag from to the tag to, or a DELETE of the tag from if to is
+// empty; beside others. Tags are written as in objects.
+type tagCase struct {
+	name             string
+	others           []string
+	create, from, to string
+	namespaces       []mesh.Namespace
+	deleting         bool
+	actions          policy.Actions
+	want             policy.Verdict
+}
+
+func (c tagCase) judge(t *testing.T) policy.Verdict {
+	t.Helper()
+	before, after := objects(t, c.others...), objects(t, c.others...)
+	change := policy.TagChange{Namespaces: c.namespaces, Now: now, Deleting: c.deleting}
+	if c.from != "" {
+		before = before.WithTag(tagNamed(t, c.from))
+		change.Old = mesh.TagOf(tagNamed(t, c.from))
+	}
+	if text := c.create + c.to; text != "" {
+		after = after.WithTag(tagNamed(t, text))
+		change.New = mesh.TagOf(tagNamed(t, text))
+	}
+	change.Before, change.Fleet = mesh.NewFleet(before), mesh.NewFleet(after)
+	s := settings()
+	s.Actions = c.actions
+	return policy.New(s).Tag(change)
+}
+
+// tagNamed reads "IstioRevisionTag NAME; targets KIND NAME".
+func tagNamed(t testing.TB, line string) *sail.Tag {
+	t.Helper()
+	rest, ok := strings.CutPrefix(line, sail.KindIstioRevisionTag+" ")
+	if !ok {
+		t.Fatalf("%q is not a tag", line)
+	}
+	return tag(t, rest)
+}
+
+func runTagCases(t *testing.T, cases []tagCase) {
+	t.Helper()
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) { compare(t, c.judge(t), c.want) })
+	}
+}
+
+// mapCase is a CREATE of the mesh map create, or, if from or to is not nil, an UPDATE, in a fleet. A key of the form
+// binary:NAME stands for NAME in binaryData.
+type mapCase struct {
+	name             string
+	fleet            []string // guide() if there are none
+	create, from, to map[string]string
+	actions          policy.Actions
+	want             policy.Verdict
+}
+
+func (c mapCase) judge(t *testing.T) policy.Verdict {
+	t.Helper()
+	if c.fleet == nil {
+		c.fleet = guide()
+	}
+	change := policy.MapChange{New: meshMap(c.create), Fleet: fleet(t, c.fleet...)}
+	if c.from != nil || c.to != nil {
+		change.Old, change.New = meshMap(c.from), meshMap(c.to)
+	}
+	s := settings()
+	s.Actions = c.actions
+	return policy.New(s).Map(change)
+}
+
+func meshMap(entries map[string]string) *mesh.Map {
+	m := &mesh.Map{Namespace: "meshfence-system", Name: "mesh-map", Data: map[string]string{}}
+	for name, revision := range entries {
+		if binary, ok := strings.CutPrefix(name, "binary:"); ok {
+			m.Binary = append(m.Binary, binary)
+		} else {
+			m.Data[name] = revision
+		}
+	}
+	slices.Sort(m.Binary)
+	slices.Reverse(m.Binary) // no order that anybody may rely on
+	return m
+}
+
+func runMapCases(t *testing.T, cases []mapCase) {
+	t.Helper()
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) { compare(t, c.judge(t), c.want) })
+	}
 }
 
 func runMeshCases(t *testing.T, cases []meshCase) {
@@ -303,7 +436,7 @@ func checkReadable(t *testing.T, f policy.Finding) {
 	if f.Detail == "" || f.Remedy == "" || f.Field == "" {
 		t.Errorf("the finding leaves something out: %#v", f)
 	}
-	for _, command := range commandsIn(t, f.Remedy, "app") {
+	for _, command := range commandsIn(t, f.Remedy, "") {
 		after, err := kubectlLabel(map[string]string{}, command)
 		if err != nil {
 			t.Errorf("kubectl refuses %q: %v", command, err)

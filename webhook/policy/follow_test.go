@@ -37,12 +37,11 @@ type follower struct {
 
 func (f *follower) judge(old, updated *sail.ControlPlane) policy.Verdict {
 	ref := mesh.Ref{Kind: updated.Kind, Name: updated.Metadata.Name}
-	after := mesh.NewFleet(f.stored.With(updated))
-	change := policy.MeshChange{New: after.Mesh(ref), Fleet: after, Now: now}
+	before := f.stored
 	if old != nil {
-		change.Old = mesh.NewFleet(f.stored.With(old)).Mesh(ref)
+		before = before.With(old)
 	}
-	return policy.New(settings()).Mesh(change)
+	return policy.New(settings()).Mesh(meshChange(before, f.stored.With(updated), ref))
 }
 
 // follow does what one remedy says; it returns false if that needs a person's own thought.

@@ -12,7 +12,7 @@ import (
 const maxLeaves = 16
 
 // only returns the fewest label changes after which target discovers the namespace, and no two meshes that fight with
-// each other; ok is false if none were found.
+// each other, and no mesh has lost its control-plane namespace; ok is false if none were found.
 func only(target *mesh.Mesh, labels map[string]string, w *World) (edits []selector.Edit, ok bool) {
 	for _, source := range target.Sources {
 		for _, term := range source.Terms {
@@ -35,7 +35,7 @@ func onlyThrough(term selector.Selector, target *mesh.Mesh, labels map[string]st
 		after := apply(labels, edits)
 		other := opponent(target, after, w)
 		if other == nil {
-			return edits, true
+			return edits, !losesControlPlane(labels, after, w)
 		}
 		key, found := leave(other, target, after)
 		if !found {
@@ -87,6 +87,13 @@ func revisionOf(m *mesh.Mesh, fleet *mesh.Fleet) string {
 		return revision
 	}
 	return m.ActiveRevision
+}
+
+// discoversAfter says whether the mesh discovers the labels after the edits. The keys of selectors can be istio.io/rev and
+// istio-injection as well.
+func discoversAfter(m *mesh.Mesh, labels map[string]string, edits []selector.Edit) bool {
+	source, _ := m.Discovers(apply(labels, edits))
+	return source != nil
 }
 
 // belongs says whether the revision, nil for an unknown one, is the mesh's.

@@ -19,7 +19,7 @@ func discoversEverything(m *mesh.Mesh, w *World) []Finding {
 	switch {
 	case len(others) > 0:
 		f.Detail = fmt.Sprintf("%s %s, also those of %s: their istiods would overwrite each other's ConfigMap %s",
-			m.Ref, why, theMeshes(others), m.Sources[0].TrustBundle)
+			m.Ref, why, theOthers(m, others), m.Sources[0].TrustBundle)
 	case othersHere(m, w):
 		return nil // every overlap is declared or harmless, which is another rule's to tell
 	default:

@@ -137,64 +137,66 @@ func TestMF102WhenAMeshIsCreated(t *testing.T) {
 		{
 			name:   "if it declares the overlap, then it is admitted",
 			others: other, create: "Istio all; in istio-system-all; overlaps mesh-1",
-			want: allowed(),
+			want: warned(declaredOverlap("all", "mesh-1", "all", "")),
 		},
 		{
 			name:   "if the other mesh declares the overlap, then it is admitted",
 			others: []string{"Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1; overlaps x, all"},
 			create: "Istio all; in istio-system-all",
-			want:   allowed(),
+			want:   warned(keeping(declaredOverlap("all", "mesh-1", "mesh-1", ""), "mesh-1", "x")),
 		},
 		{
 			name:   "if it declares the overlap with one of two meshes, then the other one is named",
 			others: two, create: "Istio all; in istio-system-all; overlaps mesh-1",
-			want: denied(policy.Finding{
+			want: also(denied(policy.Finding{
 				Rule: mf102, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors`,
 				Detail: `Istio "all" has no discoverySelectors and so discovers every namespace, also those of mesh ` +
 					`"mesh-2": their istiods would overwrite each other's ConfigMap istio-ca-root-cert`,
 				Remedy: `The API server drops a misspelt field (such as matchLabel), which leaves {}. Give it a selector of ` +
 					`its own: spec: {values: {meshConfig: {discoverySelectors: [{matchLabels: {istio-discovery: all}}]}}}`,
 				Subjects: []string{"mesh-2"},
-			}),
+			}), declaredOverlap("all", "mesh-1", "all", "")),
 		},
 		{
 			name:   "if the declaration ends later, then it is admitted",
 			others: other, create: "Istio all; in istio-system-all; overlaps mesh-1; until 2026-08-01T12:00:01Z",
-			want: allowed(),
+			want: warned(declaredOverlap("all", "mesh-1", "all", "2026-08-01T12:00:01Z")),
 		},
 		{
 			name:   "if the declaration ends now, then it is refused",
 			others: other, create: "Istio all; in istio-system-all; overlaps mesh-1; until 2026-08-01T12:00:00Z",
-			want: denied(policy.Finding{
+			want: also(denied(policy.Finding{
 				Rule: mf102, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors`,
 				Detail: `Istio "all" has no discoverySelectors and so discovers every namespace, also those of mesh ` +
 					`"mesh-1": their istiods would overwrite each other's ConfigMap istio-ca-root-cert`,
 				Remedy: `The API server drops a misspelt field (such as matchLabel), which leaves {}. Give it a selector of ` +
 					`its own: spec: {values: {meshConfig: {discoverySelectors: [{matchLabels: {istio-discovery: all}}]}}}`,
 				Subjects: []string{"mesh-1"},
-			}),
+			}), endedOverlap("all", `the declaration of it by Istio "all" has ended `+
+				`(meshfence.io/allow-overlap-until: 2026-08-01T12:00:00Z)`, forAWeek)),
 		},
 		{
 			name:   "if nobody can read when the declaration ends, then it has ended",
 			others: other, create: "Istio all; in istio-system-all; overlaps mesh-1; until tomorrow",
-			want: denied(policy.Finding{
+			want: also(denied(policy.Finding{
 				Rule: mf102, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors`,
 				Detail: `Istio "all" has no discoverySelectors and so discovers every namespace, also those of mesh ` +
 					`"mesh-1": their istiods would overwrite each other's ConfigMap istio-ca-root-cert`,
 				Remedy: `The API server drops a misspelt field (such as matchLabel), which leaves {}. Give it a selector of ` +
 					`its own: spec: {values: {meshConfig: {discoverySelectors: [{matchLabels: {istio-discovery: all}}]}}}`,
 				Subjects: []string{"mesh-1"},
-			}),
+			}), endedOverlap("all", `the declaration of it by Istio "all" does not count, because its `+
+				`end is no RFC 3339 time (meshfence.io/allow-overlap-until: "tomorrow")`, forAWeek)),
 		},
 		{
 			name:   "if its trust bundle has its own name (global.trustBundleName), as OpenShift's gateway-only Istio, then it harms nobody",
 			others: two, create: "Istio openshift-gateway; in openshift-ingress; bundle openshift-gw-ca-root-cert",
-			want: allowed(),
+			want: warned(harmlessOverlap("openshift-gateway", "openshift-gw-ca-root-cert, istio-ca-root-cert", "mesh-1", "mesh-2")),
 		},
 		{
 			name:   "if its trust bundle has its own name (PILOT_CA_CERT_CONFIGMAP), then it harms nobody",
 			others: two, create: "Istio openshift-gateway; in openshift-ingress; env-bundle openshift-gw-ca-root-cert",
-			want: allowed(),
+			want: warned(harmlessOverlap("openshift-gateway", "openshift-gw-ca-root-cert, istio-ca-root-cert", "mesh-1", "mesh-2")),
 		},
 		{
 			name:   "if both trust bundles have the same unusual name, then that name is told",
@@ -354,7 +356,7 @@ func TestMF102WhenAMeshIsUpdated(t *testing.T) {
 			name:   "if it fights with one more mesh, then it is refused",
 			others: append(other, "Istio mesh-3; in istio-system-3; selects istio-discovery=mesh-3; bundle own"),
 			from:   everything, to: everything + " | {}; bundle own",
-			want: denied(policy.Finding{
+			want: also(denied(policy.Finding{
 				Rule: mf102, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors[0]`,
 				Detail: `Istio "mesh-1" discovers every namespace through spec.values.meshConfig.discoverySelectors[0], also ` +
 					`those of mesh "mesh-3": their istiods would overwrite each other's ConfigMap own`,
@@ -362,7 +364,7 @@ func TestMF102WhenAMeshIsUpdated(t *testing.T) {
 					`its own: kubectl patch istios.sailoperator.io mesh-1 --type=merge -p ` +
 					`'{"spec":{"values":{"meshConfig":{"discoverySelectors":[{"matchLabels":{"istio-discovery":"mesh-1"}}]}}}}'`,
 				Subjects: []string{"mesh-3"},
-			}),
+			}), harmlessOverlap("mesh-1", "own, istio-ca-root-cert", "mesh-2")),
 		},
 		{
 			name: "if it is alone in the cluster, then it is a warning",

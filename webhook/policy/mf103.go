@@ -96,6 +96,9 @@ func overlapFinding(m, other *mesh.Mesh, pairs []mesh.Overlap, w *World) Finding
 	if hit := namespacesInBoth(m, other, w); len(hit) > 0 {
 		detail += "; namespaces that both match now: " + namespaceNames(hit)
 	}
+	if by, inForce := mesh.Declaration(m, other, w.Now); by != nil && !inForce {
+		detail += ", and " + ended(by)
+	}
 	return Finding{
 		Field:    first.Term.Path,
 		Detail:   detail + "; their istiods would overwrite each other's ConfigMap " + first.Source.TrustBundle + " there",
@@ -150,6 +153,9 @@ func discovers(m *mesh.Mesh, ns *mesh.Namespace) bool {
 
 // disjoinRemedy is an edit after which this pair of selectors no longer overlaps.
 func disjoinRemedy(m, other *mesh.Mesh, pair mesh.Overlap, w *World) string {
+	if leftBehind(other, m) {
+		return deleteLeftBehind(other)
+	}
 	if pair.Source != &m.Sources[0] {
 		return revisionRemedy(m, pair.Source)
 	}

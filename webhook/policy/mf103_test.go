@@ -34,7 +34,7 @@ func TestMF103WhenAMeshIsCreated(t *testing.T) {
 			name:   "if existing namespaces match both, then they are named",
 			others: other, create: "Istio mesh-2; in istio-system-2; selects istio-discovery in (mesh-1,mesh-2)",
 			namespaces: numbered(t, 3, "istio-discovery=mesh-1"),
-			want: denied(policy.Finding{
+			want: also(denied(policy.Finding{
 				Rule: mf103, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors[0]`,
 				Detail: `Istio "mesh-2" spec.values.meshConfig.discoverySelectors[0] (istio-discovery in (mesh-1,mesh-2)) ` +
 					`and Istio "mesh-1" spec.values.meshConfig.discoverySelectors[0] (istio-discovery=mesh-1) both match ` +
@@ -43,13 +43,13 @@ func TestMF103WhenAMeshIsCreated(t *testing.T) {
 				Remedy: `To keep them apart, add to the matchExpressions of spec.values.meshConfig.discoverySelectors[0] of ` +
 					`Istio "mesh-2": {key: istio-discovery, operator: NotIn, values: [mesh-1]}`,
 				Subjects: []string{`Istio "mesh-1"`},
-			}),
+			}), joins("mesh-2", `3 join ("app-01", "app-02", "app-03")`)),
 		},
 		{
 			name:   "if more than ten existing namespaces match both, then ten are named and the others counted",
 			others: other, create: "Istio mesh-2; in istio-system-2; selects istio-discovery in (mesh-1,mesh-2)",
 			namespaces: append(numbered(t, 12, "istio-discovery=mesh-1"), *namespace(t, "other", "istio-discovery=mesh-2")),
-			want: denied(policy.Finding{
+			want: also(denied(policy.Finding{
 				Rule: mf103, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors[0]`,
 				Detail: `Istio "mesh-2" spec.values.meshConfig.discoverySelectors[0] (istio-discovery in (mesh-1,mesh-2)) ` +
 					`and Istio "mesh-1" spec.values.meshConfig.discoverySelectors[0] (istio-discovery=mesh-1) both match ` +
@@ -59,7 +59,8 @@ func TestMF103WhenAMeshIsCreated(t *testing.T) {
 				Remedy: `To keep them apart, add to the matchExpressions of spec.values.meshConfig.discoverySelectors[0] of ` +
 					`Istio "mesh-2": {key: istio-discovery, operator: NotIn, values: [mesh-1]}`,
 				Subjects: []string{`Istio "mesh-1"`},
-			}),
+			}), joins("mesh-2", `13 join ("app-01", "app-02", "app-03", "app-04", "app-05", "app-06", "app-07", "app-08", "app-09", `+
+				`"app-10" and 3 more)`)),
 		},
 		{
 			name:   "if the selectors turn on different labels, then some namespace could have both, and the remedy keeps them apart",
@@ -370,10 +371,16 @@ func TestMF103WhenAMeshIsCreated(t *testing.T) {
 					`IstioRevision "mesh-1" spec.values.meshConfig.discoverySelectors[0] (istio-discovery=mesh-1) both ` +
 					`match a namespace with istio-discovery=mesh-1; their istiods would overwrite each other's ConfigMap ` +
 					`istio-ca-root-cert there`,
-				Remedy: `IstioRevision "mesh-1" takes all that this selector matches: choose another one for ` +
-					`spec.values.meshConfig.discoverySelectors[0], for example {matchLabels: {mesh: mesh-1}, ` +
-					`matchExpressions: [{key: istio-discovery, operator: NotIn, values: [mesh-1]}]}`,
+				Remedy: `IstioRevision "mesh-1" is not owned by any Istio, and has the name that the active revision of this one ` +
+					`gets. Delete it first, and the operator creates it again: kubectl delete ` +
+					`istiorevisions.sailoperator.io mesh-1`,
 				Subjects: []string{`IstioRevision "mesh-1"`},
+			}, policy.Finding{
+				Rule: mf106, Action: policy.Deny, Field: `metadata.name`,
+				Detail: `Istio "mesh-1" would have the revision name "mesh-1", which is that of IstioRevision "mesh-1": ` +
+					`istio.io/rev=mesh-1 can only mean one of them`,
+				Remedy:   `Give Istio "mesh-1" another metadata.name`,
+				Subjects: []string{`IstioRevision "mesh-1"`, "revision mesh-1"},
 			}),
 		},
 		{
@@ -406,28 +413,30 @@ func TestMF103WhenAMeshIsCreated(t *testing.T) {
 		{
 			name:   "if it declares the overlap, then it is admitted",
 			others: other, create: "Istio mesh-2; in istio-system-2; selects istio-discovery=mesh-1; overlaps mesh-9,mesh-1",
-			want: allowed(),
+			want: warned(keeping(declaredOverlap("mesh-2", "mesh-1", "mesh-2", ""), "mesh-2", "mesh-9")),
 		},
 		{
 			name:   "if the other mesh declares the overlap until later, then it is admitted",
 			others: []string{other[0] + "; overlaps mesh-2; until 2026-08-01T14:00:01+02:00"},
 			create: "Istio mesh-2; in istio-system-2; selects istio-discovery=mesh-1",
-			want:   allowed(),
+			want:   warned(declaredOverlap("mesh-2", "mesh-1", "mesh-1", "2026-08-01T14:00:01+02:00")),
 		},
 		{
 			name:   "if the other mesh's declaration has expired, then it is refused",
 			others: []string{other[0] + "; overlaps mesh-2; until 2026-08-01T14:00:00+02:00"},
 			create: "Istio mesh-2; in istio-system-2; selects istio-discovery=mesh-1",
-			want: denied(policy.Finding{
+			want: also(denied(policy.Finding{
 				Rule: mf103, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors[0]`,
 				Detail: `Istio "mesh-2" spec.values.meshConfig.discoverySelectors[0] (istio-discovery=mesh-1) and Istio ` +
 					`"mesh-1" spec.values.meshConfig.discoverySelectors[0] (istio-discovery=mesh-1) both match a ` +
-					`namespace with istio-discovery=mesh-1; their istiods would overwrite each other's ConfigMap ` +
-					`istio-ca-root-cert there`,
+					`namespace with istio-discovery=mesh-1, and the declaration of it by Istio "mesh-1" has ended ` +
+					`(meshfence.io/allow-overlap-until: 2026-08-01T14:00:00+02:00); their istiods would overwrite each ` +
+					`other's ConfigMap istio-ca-root-cert there`,
 				Remedy: `Istio "mesh-1" takes all that this selector matches: choose another one for ` +
 					`spec.values.meshConfig.discoverySelectors[0], for example {matchLabels: {istio-discovery: mesh-2}}`,
 				Subjects: []string{`Istio "mesh-1"`},
-			}),
+			}), endedOverlap("mesh-2", `the declaration of it by Istio "mesh-1" has ended `+
+				`(meshfence.io/allow-overlap-until: 2026-08-01T14:00:00+02:00)`, forMesh1Week)),
 		},
 		{
 			name:   "if the declaration names another mesh, then it is refused",
@@ -446,7 +455,7 @@ func TestMF103WhenAMeshIsCreated(t *testing.T) {
 		{
 			name:   "if the trust bundles have different names, then the overlap harms nobody",
 			others: other, create: "Istio mesh-2; in istio-system-2; selects istio-discovery=mesh-1; env-bundle other-root",
-			want: allowed(),
+			want: warned(harmlessOverlap("mesh-2", "other-root, istio-ca-root-cert", "mesh-1")),
 		},
 		{
 			name: "if only its older revision shares the trust bundle, then those two fight",
@@ -668,16 +677,18 @@ func TestMF103WhenAMeshIsUpdated(t *testing.T) {
 			name:   "if its declaration had expired before, then it is admitted with a warning",
 			others: other, from: mesh2 + "selects team=a; overlaps mesh-1; until 2026-07-01T00:00:00Z",
 			to: mesh2 + "selects team=a; overlaps mesh-1; until 2026-07-01T00:00:00Z; version v1.30.0",
-			want: warned(policy.Finding{
+			want: also(warned(policy.Finding{
 				Rule: mf103, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors[0]`,
 				Detail: `Istio "mesh-2" spec.values.meshConfig.discoverySelectors[0] (team=a) and Istio "mesh-1" ` +
-					`spec.values.meshConfig.discoverySelectors[0] (team in (a,b)) both match a namespace with team=a; ` +
-					`their istiods would overwrite each other's ConfigMap istio-ca-root-cert there`,
+					`spec.values.meshConfig.discoverySelectors[0] (team in (a,b)) both match a namespace with team=a, ` +
+					`and the declaration of it by Istio "mesh-2" has ended (meshfence.io/allow-overlap-until: ` +
+					`2026-07-01T00:00:00Z); their istiods would overwrite each other's ConfigMap istio-ca-root-cert there`,
 				Remedy: `Istio "mesh-1" takes all that this selector matches: choose another one for ` +
 					`spec.values.meshConfig.discoverySelectors[0], for example {matchLabels: {istio-discovery: mesh-2}, ` +
 					`matchExpressions: [{key: team, operator: NotIn, values: [a, b]}]}`,
 				Subjects: []string{`Istio "mesh-1"`},
-			}),
+			}), endedOverlap("mesh-2", `the declaration of it by Istio "mesh-2" has ended `+
+				`(meshfence.io/allow-overlap-until: 2026-07-01T00:00:00Z)`, forMesh2Week)),
 		},
 		{
 			name:   "if its trust bundle gets the usual name, then it is refused",
@@ -696,7 +707,7 @@ func TestMF103WhenAMeshIsUpdated(t *testing.T) {
 		{
 			name:   "if its trust bundle gets its own name, then it is admitted without a word",
 			others: other, from: mesh2 + "selects team=a", to: mesh2 + "selects team=a; bundle own",
-			want: allowed(),
+			want: warned(harmlessOverlap("mesh-2", "own, istio-ca-root-cert", "mesh-1")),
 		},
 		{
 			name:   "if it moves to a label of its own, then it is admitted without a word",

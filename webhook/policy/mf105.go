@@ -21,11 +21,17 @@ func sharedControlPlaneNamespace(m *mesh.Mesh, w *World) []Finding {
 	if w.Updating {
 		way = "spec.namespace cannot be changed: delete the mesh and create it again"
 	}
+	remedy := fmt.Sprintf("%s with spec.namespace: istio-system-%s, after kubectl create namespace istio-system-%s", way, m.Name, m.Name)
+	for _, other := range sharing {
+		if leftBehind(other, m) {
+			remedy = deleteLeftBehind(other)
+		}
+	}
 	return []Finding{{
 		Field: "spec.namespace",
 		Detail: fmt.Sprintf("%s has spec.namespace %q, the control-plane namespace of %s: two istiods in one namespace share a leader lock, "+
-			"and one of them stops writing its root certificate", m.Ref, m.ControlPlane, theMeshes(sharing)),
-		Remedy:   fmt.Sprintf("%s with spec.namespace: istio-system-%s, after kubectl create namespace istio-system-%s", way, m.Name, m.Name),
+			"and one of them stops writing its root certificate", m.Ref, m.ControlPlane, theOthers(m, sharing)),
+		Remedy:   remedy,
 		Subjects: meshNames(sharing),
 	}}
 }

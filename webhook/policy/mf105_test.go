@@ -25,6 +25,22 @@ func TestMF105(t *testing.T) {
 			}),
 		},
 		{
+			name:    "if an IstioRevision that was left behind is there, then it is told apart from the Istio of its name, and has to go first",
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF106": policy.Off}},
+			others:  []string{"IstioRevision mesh-1; in istio-system-1; selects istio-discovery=mesh-1"},
+			create:  "Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-2",
+			want: denied(policy.Finding{
+				Rule: mf105, Action: policy.Deny, Field: `spec.namespace`,
+				Detail: `Istio "mesh-1" has spec.namespace "istio-system-1", the control-plane namespace of IstioRevision ` +
+					`"mesh-1": two istiods in one namespace share a leader lock, and one of them stops writing its root ` +
+					`certificate`,
+				Remedy: `IstioRevision "mesh-1" is not owned by any Istio, and has the name that the active revision of this ` +
+					`one gets. Delete it first, and the operator creates it again: kubectl delete ` +
+					`istiorevisions.sailoperator.io mesh-1`,
+				Subjects: []string{"mesh-1"},
+			}),
+		},
+		{
 			name:   "if it has its own, then it is admitted",
 			others: other, create: mesh2 + "; in istio-system-2",
 			want: allowed(),

@@ -160,7 +160,8 @@ func TestMF202WhenANamespaceIsCreated(t *testing.T) {
 		{
 			name:  "if istio-injection=enabled and nothing is called default, then nothing injects it",
 			fleet: guide()[:2], create: "istio-discovery=mesh-2 istio-injection=enabled",
-			want: allowed(),
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF206": policy.Off}}, // that rule says so
+			want:    allowed(),
 		},
 		{
 			name:   "if istio-injection has any other value, then nothing injects it",
@@ -419,7 +420,9 @@ func TestMF202WhenANamespaceIsUpdated(t *testing.T) {
 
 func TestMF202WhileThereIsNoMeshYet(t *testing.T) {
 	mapped := []string{"map mesh-1=stable mesh-1b=stable mesh-2=mesh-2"}
-	unknown := policy.Actions{Rules: map[policy.Code]policy.Action{"MF203": policy.Off}} // that rule warns here: no revision exists
+	unknown := policy.Actions{Rules: map[policy.Code]policy.Action{ // these rules warn here: no revision exists, or another mesh only
+		"MF203": policy.Off, "MF206": policy.Off, "MF212": policy.Off,
+	}}
 	runNamespaceCases(t, []namespaceCase{
 		{
 			name:  "if the mesh map gives its revision to another mesh, then it is refused",
@@ -508,7 +511,7 @@ func TestMF202WhileThereIsNoMeshYet(t *testing.T) {
 		},
 		{
 			name:  "if istio-injection=enabled chooses default, then the mesh map's entry for default counts",
-			fleet: []string{"map mesh-1=default mesh-2=mesh-2"}, create: "istio-discovery=mesh-2 istio-injection=enabled",
+			fleet: []string{"map mesh-1=default mesh-2=mesh-2"}, create: "istio-discovery=mesh-2 istio-injection=enabled", actions: unknown,
 			want: denied(policy.Finding{
 				Rule: mf202, Action: policy.Deny, Field: `metadata.labels[istio-injection]`,
 				Detail: `namespace "app" has istio-discovery=mesh-2 and istio-injection=enabled, but the mesh map gives the ` +
@@ -521,7 +524,7 @@ func TestMF202WhileThereIsNoMeshYet(t *testing.T) {
 		},
 		{
 			name:  "if istio-injection=enabled overrides istio.io/rev, then no way out leaves both labels",
-			fleet: []string{"map mesh-1=default mesh-2=mesh-2"}, create: "istio-discovery=mesh-2 istio-injection=enabled istio.io/rev=mesh-2",
+			fleet: []string{"map mesh-1=default mesh-2=mesh-2"}, create: "istio-discovery=mesh-2 istio-injection=enabled istio.io/rev=mesh-2", actions: unknown,
 			want: denied(policy.Finding{
 				Rule: mf202, Action: policy.Deny, Field: `metadata.labels[istio-injection]`,
 				Detail: `namespace "app" has istio-discovery=mesh-2 and istio-injection=enabled, but the mesh map gives the ` +

@@ -135,6 +135,12 @@ func TestMF203WhenANamespaceIsCreated(t *testing.T) {
 				Remedy: `Did you mean "mesh-1"? To use the revision "mesh-1": create it with labels: {istio-discovery: ` +
 					`mesh-1, istio.io/rev: mesh-1}`,
 				Subjects: []string{"revision mesh-9"},
+			}, policy.Finding{
+				Rule: mf212, Action: policy.Warn, Field: `metadata.labels[istio-discovery]`,
+				Detail: `namespace "app" has istio-discovery=mesh-9, but no mesh has that name, and no selector asks for that ` +
+					`value: until one does, the label puts it into no mesh`,
+				Remedy:   `Did you mean "mesh-1"? To put it into that mesh: create it with labels: {istio-discovery: mesh-1, istio.io/rev: mesh-1}`,
+				Subjects: []string{"istio-discovery=mesh-9"},
 			}),
 		},
 		{

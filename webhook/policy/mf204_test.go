@@ -77,25 +77,37 @@ func TestMF204WhenANamespaceIsCreated(t *testing.T) {
 		{
 			name:  "if nothing is called default, then istio-injection can stay: it chooses nothing",
 			fleet: guide()[:2], create: "istio-discovery=mesh-1 istio-injection=enabled istio.io/rev=mesh-1",
-			want: denied(policy.Finding{
+			want: also(denied(policy.Finding{
 				Rule: mf204, Action: policy.Deny, Field: `metadata.labels[istio-injection]`,
 				Detail: `namespace "app" has both istio-injection=enabled and istio.io/rev=mesh-1: istio-injection wins, so ` +
 					`its pods get the revision "default", and istio.io/rev is ignored`,
 				Remedy: `To let istio.io/rev decide: create it with labels: {istio-discovery: mesh-1, istio.io/rev: mesh-1}, ` +
 					`without istio-injection. To let istio-injection decide: create it with labels: {istio-discovery: ` +
 					`mesh-1, istio-injection: enabled}, without istio.io/rev`,
+			}), policy.Finding{
+				Rule: mf206, Action: policy.Warn, Field: `metadata.labels[istio-injection]`,
+				Detail: `namespace "app" has istio-injection=enabled, which chooses the revision "default", but no revision ` +
+					`or tag has that name: its pods would start without sidecars`,
+				Remedy: `To have the sidecars of mesh "mesh-1", which discovers it: create it with labels: {istio-discovery: mesh-1, ` +
+					`istio.io/rev: mesh-1}, without istio-injection`,
 			}),
 		},
 		{
 			name:  "if there is no mesh yet, then it is refused too",
 			fleet: []string{"map mesh-1=mesh-1"}, create: "istio-injection=enabled istio.io/rev=mesh-1",
-			want: denied(policy.Finding{
+			want: also(denied(policy.Finding{
 				Rule: mf204, Action: policy.Deny, Field: `metadata.labels[istio-injection]`,
 				Detail: `namespace "app" has both istio-injection=enabled and istio.io/rev=mesh-1: istio-injection wins, so ` +
 					`its pods get the revision "default", and istio.io/rev is ignored`,
 				Remedy: `To let istio.io/rev decide: create it with labels: {istio.io/rev: mesh-1}, without istio-injection. ` +
 					`To let istio-injection decide: create it with labels: {istio-injection: enabled}, without ` +
 					`istio.io/rev`,
+			}), policy.Finding{
+				Rule: mf206, Action: policy.Warn, Field: `metadata.labels[istio-injection]`,
+				Detail: `namespace "app" has istio-injection=enabled, which chooses the revision "default", but no revision ` +
+					`or tag has that name: its pods would start without sidecars`,
+				Remedy: `To have no sidecars: create it without istio-injection, istio.io/rev. To see what istio.io/rev can name ` +
+					`instead: kubectl get istiorevisions,istiorevisiontags`,
 			}),
 		},
 		{

@@ -27,7 +27,7 @@ func TestMF205WhenANamespaceIsCreated(t *testing.T) {
 		{
 			name:   "if its discovery label is no mesh's, then that one is corrected",
 			create: "istio-discovery=mesh1 istio.io/rev=mesh-1",
-			want: denied(policy.Finding{
+			want: also(denied(policy.Finding{
 				Rule: mf205, Action: policy.Deny, Field: `metadata.labels[istio.io/rev]`,
 				Detail: `namespace "app" has istio.io/rev=mesh-1, a revision of mesh "mesh-1", but no mesh discovers it: its ` +
 					`pods would hang in Init:0/1, because the ConfigMap istio-ca-root-cert is written to discovered ` +
@@ -36,6 +36,12 @@ func TestMF205WhenANamespaceIsCreated(t *testing.T) {
 					`{istio-discovery: mesh-1, istio.io/rev: mesh-1}. To keep it out of every mesh: create it with ` +
 					`labels: {istio-discovery: mesh1}, without istio.io/rev`,
 				Subjects: []string{"revision mesh-1"},
+			}), policy.Finding{
+				Rule: mf212, Action: policy.Warn, Field: `metadata.labels[istio-discovery]`,
+				Detail: `namespace "app" has istio-discovery=mesh1, but no mesh has that name, and no selector asks for that ` +
+					`value: until one does, the label puts it into no mesh`,
+				Remedy:   `Did you mean "mesh-1"? To put it into that mesh: create it with labels: {istio-discovery: mesh-1, istio.io/rev: mesh-1}`,
+				Subjects: []string{"istio-discovery=mesh1"},
 			}),
 		},
 		{
@@ -79,7 +85,8 @@ func TestMF205WhenANamespaceIsCreated(t *testing.T) {
 		{
 			name:  "if istio-injection=enabled and nothing is called default, then it is admitted",
 			fleet: guide()[:2], create: "istio-injection=enabled",
-			want: allowed(),
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF206": policy.Off}}, // that rule warns
+			want:    allowed(),
 		},
 		{
 			name:  "if it has a tag, then the tag's mesh is offered",
@@ -300,6 +307,12 @@ func TestMF205WhenANamespaceIsUpdated(t *testing.T) {
 					`istio-discovery=mesh-1 istio.io/rev=mesh-1 --overwrite. To keep it out of every mesh: kubectl label ` +
 					`namespace app istio-discovery=mesh-9 istio.io/rev- --overwrite`,
 				Subjects: []string{"revision mesh-1"},
+			}, policy.Finding{
+				Rule: mf212, Action: policy.Warn, Field: `metadata.labels[istio-discovery]`,
+				Detail: `namespace "app" has istio-discovery=mesh-9, but no mesh has that name, and no selector asks for that ` +
+					`value: until one does, the label puts it into no mesh`,
+				Remedy:   `Did you mean "mesh-1"? To put it into that mesh: kubectl label namespace app istio-discovery=mesh-1 --overwrite`,
+				Subjects: []string{"istio-discovery=mesh-9"},
 			}),
 		},
 		{

@@ -1,6 +1,8 @@
 package policy
 
-import "github.com/meshfence/meshfence/webhook/mesh"
+import (
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
 
 // Settings are what the configuration says of the rules and of filling in.
 type Settings struct {
@@ -46,6 +48,12 @@ type NamespaceChange struct {
 	Fleet    *mesh.Fleet
 	// Now is in seconds since 1970.
 	Now int64
+	// User is who asks.
+	User string
+	// Rights are the user's to use the meshes of Joins. A mesh that is missing could not be asked about.
+	Rights map[mesh.Ref]Right
+	// Pods is what was seen of the namespace's pods; nil if nobody looked, because of Moves.
+	Pods *Pods
 }
 
 // Namespace judges a change of a namespace. One that is being deleted is never denied: its finalizers must get through.
@@ -53,18 +61,47 @@ func (p *Policy) Namespace(c NamespaceChange) Verdict {
 	if c.New.Deleting {
 		return Verdict{Answer: Allowed}
 	}
-	w := &World{Fleet: c.Fleet, Now: c.Now, DiscoveryLabels: p.settings.DiscoveryLabels, Updating: c.Old != nil}
+	w := p.world(c.Fleet, c.Fleet, nil, c.Now, c.Old != nil)
+	w.User, w.Rights, w.Pods = c.User, c.Rights, c.Pods
 	if c.Old != nil {
 		w.Stored = c.Old.Labels
 	}
 	return judge(namespaceRules, c.Old, c.New, w, p.settings.Actions)
 }
 
-// MeshChange is a CREATE (Old is nil) or UPDATE of a mesh.
+// MeshChange is a CREATE (Old is nil), UPDATE or DELETE (New is nil) of a mesh. A DELETE of an IstioRevision that its Istio
+// outlives changes that mesh: New is the Istio's mesh without it.
 type MeshChange struct {
 	Old, New *mesh.Mesh
-	// Fleet holds the other meshes; a mesh of the same reference in it is the changed mesh itself.
-	Fleet *mesh.Fleet
+	// Before and Fleet hold all meshes without and with the change; the changed mesh itself is in them, by its reference.
+	Before, Fleet *mesh.Fleet
+	// Namespaces are the cluster's, by name.
+	Namespaces []mesh.Namespace
+	// Now is in seconds since 1970.
+	Now int64
+	// Deleting says that the new object has a deletion timestamp.
+	Deleting bool
+	// Removing says that the request is a DELETE, also if it is of a part of the mesh, so that there is a New.
+	Removing bool
+}
+
+// Mesh judges a change of a mesh. One that is being deleted is never denied: its finalizers must get through.
+func (p *Policy) Mesh(c MeshChange) Verdict {
+	if c.Deleting {
+		return Verdict{Answer: Allowed}
+	}
+	updated := c.New
+	if c.Removing {
+		updated = nil
+	}
+	return judge(meshRules, c.Old, updated, p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil), p.settings.Actions)
+}
+
+// TagChange is a CREATE (Old is nil), UPDATE or DELETE (New is nil) of an IstioRevisionTag.
+type TagChange struct {
+	Old, New *mesh.Tag
+	// Before and Fleet are without and with the change.
+	Before, Fleet *mesh.Fleet
 	// Namespaces are the cluster's, by name.
 	Namespaces []mesh.Namespace
 	// Now is in seconds since 1970.
@@ -73,12 +110,29 @@ type MeshChange struct {
 	Deleting bool
 }
 
-// Mesh judges a change of a mesh. One that is being deleted is never denied.
-func (p *Policy) Mesh(c MeshChange) Verdict {
+// Tag judges a change of a tag. One that is being deleted is never denied: its finalizers must get through.
+func (p *Policy) Tag(c TagChange) Verdict {
 	if c.Deleting {
 		return Verdict{Answer: Allowed}
 	}
-	return judge(meshRules, c.Old, c.New, &World{
-		Fleet: c.Fleet, Namespaces: c.Namespaces, Now: c.Now, DiscoveryLabels: p.settings.DiscoveryLabels, Updating: c.Old != nil,
-	}, p.settings.Actions)
+	return judge(tagRules, c.Old, c.New, p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil), p.settings.Actions)
+}
+
+// MapChange is a CREATE (Old is nil) or UPDATE of the mesh map.
+type MapChange struct {
+	Old, New *mesh.Map
+	// Fleet holds the meshes and tags; its mesh map is not read.
+	Fleet *mesh.Fleet
+}
+
+// Map judges a change of the mesh map.
+func (p *Policy) Map(c MapChange) Verdict {
+	return judge(mapRules, c.Old, c.New, p.world(c.Fleet, c.Fleet, nil, 0, c.Old != nil), p.settings.Actions)
+}
+
+func (p *Policy) world(before, fleet *mesh.Fleet, namespaces []mesh.Namespace, now int64, updating bool) *World {
+	return &World{
+		Before: before, Fleet: fleet, Namespaces: namespaces, Now: now, Updating: updating,
+		DiscoveryLabels: p.settings.DiscoveryLabels, ControlPlane: p.settings.ControlPlane,
+	}
 }

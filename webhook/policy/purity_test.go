@@ -21,7 +21,7 @@ func busy() []string {
 		"IstioRevision mesh-1-v1-30-0; of mesh-1; in istio-system-1; selects istio-discovery=mesh-1",
 		"Istio mesh-2; in istio-system-2; selects istio-discovery=mesh-2 | env in (dev,test)",
 		"Istio mesh-3; in istio-system-2; overlaps mesh-2; selects raw team in b",
-		"IstioRevision canary; in istio-system-3; selects team notin (a),env",
+		"IstioRevision canary; in app; selects team notin (a),env",
 		"IstioRevisionTag default; targets Istio mesh-2",
 		"IstioRevisionTag stable; targets IstioRevision mesh-1-v1-29-0",
 		"IstioRevisionTag lost; targets Istio gone",
@@ -35,6 +35,8 @@ type question struct {
 	namespace policy.NamespaceChange
 	fill      policy.FillChange
 	mesh      policy.MeshChange
+	tag       policy.TagChange
+	meshMap   policy.MapChange
 }
 
 // answers are the replies to a question.
@@ -42,6 +44,9 @@ type answers struct {
 	Namespace policy.Verdict
 	Fill      policy.Fill
 	Mesh      policy.Verdict
+	Tag       policy.Verdict
+	TagGone   policy.Verdict
+	Map       policy.Verdict
 }
 
 // questions are a few of every kind, about a cluster of these objects. Each call builds them anew.
@@ -54,11 +59,13 @@ func questions(t *testing.T, lines []string) []question {
 		{"istio-discovery=mesh-1 istio.io/rev=stable", "istio-discovery=mesh-2 istio.io/rev=stable"},
 		{"team=c", "istio-discovery=mesh-9"},
 		{"env=prod", "istio.io/rev=mesh-7"}, // as near to mesh-1 as to mesh-2
+		{"istio-discovery=mesh-1 istio.io/rev=mesh-1-v1-30-0", "istio-discovery=mesh1 istio.io/rev=mesh-1-v1-30-0 istio.io/dataplane-mode=ambient maistra.io/member-of=istio-system"},
 	} {
 		ns := policy.NamespaceChange{Old: namespace(t, "app", change[0]), New: namespace(t, "app", change[1]), Fleet: fleet(t, lines...), Now: now}
 		selects := "Istio mesh-2; in istio-system-1; selects " + []string{"{} | team=a", "raw env In", "istio-discovery | team", "null"}[len(all)%4]
 		ref := mesh.Ref{Kind: "Istio", Name: "mesh-2"}
-		after := mesh.NewFleet(objects(t, lines...).With(controlPlane(t, selects)))
+		change := meshChange(objects(t, lines...), objects(t, lines...).With(controlPlane(t, selects)), ref)
+		change.Namespaces = numbered(t, 12, "istio-discovery=mesh-1 env=dev")
 		s := settings()
 		// Room behind the last element, where a careless append would write.
 		s.DiscoveryLabels = append(make([]string, 0, 8), s.DiscoveryLabels...)
@@ -67,8 +74,16 @@ func questions(t *testing.T, lines []string) []question {
 			settings:  s,
 			namespace: ns,
 			fill:      policy.FillChange{Old: ns.Old, New: ns.New, Fleet: ns.Fleet, FilledBefore: "stable"},
-			mesh: policy.MeshChange{
-				Old: fleet(t, lines...).Mesh(ref), New: after.Mesh(ref), Fleet: after, Namespaces: numbered(t, 12, "istio-discovery=mesh-1 env=dev"), Now: now,
+			mesh:      change,
+			tag: policy.TagChange{
+				Old:    mesh.TagOf(tagNamed(t, "IstioRevisionTag stable; targets IstioRevision mesh-1-v1-29-0")),
+				New:    mesh.TagOf(tagNamed(t, "IstioRevisionTag stable; targets Istio mesh-2")),
+				Before: fleet(t, lines...), Fleet: mesh.NewFleet(objects(t, lines...).WithTag(tagNamed(t, "IstioRevisionTag stable; targets Istio mesh-2"))),
+				Namespaces: numbered(t, 12, "istio-discovery=mesh-1 env=dev istio.io/rev=stable"), Now: now,
+			},
+			meshMap: policy.MapChange{
+				Old: meshMap(map[string]string{"mesh-1": "mesh-2", "x": ""}), Fleet: fleet(t, lines...),
+				New: meshMap(map[string]string{"mesh-1": "mesh-2", "mesh-2": "stable", "-x": "", "mesh2": "mesh2", "binary:b": "", "binary:a": ""}),
 			},
 		})
 	}
@@ -77,7 +92,12 @@ func questions(t *testing.T, lines []string) []question {
 
 func (q *question) ask() answers {
 	p := policy.New(q.settings)
-	return answers{Namespace: p.Namespace(q.namespace), Fill: p.Fill(q.fill), Mesh: p.Mesh(q.mesh)}
+	gone := q.tag
+	gone.New = nil
+	return answers{
+		Namespace: p.Namespace(q.namespace), Fill: p.Fill(q.fill), Mesh: p.Mesh(q.mesh),
+		Tag: p.Tag(q.tag), TagGone: p.Tag(gone), Map: p.Map(q.meshMap),
+	}
 }
 
 // same says whether two questions hold equal data, down to fields that are not exported; functions are not compared.
@@ -94,7 +114,8 @@ func TestJudgingDoesNotWriteToItsArguments(t *testing.T) {
 		if !asked[i].same(untouched[i]) {
 			t.Fatal("the comparison sees differences before anything was asked")
 		}
-		if got := asked[i].ask(); got.Namespace.Answer == 0 || got.Mesh.Answer == 0 || got.Fill.Answer == 0 {
+		if got := asked[i].ask(); got.Namespace.Answer == 0 || got.Mesh.Answer == 0 || got.Fill.Answer == 0 ||
+			got.Tag.Answer == 0 || got.TagGone.Answer == 0 || got.Map.Answer == 0 {
 			t.Errorf("question %d has no answer", i)
 		}
 		if !asked[i].same(untouched[i]) {

@@ -25,18 +25,22 @@ func relabel(ns *mesh.Namespace, w *World, edits ...selector.Edit) string {
 
 // labelCommand sets, or removes, these keys.
 func labelCommand(namespace string, wanted map[string]string, keys []string) string {
-	var command strings.Builder
-	command.WriteString("kubectl label namespace " + namespace)
+	return "kubectl label namespace " + namespace + labelArguments(wanted, keys)
+}
+
+// labelArguments are what follows the name in a label command.
+func labelArguments(wanted map[string]string, keys []string) string {
+	var arguments strings.Builder
 	overwrite := ""
 	for _, key := range keys {
 		if value, ok := wanted[key]; ok {
-			command.WriteString(" " + key + "=" + value)
+			arguments.WriteString(" " + key + "=" + value)
 			overwrite = " --overwrite"
 		} else {
-			command.WriteString(" " + key + "-")
+			arguments.WriteString(" " + key + "-")
 		}
 	}
-	return command.String() + overwrite
+	return arguments.String() + overwrite
 }
 
 // labelList shows the labels of these keys that are wanted, as a manifest has them, and names those that edits take away.

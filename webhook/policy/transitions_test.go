@@ -93,7 +93,7 @@ type offence struct {
 	about string
 }
 
-// offences is the oracle: the rules MF201 to MF205 for these three labels, by RULES.md and DESIGN.md section 2.
+// offences is the oracle: the rules about a namespace that these three labels can break, by RULES.md and DESIGN.md section 2.
 func (k knowledge) offences(s state) []offence {
 	discovering := ""
 	if slices.Contains(k.meshes, s.discovery) {
@@ -127,6 +127,12 @@ func (k knowledge) offences(s state) []offence {
 	}
 	if discovering == "" && owner != "" {
 		found = append(found, offence{"MF205", true, chosen})
+	}
+	if s.injection == "enabled" && owner == "" {
+		found = append(found, offence{"MF206", false, ""})
+	}
+	if len(k.meshes) > 0 && s.discovery != "" && discovering == "" {
+		found = append(found, offence{"MF212", false, ""})
 	}
 	return found
 }

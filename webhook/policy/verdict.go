@@ -23,11 +23,20 @@ type Verdict struct {
 	Denials []Finding
 	// Warnings are told to the user whatever the answer is.
 	Warnings []Finding
+	// Overridden are the codes, in the order of the catalogue, of findings that would deny if the object did not override
+	// them with right. They are among the warnings.
+	Overridden []Code
+	// Notes are told to the user too; no rule is broken.
+	Notes []string
 }
 
 // World is what an object is judged against.
 type World struct {
+	// Fleet is the fleet with the change in it.
 	Fleet *mesh.Fleet
+	// Before is the fleet without the change. In judgements of a namespace or of the mesh map, which do not change who
+	// discovers or injects, it is the same as Fleet.
+	Before *mesh.Fleet
 	// Namespaces are the cluster's namespaces, by name, as far as they are known; only messages and rules about
 	// existing namespaces use them. Nil in judgements of a namespace.
 	Namespaces []mesh.Namespace
@@ -35,33 +44,43 @@ type World struct {
 	Now int64
 	// DiscoveryLabels are the configured keys whose value names a mesh.
 	DiscoveryLabels []string
+	// ControlPlane says whether the configuration sets a namespace of that name aside for a control plane.
+	ControlPlane func(namespace string) bool
 	// Stored are the labels of the stored namespace that is judged, from which remedies start; nil on CREATE.
 	Stored map[string]string
 	// Updating says that the object exists already, so that a remedy can change it.
 	Updating bool
+	// User, Rights and Pods are as in NamespaceChange; only in judgements of a namespace.
+	User   string
+	Rights map[mesh.Ref]Right
+	Pods   *Pods
 }
 
-// rule is a catalogue entry together with the function that finds its offence.
-type rule[S any] struct {
+// rule is a catalogue entry together with the function that finds its offence: one of state, change and removal. Rule and,
+// unless it is lower than the rule's, Action of the findings are left to the frame.
+type rule[T any] struct {
 	Rule
-	// state finds what is wrong with an object as it stands. Rule and, unless it is lower than the rule's, Action of the
-	// findings are left to the frame.
-	state func(S, *World) []Finding
-	// held says whether the old object already had a finding of the new one, for rules where comparing subjects is not
-	// enough; nil otherwise.
-	held func(f Finding, old, updated S, w *World) bool
+	// state finds what is wrong with an object as it stands.
+	state func(*T, *World) []Finding
+	// change finds what is wrong with a change rather than with what comes of it; old is nil on CREATE.
+	change func(old, updated *T, w *World) []Finding
+	// removal finds what is wrong with a DELETE.
+	removal func(old *T, w *World) []Finding
+	// held says whether the old object already had a finding of state about the new one, for rules where comparing
+	// subjects is not enough; nil otherwise.
+	held func(f Finding, old, updated *T, w *World) bool
 }
 
-// judge runs the rules over an object. old is nil on CREATE; otherwise what it broke already cannot deny: the change
-// is refused, not the past.
-func judge[T any](rules []rule[*T], old, updated *T, w *World, actions Actions) Verdict {
+// judge runs the rules over an object. old is nil on CREATE, updated on DELETE. What the old object broke already cannot
+// deny: the change is refused, not the past.
+func judge[T any](rules []rule[T], old, updated *T, w *World, actions Actions) Verdict {
 	verdict := Verdict{Answer: Allowed}
 	for _, r := range rules {
 		action := actions.of(r.Rule)
 		if action == Off {
 			continue
 		}
-		for _, f := range r.find(updated, w) {
+		for _, f := range r.find(old, updated, w) {
 			if f.Action = min(f.Action, action); f.Action == Deny && !r.hadBefore(f, old, updated, w) {
 				verdict.Denials = append(verdict.Denials, f)
 			} else {
@@ -76,10 +95,23 @@ func judge[T any](rules []rule[*T], old, updated *T, w *World, actions Actions) 
 	return verdict
 }
 
-// find completes what the rule's function found. A finding that does not lower its action may do whatever the
-// configuration says, also more than the catalogue's default.
-func (r *rule[S]) find(object S, w *World) []Finding {
-	found := r.state(object, w)
+// find runs the rule's function, if it has one for the operation.
+func (r *rule[T]) find(old, updated *T, w *World) []Finding {
+	switch {
+	case updated == nil && r.removal != nil:
+		return r.complete(r.removal(old, w))
+	case updated != nil && r.change != nil:
+		return r.complete(r.change(old, updated, w))
+	case updated != nil && r.state != nil:
+		return r.complete(r.state(updated, w))
+	default:
+		return nil
+	}
+}
+
+// complete fills in what the rule's function left to the frame. A finding that does not lower its action may do whatever
+// the configuration says, also more than the catalogue's default.
+func (r *rule[T]) complete(found []Finding) []Finding {
 	for i := range found {
 		found[i].Rule = r.Rule
 		if found[i].Action == 0 {
@@ -89,14 +121,15 @@ func (r *rule[S]) find(object S, w *World) []Finding {
 	return found
 }
 
-func (r *rule[S]) hadBefore(f Finding, old, updated S, w *World) bool {
-	if any(old) == any(*new(S)) {
+// hadBefore says whether the old object had the finding already. What is wrong with a change is new with every change.
+func (r *rule[T]) hadBefore(f Finding, old, updated *T, w *World) bool {
+	if old == nil || r.state == nil {
 		return false
 	}
 	if r.held != nil {
 		return r.held(f, old, updated, w)
 	}
-	return slices.ContainsFunc(r.find(old, w), func(before Finding) bool {
+	return slices.ContainsFunc(r.complete(r.state(old, w)), func(before Finding) bool {
 		return before.Action >= f.Action && containsAll(before.Subjects, f.Subjects)
 	})
 }

@@ -46,3 +46,6 @@ func unixOrPast(rfc3339 string) int64 {
 	}
 	return end.Unix()
 }
+
+// Moment returns seconds since 1970 in the form of AllowOverlapUntilAnnotation.
+func Moment(unix int64) string { return time.Unix(unix, 0).UTC().Format(time.RFC3339) }

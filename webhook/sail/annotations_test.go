@@ -112,3 +112,13 @@ func TestControllerIsTheControllingOwnerOfThatKindInTheSailOperatorsGroup(t *tes
 		})
 	}
 }
+
+func TestAMomentIsReadBackAsItWas(t *testing.T) {
+	const noon = 1785585600
+	if got := sail.Moment(noon); got != "2026-08-01T12:00:00Z" {
+		t.Errorf("Moment is %s", got)
+	}
+	if got := (sail.Meta{Annotations: map[string]string{sail.AllowOverlapUntilAnnotation: sail.Moment(noon)}}).AllowedOverlap().UntilUnix; got != noon {
+		t.Errorf("read back as %d", got)
+	}
+}

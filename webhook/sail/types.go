@@ -80,6 +80,7 @@ type Values struct {
 	MeshConfig MeshConfig `json:"meshConfig"`
 	Global     Global     `json:"global"`
 	Pilot      Pilot      `json:"pilot"`
+	Injector   Injector   `json:"sidecarInjectorWebhook"`
 }
 
 // MeshConfig holds the selectors of the namespaces that the mesh discovers: ORed, and an absent or empty list means
@@ -96,6 +97,12 @@ type Global struct {
 // Pilot holds istiod's environment.
 type Pilot struct {
 	Env map[string]string `json:"env"`
+}
+
+// Injector configures sidecar injection.
+type Injector struct {
+	// EnableNamespacesByDefault injects every namespace that does not say otherwise.
+	EnableNamespacesByDefault bool `json:"enableNamespacesByDefault"`
 }
 
 // Tag is an IstioRevisionTag: a second name for a revision.

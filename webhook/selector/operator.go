@@ -5,6 +5,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/meshfence/meshfence/webhook/spelling"
 )
 
 // operators returns the operators of a requirement, in the order in which the API's documentation lists them.
@@ -43,7 +45,7 @@ func nearestOperator(written string) string {
 	best, distance := "", len(written)
 	for _, operator := range operators() {
 		candidate := strings.ToLower(operator)
-		d := editDistance(folded, candidate)
+		d := spelling.Distance(folded, candidate)
 		if d < distance && d <= len(candidate)/2 && negated(folded) == negated(candidate) {
 			best, distance = operator, d
 		}
@@ -55,25 +57,4 @@ func nearestOperator(written string) string {
 func negated(operator string) bool {
 	return strings.Contains(operator, "no") || strings.Contains(operator, "nt") || strings.Contains(operator, "n't") ||
 		strings.HasPrefix(operator, "!")
-}
-
-// editDistance counts the bytes to insert, delete or replace to get from a to b.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1) // row[j]: from the part of a that was read so far to b[:j]
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

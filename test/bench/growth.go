@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/meshfence/meshfence/test/harness"
+)
+
+// size is how much a cluster holds.
+type size struct {
+	Namespaces int `json:"namespaces"`
+	Meshes     int `json:"meshes"`
+}
+
+// point is what was measured at one size.
+type point struct {
+	size
+	// ResidentMiB is the memory of a process that was just started.
+	ResidentMiB float64 `json:"residentMiB"`
+	// StartMillis is the time from the start of the process to its first right answer.
+	StartMillis figure `json:"startMillis"`
+	// ReviewMicros is the median time of an AdmissionReview over loopback, one after another.
+	ReviewMicros figure `json:"reviewMicros"`
+	// IstioMillis is the median time of an UPDATE of an Istio through the API server.
+	IstioMillis figure `json:"istioMillis"`
+}
+
+const (
+	starts        = 5
+	reviewRounds  = 5
+	reviewsARound = 500
+	istioUpdates  = 15
+	// istioPause lies between two changes of an Istio. A consistent list of an API server with a watch cache waits until etcd
+	// has told the cache how far it is, for which the API server asks at most every 100 ms (progressRequestPeriod in
+	// k8s.io/apiserver/pkg/storage/cacher/progress): changes that follow each other faster measure that, not meshfence.
+	istioPause = 250 * time.Millisecond
+)
+
+// grown measures meshfence alone in a cluster of some size. meshfence must not be running.
+func grown(ctx context.Context, cluster *harness.Cluster, c *clients, at size) (point, error) {
+	p := point{size: at}
+	right, err := review(false)
+	if err != nil {
+		return p, err
+	}
+	r := newReviewer(serving(cluster), "/validate/namespace", right, true)
+	var took []float64
+	for i := range starts {
+		milliseconds, err := startAndAsk(ctx, cluster, r)
+		if err != nil {
+			return p, err
+		}
+		took = append(took, milliseconds)
+		if i < starts-1 {
+			if err := cluster.StopMeshfence(); err != nil {
+				return p, err
+			}
+		}
+	}
+	p.StartMillis = newFigure(took)
+	if p.ResidentMiB, err = resident(cluster.Meshfence().PID()); err != nil {
+		return p, err
+	}
+	if p.ReviewMicros, err = medians(reviewRounds, time.Microsecond, func() (sample, error) { return r.run(ctx, reviewsARound, 1) }); err != nil {
+		return p, err
+	}
+	p.IstioMillis, err = updateIstios(ctx, cluster, c)
+	return p, err
+}
+
+// startAndAsk returns the milliseconds from the start of the process to the first right answer.
+func startAndAsk(ctx context.Context, cluster *harness.Cluster, r *reviewer) (float64, error) {
+	begin := time.Now()
+	if err := cluster.LaunchMeshfence(ctx); err != nil {
+		return 0, err
+	}
+	for r.ask(ctx) != nil {
+		if time.Since(begin) > time.Minute {
+			return 0, fmt.Errorf("no right answer within a minute: %w", r.ask(ctx))
+		}
+		time.Sleep(time.Millisecond) //nolint:forbidigo // the pause between two questions, which are counted in the time
+	}
+	return time.Since(begin).Seconds() * 1000, nil
+}
+
+// medians runs rounds and returns their medians.
+func medians(rounds int, unit time.Duration, run func() (sample, error)) (figure, error) {
+	var values []float64
+	for range rounds {
+		s, err := run()
+		if err != nil {
+			return figure{}, err
+		}
+		values = append(values, float64(s.quantile(0.5))/float64(unit))
+	}
+	return newFigure(values), nil
+}
+
+// updateIstios changes the version of one mesh to and fro, with the webhooks of meshfence in the way.
+func updateIstios(ctx context.Context, cluster *harness.Cluster, c *clients) (figure, error) {
+	t, err := meshfenceOf(cluster, "d", "meshfence")
+	if err != nil {
+		return figure{}, err
+	}
+	if err := t.use(ctx, cluster); err != nil {
+		return figure{}, err
+	}
+	defer func() { _ = nobody().use(ctx, cluster) }()
+	return medians(3, time.Millisecond, func() (sample, error) {
+		s := sample{}
+		pause := time.NewTicker(istioPause)
+		defer pause.Stop()
+		for i := range istioUpdates {
+			<-pause.C
+			body := fmt.Appendf(nil, `{"spec":{"version":"v1.30.%d"}}`, i%2)
+			begin := time.Now()
+			if _, err := c.dynamic.Resource(istios()).Patch(ctx, meshName(1), types.MergePatchType, body, metav1.PatchOptions{}); err != nil {
+				return s, err
+			}
+			s.latencies = append(s.latencies, time.Since(begin))
+		}
+		return s, nil
+	})
+}

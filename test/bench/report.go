@@ -1,0 +1,104 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// row is one line of the table: a figure, and the target for it if there is one.
+type row struct {
+	Name   string `json:"name"`
+	Unit   string `json:"unit"`
+	Figure figure `json:"figure"`
+	// Target is the greatest value, or with AtLeast the least, that is good enough; 0 for none.
+	Target  float64 `json:"target,omitempty"`
+	AtLeast bool    `json:"atLeast,omitempty"`
+}
+
+func (r row) verdict() string {
+	switch {
+	case r.Target == 0:
+		return ""
+	case r.AtLeast == (r.Figure.Median >= r.Target):
+		return "met"
+	case !r.AtLeast && r.Figure.Median == r.Target:
+		return "met"
+	default:
+		return "missed"
+	}
+}
+
+func (r row) bound() string {
+	switch {
+	case r.Target == 0:
+		return ""
+	case r.AtLeast:
+		return fmt.Sprintf("≥ %g", r.Target)
+	default:
+		return fmt.Sprintf("≤ %g", r.Target)
+	}
+}
+
+// report is everything that a run found.
+type report struct {
+	// Machine, Rounds and Requests say what the figures rest on.
+	Machine  string  `json:"machine"`
+	Rounds   int     `json:"rounds"`
+	Requests int     `json:"requestsARound"`
+	Took     string  `json:"took"`
+	Rows     []row   `json:"rows"`
+	Growth   []point `json:"growth"`
+}
+
+func (r *report) markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s; %d rounds of %d requests of each kind; the run took %s. Median (least to greatest of the rounds).\n\n", r.Machine, r.Rounds, r.Requests, r.Took)
+	b.WriteString("| what | unit | median | range | target | |\n| --- | --- | ---: | --- | --- | --- |\n")
+	for _, row := range r.Rows {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s to %s | %s | %s |\n", row.Name, row.Unit, number(row.Figure.Median), number(row.Figure.Min), number(row.Figure.Max),
+			row.bound(), row.verdict())
+	}
+	b.WriteString("\n| namespaces | meshes | resident, MiB | start to first right answer, ms | AdmissionReview, µs | UPDATE of an Istio, ms |\n" +
+		"| ---: | ---: | ---: | ---: | ---: | ---: |\n")
+	for _, p := range r.Growth {
+		fmt.Fprintf(&b, "| %d | %d | %s | %s | %s | %s |\n", p.Namespaces, p.Meshes, number(p.ResidentMiB), number(p.StartMillis.Median),
+			number(p.ReviewMicros.Median), number(p.IstioMillis.Median))
+	}
+	return b.String()
+}
+
+// number prints three significant digits, and no fewer than all before the point.
+func number(v float64) string {
+	switch {
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	default:
+		return fmt.Sprintf("%.2f", v)
+	}
+}
+
+// write stores the report in a folder.
+func (r *report) write(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	files := map[string]string{"results.json": string(data) + "\n", "results.md": r.markdown()}
+	for name, plot := range r.plots() {
+		files[name] = plot.svg()
+	}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}

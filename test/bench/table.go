@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/meshfence/meshfence/test/harness"
+)
+
+// compare measures meshfence, in the large cluster and in the small one, beside webhooks that say yes and beside none.
+func (b *bench) compare(ctx context.Context, r *report) error {
+	progress("comparing, %d rounds", b.plan.rounds)
+	for _, cluster := range []*harness.Cluster{b.small, b.main} {
+		if _, err := cluster.StartMeshfence(ctx, harness.ProcessOptions{}); err != nil {
+			return err
+		}
+	}
+	small, err := meshfenceOf(b.small, "c", "meshfence, 10 namespaces and 2 meshes")
+	if err != nil {
+		return err
+	}
+	large, err := meshfenceOf(b.main, "d", "meshfence, 10,000 namespaces and 100 meshes")
+	if err != nil {
+		return err
+	}
+	idle, err := resident(small.pid)
+	if err != nil {
+		return err
+	}
+	r.Rows = append(r.Rows, row{Name: "(c) resident, 10 namespaces", Unit: "MiB", Figure: figure{idle, idle, idle}})
+	c := &comparison{cluster: b.main, clients: b.clients, requests: b.plan.requests,
+		targets: []*target{nobody(), yesTarget(b.yesAt, b.yes.pid), small, large}}
+	if err := c.run(ctx, b.plan.rounds); err != nil {
+		return err
+	}
+	if err := nobody().use(ctx, b.main); err != nil {
+		return err
+	}
+	r.Rows = append(r.Rows, c.absolutes()...)
+	r.Rows = append(r.Rows, c.ratios()...)
+	reviews, err := b.compareReviews(ctx, large)
+	if err != nil {
+		return err
+	}
+	r.Rows = append(r.Rows, reviews...)
+	return b.main.StopMeshfence()
+}
+
+func operations() []operation { return []operation{join, leave, plain, create} }
+
+// absolutes are the latencies and rates themselves.
+func (c *comparison) absolutes() []row {
+	var rows []row
+	for _, op := range operations() {
+		for _, concurrency := range c.concurrencies() {
+			for _, t := range c.targets {
+				s := c.at(key{t.letter, op, concurrency})
+				name := fmt.Sprintf("(%s) %s, %d at once, ", t.letter, op, concurrency)
+				rows = append(rows, row{Name: name + "p50", Unit: "ms", Figure: newFigure(s.p50)}, row{Name: name + "p90", Unit: "ms", Figure: newFigure(s.p90)},
+					row{Name: name + "p99", Unit: "ms", Figure: newFigure(s.p99)}, row{Name: name + "rate", Unit: "1/s", Figure: newFigure(s.rate)})
+			}
+		}
+	}
+	for _, t := range c.targets[1:] {
+		rows = append(rows, row{Name: fmt.Sprintf("(%s) processor time for 1,000 label patches", t.letter), Unit: "s", Figure: newFigure(c.cpu[t.letter])})
+	}
+	return append(rows, c.callRows()...)
+}
+
+// callRows are how many webhooks the API server asked for one request.
+func (c *comparison) callRows() []row {
+	var rows []row
+	for _, op := range operations() {
+		for _, t := range c.targets {
+			rows = append(rows, row{Name: fmt.Sprintf("(%s) %s, webhooks asked", t.letter, op), Unit: "calls", Figure: newFigure(c.calls[key{t.letter, op, 1}])})
+		}
+	}
+	return rows
+}
+
+// ratios are what the targets are about.
+func (c *comparison) ratios() []row {
+	rows := []row{{Name: "(d)/(b) processor time for label patches", Unit: "ratio", Figure: ratio(c.cpu["d"], c.cpu["b"]), Target: 1.2}}
+	compare := func(name string, of, to key, p50, p99 float64) {
+		a, b := c.at(of), c.at(to)
+		rows = append(rows, row{Name: name + ", p50", Unit: "ratio", Figure: ratio(a.p50, b.p50), Target: p50})
+		rows = append(rows, row{Name: name + ", p99", Unit: "ratio", Figure: ratio(a.p99, b.p99), Target: p99})
+	}
+	for _, n := range c.concurrencies() {
+		at := fmt.Sprintf(", %d at once", n)
+		compare("(d)/(b) join, both calls"+at, key{"d", join, n}, key{"b", join, n}, 1.05, 1.5)
+		compare("(d)/(b) create, both calls"+at, key{"d", create, n}, key{"b", create, n}, 1.05, 1.5)
+		compare("(d)/(b) leave, one call"+at, key{"d", leave, n}, key{"b", leave, n}, 0.8, 0)
+		compare("(d)/(c) join"+at, key{"d", join, n}, key{"c", join, n}, 1.05, 0)
+		compare("(e)/(a) no mesh label"+at, key{"d", plain, n}, key{"a", plain, n}, 1.03, 0)
+	}
+	return rows
+}
+
+// compareReviews asks the webhooks themselves, without an API server.
+func (b *bench) compareReviews(ctx context.Context, large *target) ([]row, error) {
+	right, err := review(false)
+	if err != nil {
+		return nil, err
+	}
+	wrong, err := review(true)
+	if err != nil {
+		return nil, err
+	}
+	if err := newReviewer(serving(b.main), "/validate/namespace", wrong, false).ask(ctx); err != nil {
+		return nil, fmt.Errorf("what is wrong was not refused: %w", err)
+	}
+	reviewers := map[string]*reviewer{
+		"b": newReviewer(b.yesAt, yesValidatePath, right, true), "d": newReviewer(serving(b.main), "/validate/namespace", right, true),
+	}
+	pids := map[string]int{"b": b.yes.pid, "d": large.pid}
+	rate, p99, spent := map[string][]float64{}, map[string][]float64{}, map[string][]float64{}
+	for round := -1; round < b.plan.rounds; round++ {
+		for _, letter := range []string{"b", "d"} {
+			before, err := cpu(pids[letter])
+			if err != nil {
+				return nil, err
+			}
+			s, err := reviewers[letter].run(ctx, reviewRequests, 8)
+			if err != nil {
+				return nil, err
+			}
+			after, err := cpu(pids[letter])
+			if err != nil {
+				return nil, err
+			}
+			if round >= 0 {
+				rate[letter] = append(rate[letter], s.rate())
+				p99[letter] = append(p99[letter], float64(s.quantile(0.99))/float64(time.Millisecond))
+				spent[letter] = append(spent[letter], (after-before).Seconds()*1e6/reviewRequests)
+			}
+		}
+	}
+	return []row{
+		{Name: "(b) AdmissionReviews over HTTPS/2", Unit: "1/s", Figure: newFigure(rate["b"])},
+		{Name: "(d) AdmissionReviews over HTTPS/2", Unit: "1/s", Figure: newFigure(rate["d"])},
+		{Name: "(b) AdmissionReviews over HTTPS/2, p99", Unit: "ms", Figure: newFigure(p99["b"])},
+		{Name: "(d) AdmissionReviews over HTTPS/2, p99", Unit: "ms", Figure: newFigure(p99["d"])},
+		{Name: "(b) processor time for one AdmissionReview", Unit: "µs", Figure: newFigure(spent["b"])},
+		{Name: "(d) processor time for one AdmissionReview", Unit: "µs", Figure: newFigure(spent["d"])},
+		{Name: "(d)/(b) AdmissionReviews over HTTPS/2", Unit: "ratio", Figure: ratio(rate["d"], rate["b"]), Target: 1, AtLeast: true},
+	}, nil
+}
+
+func portOf(address string) int {
+	_, port, _ := net.SplitHostPort(address)
+	number, _ := strconv.Atoi(port)
+	return number
+}

@@ -1,0 +1,221 @@
+package policy
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var updateIndex = flag.Bool("update-index", false, "write the index in docs/rules.md anew")
+
+const (
+	docsFile   = "../../docs/rules.md"
+	casesGlob  = "../../test/cases/*.txtar"
+	indexBegin = "<!-- The index is generated from the catalogue: make generate -->\n"
+	indexEnd   = "<!-- End of the index -->\n"
+)
+
+// TestCatalogue proves that catalogue, code, tests and docs agree: every rule has one function in a file of its own, a
+// table of whole findings, a case on a real API server and a section in docs/rules.md; and none of these is left over.
+func TestCatalogue(t *testing.T) {
+	docs := read(t, docsFile)
+	cases := allCases(t)
+	entries := catalogueEntries()
+	for i, e := range entries {
+		t.Run(string(e.Code), func(t *testing.T) {
+			if i > 0 && entries[i-1].Code >= e.Code {
+				t.Errorf("comes after %s", entries[i-1].Code)
+			}
+			e.checkFunction(t)
+			e.checkTable(t)
+			e.checkCase(t, cases)
+			e.checkSection(t, docs)
+		})
+	}
+	t.Run("nothing left over", func(t *testing.T) { checkLeftovers(t, entries, docs) })
+	t.Run("index", func(t *testing.T) { checkIndex(t, entries, docs) })
+}
+
+// listed is a rule and its functions.
+type listed struct {
+	Rule
+	functions []uintptr
+}
+
+func catalogueEntries() []listed {
+	return slices.Concat(entriesOf(meshRules), entriesOf(namespaceRules), entriesOf(tagRules), entriesOf(mapRules))
+}
+
+func entriesOf[T any](rules []rule[T]) []listed {
+	list := make([]listed, 0, len(rules))
+	for _, r := range rules {
+		e := listed{Rule: r.Rule}
+		for _, function := range []any{r.state, r.change, r.removal} {
+			if v := reflect.ValueOf(function); !v.IsNil() {
+				e.functions = append(e.functions, v.Pointer())
+			}
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+// file is where the rule is, for example mf101.go.
+func (e listed) file() string { return strings.ToLower(string(e.Code)) + ".go" }
+
+func (e listed) testFile() string { return strings.ToLower(string(e.Code)) + "_test.go" }
+
+// checkFunction: one function, in the rule's own file, whose name says the offence.
+func (e listed) checkFunction(t *testing.T) {
+	t.Helper()
+	if len(e.functions) != 1 {
+		t.Fatalf("%d of state, change and removal are set, want one", len(e.functions))
+	}
+	f := runtime.FuncForPC(e.functions[0])
+	path, _ := f.FileLine(e.functions[0])
+	if got := filepath.Base(path); got != e.file() {
+		t.Errorf("its function is in %s, want %s", got, e.file())
+	}
+	want := strings.ToLower(e.Name[:1]) + e.Name[1:]
+	if got := f.Name()[strings.LastIndex(f.Name(), ".")+1:]; !strings.EqualFold(got, want) {
+		t.Errorf("its function is called %s, want %s", got, want)
+	}
+}
+
+// checkTable: a test file of its own, in which a test compares whole findings of the rule.
+func (e listed) checkTable(t *testing.T) {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), e.testFile(), nil, 0)
+	if err != nil {
+		t.Errorf("no table: %v", err)
+		return
+	}
+	runs, findings := false, false
+	ast.Inspect(parsed, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.CallExpr:
+			name, _ := n.Fun.(*ast.Ident)
+			runs = runs || name != nil && regexp.MustCompile(`^run\w+Cases$`).MatchString(name.Name)
+		case *ast.KeyValueExpr:
+			key, _ := n.Key.(*ast.Ident)
+			value, _ := n.Value.(*ast.Ident)
+			findings = findings || key != nil && value != nil && key.Name == "Rule" && strings.EqualFold(value.Name, string(e.Code))
+		}
+		return true
+	})
+	if !runs || !findings {
+		t.Errorf("%s runs a table: %v; has a whole finding {Rule: %s, …}: %v", e.testFile(), runs, strings.ToLower(string(e.Code)), findings)
+	}
+}
+
+// checkCase: a case expects what kubectl prints for it.
+func (e listed) checkCase(t *testing.T, cases string) {
+	t.Helper()
+	shown := regexp.MustCompile(`(?m)^(\[[^]]+\] )?(stderr|eventually (-timeout \S+ )?-stderr) .*\b` + string(e.Code) + " " + e.Name + `\b`)
+	if !shown.MatchString(cases) {
+		t.Errorf("no case in test/cases expects '%s %s' on stderr", e.Code, e.Name)
+	}
+}
+
+// checkSection: a section that says what is wrong, what comes of it, how to fix it with commands, and the source.
+func (e listed) checkSection(t *testing.T, docs string) {
+	t.Helper()
+	_, section, found := strings.Cut(docs, fmt.Sprintf("\n## %s %s\n\nDefault: %s. Judged on: ", e.Code, e.Name, e.Action))
+	if !found {
+		t.Errorf("docs/rules.md has no section of the form\n## %s %s\n\nDefault: %s. Judged on: …", e.Code, e.Name, e.Action)
+		return
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, part := range []string{
+		"**What is wrong.** ", "**What happens if nobody stops it.** ", "**What it says.**", "\n```console\n$ ", string(e.Code) + " " + e.Name + ": ",
+		"**How to fix it.**", "\n```console\n", "**Source.** ",
+	} {
+		if !strings.Contains(section, part) {
+			t.Errorf("its section in docs/rules.md lacks %q", part)
+		}
+	}
+}
+
+func checkLeftovers(t *testing.T, entries []listed, docs string) {
+	t.Helper()
+	known := map[string]bool{}
+	for _, e := range entries {
+		known[string(e.Code)] = true
+	}
+	files, err := filepath.Glob("mf[0-9][0-9][0-9]*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if code := strings.ToUpper(file[:5]); !known[code] {
+			t.Errorf("%s is about %s, which is not in the catalogue", file, code)
+		}
+	}
+	for _, heading := range regexp.MustCompile(`(?m)^## (MF\d+) `).FindAllStringSubmatch(docs, -1) {
+		if !known[heading[1]] {
+			t.Errorf("docs/rules.md has a section about %s, which is not in the catalogue", heading[1])
+		}
+	}
+}
+
+func checkIndex(t *testing.T, entries []listed, docs string) {
+	t.Helper()
+	before, rest, ok := strings.Cut(docs, indexBegin)
+	old, after, ended := strings.Cut(rest, indexEnd)
+	if !ok || !ended {
+		t.Fatalf("docs/rules.md has no index between %q and %q", indexBegin, indexEnd)
+	}
+	want := index(entries)
+	if *updateIndex {
+		if err := os.WriteFile(docsFile, []byte(before+indexBegin+want+indexEnd+after), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if old != want {
+		t.Error("the index in docs/rules.md is not that of the catalogue; run: make generate")
+	}
+}
+
+func index(entries []listed) string {
+	var b bytes.Buffer
+	b.WriteString("\n| code | name | default |\n| --- | --- | --- |\n")
+	for _, e := range entries {
+		fmt.Fprintf(&b, "| [%s](#%s-%s) | %s | %s |\n", e.Code, strings.ToLower(string(e.Code)), strings.ToLower(e.Name), e.Name, e.Action)
+	}
+	b.WriteString("\n")
+	return b.String()
+}
+
+func allCases(t *testing.T) string {
+	t.Helper()
+	files, err := filepath.Glob(casesGlob)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no cases in %s: %v", casesGlob, err)
+	}
+	var all strings.Builder
+	for _, file := range files {
+		all.WriteString(read(t, file))
+	}
+	return all.String()
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

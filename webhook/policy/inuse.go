@@ -1,0 +1,89 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/selector"
+)
+
+// injects says whether a mesh of the fleet injects the namespace: whether that is in use by it.
+func injects(ref mesh.Ref, fleet *mesh.Fleet, ns *mesh.Namespace) bool {
+	return slices.ContainsFunc(fleet.Injecting(ns.Labels), func(m *mesh.Mesh) bool { return m.Ref == ref })
+}
+
+// existing returns the namespaces, in their order, that are wanted and are not being deleted: one that is gets no new pods.
+func existing(namespaces []mesh.Namespace, wanted func(*mesh.Namespace) bool) []*mesh.Namespace {
+	var found []*mesh.Namespace
+	for i := range namespaces {
+		if ns := &namespaces[i]; !ns.Deleting && wanted(ns) {
+			found = append(found, ns)
+		}
+	}
+	return found
+}
+
+func namesOf(namespaces []*mesh.Namespace) []string {
+	names := make([]string, len(namespaces))
+	for i, ns := range namespaces {
+		names[i] = ns.Name
+	}
+	return names
+}
+
+// settled is the mesh as it will be a moment later: the operator copies the Istio's values into its active IstioRevision
+// (reconcileActiveRevision in sail-operator/controllers/istio/istio_controller.go). Until then that has the old selectors,
+// and would hide what a change of the Istio's does. Older revisions keep theirs.
+func settled(m *mesh.Mesh) *mesh.Mesh {
+	after := *m
+	after.Sources = slices.DeleteFunc(slices.Clone(m.Sources), func(s mesh.Source) bool {
+		return s.Ref != m.Ref && s.Name == m.ActiveRevision
+	})
+	return &after
+}
+
+// labelAll are the commands that make the edits to the first namespaces: those with the same edits share one. One without
+// edits is left out.
+func labelAll(namespaces []*mesh.Namespace, edits func(*mesh.Namespace) []selector.Edit) string {
+	var order []string
+	groups := map[string][]string{}
+	for _, ns := range namespaces[:min(len(namespaces), named)] {
+		changes := edits(ns)
+		if len(changes) == 0 {
+			continue
+		}
+		keys := make([]string, len(changes))
+		for i, e := range changes {
+			keys[i] = e.Key
+		}
+		arguments := labelArguments(apply(nil, changes), keys)
+		if groups[arguments] == nil {
+			order = append(order, arguments)
+		}
+		groups[arguments] = append(groups[arguments], ns.Name)
+	}
+	for i, arguments := range order {
+		order[i] = "kubectl label namespace " + strings.Join(groups[arguments], " ") + arguments
+	}
+	return strings.Join(order, ". And: ")
+}
+
+// likewise says that commands are shown for the first namespaces only.
+func likewise(namespaces []*mesh.Namespace) string {
+	if len(namespaces) <= named {
+		return ""
+	}
+	return " (shown for the first ten)"
+}
+
+// release are the edits after which nothing injects a namespace that something injects now.
+func release(ns *mesh.Namespace) []selector.Edit {
+	var edits []selector.Edit
+	for _, key := range []string{mesh.InjectionLabel, mesh.RevisionLabel} {
+		if _, ok := ns.Labels[key]; ok {
+			edits = append(edits, remove(key))
+		}
+	}
+	return edits
+}

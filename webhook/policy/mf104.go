@@ -1,0 +1,64 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/selector"
+)
+
+// controlPlaneNotDiscovered finds a control-plane namespace that exists and that the mesh's own selectors leave out. An
+// older revision's selectors do not help: it is the current istiod that reads the configuration there. A namespace that
+// is being deleted will be another one when it comes back.
+func controlPlaneNotDiscovered(m *mesh.Mesh, w *World) []Finding {
+	own := &m.Sources[0]
+	if own.Listing != mesh.Selective {
+		return nil // it discovers everything, or runs no istiod here
+	}
+	i := slices.IndexFunc(w.Namespaces, func(ns mesh.Namespace) bool { return ns.Name == m.ControlPlane })
+	if i < 0 || w.Namespaces[i].Deleting || discoversThrough(own, w.Namespaces[i].Labels) {
+		return nil
+	}
+	ns := &w.Namespaces[i]
+	return []Finding{{
+		Field: "spec.values.meshConfig.discoverySelectors",
+		Detail: fmt.Sprintf("%s does not discover its own control-plane namespace %q: that gets no ConfigMap %s, so gateways in it hang, and "+
+			"mesh-wide policies in it, such as a STRICT PeerAuthentication, do not count", m.Ref, ns.Name, own.TrustBundle),
+		Remedy:   discoverControlPlane(m, ns, w),
+		Subjects: []string{ns.Name},
+	}}
+}
+
+func discoversThrough(s *mesh.Source, labels map[string]string) bool {
+	return slices.ContainsFunc(s.Terms, func(t mesh.Term) bool { return t.Selector.Matches(labels) })
+}
+
+// discoverControlPlane labels the control-plane namespace; if no label does it, because of other meshes or because the
+// selectors go by name, the mesh gets one more selector.
+func discoverControlPlane(m *mesh.Mesh, ns *mesh.Namespace, w *World) string {
+	var edits []selector.Edit
+	found := false
+	for _, term := range m.Sources[0].Terms {
+		if these, ok := onlyThrough(term.Selector, m, ns.Labels, w); ok && (!found || len(these) < len(edits)) {
+			edits, found = these, true
+		}
+	}
+	if !found {
+		return selectControlPlane(m, ns, w)
+	}
+	edits = sortedEdits(append(edits, injectedToo(m, ns.Labels, w.Fleet)...))
+	stored := &World{Fleet: w.Fleet, DiscoveryLabels: w.DiscoveryLabels, Stored: ns.Labels, Updating: true}
+	return "To let it: " + relabel(ns, stored, edits...)
+}
+
+// selectControlPlane is a selector for the one namespace that keeps apart from the other meshes'.
+func selectControlPlane(m *mesh.Mesh, ns *mesh.Namespace, w *World) string {
+	own, ok := apart(metav1.LabelSelector{MatchLabels: map[string]string{mesh.NameLabel: ns.Name}}, m, w)
+	if parsed, errs := selector.Parse(&own, nil); !ok || len(errs) > 0 || !parsed.Matches(ns.Labels) {
+		return fmt.Sprintf("Change the discoverySelectors of %s so that one of them matches it, and no other mesh's does", m.Ref)
+	}
+	return fmt.Sprintf("Add to the discoverySelectors of %s: %s", m.Ref, selectorYAML(own))
+}

@@ -1,0 +1,79 @@
+package policy
+
+import (
+	"fmt"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
+
+// revisionNameTaken finds other owners of the mesh's revision names: the active one after the change, and those of its
+// stored IstioRevisions. The operator installs no revision that has a tag's name, and of two meshes that share a
+// revision name one has no istiod (validate in sail-operator/controllers/istiorevision/istiorevision_controller.go, and
+// CreateOrUpdate in pkg/revision/reconcile.go there). The name default has a rule of its own.
+func revisionNameTaken(m *mesh.Mesh, w *World) []Finding {
+	var found []Finding
+	for _, name := range m.Revisions {
+		if owners := otherOwners(name, m, w); name != mesh.DefaultRevision && len(owners) > 0 {
+			found = append(found, Finding{
+				Field: namingField(name, m, w),
+				Detail: fmt.Sprintf("%s would have the revision name %q, which is that of %s: istio.io/rev=%s can only mean one of them",
+					m.Ref, name, joinAnd(owners), name),
+				Remedy:   anotherName(name, m, w) + freeTag(name, w),
+				Subjects: append(owners, "revision "+name),
+			})
+		}
+	}
+	return found
+}
+
+// otherOwners are the objects besides m that have the name of a revision or a tag.
+func otherOwners(name string, m *mesh.Mesh, w *World) []string {
+	var owners []string
+	for _, other := range w.Fleet.Meshes() {
+		if other.Ref != m.Ref && other.Has(name) {
+			owners = append(owners, other.String())
+		}
+	}
+	if w.Fleet.HasTag(name) {
+		owners = append(owners, fmt.Sprintf("IstioRevisionTag %q", name))
+	}
+	return owners
+}
+
+// namingField is the field that gives the mesh the name and can be changed now: an object cannot be renamed.
+func namingField(name string, m *mesh.Mesh, w *World) string {
+	switch {
+	case !w.Updating, name != m.ActiveRevision, m.Kind != "Istio":
+		return "metadata.name"
+	case name == m.Name:
+		return "spec.updateStrategy.type"
+	default:
+		return "spec.version"
+	}
+}
+
+// anotherName says how the mesh can get another revision name.
+func anotherName(name string, m *mesh.Mesh, w *World) string {
+	switch versioned := m.ActiveRevision != m.Name; {
+	case name != m.ActiveRevision:
+		return fmt.Sprintf("Give IstioRevision %q another metadata.name", name)
+	case versioned && w.Updating:
+		return fmt.Sprintf("Choose another spec.version for %s", m.Ref)
+	case versioned:
+		return fmt.Sprintf("Give %s another metadata.name or spec.version", m.Ref)
+	case w.Updating && m.Kind == "Istio":
+		return fmt.Sprintf("Use spec.updateStrategy.type: RevisionBased for %s, which adds the version to the name", m.Ref)
+	case w.Updating:
+		return fmt.Sprintf("Delete %s and create it again with another metadata.name", m.Ref)
+	default:
+		return fmt.Sprintf("Give %s another metadata.name", m.Ref)
+	}
+}
+
+// freeTag is the second way out if a tag has the name.
+func freeTag(name string, w *World) string {
+	if !w.Fleet.HasTag(name) {
+		return ""
+	}
+	return ". Or, if no namespace uses the tag, delete it first: kubectl delete istiorevisiontags.sailoperator.io " + name
+}

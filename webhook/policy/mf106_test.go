@@ -1,0 +1,223 @@
+package policy_test
+
+import (
+	"testing"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/policy"
+)
+
+var mf106 = policy.Rule{Code: "MF106", Name: "RevisionNameTaken", Action: policy.Deny}
+
+// prod has update strategy RevisionBased; with version v1.30.3 its active revision is prod-v1-30-3.
+const prod = "Istio prod; in istio-system-prod; selects istio-discovery=prod; RevisionBased"
+
+func TestMF106WhenAMeshIsCreated(t *testing.T) {
+	const prod130 = prod + "; version v1.30.3"
+	namesake := []string{"Istio prod-v1-30-3; in istio-system-1; selects istio-discovery=mesh-1"}
+	const tag = "IstioRevisionTag stable; targets Istio mesh-1"
+	mesh1 := "Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1"
+	const stable = "Istio stable; in istio-system-2; selects istio-discovery=stable"
+	takenByTag := policy.Finding{
+		Rule: mf106, Action: policy.Deny, Field: `metadata.name`,
+		Detail: `Istio "stable" would have the revision name "stable", which is that of IstioRevisionTag "stable": istio.io/rev=stable ` +
+			`can only mean one of them`,
+		Remedy: `Give Istio "stable" another metadata.name. Or, if no namespace uses the tag, delete it first: kubectl delete ` +
+			`istiorevisiontags.sailoperator.io stable`,
+		Subjects: []string{`IstioRevisionTag "stable"`, "revision stable"},
+	}
+	takenByMesh := policy.Finding{
+		Rule: mf106, Action: policy.Deny, Field: `metadata.name`,
+		Detail: `Istio "prod" would have the revision name "prod-v1-30-3", which is that of Istio "prod-v1-30-3": ` +
+			`istio.io/rev=prod-v1-30-3 can only mean one of them`,
+		Remedy:   `Give Istio "prod" another metadata.name or spec.version`,
+		Subjects: []string{`Istio "prod-v1-30-3"`, "revision prod-v1-30-3"},
+	}
+	takenWarning := takenByTag
+	takenWarning.Action = policy.Warn
+	runMeshCases(t, []meshCase{
+		{
+			name:   "if its active revision has the name of another mesh's, then it is refused",
+			others: namesake, create: prod130,
+			want: denied(takenByMesh),
+		},
+		{
+			name:   "if the versions differ, then so do the names",
+			others: namesake, create: prod + "; version v1.30.2",
+			want: allowed(),
+		},
+		{
+			name:   "if the other mesh is RevisionBased too, then its own name is no revision",
+			others: []string{"Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1; RevisionBased; version v1.30.3"},
+			create: "IstioRevision mesh-1; in istio-system-2; selects istio-discovery=canary",
+			want:   allowed(),
+		},
+		{
+			name:   "if the other mesh is remote, then its name counts all the same: it injects",
+			others: []string{"Istio prod-v1-30-3; in istio-system-1; profile remote"}, create: prod130,
+			want: denied(takenByMesh),
+		},
+		{
+			name: "if an older revision of another mesh has the name, then it is refused",
+			others: []string{
+				"Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1; RevisionBased; version v1.30.3",
+				"IstioRevision mesh-1-v1-29-6; of mesh-1; in istio-system-1; selects istio-discovery=mesh-1",
+			},
+			create: "Istio mesh-1-v1-29-6; in istio-system-2; selects istio-discovery=mesh-2",
+			want: denied(policy.Finding{
+				Rule: mf106, Action: policy.Deny, Field: `metadata.name`,
+				Detail: `Istio "mesh-1-v1-29-6" would have the revision name "mesh-1-v1-29-6", which is that of Istio "mesh-1": ` +
+					`istio.io/rev=mesh-1-v1-29-6 can only mean one of them`,
+				Remedy:   `Give Istio "mesh-1-v1-29-6" another metadata.name`,
+				Subjects: []string{`Istio "mesh-1"`, "revision mesh-1-v1-29-6"},
+			}),
+		},
+		{
+			name:   "if a tag has the name, then it is refused: the operator installs no revision that is called like a tag",
+			others: []string{mesh1, tag}, create: stable,
+			want: denied(takenByTag),
+		},
+		{
+			name:   "if the tag points at the very mesh that is created, then it is refused too",
+			others: []string{"IstioRevisionTag stable; targets Istio stable"}, create: stable,
+			want: denied(takenByTag),
+		},
+		{
+			name:   "if the tag points at nothing, then it is refused too",
+			others: []string{"IstioRevisionTag stable; targets Istio gone"}, create: stable,
+			want: denied(takenByTag),
+		},
+		{
+			name:   "if the tag is called like a RevisionBased mesh, then that is no revision, and both can live",
+			others: []string{"IstioRevisionTag prod; targets Istio prod"}, create: prod130,
+			want: allowed(),
+		},
+		{
+			name:   "if both a mesh and a tag have the name, then both are named",
+			others: []string{"IstioRevision stable; in istio-system-1; selects istio-discovery=mesh-1", tag}, create: stable,
+			want: denied(policy.Finding{
+				Rule: mf106, Action: policy.Deny, Field: `metadata.name`,
+				Detail: `Istio "stable" would have the revision name "stable", which is that of IstioRevision "stable" and IstioRevisionTag ` +
+					`"stable": istio.io/rev=stable can only mean one of them`,
+				Remedy: `Give Istio "stable" another metadata.name. Or, if no namespace uses the tag, delete it first: kubectl delete ` +
+					`istiorevisiontags.sailoperator.io stable`,
+				Subjects: []string{`IstioRevision "stable"`, `IstioRevisionTag "stable"`, "revision stable"},
+			}),
+		},
+		{
+			name:   "if the rule only warns, then it is admitted with a warning",
+			others: []string{mesh1, tag}, create: stable,
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF106": policy.Warn}},
+			want:    warned(takenWarning),
+		},
+		{
+			name:   "if the rule is off, then nobody says anything",
+			others: []string{mesh1, tag}, create: stable,
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF106": policy.Off}},
+			want:    allowed(),
+		},
+	})
+}
+
+func TestMF106WhenAMeshIsUpdated(t *testing.T) {
+	const mesh1 = "Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1"
+	versioned := []string{"Istio prod-v1-30-3; in istio-system-1; selects istio-discovery=mesh-1"}
+	const canary = "IstioRevision canary; in istio-system-1; selects istio-discovery=canary"
+	warning := policy.Finding{
+		Rule: mf106, Action: policy.Warn, Field: `spec.version`,
+		Detail: `Istio "prod" would have the revision name "prod-v1-30-3", which is that of Istio "prod-v1-30-3": ` +
+			`istio.io/rev=prod-v1-30-3 can only mean one of them`,
+		Remedy:   `Choose another spec.version for Istio "prod"`,
+		Subjects: []string{`Istio "prod-v1-30-3"`, "revision prod-v1-30-3"},
+	}
+	refused := warning
+	refused.Action = policy.Deny
+	runMeshCases(t, []meshCase{
+		{
+			name:   "if a new version makes the name another mesh's, then it is refused",
+			others: versioned, from: prod + "; version v1.30.2", to: prod + "; version v1.30.3",
+			want: denied(refused),
+		},
+		{
+			name:   "if it was so before, then an unrelated change is admitted with a warning",
+			others: versioned, from: prod + "; version v1.30.3", to: prod + "; version v1.30.3; bundle own",
+			want: warned(warning),
+		},
+		{
+			name:   "if a new version repairs it, then nobody says anything",
+			others: versioned, from: prod + "; version v1.30.3", to: prod + "; version v1.30.2",
+			want: allowed(),
+		},
+		{
+			name:   "if the update strategy makes the name that of a tag, then it is refused",
+			others: []string{"IstioRevisionTag mesh-1; targets Istio mesh-1"},
+			from:   mesh1 + "; RevisionBased; version v1.30.3", to: mesh1 + "; version v1.30.3",
+			want: denied(policy.Finding{
+				Rule: mf106, Action: policy.Deny, Field: `spec.updateStrategy.type`,
+				Detail: `Istio "mesh-1" would have the revision name "mesh-1", which is that of IstioRevisionTag "mesh-1": istio.io/rev=mesh-1 ` +
+					`can only mean one of them`,
+				Remedy: `Use spec.updateStrategy.type: RevisionBased for Istio "mesh-1", which adds the version to the name. Or, if no namespace ` +
+					`uses the tag, delete it first: kubectl delete istiorevisiontags.sailoperator.io mesh-1`,
+				Subjects: []string{`IstioRevisionTag "mesh-1"`, "revision mesh-1"},
+			}),
+		},
+		{
+			name:   "if an IstioRevision had a tag's name before, then an unrelated change is admitted with a warning",
+			others: []string{"IstioRevisionTag canary; targets Istio mesh-1"}, from: canary, to: canary + "; version v1.30.3",
+			want: warned(policy.Finding{
+				Rule: mf106, Action: policy.Warn, Field: `metadata.name`,
+				Detail: `IstioRevision "canary" would have the revision name "canary", which is that of IstioRevisionTag "canary": ` +
+					`istio.io/rev=canary can only mean one of them`,
+				Remedy: `Delete IstioRevision "canary" and create it again with another metadata.name. Or, if no namespace uses the tag, delete ` +
+					`it first: kubectl delete istiorevisiontags.sailoperator.io canary`,
+				Subjects: []string{`IstioRevisionTag "canary"`, "revision canary"},
+			}),
+		},
+		{
+			name:   "if it is being deleted, then it is never denied",
+			others: versioned, from: prod + "; version v1.30.2", to: prod + "; version v1.30.3", deleting: true,
+			want: allowed(),
+		},
+	})
+}
+
+// ownedRevision is a CREATE or UPDATE of an IstioRevision that a stored Istio owns, which is a change of that Istio's mesh.
+func ownedRevision(t *testing.T, others []string, owner, from, to string) policy.Verdict {
+	t.Helper()
+	before := objects(t, others...)
+	after := before.With(controlPlane(t, to))
+	if from != "" {
+		before = before.With(controlPlane(t, from))
+	}
+	return policy.New(settings()).Mesh(meshChange(before, after, mesh.Ref{Kind: "Istio", Name: owner}))
+}
+
+func TestMF106AndTheRevisionsThatTheOperatorWrites(t *testing.T) {
+	prodIs := prod + "; version v1.30.3"
+	const copied = "IstioRevision prod-v1-30-3; of prod; in istio-system-prod; selects istio-discovery=prod; version v1.30.3"
+	t.Run("if it is the active revision of its own Istio, then nobody says anything", func(t *testing.T) {
+		compare(t, ownedRevision(t, []string{prodIs}, "prod", "", copied), allowed())
+		compare(t, ownedRevision(t, []string{prodIs}, "prod", copied, copied+"; bundle own"), allowed())
+	})
+	t.Run("if the Istio had a name that is taken before, then its revision is admitted with a warning", func(t *testing.T) {
+		compare(t, ownedRevision(t, []string{prodIs, "IstioRevisionTag prod-v1-30-3; targets Istio mesh-1"}, "prod", "", copied), warned(policy.Finding{
+			Rule: mf106, Action: policy.Warn, Field: `spec.version`,
+			Detail: `Istio "prod" would have the revision name "prod-v1-30-3", which is that of IstioRevisionTag "prod-v1-30-3": ` +
+				`istio.io/rev=prod-v1-30-3 can only mean one of them`,
+			Remedy: `Choose another spec.version for Istio "prod". Or, if no namespace uses the tag, delete it first: kubectl delete ` +
+				`istiorevisiontags.sailoperator.io prod-v1-30-3`,
+			Subjects: []string{`IstioRevisionTag "prod-v1-30-3"`, "revision prod-v1-30-3"},
+		}))
+	})
+	t.Run("if somebody gives a mesh a revision of another mesh's name, then it is refused", func(t *testing.T) {
+		others := []string{prodIs, "Istio mesh-2; in istio-system-2; selects istio-discovery=mesh-2"}
+		const foreign = "IstioRevision mesh-2; of prod; in istio-system-prod; selects istio-discovery=prod"
+		compare(t, ownedRevision(t, others, "prod", "", foreign), denied(policy.Finding{
+			Rule: mf106, Action: policy.Deny, Field: `metadata.name`,
+			Detail: `Istio "prod" would have the revision name "mesh-2", which is that of Istio "mesh-2": istio.io/rev=mesh-2 can only mean one ` +
+				`of them`,
+			Remedy:   `Give IstioRevision "mesh-2" another metadata.name`,
+			Subjects: []string{`Istio "mesh-2"`, "revision mesh-2"},
+		}))
+	})
+}

@@ -1,0 +1,89 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
+
+const injectByDefaultField = "spec.values.sidecarInjectorWebhook.enableNamespacesByDefault"
+
+// injectsByDefault finds a mesh that injects every namespace that does not say otherwise, although others exist. Alone in
+// the cluster it gets a warning, because it is the second mesh that makes it wrong; that second mesh is told too.
+func injectsByDefault(m *mesh.Mesh, w *World) []Finding {
+	others := otherMeshes(m, w)
+	var found []Finding
+	if source := injectingByDefault(m); source != nil {
+		found = append(found, takesUnlabelled(m, source, others, w))
+	}
+	for _, other := range others {
+		if source := injectingByDefault(other); source != nil {
+			found = append(found, unlabelledTaken(m, other, source, w))
+		}
+	}
+	return found
+}
+
+// injectingByDefault returns the first object of the mesh that switches it on, or nil: the Istio, or an IstioRevision
+// that has kept its own values.
+func injectingByDefault(m *mesh.Mesh) *mesh.Source {
+	if i := slices.IndexFunc(m.Sources, func(s mesh.Source) bool { return s.InjectsByDefault }); i >= 0 {
+		return &m.Sources[i]
+	}
+	return nil
+}
+
+// takesUnlabelled is what is wrong with m's own setting. Istio's charts heed it only for the injector of the name default
+// (istio issue 36258), but a tag is enough to give a mesh that name later.
+func takesUnlabelled(m *mesh.Mesh, source *mesh.Source, others []*mesh.Mesh, w *World) Finding {
+	f := Finding{Field: injectByDefaultField, Remedy: labelInstead(m, source, setBefore(m, w), w), Subjects: append([]string{"itself"}, refs(others)...)}
+	f.Detail = source.String() + " injects every namespace without an injection label"
+	if !ownsDefault(m, w) {
+		f.Detail += ", as soon as a revision or tag of it is called \"default\""
+	}
+	if len(others) == 0 {
+		f.Action = Warn
+		f.Detail += "; that does no harm only while it is the only mesh in the cluster"
+	} else {
+		texts := make([]string, len(others))
+		for i, other := range others {
+			texts[i] = theMesh(other)
+		}
+		f.Detail += ", also those that are meant for " + joinAnd(texts)
+	}
+	return f
+}
+
+// unlabelledTaken is what another mesh's setting means for m. As long as nothing of that mesh is called default, the
+// setting does nothing, and there is only something to tell.
+func unlabelledTaken(m, other *mesh.Mesh, source *mesh.Source, w *World) Finding {
+	f := Finding{Field: "metadata.name", Remedy: labelInstead(other, source, true, w), Subjects: []string{other.String()}}
+	f.Detail = fmt.Sprintf("%s has %s: true and so injects every namespace without an injection label", source.Ref, injectByDefaultField)
+	if !ownsDefault(other, w) {
+		f.Action = Warn
+		f.Detail += ", as soon as a revision or tag of it is called \"default\""
+	}
+	f.Detail += fmt.Sprintf(", also those that are meant for %s", m.Ref)
+	return f
+}
+
+func ownsDefault(m *mesh.Mesh, w *World) bool {
+	return belongs(w.Fleet.Revision(mesh.DefaultRevision), m)
+}
+
+// setBefore says whether the stored mesh has the setting, so that a remedy has to take it away.
+func setBefore(m *mesh.Mesh, w *World) bool {
+	stored := w.Before.Mesh(m.Ref)
+	return stored != nil && injectingByDefault(stored) != nil
+}
+
+// labelInstead lets labels take the place of the setting, which is stored or only asked for.
+func labelInstead(m *mesh.Mesh, source *mesh.Source, stored bool, w *World) string {
+	label := fmt.Sprintf("label the namespaces that %s is to inject with %s=%s", m.Ref, mesh.RevisionLabel, revisionOf(m, w.Fleet))
+	if !stored {
+		return fmt.Sprintf("Leave %s out, and %s", injectByDefaultField, label)
+	}
+	return fmt.Sprintf("First %s. Then switch the setting off: %s", label,
+		patchCommand(source.Ref, `{"values":{"sidecarInjectorWebhook":{"enableNamespacesByDefault":false}}}`))
+}

@@ -1,0 +1,65 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/selector"
+)
+
+// deletedInUse finds the namespaces that something of the mesh injects now and nothing after the deletion: of the whole mesh,
+// or of one IstioRevision that its Istio outlives. The operator deletes older revisions itself, but only those that nobody
+// uses; the active one, which it would create anew, still counts as the mesh's.
+func deletedInUse(old *mesh.Mesh, w *World) []Finding {
+	inUse := existing(w.Namespaces, func(ns *mesh.Namespace) bool {
+		return injects(old.Ref, w.Before, ns) && len(w.Fleet.Injecting(ns.Labels)) == 0
+	})
+	if len(inUse) == 0 {
+		return nil
+	}
+	f := Finding{Field: "metadata.name"}
+	if after := w.Fleet.Mesh(old.Ref); after == nil {
+		f.Detail = fmt.Sprintf("%s is deleted while namespaces use its revisions or tags: %s; their new pods would come up without sidecars",
+			old.Ref, namespaceNames(namesOf(inUse)))
+		f.Remedy = moveOrRelease(inUse, w)
+	} else {
+		gone := slices.DeleteFunc(slices.Clone(old.Revisions), after.Has)
+		f.Detail = fmt.Sprintf("IstioRevision %s of %s is deleted while namespaces use it, by its name or through a tag: %s; their new pods "+
+			"would come up without sidecars", quoteAll(gone), old.Ref, namespaceNames(namesOf(inUse)))
+		f.Remedy = useRevision(revisionOf(after, w.Fleet), inUse)
+	}
+	return []Finding{f}
+}
+
+// useRevision names the revision that remains.
+func useRevision(revision string, inUse []*mesh.Namespace) string {
+	return fmt.Sprintf("To use the revision %q%s: %s", revision, likewise(inUse),
+		labelAll(inUse, func(ns *mesh.Namespace) []selector.Edit { return injectBy(revision, ns.Labels) }))
+}
+
+// moveOrRelease offers to move the namespaces of a mesh that goes to the first mesh that can have them all, and to leave them
+// without sidecars. What a deleted Istio has left behind is no place to go to.
+func moveOrRelease(inUse []*mesh.Namespace, w *World) string {
+	out := "To do without sidecars there" + likewise(inUse) + ": " + labelAll(inUse, release)
+	shown := inUse[:min(len(inUse), named)]
+	for _, other := range w.Fleet.Meshes() {
+		if other.Owner != "" {
+			continue
+		}
+		move := func(ns *mesh.Namespace) []selector.Edit { return moveEdits(other, ns, w) }
+		if !slices.ContainsFunc(shown, func(ns *mesh.Namespace) bool { return len(move(ns)) == 0 }) {
+			return fmt.Sprintf("To move them to %s%s: %s. %s", theMesh(other), likewise(inUse), labelAll(inUse, move), out)
+		}
+	}
+	return out
+}
+
+// moveEdits are the label changes after which a mesh discovers and injects a namespace; nil if no labels do that.
+func moveEdits(m *mesh.Mesh, ns *mesh.Namespace, w *World) []selector.Edit {
+	edits, ok := only(m, ns.Labels, w)
+	if !ok {
+		return nil
+	}
+	return sortedEdits(append(edits, injectBy(revisionOf(m, w.Fleet), ns.Labels)...))
+}

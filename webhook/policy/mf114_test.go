@@ -1,0 +1,152 @@
+package policy_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/meshfence/meshfence/webhook/policy"
+)
+
+var mf114 = policy.Rule{Code: "MF114", Name: "MembershipChanges", Action: policy.Warn}
+
+// joins is what is told of a new Istio that discovers existing namespaces.
+func joins(m, moves string) policy.Finding {
+	return policy.Finding{
+		Rule: mf114, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
+		Detail: fmt.Sprintf(`Istio %q discovers namespaces that exist already: %s`, m, moves),
+		Remedy: `If that is not meant, narrow its selectors; with --dry-run=server this is told before anything is stored`,
+	}
+}
+
+// moves is what is told of a change of mesh-1's selectors.
+func moves(what string) policy.Finding {
+	return policy.Finding{
+		Rule: mf114, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
+		Detail: `the change of Istio "mesh-1" moves namespaces: ` + what,
+		Remedy: `If that is not meant, put the old selectors back: kubectl edit istios.sailoperator.io mesh-1`,
+	}
+}
+
+func TestMF114WhenAMeshIsCreated(t *testing.T) {
+	runMeshCases(t, []meshCase{
+		{
+			name:   "if only its own control-plane namespace is there, as in the guides, then it is admitted without a word",
+			create: mesh1ByDiscovery, namespaces: apps(t, "istio-system-1: istio-discovery=mesh-1", "app: env=prod"),
+			want: allowed(),
+		},
+		{
+			name:   "if other namespaces have its label already, then they are told",
+			create: mesh1ByDiscovery, namespaces: apps(t, "istio-system-1: istio-discovery=mesh-1", "app: istio-discovery=mesh-1", "web: env=prod"),
+			want: warned(joins("mesh-1", `1 joins ("app")`)),
+		},
+		{
+			name:   "if it discovers everything, then all namespaces join",
+			create: "Istio mesh-1; in istio-system-1", actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF102": policy.Off}},
+			namespaces: apps(t, "app:", "default:", "gone (deleting):", "istio-system-1:"),
+			want:       warned(joins("mesh-1", `2 join ("app", "default")`)),
+		},
+		{
+			name:   "if its istiod runs in another cluster, then it discovers nothing here",
+			create: "Istio mesh-1; in istio-system-1; profile remote", namespaces: apps(t, "app: istio-discovery=mesh-1"),
+			want: allowed(),
+		},
+		{
+			name:   "if more than ten join, then ten are named and the others counted",
+			create: mesh1ByDiscovery, namespaces: numbered(t, 12, "istio-discovery=mesh-1"),
+			want: warned(joins("mesh-1", `12 join ("app-01", "app-02", "app-03", "app-04", "app-05", "app-06", "app-07", "app-08", "app-09", `+
+				`"app-10" and 2 more)`)),
+		},
+		{
+			name:   "if it is the operator's copy of an Istio, then nothing changes",
+			others: []string{mesh1ByDiscovery}, namespaces: apps(t, "app: istio-discovery=mesh-1"),
+			create: "IstioRevision mesh-1; of mesh-1; in istio-system-1; selects istio-discovery=mesh-1",
+			want:   allowed(),
+		},
+		{
+			name:   "if it is a revision with selectors of its own, which is not the active one, then what it brings in is told of the Istio",
+			others: []string{mesh1ByDiscovery}, namespaces: apps(t, "app: team=a"),
+			create: "IstioRevision mesh-1-canary; of mesh-1; in istio-system-1; selects team=a",
+			want:   warned(moves(`1 joins ("app")`)),
+		},
+		{
+			name:   "if the rule is off, then nobody says anything",
+			create: mesh1ByDiscovery, namespaces: apps(t, "app: istio-discovery=mesh-1"),
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF114": policy.Off}},
+			want:    allowed(),
+		},
+		{
+			name:   "if the configuration makes it a denial, then it is refused",
+			create: mesh1ByDiscovery, namespaces: apps(t, "app: istio-discovery=mesh-1"),
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF114": policy.Deny}},
+			want:    denied(func() policy.Finding { f := joins("mesh-1", `1 joins ("app")`); f.Action = policy.Deny; return f }()),
+		},
+	})
+}
+
+func TestMF114WhenAMeshIsUpdated(t *testing.T) {
+	runMeshCases(t, []meshCase{
+		{
+			name:    "if namespaces join and leave, then both are told, also the control-plane namespace",
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF104": policy.Off}},
+			from:    mesh1ByDiscovery, to: mesh1ByTeam,
+			namespaces: apps(t, "app-1: team=a", "app-2: team=a istio-discovery=mesh-1", "app-3: team=a", "gone (deleting): team=a",
+				"istio-system-1: istio-discovery=mesh-1", "other: env=prod"),
+			want: warned(moves(`2 join ("app-1", "app-3"), 1 leaves ("istio-system-1")`)),
+		},
+		{
+			name: "if the same namespaces stay in, then there is nothing to tell",
+			from: mesh1ByDiscovery, to: "Istio mesh-1; in istio-system-1; selects istio-discovery in (mesh-1,mesh-2)",
+			namespaces: apps(t, "app: istio-discovery=mesh-1"),
+			want:       allowed(),
+		},
+		{
+			name: "if one that it injects leaves besides, then each is told once",
+			from: mesh1ByDiscovery, to: mesh1ByTeam,
+			namespaces: apps(t, "app: istio-discovery=mesh-1 istio.io/rev=mesh-1", "idle: istio-discovery=mesh-1", "new: team=a"),
+			want:       also(denied(stranding()), moves(`1 joins ("new"), 1 leaves ("idle")`)),
+		},
+		{
+			name:   "if the operator's copy has the old selectors still, then that does not hide who leaves",
+			others: []string{"IstioRevision mesh-1; of mesh-1; in istio-system-1; selects istio-discovery=mesh-1"},
+			from:   mesh1ByDiscovery, to: mesh1ByTeam, namespaces: apps(t, "idle: istio-discovery=mesh-1"),
+			want: warned(moves(`1 leaves ("idle")`)),
+		},
+		{
+			name:   "if the operator brings its copy up to date, then nobody is told a second time",
+			others: []string{mesh1ByTeam}, from: "IstioRevision mesh-1; of mesh-1; in istio-system-1; selects istio-discovery=mesh-1",
+			to: "IstioRevision mesh-1; of mesh-1; in istio-system-1; selects team=a", namespaces: apps(t, "idle: istio-discovery=mesh-1"),
+			want: allowed(),
+		},
+		{
+			name: "if its selectors did not parse, then nobody knows what it discovered",
+			from: "Istio mesh-1; in istio-system-1; selects raw team in a", to: mesh1ByTeam, namespaces: apps(t, "app: env=prod", "web: team=a"),
+			want: allowed(),
+		},
+		{
+			name: "if its new selectors do not parse, then nobody knows what it will discover",
+			from: mesh1ByDiscovery, to: "Istio mesh-1; in istio-system-1; selects raw team in a", namespaces: apps(t, "app: env=prod"),
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF101": policy.Off, "MF102": policy.Off}},
+			want:    allowed(),
+		},
+		{
+			name: "if its istiod moves to another cluster, then nothing is told",
+			from: mesh1ByDiscovery, to: "Istio mesh-1; in istio-system-1; profile remote", namespaces: apps(t, "app: istio-discovery=mesh-1"),
+			want: allowed(),
+		},
+		{
+			name: "if its istiod comes into this cluster, then those that it discovers join",
+			from: "Istio mesh-1; in istio-system-1; profile remote", to: mesh1ByDiscovery, namespaces: apps(t, "app: istio-discovery=mesh-1"),
+			want: warned(moves(`1 joins ("app")`)),
+		},
+		{
+			name: "if it is an IstioRevision that nobody owns, then the command names that kind",
+			from: "IstioRevision canary; in istio-system-1; selects team=a", to: "IstioRevision canary; in istio-system-1; selects team=b",
+			namespaces: apps(t, "app: team=b"),
+			want: warned(policy.Finding{
+				Rule: mf114, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
+				Detail: `the change of IstioRevision "canary" moves namespaces: 1 joins ("app")`,
+				Remedy: `If that is not meant, put the old selectors back: kubectl edit istiorevisions.sailoperator.io canary`,
+			}),
+		},
+	})
+}

@@ -1,0 +1,139 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
+
+// declaredOverlap tells of the overlaps that are admitted because they are declared, or harmless because the meshes write
+// ConfigMaps of different names, and of declarations that have ended.
+func declaredOverlap(m *mesh.Mesh, w *World) []Finding {
+	var found []Finding
+	var harmless []*mesh.Mesh
+	for _, other := range w.Fleet.Meshes() {
+		if other.Ref == m.Ref {
+			continue
+		}
+		pairs := mesh.Overlaps(m, other, w.Now)
+		if len(pairs) == 0 {
+			continue
+		}
+		switch by, inForce := mesh.Declaration(m, other, w.Now); {
+		case !slices.ContainsFunc(pairs, sameBundle):
+			harmless = append(harmless, other)
+		case inForce:
+			found = append(found, declaredFinding(m, other, by))
+		case by != nil:
+			found = append(found, endedFinding(m, other, by, w))
+		}
+	}
+	if len(harmless) > 0 {
+		found = append(found, harmlessFinding(m, harmless))
+	}
+	return found
+}
+
+func sameBundle(o mesh.Overlap) bool { return o.Source.TrustBundle == o.OtherSource.TrustBundle }
+
+func declaredFinding(m, other, by *mesh.Mesh) Finding {
+	until := "without an end"
+	if by.Allowed.Until != "" {
+		until = "until " + strings.TrimSpace(by.Allowed.Until)
+	}
+	return Finding{
+		Field: selectorsField,
+		Detail: fmt.Sprintf("the selectors of %s and %s overlap, which %s declares (%s) %s: both istiods write the ConfigMap %s to the "+
+			"namespaces that both match, so they must have the same root certificate", m.Ref, other.Ref, by.Ref,
+			mesh.AllowOverlapAnnotation, until, m.Sources[0].TrustBundle),
+		Remedy: fmt.Sprintf("When one of them is deleted, or their selectors are apart: kubectl annotate %s %s %s", resource(by), by.Name,
+			undeclare(by, m, other)),
+		Subjects: []string{other.String()},
+	}
+}
+
+// undeclare are the arguments of kubectl annotate that take one mesh out of a declaration, and with it what can be no
+// mesh's name: anything may stand in an annotation, but not in a command.
+func undeclare(by, m, other *mesh.Mesh) string {
+	counterpart := other
+	if by == other {
+		counterpart = m
+	}
+	rest := slices.DeleteFunc(slices.Clone(by.Allowed.Meshes), func(name string) bool {
+		return name == counterpart.Name || name == counterpart.Owner || len(validation.IsDNS1123Subdomain(name)) > 0
+	})
+	switch {
+	case len(rest) > 0:
+		return mesh.AllowOverlapAnnotation + "=" + strings.Join(rest, ",") + " --overwrite"
+	case by.Allowed.Until != "":
+		return mesh.AllowOverlapAnnotation + "- " + mesh.AllowOverlapUntilAnnotation + "-"
+	default:
+		return mesh.AllowOverlapAnnotation + "-"
+	}
+}
+
+// extension is how much later than now the end of a declaration is proposed: a week, in seconds.
+const extension = 7 * 24 * 60 * 60
+
+func endedFinding(m, other, by *mesh.Mesh, w *World) Finding {
+	end := mesh.Moment(w.Now + extension)
+	remedy := fmt.Sprintf("To declare it for another week: kubectl annotate %s %s %s=%s --overwrite", resource(by), by.Name,
+		mesh.AllowOverlapUntilAnnotation, end)
+	if by == m && !w.Updating {
+		remedy = fmt.Sprintf("To declare it for a week: annotations: {%s: %q}", mesh.AllowOverlapUntilAnnotation, end)
+	}
+	return Finding{
+		Field:    "metadata.annotations[" + mesh.AllowOverlapUntilAnnotation + "]",
+		Detail:   fmt.Sprintf("the selectors of %s and %s overlap, and %s", m.Ref, other.Ref, ended(by)),
+		Remedy:   remedy,
+		Subjects: []string{other.String()},
+	}
+}
+
+// ended says that a declaration is not in force any more, and why.
+func ended(by *mesh.Mesh) string {
+	if by.Allowed.UntilUnix == 0 {
+		return fmt.Sprintf("the declaration of it by %s does not count, because its end is no RFC 3339 time (%s: %q)",
+			by.Ref, mesh.AllowOverlapUntilAnnotation, by.Allowed.Until)
+	}
+	return fmt.Sprintf("the declaration of it by %s has ended (%s: %s)", by.Ref, mesh.AllowOverlapUntilAnnotation,
+		strings.TrimSpace(by.Allowed.Until))
+}
+
+func harmlessFinding(m *mesh.Mesh, others []*mesh.Mesh) Finding {
+	var subjects []string
+	for _, other := range others {
+		subjects = append(subjects, other.String())
+	}
+	slices.Sort(subjects)
+	return Finding{
+		Field: selectorsField,
+		Detail: fmt.Sprintf("the selectors of %s overlap with those of %s; that is harmless, because their istiods write ConfigMaps of different names (%s)",
+			m.Ref, firstRefs(subjects), bundleNames(m, others)),
+		Remedy:   "Keep the names of their ConfigMaps different (spec.values.global.trustBundleName), or their selectors apart",
+		Subjects: subjects,
+	}
+}
+
+// firstRefs lists the first objects and counts the others.
+func firstRefs(refs []string) string {
+	if len(refs) <= named {
+		return strings.Join(refs, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(refs[:named], ", "), len(refs)-named)
+}
+
+// bundleNames are the names of the ConfigMaps, that of m first, each once.
+func bundleNames(m *mesh.Mesh, others []*mesh.Mesh) string {
+	names := []string{m.Sources[0].TrustBundle}
+	for _, other := range others {
+		if name := other.Sources[0].TrustBundle; !slices.Contains(names, name) && len(names) < named {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
+}

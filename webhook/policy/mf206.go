@@ -1,0 +1,56 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/selector"
+)
+
+// noDefaultRevision finds istio-injection=enabled while nothing is called default: no injector answers for the label, and
+// nobody says so.
+func noDefaultRevision(ns *mesh.Namespace, w *World) []Finding {
+	injection := mesh.InjectionOf(ns.Labels)
+	if injection.Label != mesh.InjectionLabel || !injection.By || w.Fleet.Revision(mesh.DefaultRevision) != nil {
+		return nil
+	}
+	return []Finding{{
+		Field: labelPath(mesh.InjectionLabel),
+		Detail: fmt.Sprintf("namespace %q has istio-injection=enabled, which chooses the revision %q, but no revision or tag has that name: "+
+			"its pods would start without sidecars", ns.Name, mesh.DefaultRevision),
+		Remedy: nameRevision(ns, w),
+	}}
+}
+
+// nameRevision offers to let istio.io/rev choose a mesh that discovers the namespace, also without istio-injection; if none
+// does, to remove the label.
+func nameRevision(ns *mesh.Namespace, w *World) string {
+	var ways []string
+	for _, m := range wanted(w.Fleet.DiscoveredBy(ns.Labels), ns.Labels) {
+		revision := ns.Labels[mesh.RevisionLabel]
+		if !belongs(w.Fleet.Revision(revision), m) {
+			revision = revisionOf(m, w.Fleet)
+		}
+		if edits := injectBy(revision, ns.Labels); discoversAfter(m, ns.Labels, edits) {
+			ways = append(ways, fmt.Sprintf("To have the sidecars of %s, which discovers it: %s", theMesh(m), relabel(ns, w, edits...)))
+		}
+	}
+	if len(ways) == 0 {
+		without := alone([]selector.Edit{remove(mesh.InjectionLabel)}, ns.Labels)
+		ways = append(ways, "To have no sidecars: "+relabel(ns, w, without...),
+			"To see what istio.io/rev can name instead: kubectl get istiorevisions,istiorevisiontags")
+	}
+	return strings.Join(ways, ". ")
+}
+
+// wanted leaves out the meshes that discover the namespace only because they discover everything, if another one asks for
+// its labels: OpenShift's gateway-only Istio is not there to inject.
+func wanted(discovering []*mesh.Mesh, labels map[string]string) []*mesh.Mesh {
+	asking := slices.DeleteFunc(slices.Clone(discovering), func(m *mesh.Mesh) bool { return !asks(m, labels) })
+	if len(asking) == 0 {
+		return discovering
+	}
+	return asking
+}

@@ -1,0 +1,109 @@
+package policy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
+
+// PodRevisionAnnotation is on every pod that an istiod has injected. Its value is that istiod's own revision, never a tag
+// (istio/manifests/charts/istio-control/istio-discovery/files/injection-template.yaml).
+const PodRevisionAnnotation = "istio.io/rev"
+
+// Pods is what a bounded look at the pods of a namespace has seen.
+type Pods struct {
+	// Seen is how many pods were looked at, without those that are being deleted.
+	Seen int
+	// Revisions counts the pods by the value of PodRevisionAnnotation; those without it are not in it.
+	Revisions map[string]int
+	// Stopped says why the look ended before it had seen all pods, for example "after 300 ms"; "" if it has seen all.
+	Stopped string
+}
+
+// Moves says whether the pods of the namespace are worth a look: it moves to other meshes, and the rules want to know
+// whether its pods do. To look costs a request to the API server, so whoever asks does it only before an answer that
+// allows.
+func (p *Policy) Moves(c NamespaceChange) bool {
+	return c.Old != nil && !c.New.Deleting && p.asks("MF207") &&
+		!slices.Equal(c.Fleet.DiscoveredBy(c.Old.Labels), c.Fleet.DiscoveredBy(c.New.Labels))
+}
+
+// asks says whether the configuration has a rule judged.
+func (p *Policy) asks(code Code) bool {
+	return slices.ContainsFunc(namespaceRules, func(r rule[mesh.Namespace]) bool {
+		return r.Code == code && p.settings.Actions.of(r.Rule) != Off
+	})
+}
+
+// movesLiveNamespace finds a namespace that moves to other meshes while its pods have the sidecar of a mesh that will not
+// discover it: they keep it until they are made anew. Unless such pods were seen it only warns: a look that was not
+// finished is no reason to refuse.
+func movesLiveNamespace(old, updated *mesh.Namespace, w *World) []Finding {
+	if old == nil || w.Pods == nil {
+		return nil
+	}
+	discovering := w.Fleet.DiscoveredBy(updated.Labels)
+	if slices.Equal(w.Fleet.DiscoveredBy(old.Labels), discovering) {
+		return nil
+	}
+	left, revisions := podsLeftBehind(discovering, w)
+	f := Finding{
+		Field: "metadata.labels",
+		Remedy: fmt.Sprintf("Once its labels are right, have the pods made anew: kubectl rollout restart deployment,statefulset,daemonset "+
+			"--namespace %s", updated.Name),
+		Subjects: revisions,
+	}
+	where := fmt.Sprintf("namespace %q moves to %s", updated.Name, theMeshes(discovering))
+	if len(discovering) == 0 {
+		where = fmt.Sprintf("namespace %q leaves %s", updated.Name, theMeshes(w.Fleet.DiscoveredBy(old.Labels)))
+	}
+	switch {
+	case left > 0:
+		f.Detail = fmt.Sprintf("%s, but %s %s %s: until they are restarted, they ask an istiod that no longer tells them anything of this namespace",
+			where, seen(left, w.Pods), haveSidecars(left), strings.Join(revisions, " and "))
+	case w.Pods.Stopped != "":
+		f.Action = Warn
+		f.Detail = fmt.Sprintf("%s; %s, so some may have the sidecar of another mesh, and keep it until they are restarted",
+			where, notSeen(w.Pods))
+	default:
+		return nil
+	}
+	return []Finding{f}
+}
+
+// podsLeftBehind counts the pods whose revision belongs to meshes none of which discovers the namespace, and names these
+// revisions. Pods of a revision that nobody knows (any more) are not another mesh's.
+func podsLeftBehind(discovering []*mesh.Mesh, w *World) (pods int, revisions []string) {
+	for _, name := range slices.Sorted(maps.Keys(w.Pods.Revisions)) {
+		if of := owners(w.Fleet.Revision(name)); len(of) > 0 && !intersect(of, discovering) {
+			pods += w.Pods.Revisions[name]
+			revisions = append(revisions, fmt.Sprintf("revision %q of %s", name, theMeshes(of)))
+		}
+	}
+	return pods, revisions
+}
+
+// seen says how many pods of how many.
+func seen(n int, pods *Pods) string {
+	if pods.Stopped != "" {
+		return fmt.Sprintf("%d of the %d pods that were looked at (the look stopped %s)", n, pods.Seen, pods.Stopped)
+	}
+	return fmt.Sprintf("%d of its %d pods", n, pods.Seen)
+}
+
+func notSeen(pods *Pods) string {
+	if pods.Seen == 0 {
+		return "its pods were not seen (the look stopped " + pods.Stopped + ")"
+	}
+	return fmt.Sprintf("none of the %d pods that were looked at has the sidecar of another mesh, but there are more (the look stopped %s)", pods.Seen, pods.Stopped)
+}
+
+func haveSidecars(n int) string {
+	if n == 1 {
+		return "has the sidecar of"
+	}
+	return "have the sidecar of"
+}

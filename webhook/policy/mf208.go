@@ -1,0 +1,29 @@
+package policy
+
+import (
+	"fmt"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
+
+// maistraIgnoreLabel with the value "true" tells OpenShift Service Mesh 2 to leave a member namespace's pods alone
+// (OpenShift Service Mesh 3, "Migrating from Service Mesh 2 to Service Mesh 3").
+const maistraIgnoreLabel = "maistra.io/ignore-namespace"
+
+// maistraMember finds a member of an OpenShift Service Mesh 2 mesh that also has a revision which injects: both versions
+// would inject its pods. A change of that product's labels alone is not sent here, so this is mostly seen when a revision is
+// set.
+func maistraMember(ns *mesh.Namespace, w *World) []Finding {
+	member, isMember := ns.Labels[mesh.MaistraMemberLabel]
+	revision, hasRevision := ns.Labels[mesh.RevisionLabel]
+	if !isMember || !hasRevision || ns.Labels[maistraIgnoreLabel] == "true" || !mesh.InjectionOf(ns.Labels).By {
+		return nil
+	}
+	return []Finding{{
+		Field: labelPath(mesh.MaistraMemberLabel),
+		Detail: fmt.Sprintf("namespace %q has %s=%s and istio.io/rev=%s: OpenShift Service Mesh 2 and 3 would both inject its pods, "+
+			"which then do not start", ns.Name, mesh.MaistraMemberLabel, member, revision),
+		Remedy: fmt.Sprintf("To have Service Mesh 2 leave its pods alone: %s. To leave it to Service Mesh 2: %s",
+			relabel(ns, w, set(maistraIgnoreLabel, "true")), relabel(ns, w, remove(mesh.RevisionLabel))),
+	}}
+}

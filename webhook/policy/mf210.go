@@ -1,0 +1,77 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
+
+// The right that a user needs to put a namespace into a mesh, where MF210 is on: UseVerb on the mesh's object, in UseGroup.
+// RBAC does not know the verb, but can grant it.
+const (
+	UseVerb  = "use"
+	UseGroup = "sailoperator.io"
+)
+
+// UseResource is the resource of a mesh's object: istios, or istiorevisions for an IstioRevision that no Istio owns.
+func UseResource(m mesh.Ref) string { return strings.ToLower(m.Kind) + "s" }
+
+// Joins returns the meshes that the user must be asked about for a change: those that discover the namespace with it and
+// not without it. None if the rules do not want to know.
+func (p *Policy) Joins(c NamespaceChange) []mesh.Ref {
+	if c.New.Deleting || !p.asks("MF210") {
+		return nil
+	}
+	var refs []mesh.Ref
+	for _, m := range joined(c.Old, c.New, c.Fleet) {
+		refs = append(refs, m.Ref)
+	}
+	return refs
+}
+
+// joined returns the meshes, by name, that discover updated but not old.
+func joined(old, updated *mesh.Namespace, fleet *mesh.Fleet) []*mesh.Mesh {
+	var before []*mesh.Mesh
+	if old != nil {
+		before = fleet.DiscoveredBy(old.Labels)
+	}
+	return slices.DeleteFunc(fleet.DiscoveredBy(updated.Labels), func(m *mesh.Mesh) bool { return slices.Contains(before, m) })
+}
+
+// notAllowedToJoin finds meshes that the namespace joins although the user may not use them. A right that could not be
+// asked for is none.
+func notAllowedToJoin(old, updated *mesh.Namespace, w *World) []Finding {
+	var found []Finding
+	for _, m := range joined(old, updated, w.Fleet) {
+		right := w.Rights[m.Ref]
+		if right == Granted {
+			continue
+		}
+		f := Finding{
+			Field: joinedThrough(m, updated.Labels), Subjects: []string{m.Name}, Forbidden: true,
+			Detail: fmt.Sprintf("namespace %q would join %s, and user %q may not use %s %q", updated.Name, theMesh(m), w.User, m.Kind, m.Name),
+			Remedy: "An administrator can allow it: " + grant("meshfence-use-"+m.Name, UseVerb, UseGroup, m.Name, w.User),
+		}
+		if right != Refused {
+			f.Detail = fmt.Sprintf("namespace %q would join %s, and whether user %q may use %s %q could not be asked",
+				updated.Name, theMesh(m), w.User, m.Kind, m.Name)
+			f.Remedy = "Try again in a few seconds"
+		}
+		found = append(found, f)
+	}
+	return found
+}
+
+// joinedThrough is the path of the label through which a mesh discovers the namespace, or of all labels if there are
+// several, or none.
+func joinedThrough(m *mesh.Mesh, labels map[string]string) string {
+	_, term := m.Discovers(labels)
+	if keys := term.Selector.Keys(); len(keys) == 1 {
+		if _, present := labels[keys[0]]; present {
+			return labelPath(keys[0])
+		}
+	}
+	return "metadata.labels"
+}

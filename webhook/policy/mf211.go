@@ -1,0 +1,32 @@
+package policy
+
+import (
+	"fmt"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/selector"
+)
+
+// ambientMode is the value of mesh.DataplaneModeLabel that sends a namespace's traffic through ztunnel.
+const ambientMode = "ambient"
+
+// ambientWithRevision finds a namespace of ambient mode with a label that injects: the sidecar wins, so ambient mode stays
+// without effect (Istio, "Migrate from Sidecar to Ambient"). A change of the mode alone is not sent here: that guide sets it
+// first and removes the revision last.
+func ambientWithRevision(ns *mesh.Namespace, w *World) []Finding {
+	if ns.Labels[mesh.DataplaneModeLabel] != ambientMode {
+		return nil
+	}
+	injection := mesh.InjectionOf(ns.Labels)
+	if !injection.By {
+		return nil
+	}
+	sidecarless := alone([]selector.Edit{remove(injection.Label)}, ns.Labels)
+	return []Finding{{
+		Field: labelPath(mesh.DataplaneModeLabel),
+		Detail: fmt.Sprintf("namespace %q has %s=%s and %s=%s: its pods would get sidecars, and a pod with a sidecar does not take part in ambient mode",
+			ns.Name, mesh.DataplaneModeLabel, ambientMode, injection.Label, ns.Labels[injection.Label]),
+		Remedy: fmt.Sprintf("To have sidecars: %s. To have ambient mode: %s",
+			relabel(ns, w, remove(mesh.DataplaneModeLabel)), relabel(ns, w, sidecarless...)),
+	}}
+}

@@ -1,0 +1,71 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/selector"
+)
+
+// discoveryWithoutMesh finds a discovery label whose value is no mesh's, neither by its name nor by a selector that asks for
+// it, while there are meshes. A namespace that the configuration sets aside for a control plane may have the label before
+// its mesh exists: both guides label it first.
+func discoveryWithoutMesh(ns *mesh.Namespace, w *World) []Finding {
+	var found []Finding
+	for _, key := range w.DiscoveryLabels {
+		value, present := ns.Labels[key]
+		if !present || len(w.Fleet.Meshes()) == 0 || w.Fleet.Named(value) != nil || awaitsMesh(ns, w) || askedFor(key, ns.Labels, w.Fleet) {
+			continue
+		}
+		found = append(found, Finding{
+			Field: labelPath(key),
+			Detail: fmt.Sprintf("namespace %q has %s=%s, but no mesh has that name, and no selector asks for that value: "+
+				"until one does, the label puts it into no mesh", ns.Name, key, value),
+			Remedy:   nameMesh(ns, key, w),
+			Subjects: []string{key + "=" + value},
+		})
+	}
+	return found
+}
+
+// awaitsMesh says whether the namespace is set aside for a control plane that is not there yet.
+func awaitsMesh(ns *mesh.Namespace, w *World) bool {
+	return w.ControlPlane(ns.Name) && w.Fleet.ControlPlaneOf(ns.Name) == nil
+}
+
+// askedFor says whether a selector asks for the label with this value, whatever else it asks for: then the value is its
+// mesh's, although the mesh may have another name.
+func askedFor(key string, labels map[string]string, fleet *mesh.Fleet) bool {
+	without := apply(labels, []selector.Edit{remove(key)})
+	return slices.ContainsFunc(fleet.Meshes(), func(m *mesh.Mesh) bool {
+		return slices.ContainsFunc(m.Sources, func(s mesh.Source) bool {
+			return slices.ContainsFunc(s.Terms, func(t mesh.Term) bool {
+				return mustEdit(t.Selector, key, without) && !mustEdit(t.Selector, key, labels)
+			})
+		})
+	})
+}
+
+// mustEdit says whether the label of that key has to change for the selector to match.
+func mustEdit(s selector.Selector, key string, labels map[string]string) bool {
+	edits, _ := s.Edits(labels)
+	return edited(edits, key)
+}
+
+// nameMesh proposes the mesh that was probably meant, with what else makes it discover the namespace and goes together.
+func nameMesh(ns *mesh.Namespace, key string, w *World) string {
+	const meshes = "To see the meshes: kubectl get istios,istiorevisions"
+	meant := w.Fleet.Named(nearest(ns.Labels[key], meshNames(w.Fleet.Meshes())))
+	if meant == nil {
+		return meshes
+	}
+	edits := []selector.Edit{set(key, meant.Name)}
+	more, ok := only(meant, apply(ns.Labels, edits), w)
+	edits = append(edits, more...)
+	edits = append(edits, injectedToo(meant, apply(ns.Labels, edits), w.Fleet)...)
+	if !ok || !discoversAfter(meant, ns.Labels, edits) || losesControlPlane(ns.Labels, apply(ns.Labels, edits), w) {
+		return fmt.Sprintf("Did you mean %q? Labels alone cannot put the namespace into that mesh. %s", meant.Name, meshes)
+	}
+	return fmt.Sprintf("Did you mean %q? To put it into that mesh: %s", meant.Name, relabel(ns, w, sortedEdits(edits)...))
+}

@@ -1,0 +1,103 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
+
+// tagMovesNamespaces finds the namespaces that a tag hands to a mesh that does not discover them: those that carry it when
+// it is created, or when it gets another target. Those that the old target's mesh did not discover either are no worse off
+// than before; of them it only warns.
+func tagMovesNamespaces(old, updated *mesh.Tag, w *World) []Finding {
+	// A tag whose name is a revision's moves nobody; that is another rule's matter.
+	if r := w.Fleet.Revision(updated.Name); r == nil || !r.Tag {
+		return nil
+	}
+	targets := w.Fleet.Target(updated.Target)
+	if !runHere(targets) {
+		return nil
+	}
+	var before []*mesh.Mesh
+	if old != nil {
+		before = w.Fleet.Target(old.Target)
+	}
+	var moved, past []mesh.Namespace
+	for _, ns := range w.Namespaces {
+		switch {
+		case !usesTag(&ns, updated.Name), discoveredByAny(targets, ns.Labels):
+		case runHere(before) && !discoveredByAny(before, ns.Labels):
+			past = append(past, ns)
+		default:
+			moved = append(moved, ns)
+		}
+	}
+	var found []Finding
+	if len(moved) > 0 {
+		found = append(found, undiscovered(old, updated, moved, targets, w))
+	}
+	if len(past) > 0 {
+		f := undiscovered(old, updated, past, targets, w)
+		f.Action, f.Remedy = Warn, strings.TrimPrefix(f.Remedy, beforeTheTag)
+		found = append(found, f)
+	}
+	return found
+}
+
+// beforeTheTag begins the remedy of a refusal.
+const beforeTheTag = "Change the namespaces before the tag. "
+
+// undiscovered is the finding about namespaces that the mesh of the tag's target does not discover.
+func undiscovered(old, updated *mesh.Tag, users []mesh.Namespace, targets []*mesh.Mesh, w *World) Finding {
+	names := make([]string, len(users))
+	for i := range users {
+		names[i] = users[i].Name
+	}
+	return Finding{
+		Field: "spec.targetRef",
+		Detail: fmt.Sprintf("IstioRevisionTag %q points at %s, but %s does not discover namespaces that use the tag: %s; their new "+
+			"pods ask the istiod of %[3]s, and have not got its root certificate to verify it with",
+			updated.Name, mesh.Ref(updated.Target), theMeshes(targets), namespaceNames(names)),
+		Remedy:   waysForUsers(old, updated, users, targets, w),
+		Subjects: names,
+	}
+}
+
+// waysForUsers offers to leave the namespaces where they are, without the tag, or to take them along into the mesh that it
+// points at. Either is done before the tag changes, and admitted then.
+func waysForUsers(old, updated *mesh.Tag, users []mesh.Namespace, targets []*mesh.Mesh, w *World) string {
+	stay, follow := &labelCommands{}, &labelCommands{}
+	for i := range users[:min(named, len(users))] {
+		ns := &users[i]
+		leave := []labelEdit{remove(mesh.RevisionLabel), remove(mesh.InjectionLabel)}
+		if revision, m := revisionWithoutTag(ns, old, w); m != nil {
+			stay.add(fmt.Sprintf("To keep %%s in %s", theMesh(m)), ns, injectBy(revision, ns.Labels))
+		} else {
+			stay.add("To take the tag from %s", ns, present(leave, ns.Labels))
+		}
+		if edits, ok := only(targets[0], ns.Labels, w); ok {
+			edits = append(edits, injectBy(pointsAt(updated, targets[0]), ns.Labels)...)
+			follow.add(fmt.Sprintf("To move %%s to %s", theMesh(targets[0])), ns, sortedEdits(edits))
+		}
+	}
+	return beforeTheTag + join(stay.sentences(), follow.sentences())
+}
+
+// revisionWithoutTag is the revision that keeps a namespace in the mesh that discovers it, when the tag no longer does, and
+// that mesh: the tag's old target if that is its mesh; a nil mesh if nobody discovers the namespace.
+func revisionWithoutTag(ns *mesh.Namespace, old *mesh.Tag, w *World) (string, *mesh.Mesh) {
+	discovering := w.Fleet.DiscoveredBy(ns.Labels)
+	if old != nil {
+		for _, m := range w.Fleet.Target(old.Target) {
+			if slices.Contains(discovering, m) {
+				return pointsAt(old, m), m
+			}
+		}
+	}
+	if len(discovering) == 0 {
+		return "", nil
+	}
+	return discovering[0].ActiveRevision, discovering[0]
+}

@@ -1,0 +1,303 @@
+package policy_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/policy"
+)
+
+var mf302 = policy.Rule{Code: "MF302", Name: "TagMovesNamespaces", Action: policy.Deny}
+
+const (
+	stable      = "IstioRevisionTag stable; targets Istio mesh-1"
+	stableMoved = "IstioRevisionTag stable; targets Istio mesh-2"
+	inMesh1     = "istio-discovery=mesh-1 istio.io/rev=stable"
+)
+
+// moved is the finding about namespaces that stable hands to mesh-2.
+func moved(action policy.Action, names, remedy string, subjects ...string) policy.Finding {
+	return policy.Finding{
+		Rule: mf302, Action: action, Field: `spec.targetRef`,
+		Detail: `IstioRevisionTag "stable" points at Istio "mesh-2", but mesh "mesh-2" does not discover namespaces that use the tag: ` +
+			names + `; their new pods ask the istiod of mesh "mesh-2", and have not got its root certificate to verify it with`,
+		Remedy: remedy, Subjects: subjects,
+	}
+}
+
+// bothWays is what to do about the namespace app in mesh-1.
+const bothWays = `Change the namespaces before the tag. To keep "app" in mesh "mesh-1": kubectl label namespace app istio.io/rev=mesh-1 ` +
+	`--overwrite. To move "app" to mesh "mesh-2": kubectl label namespace app istio-discovery=mesh-2 istio.io/rev=mesh-2 --overwrite`
+
+func TestMF302(t *testing.T) {
+	upgrading := []string{
+		"Istio mesh-1; in istio-system-1; RevisionBased; version v1.30.0; selects istio-discovery=mesh-1",
+		"IstioRevision mesh-1-v1-29-0; of mesh-1; in istio-system-1; selects istio-discovery in (mesh-1,legacy)",
+		guide()[1],
+	}
+	app := func(labels string) []mesh.Namespace { return []mesh.Namespace{*namespace(t, "app", labels)} }
+	terminating := app(inMesh1)
+	terminating[0].Deleting = true
+	runTagCases(t, []tagCase{
+		{
+			name:   "if the new target's mesh does not discover a namespace that uses the tag, then the change is refused, with both ways out",
+			others: guide(), from: stable, to: stableMoved, namespaces: app(inMesh1),
+			want: denied(moved(policy.Deny, `"app"`, bothWays, "app")),
+		},
+		{
+			name:   "if a tag is created for a mesh that does not discover a namespace that names it already, then it is refused",
+			others: guide(), create: stableMoved, namespaces: app(inMesh1),
+			want: denied(moved(policy.Deny, `"app"`, bothWays, "app")),
+		},
+		{
+			name:   "if the new target's mesh discovers it, then the change is admitted",
+			others: guide(), from: stable, to: stableMoved, namespaces: app("istio-discovery=mesh-2 istio.io/rev=stable"),
+			want: allowed(),
+		},
+		{
+			name:   "if the new target is another revision of the same mesh, then it is admitted",
+			others: upgrading, from: "IstioRevisionTag stable; targets IstioRevision mesh-1-v1-29-0", to: stable, namespaces: app(inMesh1),
+			want: allowed(),
+		},
+		{
+			name:   "if only an older revision of the target's mesh discovers the namespace, then it is admitted",
+			others: upgrading, from: "IstioRevisionTag stable; targets IstioRevision mesh-1-v1-29-0", to: stable, namespaces: app("istio-discovery=legacy istio.io/rev=stable"),
+			want: allowed(),
+		},
+		{
+			name:   "if nobody uses the tag, then it may point anywhere",
+			others: guide(), from: stable, to: stableMoved, namespaces: app("istio-discovery=mesh-1 istio.io/rev=mesh-1"),
+			want: allowed(),
+		},
+		{
+			name:   "if istio-injection beats the label that names the tag, then the namespace does not use it",
+			others: guide(), from: stable, to: stableMoved, namespaces: app(inMesh1 + " istio-injection=enabled"),
+			want: allowed(),
+		},
+		{
+			name:   "if injection is switched off, then the namespace does not use it",
+			others: guide(), from: stable, to: stableMoved, namespaces: app(inMesh1 + " istio-injection=disabled"),
+			want: allowed(),
+		},
+		{
+			name:   "if the namespace is being deleted, then it does not matter",
+			others: guide(), from: stable, to: stableMoved, namespaces: terminating,
+			want: allowed(),
+		},
+		{
+			name:   "if the tag default moves, then istio-injection=enabled uses it, and the remedy takes that label away",
+			others: guide()[:2], from: "IstioRevisionTag default; targets Istio mesh-1", to: "IstioRevisionTag default; targets Istio mesh-2",
+			namespaces: app("istio-discovery=mesh-1 istio-injection=enabled"),
+			want: denied(policy.Finding{
+				Rule: mf302, Action: policy.Deny, Field: `spec.targetRef`,
+				Detail: `IstioRevisionTag "default" points at Istio "mesh-2", but mesh "mesh-2" does not discover namespaces that use the tag: ` +
+					`"app"; their new pods ask the istiod of mesh "mesh-2", and have not got its root certificate to verify it with`,
+				Remedy: `Change the namespaces before the tag. To keep "app" in mesh "mesh-1": kubectl label namespace app istio-injection- ` +
+					`istio.io/rev=mesh-1 --overwrite. To move "app" to mesh "mesh-2": kubectl label namespace app istio-discovery=mesh-2 ` +
+					`istio-injection- istio.io/rev=mesh-2 --overwrite`,
+				Subjects: []string{"app"},
+			}),
+		},
+		{
+			name:   "if the tag pointed at an older revision, then the namespace can keep that one",
+			others: upgrading, from: "IstioRevisionTag stable; targets IstioRevision mesh-1-v1-29-0", to: stableMoved, namespaces: app(inMesh1),
+			want: denied(moved(policy.Deny, `"app"`, `Change the namespaces before the tag. To keep "app" in mesh "mesh-1": kubectl label namespace app `+
+				`istio.io/rev=mesh-1-v1-29-0 --overwrite. To move "app" to mesh "mesh-2": kubectl label namespace app istio-discovery=mesh-2 `+
+				`istio.io/rev=mesh-2 --overwrite`, "app")),
+		},
+		{
+			name:   "if the new target is an IstioRevision, then its mesh counts, and whoever follows gets that revision",
+			others: append(upgrading, "IstioRevisionTag x; targets Istio mesh-2"), from: stableMoved, to: "IstioRevisionTag stable; targets IstioRevision mesh-1-v1-29-0",
+			namespaces: app("istio-discovery=mesh-2 istio.io/rev=stable"),
+			want: denied(policy.Finding{
+				Rule: mf302, Action: policy.Deny, Field: `spec.targetRef`,
+				Detail: `IstioRevisionTag "stable" points at IstioRevision "mesh-1-v1-29-0", but mesh "mesh-1" does not discover namespaces that ` +
+					`use the tag: "app"; their new pods ask the istiod of mesh "mesh-1", and have not got its root certificate to verify it with`,
+				Remedy: `Change the namespaces before the tag. To keep "app" in mesh "mesh-2": kubectl label namespace app istio.io/rev=mesh-2 ` +
+					`--overwrite. To move "app" to mesh "mesh-1": kubectl label namespace app istio-discovery=mesh-1 ` +
+					`istio.io/rev=mesh-1-v1-29-0 --overwrite`,
+				Subjects: []string{"app"},
+			}),
+		},
+		{
+			name:   "if the tag pointed at nothing before, then its first target can break a namespace as well",
+			others: guide(), from: "IstioRevisionTag stable; targets Istio gone", to: stableMoved, namespaces: app(inMesh1),
+			want: denied(moved(policy.Deny, `"app"`, bothWays, "app")),
+		},
+		{
+			name:   "if the new target does not exist, then nobody is moved",
+			others: guide(), from: stable, to: "IstioRevisionTag stable; targets Istio absent", namespaces: app(inMesh1),
+			want: warned(missing("Istio", "absent", noSuchTarget)),
+		},
+		{
+			name:   "if the new target's istiod runs in another cluster, then what it discovers is not known here",
+			others: []string{guide()[0], guide()[1] + "; profile remote"}, from: stable, to: stableMoved, namespaces: app(inMesh1),
+			want: allowed(),
+		},
+		{
+			name:   "if the old target's istiod runs in another cluster, then the namespace was not wrong before",
+			others: []string{guide()[0] + "; profile remote", guide()[1]}, from: stable, to: stableMoved, namespaces: app(inMesh1),
+			want: denied(moved(policy.Deny, `"app"`, `Change the namespaces before the tag. To take the tag from "app": kubectl label namespace app `+
+				`istio.io/rev-. To move "app" to mesh "mesh-2": kubectl label namespace app istio-discovery=mesh-2 istio.io/rev=mesh-2 --overwrite`, "app")),
+		},
+		{
+			name:   "if the target's mesh has a selector that does not parse, then it counts as discovering everything",
+			others: []string{guide()[0], "Istio mesh-2; in istio-system-2; selects raw team in b"}, from: stable, to: stableMoved, namespaces: app(inMesh1),
+			want: allowed(),
+		},
+		{
+			name: "if a declared overlap lets both meshes discover it, then it is admitted",
+			others: []string{
+				guide()[0], "Istio mesh-2; in istio-system-2; overlaps mesh-1; selects istio-discovery in (mesh-1,mesh-2)",
+			},
+			from: stable, to: stableMoved, namespaces: app(inMesh1),
+			want: allowed(),
+		},
+		{
+			name:   "if the old target's mesh did not discover it either, then the change is admitted with a warning",
+			others: guide(), from: stable, to: stableMoved, namespaces: app("istio.io/rev=stable"),
+			want: warned(moved(policy.Warn, `"app"`, `To take the tag from "app": kubectl label namespace app istio.io/rev-. To move "app" to mesh "mesh-2": `+
+				`kubectl label namespace app istio-discovery=mesh-2 istio.io/rev=mesh-2 --overwrite`, "app")),
+		},
+		{
+			name:   "if the target stays the same, then what was wrong before is a warning",
+			others: guide(), from: stableMoved, to: stableMoved, namespaces: app(inMesh1),
+			want: warned(moved(policy.Warn, `"app"`, strings.TrimPrefix(bothWays, "Change the namespaces before the tag. "), "app")),
+		},
+		{
+			name:   "if some were wrong before and others are not yet, then only these are a reason to refuse",
+			others: guide(), from: stable, to: stableMoved,
+			namespaces: append(app(inMesh1), *namespace(t, "app-2", "istio.io/rev=stable"), *namespace(t, "app-3", "istio-discovery=mesh-2 istio.io/rev=stable")),
+			want: also(denied(moved(policy.Deny, `"app"`, bothWays, "app")), moved(policy.Warn, `"app-2"`, `To take the tag from "app-2": kubectl label `+
+				`namespace app-2 istio.io/rev-. To move "app-2" to mesh "mesh-2": kubectl label namespace app-2 istio-discovery=mesh-2 istio.io/rev=mesh-2 --overwrite`, "app-2")),
+		},
+		{
+			name:   "if there are many, then ten are named and in the commands, and the others counted",
+			others: guide(), from: stable, to: stableMoved, namespaces: numbered(t, 12, inMesh1),
+			want: denied(moved(policy.Deny, `"app-01", "app-02", "app-03", "app-04", "app-05", "app-06", "app-07", "app-08", "app-09", "app-10" and 2 more`,
+				`Change the namespaces before the tag. To keep them in mesh "mesh-1": kubectl label namespace app-01 app-02 app-03 app-04 app-05 app-06 `+
+					`app-07 app-08 app-09 app-10 istio.io/rev=mesh-1 --overwrite. To move them to mesh "mesh-2": kubectl label namespace app-01 app-02 `+
+					`app-03 app-04 app-05 app-06 app-07 app-08 app-09 app-10 istio-discovery=mesh-2 istio.io/rev=mesh-2 --overwrite`,
+				"app-01", "app-02", "app-03", "app-04", "app-05", "app-06", "app-07", "app-08", "app-09", "app-10", "app-11", "app-12")),
+		},
+		{
+			name:   "if a revision has the tag's name, then its namespaces are not the tag's",
+			others: guide(), from: "IstioRevisionTag mesh-1; targets Istio mesh-1", to: "IstioRevisionTag mesh-1; targets Istio mesh-2",
+			namespaces: app("istio-discovery=mesh-1 istio.io/rev=mesh-1"),
+			want: warned(taken(policy.Warn, `A name cannot be changed: create the tag under another one, give it to the namespaces that mean `+
+				`the tag, and then: kubectl delete istiorevisiontag mesh-1`)),
+		},
+		{
+			name:   "if the tag is being deleted, then it is never denied",
+			others: guide(), from: stable, to: stableMoved, namespaces: app(inMesh1), deleting: true,
+			want: allowed(),
+		},
+		{
+			name:   "if the rule only warns, then it is admitted with a warning",
+			others: guide(), from: stable, to: stableMoved, namespaces: app(inMesh1),
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF302": policy.Warn}},
+			want:    warned(moved(policy.Warn, `"app"`, bothWays, "app")),
+		},
+		{
+			name:   "if the rule is off, then nobody says anything",
+			others: guide(), from: stable, to: stableMoved, namespaces: app(inMesh1),
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF302": policy.Off}},
+			want:    allowed(),
+		},
+	})
+}
+
+// tagUsers are namespaces that use the tags stable and default in every way.
+func tagUsers(t *testing.T) []mesh.Namespace {
+	t.Helper()
+	var all []mesh.Namespace
+	for i, text := range []string{
+		inMesh1, "istio-discovery=mesh-2 istio.io/rev=stable", "istio.io/rev=stable", "istio-discovery=mesh-9 istio.io/rev=stable",
+		"istio-discovery=mesh-1 istio-injection=enabled", "istio-discovery=mesh-2 istio-injection=enabled istio.io/rev=stable",
+		"istio-injection=enabled", "istio-injection=enabled istio.io/rev=mesh-1", inMesh1 + " team=a",
+	} {
+		all = append(all, *namespace(t, "app-"+string(rune('1'+i)), text))
+	}
+	return all
+}
+
+// follow runs the label commands of a remedy whose sentence begins like this. Every one must be admitted without a new
+// finding, while the tag is what it was; it returns the namespaces afterwards.
+func follow(t *testing.T, remedy string, beginnings []string, stored []mesh.Namespace, fleet *mesh.Fleet) []mesh.Namespace {
+	t.Helper()
+	judge, after := policy.New(settings()), slices.Clone(stored)
+	for _, sentence := range strings.Split(remedy, ". ") {
+		if !slices.ContainsFunc(beginnings, func(b string) bool { return strings.HasPrefix(sentence, b) }) {
+			continue
+		}
+		for _, c := range commandsForAll(sentence) {
+			for i := range after {
+				if !slices.Contains(c.namespaces, after[i].Name) {
+					continue
+				}
+				labels, err := kubectlLabel(after[i].Labels, c.arguments)
+				if err != nil {
+					t.Fatalf("kubectl refuses %q: %v", c.arguments, err)
+				}
+				changed := mesh.Namespace{Name: after[i].Name, Labels: labels}
+				wrongBefore := codes(judge.Namespace(policy.NamespaceChange{New: &after[i], Fleet: fleet, Now: now}))
+				v := judge.Namespace(policy.NamespaceChange{Old: &after[i], New: &changed, Fleet: fleet, Now: now})
+				if v.Answer != policy.Allowed || slices.ContainsFunc(codes(v), func(c policy.Code) bool { return !slices.Contains(wrongBefore, c) }) {
+					t.Errorf("%q of %q: %s", sentence, labelText(after[i].Labels), outcome(v))
+				}
+				after[i] = changed
+			}
+		}
+	}
+	return after
+}
+
+func TestMF302AfterEitherWayOutTheTagMayChange(t *testing.T) {
+	fleets := [][]string{guide()[:2], {
+		"Istio mesh-1; in istio-system-1; RevisionBased; version v1.30.0; selects istio-discovery=mesh-1",
+		"IstioRevision mesh-1-v1-29-0; of mesh-1; in istio-system-1; selects istio-discovery=mesh-1", guide()[1],
+	}}
+	targets := []string{"", "Istio mesh-1", "Istio mesh-2", "IstioRevision mesh-1-v1-29-0", "IstioRevision mesh-2", "Istio gone"}
+	refusals := 0
+	for _, others := range fleets {
+		for _, name := range []string{"stable", "default"} {
+			for _, from := range targets {
+				for _, to := range targets[1:] {
+					c := tagCase{others: others, from: tagLine(name, from), to: tagLine(name, to), namespaces: tagUsers(t)}
+					verdict := c.judge(t)
+					if verdict.Answer == policy.Allowed {
+						continue
+					}
+					refusals++
+					before := fleet(t, append(slices.Clone(others), nonEmpty(c.from)...)...)
+					for _, way := range [][]string{{"To keep ", "To take "}, {"To move ", "To take "}} {
+						again := c
+						again.namespaces = follow(t, verdict.Denials[0].Remedy, way, c.namespaces, before)
+						if v := again.judge(t); v.Answer != policy.Allowed {
+							t.Errorf("%q to %q after %q: %s", c.from, c.to, way, outcome(v))
+						}
+					}
+				}
+			}
+		}
+	}
+	if refusals < 10 {
+		t.Errorf("only %d refusals were tried", refusals)
+	}
+}
+
+func tagLine(name, target string) string {
+	if target == "" {
+		return ""
+	}
+	return "IstioRevisionTag " + name + "; targets " + target
+}
+
+func nonEmpty(line string) []string {
+	if line == "" {
+		return nil
+	}
+	return []string{line}
+}

@@ -1,0 +1,47 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
+
+// otherMeshes returns all meshes, by name, but m: remote ones too, which inject although they discover nothing here.
+func otherMeshes(m *mesh.Mesh, w *World) []*mesh.Mesh {
+	var others []*mesh.Mesh
+	for _, other := range w.Fleet.Meshes() {
+		if other.Ref != m.Ref {
+			others = append(others, other)
+		}
+	}
+	return others
+}
+
+// refs names the objects of meshes, which tells an Istio from an IstioRevision of the same name.
+func refs(meshes []*mesh.Mesh) []string {
+	texts := make([]string, len(meshes))
+	for i, m := range meshes {
+		texts[i] = m.String()
+	}
+	return texts
+}
+
+// joinAnd joins what is said of several meshes: of the first ones, if there are many.
+func joinAnd(texts []string) string {
+	if len(texts) <= named {
+		return strings.Join(texts, " and ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(texts[:named], ", "), len(texts)-named)
+}
+
+// resourceOf is what kubectl calls the kind of an object of the Sail operator, with the group, because other products
+// have an istio resource too.
+func resourceOf(ref mesh.Ref) string {
+	return resource(&mesh.Mesh{Ref: ref})
+}
+
+// patchCommand merges JSON into the spec of an object of the Sail operator.
+func patchCommand(ref mesh.Ref, spec string) string {
+	return fmt.Sprintf(`kubectl patch %s %s --type=merge -p '{"spec":%s}'`, resourceOf(ref), ref.Name, spec)
+}

@@ -1,0 +1,131 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// OverrideAnnotation names the rules, comma-separated, whose denials are to be warnings. It stands on the object that is
+// judged, as in meshfence.io/override: MF111,MF202, and counts for a user who may override them.
+const OverrideAnnotation = "meshfence.io/override"
+
+// The right that a user needs to override a rule: OverrideVerb on the object of OverrideResource, in OverrideGroup, that
+// has the rule's code in lower case for a name. The resource is virtual: the API server serves none, and is only asked who
+// has the right.
+const (
+	OverrideVerb     = "override"
+	OverrideGroup    = "meshfence.io"
+	OverrideResource = "rules"
+)
+
+// OverrideName is the name of a rule as RBAC knows it, such as mf111.
+func OverrideName(code Code) string { return strings.ToLower(string(code)) }
+
+// unknownNamed is how many words of an annotation that are no codes are told of.
+const unknownNamed = 3
+
+// Override is what an object asks for.
+type Override struct {
+	// Codes are rules' codes, each once, in the order of the annotation.
+	Codes []Code
+	// Unknown are the words that are no rule's code.
+	Unknown []string
+}
+
+// ReadOverride reads the annotation; an empty one asks for nothing. White space around a code does not count, nor does a
+// code that stands there twice.
+func ReadOverride(annotation string) Override {
+	known := map[string]bool{}
+	for _, r := range Catalogue() {
+		known[string(r.Code)] = true
+	}
+	var o Override
+	for word := range strings.SplitSeq(annotation, ",") {
+		word = strings.TrimSpace(word)
+		switch {
+		case word == "":
+		case !known[word]:
+			o.Unknown = append(o.Unknown, word)
+		case !slices.Contains(o.Codes, Code(word)):
+			o.Codes = append(o.Codes, Code(word))
+		}
+	}
+	return o
+}
+
+// Asks returns the codes, each once, that the object asks to override and that deny: only for these does it matter what the
+// user may.
+func (o Override) Asks(v Verdict) []Code {
+	var codes []Code
+	for _, f := range v.Denials {
+		if slices.Contains(o.Codes, f.Rule.Code) && !slices.Contains(codes, f.Rule.Code) {
+			codes = append(codes, f.Rule.Code)
+		}
+	}
+	return codes
+}
+
+// Apply returns the verdict after the override: denials of rules that the user has the right to override become warnings
+// that say so; those of the others stay, and say why. rights are the user's, by code; a code that is missing there could
+// not be asked about.
+func (o Override) Apply(v Verdict, user string, rights map[Code]Right) Verdict {
+	after := Verdict{Answer: Allowed, Notes: slices.Concat(v.Notes, o.notes()), Warnings: slices.Clone(v.Warnings)}
+	for _, f := range v.Denials {
+		switch {
+		case !slices.Contains(o.Codes, f.Rule.Code):
+			after.Denials = append(after.Denials, f)
+		case rights[f.Rule.Code] != Granted:
+			after.Denials = append(after.Denials, notOverridden(f, user, rights[f.Rule.Code]))
+		default:
+			f.Action = Warn
+			f.Detail = fmt.Sprintf("overridden by user %q with %s: %s", user, OverrideAnnotation, f.Detail)
+			after.Warnings = append(after.Warnings, f)
+			if !slices.Contains(after.Overridden, f.Rule.Code) {
+				after.Overridden = append(after.Overridden, f.Rule.Code)
+			}
+		}
+	}
+	// Codes are in the order of the catalogue.
+	slices.SortStableFunc(after.Warnings, func(a, b Finding) int { return strings.Compare(string(a.Rule.Code), string(b.Rule.Code)) })
+	if len(after.Denials) > 0 {
+		after.Answer = Denied
+	}
+	return after
+}
+
+// notOverridden says in the finding why the annotation changes nothing.
+func notOverridden(f Finding, user string, right Right) Finding {
+	why := fmt.Sprintf("The annotation %s changes nothing: whether user %q may override %s could not be asked. Try again in a few seconds",
+		OverrideAnnotation, user, f.Rule.Code)
+	if right == Refused {
+		name := OverrideName(f.Rule.Code)
+		why = fmt.Sprintf("The annotation %s changes nothing: user %q may not override %s. An administrator can allow it: %s",
+			OverrideAnnotation, user, f.Rule.Code, grant("meshfence-override-"+name, OverrideVerb, OverrideGroup, name, user))
+	}
+	if f.Remedy != "" {
+		why = f.Remedy + ". " + why
+	}
+	f.Remedy = why
+	return f
+}
+
+// notes tell of what the annotation names and no rule has for a code.
+func (o Override) notes() []string {
+	var all []string
+	for _, r := range Catalogue() {
+		all = append(all, string(r.Code))
+	}
+	var notes []string
+	for _, word := range o.Unknown[:min(unknownNamed, len(o.Unknown))] {
+		note := fmt.Sprintf("the annotation %s names %q, which is no rule that a request can break", OverrideAnnotation, word)
+		if meant := nearest(strings.ToUpper(word), all); meant != "" {
+			note += fmt.Sprintf(". Did you mean %q?", meant)
+		}
+		notes = append(notes, note)
+	}
+	if rest := len(o.Unknown) - len(notes); rest > 0 {
+		notes = append(notes, fmt.Sprintf("the annotation %s names %d more words that are no rules", OverrideAnnotation, rest))
+	}
+	return notes
+}

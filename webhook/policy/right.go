@@ -1,0 +1,65 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Right is what the API server says when it is asked whether the user of the request may do something. The zero value
+// means that it could not be asked, which nobody may take for a yes.
+type Right int
+
+// Answers to the question for a right.
+const (
+	Unasked Right = iota
+	Refused
+	Granted
+)
+
+// String returns the right as metrics and the log spell it.
+func (r Right) String() string {
+	switch r {
+	case Granted:
+		return "granted"
+	case Refused:
+		return "refused"
+	default:
+		return "unavailable"
+	}
+}
+
+// grant is how somebody who may give rights gives one to the user, as commands. kubectl creates no role for a resource that
+// the API server does not serve, and none with the verb "use" for anything but podsecuritypolicies, unless the resource is
+// a star (k8s.io/kubectl/pkg/cmd/create/create_role.go, validateResource); with the resource's name the star gives no more
+// than it should.
+func grant(role, verb, group, name, user string) string {
+	return fmt.Sprintf("kubectl create clusterrole %[1]s --verb=%[2]s --resource='*.%[3]s' --resource-name=%[4]s. "+
+		"And then: kubectl create clusterrolebinding %[1]s-%[5]s --clusterrole=%[1]s --user=%[6]s",
+		role, verb, group, name, nameFor(user), shellWord(user))
+}
+
+// nameFor makes a part of an object's name out of a user's: RBAC names are path segments, so anything that is not
+// harmless becomes a hyphen.
+func nameFor(user string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '.', r == '-':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a'
+		default:
+			return '-'
+		}
+	}, user)
+}
+
+// shellWord quotes a text for a shell, if it has to be.
+func shellWord(text string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("@%_+=:,./-", r)
+	}
+	if text != "" && !strings.ContainsFunc(text, func(r rune) bool { return !plain(r) }) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}

@@ -1,0 +1,23 @@
+package policy_test
+
+import "testing"
+
+// What the guides tell people to do is admitted without a word.
+func TestATagOfAMeshIsAdmittedInSilence(t *testing.T) {
+	const stable, moved = "IstioRevisionTag stable; targets Istio mesh-1", "IstioRevisionTag stable; targets Istio mesh-2"
+	runTagCases(t, []tagCase{
+		{name: "created", others: guide(), create: stable, want: allowed()},
+		{name: "moved", others: guide(), from: stable, to: moved, want: allowed()},
+		{name: "deleted", others: guide(), from: stable, want: allowed()},
+		{name: "being deleted", others: guide(), from: stable, to: stable, deleting: true, want: allowed()},
+	})
+}
+
+func TestAMeshMapOfExistingRevisionsIsAdmittedInSilence(t *testing.T) {
+	entries := map[string]string{"mesh-1": "mesh-1", "mesh-2": "mesh-2"}
+	runMapCases(t, []mapCase{
+		{name: "created", create: entries, want: allowed()},
+		{name: "changed", from: map[string]string{}, to: entries, want: allowed()},
+		{name: "emptied", from: entries, to: map[string]string{}, want: allowed()},
+	})
+}

@@ -1,0 +1,124 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/policy"
+	"github.com/meshfence/meshfence/webhook/sail"
+)
+
+// tagReader gives what is stored now, and the namespaces that may use a tag.
+type tagReader interface {
+	storedReader
+	Synced() bool
+	Namespaces() []mesh.Namespace
+}
+
+// tags validates IstioRevisionTags. It reads live state, like controlPlanes: a tag is often applied together with its
+// target.
+type tags struct {
+	stored   tagReader
+	policy   *policy.Policy
+	exempt   exemptions
+	recorder *recorder
+	finisher *finisher
+	now      func() int64
+}
+
+// Handle judges a CREATE, UPDATE or DELETE of an IstioRevisionTag. Failure policy: Fail.
+func (h *tags) Handle(ctx context.Context, req admission.Request) admission.Response {
+	if err := routed(&req, sail.GroupVersion.WithKind(sail.KindIstioRevisionTag)); err != nil {
+		return h.recorder.badRequest(ctx, err)
+	}
+	if req.SubResource != "" || cleansUp(&req) {
+		return allow()
+	}
+	old, updated, err := decodeTags(&req)
+	switch {
+	case err != nil && req.Operation == admissionv1.Delete:
+		return unreadableDeletion(ctx, err)
+	case err != nil:
+		return h.recorder.badRequest(ctx, err)
+	case h.exempt.user(req.UserInfo.Username):
+		return allow()
+	case updated == nil && old.Metadata.DeletionTimestamp != "", updated != nil && updated.Metadata.DeletionTimestamp != "":
+		return allow()
+	case updated != nil && updated.Malformed != nil && (old == nil || old.Malformed == nil): // as in controlPlanes
+		return h.recorder.badField(ctx, &req, updated.Malformed)
+	}
+	return h.judge(ctx, &req, old, updated)
+}
+
+// judge compares the tag with the stored meshes.
+func (h *tags) judge(ctx context.Context, req *admission.Request, old, updated *sail.Tag) admission.Response {
+	if !h.stored.Synced() {
+		return h.recorder.notYet(ctx, req, errNotSynced)
+	}
+	objects, err := h.stored.Live(ctx)
+	if err != nil {
+		return h.recorder.notYet(ctx, req, fmt.Errorf("it cannot read the stored meshes (%w)", err))
+	}
+	asking := updated
+	if asking == nil {
+		asking = old
+	}
+	return h.finisher.finish(ctx, req, asking.Metadata.Annotations, h.policy.Tag(h.change(objects, old, updated)))
+}
+
+// change puts the old tag and the new one, nil on CREATE and DELETE, in the place of the one that is stored.
+func (h *tags) change(objects mesh.Objects, old, updated *sail.Tag) policy.TagChange {
+	before, after := objects, objects
+	change := policy.TagChange{Namespaces: h.judgedNamespaces(), Now: h.now()}
+	if old != nil {
+		change.Old = mesh.TagOf(old)
+		before, after = before.WithTag(old), after.WithoutTag(old.Metadata.Name)
+	}
+	if updated != nil {
+		change.New = mesh.TagOf(updated)
+		after = after.WithTag(updated)
+	}
+	change.Before, change.Fleet = mesh.NewFleet(before), mesh.NewFleet(after)
+	return change
+}
+
+// judgedNamespaces leaves out the exempt ones: what is never judged is no reason to refuse a tag.
+func (h *tags) judgedNamespaces() []mesh.Namespace {
+	return slices.DeleteFunc(slices.Clone(h.stored.Namespaces()), func(ns mesh.Namespace) bool { return h.exempt.namespace(ns.Name) })
+}
+
+// decodeTags returns the new object, nil on DELETE, and the old one, nil on CREATE.
+func decodeTags(req *admission.Request) (old, updated *sail.Tag, err error) {
+	if req.Operation != admissionv1.Delete {
+		if updated, err = decodeTag(req, req.Object.Raw); err != nil {
+			return nil, nil, err
+		}
+	}
+	if req.Operation != admissionv1.Create {
+		if old, err = decodeTag(req, req.OldObject.Raw); err != nil {
+			return nil, nil, fmt.Errorf("oldObject: %w", err)
+		}
+	}
+	return old, updated, nil
+}
+
+// decodeTag reads one object; its name is the request's if it has none.
+func decodeTag(req *admission.Request, raw []byte) (*sail.Tag, error) {
+	tag, err := sail.DecodeTag(raw)
+	if err != nil {
+		return nil, fmt.Errorf("the IstioRevisionTag cannot be read: %w", err)
+	}
+	if tag.Metadata.Name == "" {
+		tag.Metadata.Name = req.Name
+	}
+	if tag.Metadata.Name == "" {
+		return nil, errors.New("the object has no name")
+	}
+	return tag, nil
+}

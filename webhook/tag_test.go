@@ -1,0 +1,224 @@
+package webhook_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/meshfence/meshfence/webhook"
+	"github.com/meshfence/meshfence/webhook/config"
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/sail"
+)
+
+// tagObject is an IstioRevisionTag; its target is "KIND NAME".
+func tagObject(name, target string) string {
+	kind, targetName, _ := strings.Cut(target, " ")
+	return fmt.Sprintf("{kind: IstioRevisionTag, metadata: {name: %s}, spec: {targetRef: {kind: %s, name: %s}}}", name, kind, targetName)
+}
+
+// tagRequest creates a tag, or updates it if from is not "", or deletes it if to is "".
+func tagRequest(name, from, to string) request {
+	r := request{path: webhook.PathValidateIstioRevisionTag, name: name}
+	if from != "" {
+		r.old = tagObject(name, from)
+	}
+	if to != "" {
+		r.object = tagObject(name, to)
+	} else {
+		r.operation = admissionv1.Delete
+	}
+	return r
+}
+
+// tagged is twoMeshes with the tag stable on mesh-1, which the namespace shop uses.
+func tagged(t testing.TB) *cluster {
+	t.Helper()
+	c := twoMeshes(t)
+	c.objects = c.objects.WithTag(tagOn(t, "stable", "mesh-1"))
+	c.namespaces = []mesh.Namespace{*judged("shop", "istio-discovery=mesh-1,istio.io/rev=stable")}
+	return c
+}
+
+func TestATagIsJudgedByCreateUpdateAndDelete(t *testing.T) {
+	s := serve(t, tagged(t))
+	for name, test := range map[string]struct {
+		request request
+		answer  string
+	}{
+		"created":                           {tagRequest("canary", "", "Istio mesh-2"), "allow"},
+		"created with a revision's name":    {tagRequest("mesh-1", "", "Istio mesh-2"), "deny MF301"},
+		"created without a target":          {tagRequest("canary", "", "Istio mesh-9"), "warn MF304"},
+		"moved away from its namespaces":    {tagRequest("stable", "Istio mesh-1", "Istio mesh-2"), "deny MF302"},
+		"moved to a revision of the mesh":   {tagRequest("stable", "Istio mesh-1", "IstioRevision mesh-1"), "allow"},
+		"moved to nothing":                  {tagRequest("stable", "Istio mesh-1", "Istio mesh-9"), "warn MF304"},
+		"deleted in use":                    {tagRequest("stable", "Istio mesh-1", ""), "warn MF303"},
+		"deleted, used by nobody":           {tagRequest("canary", "Istio mesh-1", ""), "allow"},
+		"moved, and used by nobody":         {tagRequest("canary", "Istio mesh-1", "Istio mesh-2"), "allow"},
+		"wrong before, and changed":         {tagRequest("mesh-1", "Istio mesh-1", "Istio mesh-2"), "warn MF301"},
+		"in a dry run, moved":               {dry(tagRequest("stable", "Istio mesh-1", "Istio mesh-2")), "deny MF302"},
+		"in a dry run, deleted":             {dry(tagRequest("stable", "Istio mesh-1", "")), "warn MF303"},
+		"of an object that has no name":     {request{path: webhook.PathValidateIstioRevisionTag, name: "mesh-1", object: "{spec: {targetRef: {kind: Istio, name: mesh-2}}}"}, "deny MF301"},
+		"deleted, of which only a part can": {request{path: webhook.PathValidateIstioRevisionTag, name: "stable", operation: admissionv1.Delete, old: "{metadata: {name: stable}, spec: 5}"}, "warn MF303"},
+	} {
+		if got := said(s.ask(t, test.request)); got != test.answer {
+			t.Errorf("%s: %s, want %s", name, got, test.answer)
+		}
+	}
+}
+
+func dry(r request) request {
+	r.dryRun = true
+	return r
+}
+
+// said is an answer in short: deny or warn, and the code of the first finding.
+func said(answer *admissionv1.AdmissionResponse) string {
+	switch {
+	case !answer.Allowed && answer.Result.Code != http.StatusUnprocessableEntity:
+		return fmt.Sprintf("refused with %d: %s", answer.Result.Code, answer.Result.Message)
+	case !answer.Allowed:
+		code, _, _ := strings.Cut(answer.Result.Message, " ")
+		return "deny " + code
+	case len(answer.Warnings) > 0:
+		code, _, _ := strings.Cut(answer.Warnings[0], " ")
+		return "warn " + code
+	default:
+		return "allow"
+	}
+}
+
+func TestADenialOfATagIsAWholeAnswer(t *testing.T) {
+	const message = `MF301 TagNameTaken: IstioRevisionTag "mesh-1" has the name of a revision of mesh "mesh-1": istio.io/rev=mesh-1 chooses that revision, ` +
+		`and the operator does nothing for the tag. Choose a name that nothing has yet. To see those that are taken: kubectl get istiorevisions,istiorevisiontags`
+	want := &admissionv1.AdmissionResponse{UID: uid, Result: &metav1.Status{
+		Status: "Failure", Code: 422, Reason: "Invalid", Message: message,
+		Details: &metav1.StatusDetails{
+			Name: "mesh-1", Group: "sailoperator.io", Kind: "IstioRevisionTag",
+			Causes: []metav1.StatusCause{{Type: "FieldValueInvalid", Field: "metadata.name", Message: message}},
+		},
+	}}
+	if diff := cmp.Diff(audited(want, "deny", "MF301"), serve(t, tagged(t)).ask(t, tagRequest("mesh-1", "", "Istio mesh-2"))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// The target was created a moment ago, in the same kubectl apply; no cache has seen it.
+func TestATagIsJudgedAgainstWhatIsStoredAndNotAgainstACache(t *testing.T) {
+	c := tagged(t)
+	stored := c.objects
+	c.objects = mesh.Objects{}
+	s := serve(t, c)
+	if got := said(s.ask(t, tagRequest("canary", "", "Istio mesh-1"))); got != "warn MF304" {
+		t.Errorf("nothing is stored: %s", got)
+	}
+	c.stored = &stored
+	if got := said(s.ask(t, tagRequest("canary", "", "Istio mesh-1"))); got != "allow" {
+		t.Errorf("its target is stored: %s", got)
+	}
+}
+
+func TestANamespaceThatIsExemptIsNoReasonToRefuseATag(t *testing.T) {
+	s := serve(t, tagged(t), func(c *config.Configuration) { c.ExemptNamespaces = config.Globs{"sh*"} })
+	for _, r := range []request{tagRequest("stable", "Istio mesh-1", "Istio mesh-2"), tagRequest("stable", "Istio mesh-1", "")} {
+		if got := said(s.ask(t, r)); got != "allow" {
+			t.Errorf("%s: %s", r.object, got)
+		}
+	}
+}
+
+func TestAMalformedTagIsRefusedWithTheNameOfItsFieldUnlessItWasSoBefore(t *testing.T) {
+	s := serve(t, tagged(t))
+	fine := tagObject("new", "Istio mesh-1")
+	for spec, problem := range map[string]string{
+		"5": "spec: found a number", "[]": "spec: found an array", "{targetRef: mesh-1}": "spec.targetRef: found a string",
+		"{targetRef: {kind: 1, name: mesh-1}}": "spec.targetRef.kind: found a number", "{targetRef: {kind: Istio, name: [a]}}": "spec.targetRef.name: found an array",
+	} {
+		object := "{metadata: {name: new}, spec: " + spec + "}"
+		for _, old := range []string{"", fine} {
+			got := s.ask(t, request{path: webhook.PathValidateIstioRevisionTag, name: "new", object: object, old: old})
+			if diff := cmp.Diff(surprise{problem: problem}.refusal("IstioRevisionTag"), got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", spec, diff)
+			}
+		}
+		if got := said(s.ask(t, request{path: webhook.PathValidateIstioRevisionTag, name: "new", object: object, old: object})); got != "warn MF304" {
+			t.Errorf("%s, as before: %s", spec, got)
+		}
+		if got := said(s.ask(t, request{path: webhook.PathValidateIstioRevisionTag, name: "new", object: fine, old: object})); got != "allow" {
+			t.Errorf("%s, repaired: %s", spec, got)
+		}
+	}
+}
+
+func TestATagThatNeedsNoJudgementIsAllowedWhateverItIs(t *testing.T) {
+	c := tagged(t)
+	c.unsynced = true // not even that matters
+	s := serve(t, c)
+	deleting := "{metadata: {name: stable, deletionTimestamp: '2026-08-01T12:00:00Z'}, spec: 5}"
+	for name, r := range map[string]request{
+		"a subresource":                            {object: "{spec: 5}", subresource: "status"},
+		"a subresource, no object":                 {subresource: "status"},
+		"an exempt user":                           {object: tagObject("mesh-1", "Istio mesh-2"), user: "system:apiserver"},
+		"an exempt user who deletes":               {operation: admissionv1.Delete, old: tagObject("stable", "Istio mesh-1"), user: "system:apiserver"},
+		"the garbage collector":                    {operation: admissionv1.Delete, old: tagObject("stable", "Istio mesh-1"), user: "system:serviceaccount:kube-system:generic-garbage-collector"},
+		"one that is being deleted":                {object: deleting, old: tagObject("stable", "Istio mesh-1")},
+		"a deletion once more":                     {operation: admissionv1.Delete, old: deleting},
+		"a deletion without the object":            {operation: admissionv1.Delete},
+		"a deletion of nothing that could be read": {operation: admissionv1.Delete, old: "[5]"},
+	} {
+		r.path, r.name = webhook.PathValidateIstioRevisionTag, "stable"
+		if diff := cmp.Diff(allowed(), s.ask(t, r)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	// The garbage collector is let off what it deletes, and nothing else.
+	r := tagRequest("mesh-1", "", "Istio mesh-2")
+	r.user = "system:serviceaccount:kube-system:generic-garbage-collector"
+	if got := s.ask(t, r); got.Allowed {
+		t.Errorf("a creation by the garbage collector: %+v", got)
+	}
+}
+
+func TestATagThatCannotBeJudgedYetIsRefusedForNow(t *testing.T) {
+	c := tagged(t)
+	s := serve(t, c)
+	for name, test := range map[string]struct {
+		change  func()
+		message string
+	}{
+		"nothing is synced":         {func() { c.unsynced = true }, noMeshes},
+		"the meshes cannot be read": {func() { c.live = func() error { return errors.New("etcd is away") } }, "meshfence cannot judge this request yet: it cannot read the stored meshes (etcd is away). Try again in a few seconds"},
+	} {
+		c.unsynced, c.live = false, nil
+		test.change()
+		for _, r := range []request{tagRequest("canary", "", "Istio mesh-1"), tagRequest("stable", "Istio mesh-1", "")} {
+			want := refused(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, test.message)
+			if diff := cmp.Diff(want, s.ask(t, r)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", name, diff)
+			}
+		}
+	}
+}
+
+func TestTheDeletionOfATagIsRefusedIfTheConfigurationSaysSo(t *testing.T) {
+	s := serve(t, tagged(t), func(c *config.Configuration) { c.Rules = map[string]config.Action{"MF303": config.ActionDeny} })
+	if got := said(s.ask(t, tagRequest("stable", "Istio mesh-1", ""))); got != "deny MF303" {
+		t.Error(got)
+	}
+}
+
+// tagOn is a stored tag on an Istio.
+func tagOn(t testing.TB, name, istio string) *sail.Tag {
+	t.Helper()
+	tag, err := sail.DecodeTag(extension(t, tagObject(name, "Istio "+istio)).Raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tag
+}
