@@ -107,10 +107,6 @@ fuzz: ## run every fuzz target for a short time (FUZZTIME=30s)
 		done; \
 	done
 
-.PHONY: generate
-generate: ## write generated files anew: the index of docs/rules.md
-	go test ./webhook/policy -run 'TestCatalogue/index' -update-index
-
 .PHONY: verify
 verify: fmt-check vet lint tidy-check generate-check ## run all checks: format, vet, lint, layering, tidy go.mod files, generated files
 
@@ -147,7 +143,8 @@ tidy-check:
 	done
 
 .PHONY: generate
-generate: $(HELM) ## render deploy/*.yaml and the values in docs/install.md from deploy/chart
+generate: $(HELM) ## write generated files anew: deploy/*.yaml and deploy/olm, the values in docs/install.md, the index of docs/rules.md
+	go test ./webhook/policy -run 'TestCatalogue/index' -update-index
 	@go run ./deploy/render -helm $(HELM)
 
 # The files are made in a folder of their own and compared: the work tree stays as it is.

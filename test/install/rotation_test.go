@@ -110,7 +110,7 @@ func replica(t *testing.T, cluster *harness.Cluster) (string, func(context.Conte
 		t.Fatal(err)
 	}
 	own, err := certs.NewSelfSigned(certs.Options{
-		Namespace: "meshfence-system", Name: "meshfence", AuthorityDuration: 15 * time.Second, Duration: 5 * time.Second, Settle: 3 * time.Second,
+		Namespace: "meshfence-system", Name: "meshfence", AuthorityDuration: 30 * time.Second, Duration: 12 * time.Second, Settle: 3 * time.Second,
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
