@@ -22,11 +22,17 @@ FUZZTIME ?= 30s
 # Unit tests live beside the product code; everything below test/ needs an API server.
 UNIT_PACKAGES = $(filter-out $(MODULE)/test/%,$(shell go list ./...))
 # Every Go module of the repository, by its folder.
-MODULES := $(patsubst %/go.mod,%,$(patsubst go.mod,./go.mod,$(wildcard go.mod test/*/*/go.mod)))
+MODULES := $(patsubst %/go.mod,%,$(patsubst go.mod,./go.mod,$(wildcard go.mod test/*/go.mod test/*/*/go.mod)))
+# Those with tests of their own: they need what others publish, cert-manager for one, and what that needs.
+FOREIGN_TESTS := $(patsubst %/go.mod,%,$(wildcard test/foreign/go.mod))
 
 GOLANGCI_LINT := bin/tools/golangci-lint
 GOLANGCI_LINT_MODULE := test/tools/golangci-lint
 GOLANGCI_LINT_VERSION := $(shell sed -n 's|^[[:space:]]*github.com/golangci/golangci-lint/v2 \(v[^ ]*\).*|\1|p' $(GOLANGCI_LINT_MODULE)/go.mod)
+
+HELM := bin/tools/helm
+HELM_MODULE := test/tools/helm
+HELM_VERSION := $(shell sed -n 's|^[[:space:]]*helm.sh/helm/v4 \(v[^ ]*\).*|\1|p' $(HELM_MODULE)/go.mod)
 
 # A tool that fails halfway leaves nothing behind that looks finished. Go uses all cores by itself, so the
 # targets run one after another even under make -j, and their output stays readable.
@@ -67,8 +73,9 @@ unit: ## run the unit tests with the race detector (ARGS='-run X -v')
 	go test -race $(ARGS) $(UNIT_PACKAGES)
 
 .PHONY: e2e
-e2e: build controlplane ## run the end-to-end tests on a real API server (ARGS='-run X -v', CRDS=slim|real|both)
+e2e: build controlplane $(HELM) ## run the end-to-end tests on a real API server (ARGS='-run X -v', CRDS=slim|real|both)
 	go test -count=1 -timeout 20m $(ARGS) ./test/...
+	@set -e; for module in $(FOREIGN_TESTS); do (cd $$module && go test -count=1 -timeout 10m $(ARGS) ./...); done
 
 .PHONY: cases
 cases: build controlplane ## run the cases of a folder (DIR=test/cases, CRDS=slim|real|both)
@@ -100,10 +107,6 @@ fuzz: ## run every fuzz target for a short time (FUZZTIME=30s)
 		done; \
 	done
 
-.PHONY: generate
-generate: ## write generated files anew: the index of docs/rules.md
-	go test ./webhook/policy -run 'TestCatalogue/index' -update-index
-
 # Two fuzz targets at a time, each with one worker, for STRESSFUZZ; then the stress tests' long forms. A fuzz target that is
 # busy making an input smaller finds nothing new, so that has little time.
 STRESSFUZZ ?= 5m
@@ -115,7 +118,7 @@ stress: build controlplane ## run the long forms of the stress tests and of fuzz
 	STRESS=long go test -count=1 -timeout 50m $(ARGS) ./test/stress
 
 .PHONY: verify
-verify: fmt-check vet lint tidy-check ## run all checks: format, vet, lint, layering, tidy go.mod files
+verify: fmt-check vet lint tidy-check generate-check ## run all checks: format, vet, lint, layering, tidy go.mod files, generated files
 
 .PHONY: fmt
 fmt: $(GOLANGCI_LINT) ## format the Go code and order its imports
@@ -149,6 +152,20 @@ tidy-check:
 		(cd $$module && go mod tidy -diff) || { echo "$$module/go.mod is not tidy, run make tidy"; exit 1; }; \
 	done
 
+.PHONY: generate
+generate: $(HELM) ## write generated files anew: deploy/*.yaml and deploy/olm, the values in docs/install.md, the index of docs/rules.md
+	go test ./webhook/policy -run 'TestCatalogue/index' -update-index
+	@go run ./deploy/render -helm $(HELM)
+
+# The files are made in a folder of their own and compared: the work tree stays as it is.
+.PHONY: generate-check
+generate-check: $(HELM)
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && go run ./deploy/render -helm $(HELM) -out "$$fresh" && \
+	for file in $$(cd "$$fresh" && find . -type f); do \
+		diff -u "$$file" "$$fresh/$$file" || { echo "$$file is not what deploy/chart gives, run make generate"; exit 1; }; \
+	done
+	@$(HELM) lint --strict --quiet deploy/chart
+
 .PHONY: controlplane
 controlplane: $(ASSETS_NEEDED) ## build kube-apiserver, etcd and kubectl (K8S=1.37); KUBEBUILDER_ASSETS=dir uses others
 	@echo "Control plane: $(KUBEBUILDER_ASSETS)"
@@ -164,4 +181,12 @@ $(GOLANGCI_LINT): $(GOLANGCI_LINT_MODULE)/go.mod $(GOLANGCI_LINT_MODULE)/go.sum
 	@cd $(GOLANGCI_LINT_MODULE) && CGO_ENABLED=0 go build -p 2 -trimpath \
 		-ldflags '-s -w -X main.version=$(GOLANGCI_LINT_VERSION)' \
 		-o '$(abspath $@)' github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
+
+$(HELM): $(HELM_MODULE)/go.mod $(HELM_MODULE)/go.sum
+	@echo "Building Helm $(HELM_VERSION) from its Go module into bin/tools, which takes one to five minutes the first time."
+	@mkdir -p $(@D)
+	@cd $(HELM_MODULE) && CGO_ENABLED=0 go build -p 2 -trimpath \
+		-ldflags '-s -w -X helm.sh/helm/v4/internal/version.version=$(HELM_VERSION)' \
+		-o '$(abspath $@)' helm.sh/helm/v4/cmd/helm
 	@touch $@

@@ -19,25 +19,12 @@ import (
 	"time"
 )
 
-// authority signs client certificates.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T) *authority {
+// clientAuthority returns a new authority for API servers.
+func clientAuthority(t *testing.T) *authority {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	a, err := newAuthority("authority", time.Now(), time.Hour)
 	must(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "authority"}, NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	raw, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	must(t, err)
-	cert, err := x509.ParseCertificate(raw)
-	must(t, err)
-	return &authority{cert, key}
+	return a
 }
 
 func (a *authority) pem() []byte {
@@ -66,7 +53,7 @@ func must(t *testing.T, err error) {
 }
 
 func TestOnlyClientsWithACertificateOfTheAuthorityAreAnswered(t *testing.T) {
-	first, second := newAuthority(t), newAuthority(t)
+	first, second := clientAuthority(t), clientAuthority(t)
 	file := filepath.Join(t.TempDir(), "ca.crt")
 	must(t, os.WriteFile(file, first.pem(), 0o600))
 	loaded, err := LoadClientAuthority(file)

@@ -1,10 +1,22 @@
-// Package certs has the serving certificate of the webhook server: it waits for the certificate's files, loads them,
-// watches them, and sets up TLS so that a rotated certificate is served without a restart and without a refused handshake.
+// Package certs has the serving certificate of the webhook server, from one of two places, and sets up TLS so that a rotated
+// certificate is served without a restart and without a refused handshake.
 //
-// The files are tls.crt and tls.key in one folder: the keys of a Secret of the type kubernetes.io/tls, as cert-manager and
-// OpenShift's service CA fill it.
+// Watcher takes it from files: it waits for them, loads them and watches them. The files are tls.crt and tls.key in one folder:
+// the keys of a Secret of the type kubernetes.io/tls, as cert-manager and OpenShift's service CA fill it. These two also
+// tell the API server which authority to trust (caBundle).
 //
-// What is not here: making, signing or renewing certificates, and telling the API server which CA to trust (caBundle).
-// cert-manager does both for the manifests in deploy/. Verifying the API server's own client certificate is not here
-// either.
+// SelfSigned makes it: an authority and a certificate signed by it, in a Secret that all replicas share. It replaces both in
+// time, and keeps the caBundle of the webhook configurations right. What is made when is decided by a function of the stored state
+// and the time (plan.advance); the rest reads, writes and serves.
+//
+// Why not github.com/open-policy-agent/cert-controller (v0.16), the well-kept library for this? It replaces the authority in one
+// step, and with it the caBundle: until every replica's kubelet has refreshed the mounted Secret, a minute or more, replicas serve
+// what the API server no longer trusts, and with failurePolicy Fail requests are refused. It writes webhook configurations
+// as a whole, without looking whether anything differs; its cache lists and watches all of them and all Secrets of the
+// namespace, so rights cannot be restricted to names. It ends the process if the certificate's file does not show up in time. Its
+// Secret has to exist before it. Here: the new authority is trusted before it signs, and the old one until it ends; replicas read
+// the Secret from the API server and follow within milliseconds; writes touch nothing but what differs, on the version
+// that was read; and every right but one, to create the Secret if somebody has deleted it, is bound to a name.
+//
+// Verifying the API server's own client certificate is not here.
 package certs

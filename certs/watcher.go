@@ -6,12 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"path/filepath"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 )
 
 // CertFile and KeyFile are the names of the two files in the certificate's folder.
@@ -67,15 +71,36 @@ func Load(ctx context.Context, dir string, limit time.Duration) (*Watcher, error
 
 // Configure sets up cfg for serving: this certificate, at least TLS 1.3 (which every Kubernetes API
 // server of today speaks), and HTTP/2 as well as HTTP/1.1. It fits in the TLSOpts of controller-runtime's webhook server.
-func (w *Watcher) Configure(cfg *tls.Config) {
+func (w *Watcher) Configure(cfg *tls.Config) { configure(cfg, w.files.GetCertificate) }
+
+// configure sets up serving in the one way that there is.
+func configure(cfg *tls.Config, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) {
 	cfg.MinVersion = tls.VersionTLS13
 	cfg.NextProtos = []string{"h2", "http/1.1"}
-	cfg.GetCertificate = w.files.GetCertificate
+	cfg.GetCertificate = certificate
+}
+
+// Expiry returns when the certificate that is served ends.
+func (w *Watcher) Expiry() time.Time {
+	c, err := w.files.GetCertificate(nil)
+	if err != nil || c == nil || c.Leaf == nil {
+		return time.Time{}
+	}
+	return c.Leaf.NotAfter
 }
 
 // Start watches the files until ctx ends. A changed pair of files is served from the next handshake on; one that cannot be
 // read, or does not fit together, is logged, and the certificate that was served before stays in use.
 func (w *Watcher) Start(ctx context.Context) error { return w.files.Start(ctx) }
+
+// CacheOptions are none: nothing is read from the API server.
+func (w *Watcher) CacheOptions() map[client.Object]cache.ByObject { return nil }
+
+// SetupWithManager adds the watcher to a manager.
+func (w *Watcher) SetupWithManager(mgr manager.Manager) error { return mgr.Add(w) }
+
+// Ready is a readiness check. It never fails: Load has waited for a certificate.
+func (w *Watcher) Ready(*http.Request) error { return nil }
 
 // NeedLeaderElection tells the manager that every replica needs its certificate.
 func (w *Watcher) NeedLeaderElection() bool { return false }

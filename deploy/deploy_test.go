@@ -1,22 +1,24 @@
-// Package deploy_test checks that the manifests agree with the design, with the API's types and with the code.
+// Package deploy_test checks that the rendered manifests agree with the design, with the API's types and with the code. What
+// Helm makes of other values is tested in test/install.
 package deploy_test
 
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,50 +32,57 @@ import (
 	"github.com/meshfence/meshfence/webhook/match"
 )
 
+// The files, by where the certificate comes from.
+const (
+	certManager = "meshfence-cert-manager.yaml"
+	openshift   = "meshfence-openshift.yaml"
+	selfSigned  = "meshfence-self-signed.yaml"
+)
+
+func files() []string { return []string{certManager, openshift, selfSigned} }
+
 // document is one YAML document of a manifest.
 type document struct {
-	file string
 	text []byte
 	meta metav1.PartialObjectMetadata
 }
 
-func documents(t *testing.T) []document {
+func (d document) String() string {
+	return strings.TrimSpace(d.meta.Kind + " " + d.meta.Namespace + "/" + d.meta.Name)
+}
+
+func documents(t *testing.T, file string) []document {
 	t.Helper()
-	files, err := filepath.Glob("*.yaml")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no manifests: %v", err)
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
 	}
 	var all []document
-	for _, file := range files {
-		content, err := os.ReadFile(file)
+	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(content)))
+	for {
+		text, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return all
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(content)))
-		for {
-			text, err := reader.Read()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			d := document{file: file, text: text}
-			if err := yaml.Unmarshal(text, &d.meta); err != nil {
-				t.Fatalf("%s: %v", file, err)
-			}
+		d := document{text: text}
+		if err := yaml.Unmarshal(text, &d.meta); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		if d.meta.Kind != "" { // Else it is the comment at the top.
 			all = append(all, d)
 		}
 	}
-	return all
 }
 
-// scheme knows every kind in the manifests but cert-manager's.
+// scheme knows every kind in the manifests but cert-manager's, which test/foreign decodes.
 func scheme(t *testing.T) *runtime.Scheme {
 	t.Helper()
 	s := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
-		corev1.AddToScheme, appsv1.AddToScheme, policyv1.AddToScheme, rbacv1.AddToScheme, admissionregistrationv1.AddToScheme,
+		corev1.AddToScheme, appsv1.AddToScheme, policyv1.AddToScheme, rbacv1.AddToScheme, admissionregistrationv1.AddToScheme, networkingv1.AddToScheme,
 	} {
 		if err := add(s); err != nil {
 			t.Fatal(err)
@@ -83,140 +92,170 @@ func scheme(t *testing.T) *runtime.Scheme {
 }
 
 // find decodes the only manifest of a kind and name, strictly.
-func find[T runtime.Object](t *testing.T, kind, name string, into T) T {
+func find[T runtime.Object](t *testing.T, file, kind, name string, into T) T {
 	t.Helper()
 	decoder := serializer.NewCodecFactory(scheme(t), serializer.EnableStrict).UniversalDeserializer()
 	found := 0
-	for _, d := range documents(t) {
+	for _, d := range documents(t, file) {
 		if d.meta.Kind != kind || d.meta.Name != name {
 			continue
 		}
 		found++
 		if _, _, err := decoder.Decode(d.text, nil, into); err != nil {
-			t.Fatalf("%s: %v", d.file, err)
+			t.Fatalf("%s: %v", file, err)
 		}
 	}
 	if found != 1 {
-		t.Fatalf("found %d manifests of %s %s", found, kind, name)
+		t.Fatalf("%s: found %d manifests of %s %s", file, found, kind, name)
 	}
 	return into
 }
 
+func eachFile(t *testing.T, test func(t *testing.T, file string)) {
+	for _, file := range files() {
+		t.Run(file, func(t *testing.T) { test(t, file) })
+	}
+}
+
 func TestEveryManifestIsOfItsType(t *testing.T) {
 	decoder := serializer.NewCodecFactory(scheme(t), serializer.EnableStrict).UniversalDeserializer()
-	var inventory []string
-	for _, d := range documents(t) {
-		inventory = append(inventory, d.meta.Kind+" "+d.meta.Namespace+"/"+d.meta.Name)
-		if d.meta.Labels["app.kubernetes.io/name"] != "meshfence" {
-			t.Errorf("%s: %s %s lacks the label app.kubernetes.io/name: meshfence", d.file, d.meta.Kind, d.meta.Name)
-		}
-		if d.meta.APIVersion == "cert-manager.io/v1" {
-			continue // An API of its own, see TestCertificate.
-		}
-		if _, _, err := decoder.Decode(d.text, nil, nil); err != nil {
-			t.Errorf("%s: %v", d.file, err)
-		}
+	certificates := map[string][]string{
+		certManager: {
+			"Certificate meshfence-system/meshfence-ca", "Certificate meshfence-system/meshfence-serving",
+			"Issuer meshfence-system/meshfence-self-signed", "Issuer meshfence-system/meshfence-ca",
+		},
+		selfSigned: {"Secret meshfence-system/meshfence-certs"},
 	}
-	want := []string{
-		"Namespace /meshfence-system",
-		"Issuer meshfence-system/meshfence-self-signed",
-		"Certificate meshfence-system/meshfence-ca",
-		"Issuer meshfence-system/meshfence-ca",
-		"Certificate meshfence-system/meshfence-serving",
-		"ConfigMap meshfence-system/meshfence-configuration",
-		"ServiceAccount meshfence-system/meshfence",
-		"ClusterRole /meshfence",
-		"ClusterRoleBinding /meshfence",
-		"Role meshfence-system/meshfence",
-		"RoleBinding meshfence-system/meshfence",
-		"ValidatingWebhookConfiguration /meshfence",
-		"MutatingWebhookConfiguration /meshfence",
-		"Service meshfence-system/meshfence",
-		"Deployment meshfence-system/meshfence",
-		"PodDisruptionBudget meshfence-system/meshfence",
-	}
-	if diff := cmp.Diff(want, inventory); diff != "" {
-		t.Errorf("what is installed, in this order (-want +got):\n%s", diff)
-	}
+	eachFile(t, func(t *testing.T, file string) {
+		var inventory []string
+		for _, d := range documents(t, file) {
+			inventory = append(inventory, d.String())
+			if d.meta.Labels["app.kubernetes.io/name"] != "meshfence" || d.meta.Labels["app.kubernetes.io/instance"] != "meshfence" {
+				t.Errorf("%s has the labels %v", d, d.meta.Labels)
+			}
+			if d.meta.APIVersion == "cert-manager.io/v1" {
+				continue
+			}
+			if _, _, err := decoder.Decode(d.text, nil, nil); err != nil {
+				t.Errorf("%s: %v", d, err)
+			}
+		}
+		want := slices.Concat(certificates[file], []string{
+			"Namespace /meshfence-system",
+			"NetworkPolicy meshfence-system/meshfence",
+			"PodDisruptionBudget meshfence-system/meshfence",
+			"ServiceAccount meshfence-system/meshfence",
+			"ConfigMap meshfence-system/meshfence-configuration",
+			"ClusterRole /meshfence",
+			"ClusterRoleBinding /meshfence",
+			"Role meshfence-system/meshfence",
+			"RoleBinding meshfence-system/meshfence",
+			"Service meshfence-system/meshfence",
+			"Deployment meshfence-system/meshfence",
+			"MutatingWebhookConfiguration /meshfence",
+			"ValidatingWebhookConfiguration /meshfence",
+		})
+		if diff := gocmp.Diff(slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(inventory))); diff != "" {
+			t.Errorf("what is installed (-want +got):\n%s", diff)
+		}
+		last := []string{"MutatingWebhookConfiguration /meshfence", "ValidatingWebhookConfiguration /meshfence"}
+		if inventory[0] != "Namespace /meshfence-system" || !slices.Equal(inventory[len(inventory)-2:], last) {
+			t.Errorf("the namespace comes first and the webhook configurations last, but the order is %q", inventory)
+		}
+	})
 }
 
 // hook is what the two kinds of webhooks have in common, and what the design says about each.
 type hook struct {
-	name, path, resource string
-	failurePolicy        admissionregistrationv1.FailurePolicyType
-	sideEffects          admissionregistrationv1.SideEffectClass
-	timeoutSeconds       int32
-	conditions           []admissionregistrationv1.MatchCondition
+	name, path, resource, operations string
+	failurePolicy                    admissionregistrationv1.FailurePolicyType
+	sideEffects                      admissionregistrationv1.SideEffectClass
+	timeoutSeconds                   int32
+	conditions                       []admissionregistrationv1.MatchCondition
 }
 
 // The table of DESIGN, section 9, as far as there are rules for it.
 func TestWebhooksFailAsDesigned(t *testing.T) {
+	eachFile(t, webhooksFailAsDesigned)
+}
+
+func webhooksFailAsDesigned(t *testing.T, file string) {
 	keys := config.Default().DiscoveryLabels
-	validating := find(t, "ValidatingWebhookConfiguration", "meshfence", &admissionregistrationv1.ValidatingWebhookConfiguration{})
-	mutating := find(t, "MutatingWebhookConfiguration", "meshfence", &admissionregistrationv1.MutatingWebhookConfiguration{})
+	validating := find(t, file, "ValidatingWebhookConfiguration", "meshfence", &admissionregistrationv1.ValidatingWebhookConfiguration{})
+	mutating := find(t, file, "MutatingWebhookConfiguration", "meshfence", &admissionregistrationv1.MutatingWebhookConfiguration{})
 	want := []hook{
-		{"istio.validate.meshfence.io", webhook.PathValidateIstio, "sailoperator.io/v1 istios", "Fail", "NoneOnDryRun", 10, nil},
-		{"istiorevision.validate.meshfence.io", webhook.PathValidateIstioRevision, "sailoperator.io/v1 istiorevisions", "Fail", "NoneOnDryRun", 10, nil},
-		{"istiorevisiontag.validate.meshfence.io", webhook.PathValidateIstioRevisionTag, "sailoperator.io/v1 istiorevisiontags", "Fail", "None", 10, nil},
-		{"meshmap.validate.meshfence.io", webhook.PathValidateMeshMap, "/v1 configmaps", "Ignore", "None", 5, []admissionregistrationv1.MatchCondition{{
+		{"istio.validate.meshfence.io", webhook.PathValidateIstio, "sailoperator.io/v1 istios", "CREATE UPDATE DELETE", "Fail", "NoneOnDryRun", 10, nil},
+		{"istiorevision.validate.meshfence.io", webhook.PathValidateIstioRevision, "sailoperator.io/v1 istiorevisions", "CREATE UPDATE DELETE", "Fail", "NoneOnDryRun", 10, nil},
+		{"istiorevisiontag.validate.meshfence.io", webhook.PathValidateIstioRevisionTag, "sailoperator.io/v1 istiorevisiontags", "CREATE UPDATE DELETE", "Fail", "None", 10, nil},
+		{"meshmap.validate.meshfence.io", webhook.PathValidateMeshMap, "/v1 configmaps", "CREATE UPDATE", "Ignore", "None", 5, []admissionregistrationv1.MatchCondition{{
 			Name:       "written-by-people",
 			Expression: "!(object.metadata.name in ['meshfence-claims', 'istio-ca-root-cert', 'kube-root-ca.crt', 'openshift-service-ca.crt'])",
 		}}},
-		{"namespace.validate.meshfence.io", webhook.PathValidateNamespace, "/v1 namespaces", "Fail", "None", 5, []admissionregistrationv1.MatchCondition{
+		{"namespace.validate.meshfence.io", webhook.PathValidateNamespace, "/v1 namespaces", "CREATE UPDATE", "Fail", "None", 5, []admissionregistrationv1.MatchCondition{
 			{Name: match.ConditionName, Expression: match.ValidateExpression(keys)},
 		}},
-		{"namespace.fill.meshfence.io", webhook.PathMutateNamespace, "/v1 namespaces", "Ignore", "None", 5, []admissionregistrationv1.MatchCondition{
+		{"namespace.fill.meshfence.io", webhook.PathMutateNamespace, "/v1 namespaces", "CREATE UPDATE", "Ignore", "None", 5, []admissionregistrationv1.MatchCondition{
 			{Name: match.ConditionName, Expression: match.FillExpression(keys)},
 			{Name: match.FillableConditionName, Expression: match.FillableExpression()},
 		}},
 	}
 	var got []hook
 	for _, w := range validating.Webhooks {
-		got = append(got, hook{w.Name, *w.ClientConfig.Service.Path, resource(t, w.Rules), *w.FailurePolicy, *w.SideEffects, *w.TimeoutSeconds, w.MatchConditions})
-		checkCommon(t, w.Name, w.ClientConfig, w.AdmissionReviewVersions, w.MatchPolicy, w.NamespaceSelector, w.ObjectSelector)
+		resource, operations := rule(t, w.Rules)
+		got = append(got, hook{w.Name, *w.ClientConfig.Service.Path, resource, operations, *w.FailurePolicy, *w.SideEffects, *w.TimeoutSeconds, w.MatchConditions})
+		checkCommon(t, w.Name, resource, w.ClientConfig, w.AdmissionReviewVersions, w.MatchPolicy, w.NamespaceSelector, w.ObjectSelector)
 	}
 	for _, w := range mutating.Webhooks {
-		got = append(got, hook{w.Name, *w.ClientConfig.Service.Path, resource(t, w.Rules), *w.FailurePolicy, *w.SideEffects, *w.TimeoutSeconds, w.MatchConditions})
-		checkCommon(t, w.Name, w.ClientConfig, w.AdmissionReviewVersions, w.MatchPolicy, w.NamespaceSelector, w.ObjectSelector)
+		resource, operations := rule(t, w.Rules)
+		got = append(got, hook{w.Name, *w.ClientConfig.Service.Path, resource, operations, *w.FailurePolicy, *w.SideEffects, *w.TimeoutSeconds, w.MatchConditions})
+		checkCommon(t, w.Name, resource, w.ClientConfig, w.AdmissionReviewVersions, w.MatchPolicy, w.NamespaceSelector, w.ObjectSelector)
 		if *w.ReinvocationPolicy != admissionregistrationv1.NeverReinvocationPolicy {
 			t.Errorf("%s: reinvocationPolicy is %s", w.Name, *w.ReinvocationPolicy)
 		}
 	}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(hook{})); diff != "" {
+	if diff := gocmp.Diff(want, got, gocmp.AllowUnexported(hook{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	inject := map[string]map[string]string{
+		certManager: {"cert-manager.io/inject-ca-from": "meshfence-system/meshfence-serving"},
+		openshift:   {"service.beta.openshift.io/inject-cabundle": "true"},
+		selfSigned:  {},
+	}[file]
 	for _, object := range []metav1.Object{validating, mutating} {
-		if got, want := object.GetAnnotations()["cert-manager.io/inject-ca-from"], "meshfence-system/meshfence-serving"; got != want {
-			t.Errorf("the CA is injected from %q, want %q", got, want)
+		annotations := object.GetAnnotations()
+		delete(annotations, "argocd.argoproj.io/sync-wave")
+		if diff := gocmp.Diff(inject, annotations); diff != "" {
+			t.Errorf("the authority is injected by annotations (-want +got):\n%s", diff)
+		}
+		if object.GetLabels()["meshfence.io/part"] != "webhooks" {
+			t.Error("--selector meshfence.io/part!=webhooks does not leave out the webhook configurations")
 		}
 	}
 }
 
-// resource returns what a webhook's only rule is about. The deletion of what meshes consist of is judged; that of a namespace
-// or of the mesh map puts nothing into two meshes.
-func resource(t *testing.T, rules []admissionregistrationv1.RuleWithOperations) string {
+// rule returns what a webhook's only rule is about.
+func rule(t *testing.T, rules []admissionregistrationv1.RuleWithOperations) (resource, operations string) {
 	t.Helper()
 	if len(rules) != 1 || len(rules[0].APIGroups) != 1 || len(rules[0].APIVersions) != 1 || len(rules[0].Resources) != 1 {
 		t.Fatalf("want one rule with one resource, got %+v", rules)
 	}
-	want := admissionregistrationv1.RuleWithOperations{Operations: []admissionregistrationv1.OperationType{"CREATE", "UPDATE"}, Rule: rules[0].Rule}
-	scope := admissionregistrationv1.ClusterScope
+	want := admissionregistrationv1.ClusterScope
 	if rules[0].Resources[0] == "configmaps" {
-		scope = admissionregistrationv1.NamespacedScope
+		want = admissionregistrationv1.NamespacedScope
 	}
-	want.Scope = &scope
-	if rules[0].APIGroups[0] == "sailoperator.io" {
-		want.Operations = append(want.Operations, "DELETE")
+	if scope := cmp.Or(rules[0].Scope, new(admissionregistrationv1.ScopeType)); *scope != want {
+		t.Errorf("the scope is %q", *scope)
 	}
-	if diff := cmp.Diff(want, rules[0]); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+	var all []string
+	for _, operation := range rules[0].Operations {
+		all = append(all, string(operation))
 	}
-	return rules[0].APIGroups[0] + "/" + rules[0].APIVersions[0] + " " + rules[0].Resources[0]
+	return rules[0].APIGroups[0] + "/" + rules[0].APIVersions[0] + " " + rules[0].Resources[0], strings.Join(all, " ")
 }
 
 // checkCommon checks what is the same for every webhook. Requests about Istio resources have no namespace, so only those
-// about namespaces need to leave some out, and those about ConfigMaps are only those of our own.
-func checkCommon(t *testing.T, name string, clientConfig admissionregistrationv1.WebhookClientConfig, versions []string,
+// about namespaces need to leave some out.
+func checkCommon(t *testing.T, name, resource string, clientConfig admissionregistrationv1.WebhookClientConfig, versions []string,
 	policy *admissionregistrationv1.MatchPolicyType, namespaces, objects *metav1.LabelSelector,
 ) {
 	t.Helper()
@@ -228,15 +267,15 @@ func checkCommon(t *testing.T, name string, clientConfig admissionregistrationv1
 		t.Errorf("%s: reviews %q, matches by %s, selects objects by %v", name, versions, *policy, objects)
 	}
 	var want *metav1.LabelSelector
-	if strings.HasPrefix(name, "meshmap.") {
-		want = &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": "meshfence-system"}}
-	}
-	if strings.HasPrefix(name, "namespace.") {
+	if resource == "/v1 namespaces" {
 		want = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
 			{Key: "kubernetes.io/metadata.name", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"kube-system", "meshfence-system"}},
 		}}
 	}
-	if diff := cmp.Diff(want, namespaces); diff != "" {
+	if resource == "/v1 configmaps" {
+		want = &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": "meshfence-system"}}
+	}
+	if diff := gocmp.Diff(want, namespaces); diff != "" {
 		t.Errorf("%s: namespaceSelector (-want +got):\n%s", name, diff)
 	}
 }
@@ -245,12 +284,12 @@ func checkCommon(t *testing.T, name string, clientConfig admissionregistrationv1
 var defaultLine = regexp.MustCompile(`(?m)^#(\S)`)
 
 func TestTheConfigurationShowsTheDefaults(t *testing.T) {
-	text := find(t, "ConfigMap", "meshfence-configuration", &corev1.ConfigMap{}).Data["config.yaml"]
+	text := find(t, certManager, "ConfigMap", "meshfence-configuration", &corev1.ConfigMap{}).Data["config.yaml"]
 	installed, err := config.Load([]byte(text), webhook.RuleCodes())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(config.Default(), installed); diff != "" {
+	if diff := gocmp.Diff(config.Default(), installed); diff != "" {
 		t.Errorf("as installed (-default +got):\n%s", diff)
 	}
 	uncommented := defaultLine.ReplaceAllString(text, "$1")
@@ -258,7 +297,7 @@ func TestTheConfigurationShowsTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v in:\n%s", err, uncommented)
 	}
-	if diff := cmp.Diff(config.Default(), shown); diff != "" {
+	if diff := gocmp.Diff(config.Default(), shown); diff != "" {
 		t.Errorf("as its comments say (-default +got):\n%s", diff)
 	}
 	for _, name := range []string{"mode", "rules", "discoveryLabels", "exemptNamespaces", "exemptUsers", "controlPlaneNamespaces", "fillFrom", "meshMap"} {
@@ -268,70 +307,21 @@ func TestTheConfigurationShowsTheDefaults(t *testing.T) {
 	}
 }
 
-// Every document about cert-manager must ask for what the rest relies on.
-func TestCertificate(t *testing.T) {
-	type reference struct{ Group, Kind, Name string }
-	type spec struct {
-		SecretName  string
-		DNSNames    []string
-		IsCA        bool
-		SelfSigned  *struct{}
-		CA          *struct{ SecretName string }
-		CommonName  string
-		Usages      []string
-		Duration    string
-		RenewBefore string
-		IssuerRef   reference
-		PrivateKey  struct {
-			Algorithm, RotationPolicy string
-			Size                      int
-		}
-	}
-	got := map[string]spec{}
-	for _, d := range documents(t) {
-		if d.file != "certificate.yaml" {
-			continue
-		}
-		var object struct {
-			metav1.PartialObjectMetadata
-			Spec spec
-		}
-		if err := yaml.UnmarshalStrict(d.text, &object); err != nil {
-			t.Fatal(err)
-		}
-		got[d.meta.Kind+" "+d.meta.Name] = object.Spec
-	}
-	serving, ca, issuer := got["Certificate meshfence-serving"], got["Certificate meshfence-ca"], got["Issuer meshfence-ca"]
-	service := find(t, "Service", "meshfence", &corev1.Service{})
-	host := service.Name + "." + service.Namespace + ".svc"
-	if diff := cmp.Diff([]string{host, host + ".cluster.local"}, serving.DNSNames); diff != "" {
-		t.Errorf("the API server asks for %s (-want +got):\n%s", host, diff)
-	}
-	if serving.SecretName != "meshfence-certs" || serving.IsCA || serving.IssuerRef != (reference{"cert-manager.io", "Issuer", "meshfence-ca"}) {
-		t.Errorf("the serving certificate is %+v", serving)
-	}
-	if !ca.IsCA || issuer.CA == nil || issuer.CA.SecretName != ca.SecretName || ca.IssuerRef != (reference{"cert-manager.io", "Issuer", "meshfence-self-signed"}) {
-		t.Errorf("the CA is %+v, its issuer %+v", ca, issuer)
-	}
-	if got["Issuer meshfence-self-signed"].SelfSigned == nil {
-		t.Error("the CA does not sign itself")
-	}
-	for name, s := range map[string]spec{"serving": serving, "ca": ca} {
-		if s.PrivateKey.RotationPolicy != "Always" {
-			t.Errorf("%s: a renewed certificate keeps its old key", name)
-		}
-	}
+func TestTheWorkloadFitsTheRest(t *testing.T) {
+	eachFile(t, workloadFitsTheRest)
 }
 
-func TestTheWorkloadFitsTheRest(t *testing.T) {
-	deployment := find(t, "Deployment", "meshfence", &appsv1.Deployment{})
-	service := find(t, "Service", "meshfence", &corev1.Service{})
-	budget := find(t, "PodDisruptionBudget", "meshfence", &policyv1.PodDisruptionBudget{})
+func workloadFitsTheRest(t *testing.T, file string) {
+	deployment := find(t, file, "Deployment", "meshfence", &appsv1.Deployment{})
+	service := find(t, file, "Service", "meshfence", &corev1.Service{})
+	budget := find(t, file, "PodDisruptionBudget", "meshfence", &policyv1.PodDisruptionBudget{})
+	network := find(t, file, "NetworkPolicy", "meshfence", &networkingv1.NetworkPolicy{})
 	template := deployment.Spec.Template
 	for what, selector := range map[string]map[string]string{
 		"Deployment": deployment.Spec.Selector.MatchLabels, "Service": service.Spec.Selector, "PodDisruptionBudget": budget.Spec.Selector.MatchLabels,
+		"NetworkPolicy": network.Spec.PodSelector.MatchLabels,
 	} {
-		if diff := cmp.Diff(template.Labels, selector); diff != "" {
+		if diff := gocmp.Diff(template.Labels, selector); diff != "" {
 			t.Errorf("the %s selects other pods (-pods +selector):\n%s", what, diff)
 		}
 	}
@@ -340,8 +330,16 @@ func TestTheWorkloadFitsTheRest(t *testing.T) {
 	for _, p := range container.Ports {
 		ports[p.Name] = p.ContainerPort
 	}
-	if diff := cmp.Diff(map[string]int32{"webhooks": 9443, "health": 8081, "metrics": 8080}, ports); diff != "" {
+	if diff := gocmp.Diff(map[string]int32{"webhooks": 9443, "health": 8081, "metrics": 8080}, ports); diff != "" {
 		t.Errorf("ports (-want +got):\n%s", diff)
+	}
+	for _, rule := range network.Spec.Ingress {
+		for _, p := range rule.Ports {
+			delete(ports, p.Port.StrVal)
+		}
+	}
+	if len(ports) > 0 || len(network.Spec.Egress) > 0 || !slices.Equal(network.Spec.PolicyTypes, []networkingv1.PolicyType{"Ingress"}) {
+		t.Errorf("the NetworkPolicy does not let in %v, or restricts what goes out", ports)
 	}
 	if p := service.Spec.Ports[0]; p.Port != 443 || p.TargetPort.StrVal != "webhooks" {
 		t.Errorf("the Service leads from %d to %s", p.Port, p.TargetPort.String())
@@ -353,61 +351,97 @@ func TestTheWorkloadFitsTheRest(t *testing.T) {
 	if *deployment.Spec.Replicas < 2 || budget.Spec.MinAvailable.IntVal >= *deployment.Spec.Replicas {
 		t.Errorf("%d replicas of which %s must be there: no node could be drained", *deployment.Spec.Replicas, budget.Spec.MinAvailable)
 	}
-	mounts := map[string]string{}
-	for _, m := range container.VolumeMounts {
+	if class := template.Spec.PriorityClassName; class != "system-cluster-critical" || len(template.Spec.TopologySpreadConstraints) != 2 {
+		t.Errorf("priority %q, spread by %v", class, template.Spec.TopologySpreadConstraints)
+	}
+	memory := container.Resources.Limits.Memory().Value()
+	if want := []corev1.EnvVar{{Name: "GOMEMLIMIT", Value: "483183820"}}; !slices.Equal(container.Env, want) || memory != 512<<20 {
+		t.Errorf("with %d bytes of memory the environment is %v", memory, container.Env)
+	}
+	checkVolumes(t, file, template.Spec)
+}
+
+// checkVolumes checks that the program finds its files, and nothing else is mounted.
+func checkVolumes(t *testing.T, file string, spec corev1.PodSpec) {
+	t.Helper()
+	mounts, sources := map[string]string{}, map[string]string{}
+	for _, m := range spec.Containers[0].VolumeMounts {
 		mounts[m.Name] = m.MountPath
 	}
-	if diff := cmp.Diff(map[string]string{"configuration": "/etc/meshfence", "certs": "/var/run/meshfence/certs"}, mounts); diff != "" {
-		t.Errorf("mounts (-want +got):\n%s", diff)
+	for _, v := range spec.Volumes {
+		switch {
+		case v.ConfigMap != nil:
+			sources[v.Name] = "ConfigMap " + v.ConfigMap.Name
+		case v.Secret != nil:
+			sources[v.Name] = "Secret " + v.Secret.SecretName
+		default:
+			t.Errorf("an unknown kind of volume: %+v", v)
+		}
 	}
-	if v := template.Spec.Volumes; v[0].ConfigMap.Name != "meshfence-configuration" || v[1].Secret.SecretName != "meshfence-certs" {
-		t.Errorf("volumes are %+v", v)
+	wantMounts := map[string]string{"configuration": "/etc/meshfence", "certs": "/var/run/meshfence/certs"}
+	wantSources := map[string]string{"configuration": "ConfigMap meshfence-configuration", "certs": "Secret meshfence-certs"}
+	if file == selfSigned {
+		delete(wantMounts, "certs")
+		delete(wantSources, "certs")
+	}
+	if diff := gocmp.Diff(wantMounts, mounts) + gocmp.Diff(wantSources, sources); diff != "" {
+		t.Errorf("mounts and volumes (-want +got):\n%s", diff)
 	}
 }
 
 // The Pod Security level restricted, which the namespace enforces; the user id stays open for OpenShift.
 func TestTheWorkloadIsRestricted(t *testing.T) {
-	spec := find(t, "Deployment", "meshfence", &appsv1.Deployment{}).Spec.Template.Spec
-	yes, no := true, false
-	wantPod := &corev1.PodSecurityContext{RunAsNonRoot: &yes, SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}}
-	if diff := cmp.Diff(wantPod, spec.SecurityContext); diff != "" {
-		t.Errorf("pod (-want +got):\n%s", diff)
-	}
-	want := &corev1.SecurityContext{
-		AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes, Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-	}
-	if diff := cmp.Diff(want, spec.Containers[0].SecurityContext); diff != "" {
-		t.Errorf("container (-want +got):\n%s", diff)
-	}
-	namespace := find(t, "Namespace", "meshfence-system", &corev1.Namespace{})
-	if got := namespace.Labels["pod-security.kubernetes.io/enforce"]; got != "restricted" {
-		t.Errorf("the namespace enforces %q", got)
-	}
+	eachFile(t, func(t *testing.T, file string) {
+		spec := find(t, file, "Deployment", "meshfence", &appsv1.Deployment{}).Spec.Template.Spec
+		yes, no := true, false
+		wantPod := &corev1.PodSecurityContext{RunAsNonRoot: &yes, SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}}
+		if diff := gocmp.Diff(wantPod, spec.SecurityContext); diff != "" {
+			t.Errorf("pod (-want +got):\n%s", diff)
+		}
+		want := &corev1.SecurityContext{
+			AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes, Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+		}
+		if diff := gocmp.Diff(want, spec.Containers[0].SecurityContext); diff != "" {
+			t.Errorf("container (-want +got):\n%s", diff)
+		}
+		namespace := find(t, file, "Namespace", "meshfence-system", &corev1.Namespace{})
+		if got := namespace.Labels["pod-security.kubernetes.io/enforce"]; got != "restricted" {
+			t.Errorf("the namespace enforces %q", got)
+		}
+	})
 }
 
-// What webhook/cluster says that it does (its package comment), and nothing else.
+// What webhook/cluster says that it does (its package comment), what certs does, and nothing else.
 func TestRights(t *testing.T) {
-	cluster := find(t, "ClusterRole", "meshfence", &rbacv1.ClusterRole{}).Rules
-	own := find(t, "Role", "meshfence", &rbacv1.Role{}).Rules
 	wantCluster := []rbacv1.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"list", "watch"}},
-		{APIGroups: []string{"sailoperator.io"}, Resources: []string{"istios", "istiorevisions", "istiorevisiontags"}, Verbs: []string{"list", "watch"}},
 		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list"}},
 		{APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"subjectaccessreviews"}, Verbs: []string{"create"}},
+		{APIGroups: []string{"sailoperator.io"}, Resources: []string{"istios", "istiorevisions", "istiorevisiontags"}, Verbs: []string{"list", "watch"}},
 		{
 			APIGroups: []string{"admissionregistration.k8s.io"}, Resources: []string{"validatingwebhookconfigurations", "mutatingwebhookconfigurations"},
 			ResourceNames: []string{"meshfence"}, Verbs: []string{"get", "list", "watch", "patch"},
 		},
-	}
-	if diff := cmp.Diff(wantCluster, cluster); diff != "" {
-		t.Errorf("ClusterRole (-want +got):\n%s", diff)
 	}
 	wantOwn := []rbacv1.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list", "watch"}},
 		{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"create"}},
 		{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{"meshfence-claims"}, Verbs: []string{"update"}},
 	}
-	if diff := cmp.Diff(wantOwn, own); diff != "" {
-		t.Errorf("Role (-want +got):\n%s", diff)
+	wantSecret := []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create"}},
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"meshfence-certs"}, Verbs: []string{"get", "list", "watch", "update"}},
 	}
+	eachFile(t, func(t *testing.T, file string) {
+		if diff := gocmp.Diff(wantCluster, find(t, file, "ClusterRole", "meshfence", &rbacv1.ClusterRole{}).Rules); diff != "" {
+			t.Errorf("ClusterRole (-want +got):\n%s", diff)
+		}
+		want := wantOwn
+		if file == selfSigned {
+			want = slices.Concat(wantOwn, wantSecret)
+		}
+		if diff := gocmp.Diff(want, find(t, file, "Role", "meshfence", &rbacv1.Role{}).Rules); diff != "" {
+			t.Errorf("Role (-want +got):\n%s", diff)
+		}
+	})
 }

@@ -46,6 +46,10 @@ func Register(mux Mux, cluster Cluster, c *config.Configuration, registry promet
 		return nil, err
 	}
 	bodies := newLarge()
+	latency, err := newLatency(registry)
+	if err != nil {
+		return nil, err
+	}
 	book := newRulebook(c, func(c *config.Configuration) edition { return handlers(cluster, c, recorder) })
 	for path := range book.current() {
 		logger := logger.WithName("admission").WithValues("path", path)
@@ -53,7 +57,8 @@ func Register(mux Mux, cluster Cluster, c *config.Configuration, registry promet
 		if _, err := admission.StandaloneWebhook(hook, admission.StandaloneOptions{Logger: logger}); err != nil {
 			return nil, err
 		}
-		mux.Register(path, timely(&endpoint{hook: hook, recorder: recorder, logger: logger, large: bodies}, readTimeout))
+		endpoint := timely(&endpoint{hook: hook, recorder: recorder, logger: logger, large: bodies}, readTimeout)
+		mux.Register(path, timed(endpoint, latency.WithLabelValues(path)))
 	}
 	return book, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -11,9 +12,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
@@ -27,14 +30,14 @@ const gracefulShutdown = 30 * time.Second
 // newManager makes the controller-runtime manager with its servers: webhooks, probes, metrics. There is no leader election,
 // as every replica serves, and nothing is cached unless somebody asks the manager's cache for an informer: its client
 // reads live.
-func newManager(ctx context.Context, s *settings, api *rest.Config, watcher *certs.Watcher) (manager.Manager, error) {
+func newManager(ctx context.Context, s *settings, api *rest.Config, serving certificate) (manager.Manager, error) {
 	scheme, err := newScheme()
 	if err != nil {
 		return nil, err
 	}
 	logger := logr.FromContextOrDiscard(ctx)
 	timeout := gracefulShutdown
-	tlsOptions := []func(*tls.Config){watcher.Configure}
+	tlsOptions := []func(*tls.Config){serving.Configure}
 	if s.clientCA != "" {
 		authority, err := certs.LoadClientAuthority(s.clientCA)
 		if err != nil {
@@ -52,14 +55,44 @@ func newManager(ctx context.Context, s *settings, api *rest.Config, watcher *cer
 		HealthProbeBindAddress:  s.healthAddress,
 		GracefulShutdownTimeout: &timeout,
 		NewClient:               newLiveClient,
+		Cache:                   cache.Options{ByObject: serving.CacheOptions()},
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := mgr.Add(watcher); err != nil {
-		return nil, fmt.Errorf("cannot watch the serving certificate: %w", err)
+	if err := serving.SetupWithManager(mgr); err != nil {
+		return nil, fmt.Errorf("cannot keep the serving certificate: %w", err)
+	}
+	if err := mgr.AddReadyzCheck("certificate", serving.Ready); err != nil {
+		return nil, err
 	}
 	return mgr, addChecks(ctx, mgr)
+}
+
+// certificate is where the serving certificate comes from: certs.Watcher or certs.SelfSigned.
+type certificate interface {
+	// Configure sets up TLS with the certificate of the moment.
+	Configure(cfg *tls.Config)
+	// CacheOptions restrict what SetupWithManager watches to what the rights allow.
+	CacheOptions() map[client.Object]cache.ByObject
+	// SetupWithManager adds what keeps the certificate up to date.
+	SetupWithManager(mgr manager.Manager) error
+	// Ready is a readiness check.
+	Ready(*http.Request) error
+	// Expiry is when the certificate of the moment ends.
+	Expiry() time.Time
+}
+
+// newCertificate returns the certificate that the flags ask for. One from files may have to be waited for.
+func newCertificate(ctx context.Context, s *settings) (certificate, error) {
+	if s.certs == certsSelfSigned {
+		return certs.NewSelfSigned(s.selfSigned(), metrics.Registry)
+	}
+	watcher, err := certs.Load(ctx, s.certDir, certs.DefaultWait)
+	if err != nil {
+		return nil, fmt.Errorf("--cert-dir %w", err)
+	}
+	return watcher, nil
 }
 
 // addChecks adds the probes that do not depend on what is served. Asking for the webhook server also adds it to the

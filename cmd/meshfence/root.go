@@ -44,13 +44,14 @@ a namespace before they are stored. It refuses what would put one namespace into
 two meshes, or inject a namespace with the sidecar of a mesh that does not
 discover it, and it fills in the istio.io/rev label that a person forgot.`,
 		Example: `  meshfence serve --help          the flags of the webhook server
-  meshfence version               which meshfence this is`,
+  meshfence version               which meshfence this is
+  meshfence selftest              ask the API server whether it asks meshfence`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprint("FlagUsagesWrapped ", helpWidth)))
-	root.AddCommand(newServeCommand(register), newVersionCommand())
+	root.SetUsageFunc(usage)
+	root.AddCommand(newServeCommand(register), newSelftestCommand(), newVersionCommand())
 	return root
 }
 

@@ -21,16 +21,17 @@ import (
 )
 
 // registerFunc adds to the manager everything that serves requests: handlers, informers, readiness checks.
-type registerFunc func(mgr manager.Manager, s *settings, file *config.File) error
+type registerFunc func(mgr manager.Manager, s *settings, file *config.File, serving certificate) error
 
 // register is the wiring of the program: the knowledge of the cluster runs in the manager and says when it is ready, and
 // the admission handlers ask it. Both follow the configuration file.
-func register(mgr manager.Manager, s *settings, file *config.File) error {
+func register(mgr manager.Manager, s *settings, file *config.File, serving certificate) error {
 	c := file.Current()
 	known, err := cluster.New(mgr.GetConfig(), cluster.Options{
 		Namespace:       s.namespace,
 		MeshMap:         c.MeshMap.Name,
 		DiscoveryLabels: c.DiscoveryLabels,
+		Configuration:   s.name,
 		Registerer:      metrics.Registry,
 	})
 	if err != nil {
@@ -40,6 +41,9 @@ func register(mgr manager.Manager, s *settings, file *config.File) error {
 		return err
 	}
 	if err := mgr.AddReadyzCheck("cluster", known.Ready); err != nil {
+		return err
+	}
+	if err := certs.RegisterExpiry(metrics.Registry, serving.Expiry); err != nil {
 		return err
 	}
 	book, err := webhook.Register(mgr.GetWebhookServer(), known, c, metrics.Registry, mgr.GetLogger())
@@ -89,7 +93,7 @@ The configuration file needs only its first two lines. The rest are the defaults
   meshMap: {name: mesh-map}
 
 In names, * stands for any characters. An empty list means none, not the default.`,
-		Example: `  # in a cluster, as deploy/workload.yaml does it
+		Example: `  # in a cluster, as deploy/chart does it
   meshfence serve --config /etc/meshfence/config.yaml
 
   # at a desk, against the cluster of a kubeconfig
@@ -128,18 +132,18 @@ func serve(ctx context.Context, s *settings, register registerFunc) error {
 		return err
 	}
 	logStart(logr.FromContextOrDiscard(ctx), s, file.Current(), api)
-	watcher, err := certs.Load(ctx, s.certDir, certs.DefaultWait)
+	serving, err := newCertificate(ctx, s)
 	if ctx.Err() != nil {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("--cert-dir %w", err)
+		return err
 	}
-	mgr, err := newManager(ctx, s, api, watcher)
+	mgr, err := newManager(ctx, s, api, serving)
 	if err != nil {
 		return explain(err)
 	}
-	if err := register(mgr, s, file); err != nil {
+	if err := register(mgr, s, file, serving); err != nil {
 		return err
 	}
 	return explain(mgr.Start(ctx))

@@ -136,7 +136,7 @@ func TestAStopBeforeTheCertificateIsThereIsNotAnError(t *testing.T) {
 func TestAnErrorOfRegisterStopsTheStart(t *testing.T) {
 	s := newServer(t, nil)
 	want := errors.New("cannot register")
-	err := serve(s.ctx, s.settings, func(manager.Manager, *settings, *config.File) error { return want })
+	err := serve(s.ctx, s.settings, func(manager.Manager, *settings, *config.File, certificate) error { return want })
 	if !errors.Is(err, want) {
 		t.Errorf("got %v", err)
 	}
@@ -233,7 +233,7 @@ func newServer(t *testing.T, handler http.HandlerFunc) *server {
 	return s
 }
 
-func (s *server) register(mgr manager.Manager, _ *settings, _ *config.File) error {
+func (s *server) register(mgr manager.Manager, _ *settings, _ *config.File, _ certificate) error {
 	mgr.GetWebhookServer().Register("/hook", s.handler)
 	return nil
 }

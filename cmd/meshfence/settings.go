@@ -1,18 +1,23 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/meshfence/meshfence/certs"
 )
 
 // Defaults of the flags.
 const (
 	defaultNamespace      = "meshfence-system"
+	defaultName           = "meshfence"
 	defaultCertDir        = "/var/run/meshfence/certs"
 	defaultBindAddress    = ":9443"
 	defaultHealthAddress  = ":8081"
@@ -27,8 +32,12 @@ type settings struct {
 	configFile     string
 	kubeconfig     string
 	namespace      string
+	name           string
+	certs          string
 	certDir        string
 	clientCA       string
+	caDuration     time.Duration
+	certDuration   time.Duration
 	bindAddress    string
 	healthAddress  string
 	metricsAddress string
@@ -45,8 +54,12 @@ func (s *settings) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.configFile, "config", "", "configuration `FILE`, read again when it changes; without one the defaults are used")
 	flags.StringVar(&s.kubeconfig, "kubeconfig", "", "kubeconfig `FILE`; without one KUBECONFIG or ~/.kube/config, else the cluster this runs in")
 	flags.StringVar(&s.namespace, "namespace", "", "`NAMESPACE` of meshfence itself, which has the mesh map; default: the pod's own, else "+defaultNamespace)
+	flags.StringVar(&s.name, "name", defaultName, "`NAME` of this installation: that of its Service and of both webhook configurations")
+	flags.StringVar(&s.certs, "certs", certsFromFiles, "where the serving certificate `COMES` from: files (--cert-dir), or self-signed (made here, shared by all replicas in the Secret NAME-certs, and made known to the API server)")
 	flags.StringVar(&s.certDir, "cert-dir", defaultCertDir, "`FOLDER` of the serving certificate, with tls.crt and tls.key; waits up to 1 minute for them, and loads them again when they change")
 	flags.StringVar(&s.clientCA, "client-ca", "", "`FILE` of the authorities that sign the API server's client certificate; with it, nobody else is answered. Read again when it changes")
+	flags.DurationVar(&s.caDuration, "certs-ca-duration", certs.DefaultAuthorityDuration, "with --certs self-signed: lifetime of the authority as a `DURATION`; replaced when a third is left")
+	flags.DurationVar(&s.certDuration, "certs-duration", certs.DefaultDuration, "with --certs self-signed: lifetime of the serving certificate as a `DURATION`; replaced when a third is left")
 	flags.StringVar(&s.bindAddress, "bind-address", defaultBindAddress, "`HOST:PORT` for admission requests")
 	flags.StringVar(&s.healthAddress, "health-bind-address", defaultHealthAddress, "`HOST:PORT` for /healthz and /readyz, over HTTP; 0 switches them off")
 	flags.StringVar(&s.metricsAddress, "metrics-bind-address", defaultMetricsAddress, "`HOST:PORT` for Prometheus at /metrics, over HTTP; 0 switches it off")
@@ -74,7 +87,32 @@ func (s *settings) complete() error {
 	if s.namespace == "" {
 		s.namespace = ownNamespace(namespaceFile)
 	}
-	return nil
+	return s.completeCerts()
+}
+
+// Values of --certs.
+const (
+	certsFromFiles  = "files"
+	certsSelfSigned = "self-signed"
+)
+
+// completeCerts checks the flags about certificates.
+func (s *settings) completeCerts() error {
+	s.name, s.certs = cmp.Or(s.name, defaultName), cmp.Or(s.certs, certsFromFiles)
+	switch s.certs {
+	case certsFromFiles:
+		return nil
+	case certsSelfSigned:
+		if err := s.selfSigned().Check(); err != nil {
+			return fmt.Errorf("--certs-duration and --certs-ca-duration: %w", err)
+		}
+		return nil
+	}
+	return fmt.Errorf("--certs %q is not one of %s, %s", s.certs, certsFromFiles, certsSelfSigned)
+}
+
+func (s *settings) selfSigned() certs.Options {
+	return certs.Options{Namespace: s.namespace, Name: s.name, AuthorityDuration: s.caDuration, Duration: s.certDuration}
 }
 
 // splitAddress takes HOST:PORT apart; the host may be empty. Port 0 is refused: nobody could find the server then.

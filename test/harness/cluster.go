@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -24,15 +25,17 @@ import (
 // together.
 const startTimeout = time.Minute
 
-// Options say what a cluster consists of. The zero value is the slim set of definitions, bin/meshfence and every
-// manifest of deploy/.
+// Options say what a cluster consists of. The zero value is the slim set of definitions, bin/meshfence and the
+// manifests in deploy/meshfence-cert-manager.yaml.
 type Options struct {
 	// CRDs is the set of definitions to install; default Slim.
 	CRDs CRDSet
 	// Binary is the meshfence binary; default bin/meshfence. It need not exist until StartMeshfence.
 	Binary string
-	// Manifests are the YAML files to install; default deploy/*.yaml.
+	// Manifests are the YAML files to install; default deploy/meshfence-cert-manager.yaml.
 	Manifests []string
+	// WithNode runs the pods of every Deployment as processes and leads requests to Services to them; see Node.
+	WithNode bool
 	// APIServerFlags are further flags of kube-apiserver, without the leading dashes.
 	APIServerFlags map[string]string
 }
@@ -48,6 +51,8 @@ type Cluster struct {
 	Client client.WithWatch
 	// Kubeconfig is the path of the administrator's kubeconfig file; it is removed with the cluster.
 	Kubeconfig string
+	// Node is there if the options ask for it.
+	Node *Node
 	// Kubectl is the path of the kubectl of the API server's version.
 	Kubectl string
 
@@ -57,6 +62,7 @@ type Cluster struct {
 	watchdog  *watchdog
 	env       *envtest.Environment
 	serverLog *os.File
+	egress    net.Listener
 	discovery discovery.DiscoveryInterface
 	crds      []*apiextensionsv1.CustomResourceDefinition
 	baseline  map[objectKey]bool
@@ -117,6 +123,9 @@ func (c *Cluster) start(ctx context.Context) error {
 		return err
 	}
 	c.startNamespaceController()
+	if c.egress != nil {
+		c.Node = c.startNode(c.egress)
+	}
 	return nil
 }
 
@@ -139,6 +148,15 @@ func (c *Cluster) startControlPlane() error {
 	server.Err = c.serverLog
 	for flag, value := range quickFlags() {
 		server.Configure().Set(flag, value)
+	}
+	if c.options.WithNode {
+		var flags map[string]string
+		if c.egress, flags, err = egressFlags(c.dir); err != nil {
+			return err
+		}
+		for flag, value := range flags {
+			server.Configure().Set(flag, value)
+		}
 	}
 	for flag, value := range c.options.APIServerFlags {
 		server.Configure().Set(flag, value)
@@ -217,6 +235,9 @@ func (c *Cluster) Stop() error {
 	var errs []error
 	if c.meshfence != nil {
 		errs = append(errs, c.StopMeshfence())
+	}
+	if c.Node != nil {
+		errs = append(errs, c.Node.close())
 	}
 	if c.stopController != nil {
 		c.stopController()

@@ -120,13 +120,7 @@ func (c *Cluster) redirectWebhook(name string, config *admissionregistrationv1.W
 func (c *Cluster) Manifests() ([]client.Object, error) {
 	files := c.options.Manifests
 	if files == nil {
-		var err error
-		if files, err = filepath.Glob(filepath.Join(c.root, "deploy", "*.yaml")); err != nil {
-			return nil, err
-		}
-	}
-	if len(files) == 0 {
-		return nil, errors.New("no manifests in deploy/")
+		files = []string{filepath.Join(c.root, "deploy", "meshfence-cert-manager.yaml")}
 	}
 	var objects []client.Object
 	for _, file := range files {

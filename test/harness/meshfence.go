@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 const (
@@ -175,21 +176,30 @@ func (c *Cluster) writeDefaultConfiguration() (string, error) {
 // serviceAccountKubeconfig writes a kubeconfig file with a fresh token of meshfence's service account, for an API server,
 // the first one if it is nil.
 func (c *Cluster) serviceAccountKubeconfig(ctx context.Context, server *rest.Config) (string, error) {
+	file := filepath.Join(c.dir, fmt.Sprintf("meshfence-%d.kubeconfig", len(c.logs)+1))
+	return c.tokenKubeconfig(ctx, server, client.ObjectKey{Namespace: Namespace, Name: ServiceAccount}, file)
+}
+
+// tokenKubeconfig writes a kubeconfig file with a fresh token of a service account, for an API server, the first one if it
+// is nil, and returns its path.
+func (c *Cluster) tokenKubeconfig(ctx context.Context, server *rest.Config, name client.ObjectKey, file string) (string, error) {
 	if server == nil {
 		server = c.Config
 	}
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: ServiceAccount}}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name}}
 	day := int64((24 * time.Hour).Seconds())
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &day}}
 	if err := c.Client.SubResource("token").Create(ctx, account, request); err != nil {
-		return "", fmt.Errorf("get a token for service account %s/%s: %w", Namespace, ServiceAccount, err)
+		return "", fmt.Errorf("get a token for service account %s: %w", name, err)
 	}
 	config := clientcmdapi.NewConfig()
 	config.Clusters["test"] = &clientcmdapi.Cluster{Server: server.Host, CertificateAuthorityData: server.CAData}
 	config.AuthInfos["meshfence"] = &clientcmdapi.AuthInfo{Token: request.Status.Token}
 	config.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "meshfence"}
 	config.CurrentContext = "test"
-	file := filepath.Join(c.dir, fmt.Sprintf("meshfence-%d.kubeconfig", len(c.logs)+1))
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return "", err
+	}
 	return file, clientcmd.WriteToFile(*config, file)
 }
 
@@ -341,4 +351,18 @@ func lastLines(text string, lines int) string {
 		}
 	}
 	return strings.Join(last, "\n")
+}
+
+// TokenKubeconfig writes a kubeconfig file with a fresh token of a service account, and returns its path.
+func (c *Cluster) TokenKubeconfig(ctx context.Context, account client.ObjectKey) (string, error) {
+	return c.tokenKubeconfig(ctx, nil, account, filepath.Join(c.dir, "as", account.Namespace+"-"+account.Name))
+}
+
+// As returns a connection with a fresh token of a service account, and so with its rights.
+func (c *Cluster) As(ctx context.Context, account client.ObjectKey) (*rest.Config, error) {
+	file, err := c.TokenKubeconfig(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	return clientcmd.BuildConfigFromFlags("", file)
 }

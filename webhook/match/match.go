@@ -1,5 +1,5 @@
 // Package match makes the CEL expressions with which the API server decides, on its own, whether meshfence is asked about
-// a namespace. They stand in the matchConditions of the webhook configurations: deploy/webhooks.yaml has them for the
+// a namespace. They stand in the matchConditions of the webhook configurations: deploy/chart has them for the
 // default configuration, and the server regenerates them when a live selector brings a new label key into use.
 //
 // The package is pure: keys in, text out.

@@ -1,0 +1,122 @@
+{{/* The name of everything that is installed. */}}
+{{- define "meshfence.name" -}}
+{{- .Values.fullnameOverride | default .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "meshfence.selectorLabels" -}}
+app.kubernetes.io/name: meshfence
+app.kubernetes.io/instance: {{ include "meshfence.name" . }}
+{{- end -}}
+
+{{- define "meshfence.labels" -}}
+{{ include "meshfence.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion }}
+{{- if not .Values.namespace.create }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+{{- end -}}
+
+{{- define "meshfence.image" -}}
+{{ .Values.image.repository }}{{ if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
+{{- end -}}
+
+{{/* How a webhook configuration gets the authority of the serving certificate, as annotations. */}}
+{{- define "meshfence.injectCA" -}}
+{{- if eq .Values.certs.mode "cert-manager" -}}
+cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/{{ include "meshfence.name" . }}-serving
+{{- else if eq .Values.certs.mode "openshift" -}}
+service.beta.openshift.io/inject-cabundle: "true"
+{{- end -}}
+{{- end -}}
+
+{{/* The label keys that decide to which mesh a namespace belongs, as a JSON list. */}}
+{{- define "meshfence.discoveryLabels" -}}
+{{- if hasKey .Values.config "discoveryLabels" -}}
+{{ .Values.config.discoveryLabels | default list | toJson }}
+{{- else -}}
+["istio-discovery","mesh"]
+{{- end -}}
+{{- end -}}
+
+{{/* The beginning of a CEL expression about label keys: one line for each of a JSON list, sorted. */}}
+{{- define "meshfence.keys" -}}
+[
+{{- range $i, $key := . | fromJsonArray | uniq | sortAlpha }}
+{{- if $i }},{{ end }}
+  '{{ $key }}'
+{{- end }}
+{{- if . | fromJsonArray }}
+{{ end -}}
+].exists(key,
+{{- end -}}
+
+{{/* The conditions as webhook/match makes them. A test compares the two. */}}
+{{- define "meshfence.validateExpression" -}}
+{{- $keys := concat (include "meshfence.discoveryLabels" . | fromJsonArray) (list "istio.io/rev" "istio-injection") -}}
+{{ include "meshfence.keys" ($keys | toJson) }}
+  object.metadata.?labels[?key] != (oldObject == null ? optional.none() : oldObject.metadata.?labels[?key]))
+{{- end -}}
+
+{{- define "meshfence.fillExpression" -}}
+{{- $keys := without (include "meshfence.discoveryLabels" . | fromJsonArray) "istio.io/rev" "istio-injection" -}}
+{{ include "meshfence.keys" ($keys | toJson) }}
+  object.metadata.?labels[?key].hasValue() && (oldObject == null || object.metadata.?labels[?key] != oldObject.metadata.?labels[?key]))
+{{- end -}}
+
+{{/*
+A condition that meshfence rewrites when other label keys come into use. An upgrade keeps what is stored: it neither takes
+keys away for a moment, nor conflicts with meshfence, which is the field's manager. Called with root, kind, webhook, default.
+*/}}
+{{- define "meshfence.storedExpression" -}}
+{{- $found := .default -}}
+{{- $stored := lookup "admissionregistration.k8s.io/v1" .kind "" (include "meshfence.name" .root) -}}
+{{- range $webhook := ($stored.webhooks | default list) -}}
+{{- if eq $webhook.name $.webhook -}}
+{{- range $condition := ($webhook.matchConditions | default list) -}}
+{{- if eq $condition.name "mesh-labels" -}}
+{{- $found = $condition.expression -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{ $found }}
+{{- end -}}
+
+{{/* The namespaces about which the API server asks. */}}
+{{- define "meshfence.namespaceSelector" -}}
+{{- $own := dict "key" "kubernetes.io/metadata.name" "operator" "NotIn" "values" (list "kube-system" .Release.Namespace) -}}
+{{- $selector := .Values.rollout.namespaceSelector -}}
+{{- with $selector.matchLabels -}}
+matchLabels:
+  {{- toYaml . | nindent 2 }}
+{{ end -}}
+matchExpressions:
+{{- range prepend ($selector.matchExpressions | default list) $own }}
+- key: {{ .key }}
+  operator: {{ .operator }}
+  {{- with .values }}
+  values: [{{ join ", " . }}]
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* A memory limit in bytes. */}}
+{{- define "meshfence.bytes" -}}
+{{- $units := dict "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "k" 1000 "M" 1000000 "G" 1000000000 -}}
+{{- $number := regexFind "^[0-9]+" (toString .) | int64 -}}
+{{- $unit := regexReplaceAll "^[0-9]+" (toString .) "" -}}
+{{- if $unit -}}
+{{- mul $number (get $units $unit | int64) -}}
+{{- else -}}
+{{- $number -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A cpu limit in whole cores, at least one. */}}
+{{- define "meshfence.cores" -}}
+{{- if hasSuffix "m" (toString .) -}}
+{{- max 1 (ceil (divf (trimSuffix "m" (toString .)) 1000.0)) -}}
+{{- else -}}
+{{- max 1 (ceil .) -}}
+{{- end -}}
+{{- end -}}

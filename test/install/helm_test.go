@@ -1,0 +1,138 @@
+package install
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// TestHelm installs meshfence with Helm, tests it, upgrades it and rolls it back under load, puts a second one of another name beside
+// it, and removes both.
+func TestHelm(t *testing.T) {
+	w := start(t)
+	notes := w.helm("install", "meshfence", w.chart(), "--namespace", "meshfence-system", "--create-namespace", "--set", "certs.mode=self-signed")
+	if !strings.Contains(notes, "helm test meshfence --namespace meshfence-system") {
+		t.Errorf("the notes do not say what to try:\n%s", notes)
+	}
+	w.rollout("meshfence-system", "meshfence")
+	w.eventually("meshfence judges", w.guarded)
+	w.helm("test", "meshfence", "--namespace", "meshfence-system", "--timeout", "60s")
+	w.podsAreAllowed("meshfence-system", "meshfence")
+
+	remove := w.second()
+	l := w.startLoad()
+	w.eventually("the mesh's label is asked about", w.asksAbout("meshfence", "team-mesh"))
+	w.upgrade()
+	remove()
+	w.helm("uninstall", "meshfence", "--namespace", "meshfence-system")
+	w.gone("meshfence")
+	l.end(t)
+	if text := w.accepted("after"); strings.Contains(text, "MF204") {
+		t.Errorf("after the removal: %s", text)
+	}
+	if err := w.Node.Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+// upgrade changes the image and the configuration, which gives new pods, and goes back.
+func (w *world) upgrade() {
+	w.t.Helper()
+	w.helm("upgrade", "meshfence", w.chart(), "--namespace", "meshfence-system", "--reuse-values", "--set", "image.tag=v9,config.rules.MF204=warn")
+	if err := w.asksAbout("meshfence", "team-mesh")(); err != nil {
+		w.t.Errorf("after the upgrade: %v", err)
+	}
+	w.rollout("meshfence-system", "meshfence")
+	w.eventually("only the new pods answer, with MF204: warn", func() error {
+		text, err := w.try(fmt.Sprintf(conflicting, "conflicting"), "create", "--dry-run=server", "-f", "-")
+		if err != nil || !strings.Contains(text, "MF204") {
+			return fmt.Errorf("the answer is: %s", text)
+		}
+		return nil
+	})
+	// What is rolled back to was made when no mesh had its own label: a field that meshfence has written since.
+	w.helm("rollback", "meshfence", "1", "--namespace", "meshfence-system", "--force-conflicts")
+	w.rollout("meshfence-system", "meshfence")
+	w.eventually("meshfence judges", w.guarded)
+	w.eventually("the mesh's label is asked about", w.asksAbout("meshfence", "team-mesh"))
+}
+
+// second installs another release in another namespace from what `helm template` prints, with both serving, and returns what
+// removes it.
+func (w *world) second() (remove func()) {
+	w.t.Helper()
+	manifests := w.helm("template", "fence", w.chart(), "--namespace", "guards", "--skip-tests", "--set", "certs.mode=self-signed,namespace.create=true,config.rules.MF204=warn")
+	if text, err := w.try(manifests, "apply", "--selector", "meshfence.io/part!=webhooks", "-f", "-"); err != nil {
+		w.t.Fatalf("%v\n%s", err, text)
+	}
+	w.rollout("guards", "fence")
+	w.apply(manifests)
+	w.eventually("the second one judges", func() error {
+		ready := w.Node.Ready(client.ObjectKey{Namespace: "guards", Name: "fence"})
+		if len(ready) == 0 {
+			return errors.New("no pod is ready")
+		}
+		for _, process := range ready {
+			page, err := process.Metrics(w.t.Context())
+			if err != nil {
+				return err
+			}
+			if strings.Contains(page, `meshfence_findings_total{answer="warn",operation="CREATE",resource="namespaces",rule="MF204"}`) {
+				return nil
+			}
+		}
+		// Validating webhooks are all asked at once, so both judge.
+		return errors.Join(errors.New("it has judged nothing yet"), w.guarded())
+	})
+	return func() {
+		w.t.Helper()
+		w.kubectl("delete", "validatingwebhookconfiguration,mutatingwebhookconfiguration", "fence")
+		if text, err := w.try(manifests, "delete", "--wait=false", "--ignore-not-found", "-f", "-"); err != nil {
+			w.t.Fatalf("%v\n%s", err, text)
+		}
+		w.gone("fence")
+		if err := w.guarded(); err != nil {
+			w.t.Errorf("after the second one is gone: %v", err)
+		}
+	}
+}
+
+func (w *world) gone(instance string) {
+	w.t.Helper()
+	w.eventually("everything of "+instance+" is gone", func() error {
+		if left := w.leftovers(instance); len(left) > 0 {
+			return fmt.Errorf("left: %q", left)
+		}
+		return nil
+	})
+}
+
+// asksAbout is a condition: the API server asks about namespaces with this label.
+func (w *world) asksAbout(configuration, label string) func() error {
+	return func() error {
+		if expression := w.expression(configuration); !strings.Contains(expression, "'"+label+"'") {
+			return fmt.Errorf("%s is not in %s", label, expression)
+		}
+		return nil
+	}
+}
+
+// podsAreAllowed creates a pod of the Deployment's template, in a dry run, where Pod Security enforces the level restricted.
+func (w *world) podsAreAllowed(namespace, name string) {
+	w.t.Helper()
+	w.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+	d := &appsv1.Deployment{}
+	if err := w.Client.Get(w.t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, d); err != nil {
+		w.t.Fatal(err)
+	}
+	pod := &corev1.Pod{ObjectMeta: d.Spec.Template.ObjectMeta, Spec: d.Spec.Template.Spec}
+	pod.Namespace, pod.GenerateName = namespace, name+"-"
+	if err := w.Client.Create(w.t.Context(), pod, client.DryRunAll); err != nil {
+		w.t.Errorf("a pod of %s is not allowed: %v", name, err)
+	}
+}

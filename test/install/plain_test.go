@@ -1,0 +1,94 @@
+package install
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// TestWithoutHelm installs, switches off, and removes meshfence with kubectl and a rendered file, nothing else.
+func TestWithoutHelm(t *testing.T) {
+	w := start(t)
+	file := w.file("meshfence-self-signed.yaml")
+	if text := w.accepted("before"); strings.Contains(text, "MF204") {
+		t.Fatalf("before the installation: %s", text)
+	}
+
+	// As the head of the file says: the webhook configurations last, when meshfence is up.
+	w.kubectl("apply", "-f", file, "--selector", "meshfence.io/part!=webhooks")
+	w.rollout("meshfence-system", "meshfence")
+	if text := w.accepted("before"); strings.Contains(text, "MF204") {
+		t.Fatalf("before the webhook configurations are there: %s", text)
+	}
+	w.kubectl("apply", "-f", file)
+	w.eventually("meshfence judges", w.guarded)
+
+	// A second time changes nothing.
+	w.kubectl("apply", "-f", file)
+	w.eventually("meshfence judges", w.guarded)
+
+	w.metricsAreThere()
+	w.imageRuns()
+	w.notOverkill()
+	w.emergencyExit(file)
+
+	w.kubectl("delete", "validatingwebhookconfiguration,mutatingwebhookconfiguration", "meshfence")
+	w.kubectl("delete", "-f", file, "--wait=false", "--ignore-not-found")
+	w.eventually("everything is gone", func() error {
+		if left := w.leftovers("meshfence"); len(left) > 0 {
+			return fmt.Errorf("left: %q", left)
+		}
+		return nil
+	})
+	if text := w.accepted("after"); strings.Contains(text, "MF204") {
+		t.Errorf("after the removal: %s", text)
+	}
+	if err := w.Node.Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+// notOverkill: what the cluster and meshfence need to come up is never asked about, even while nobody answers.
+func (w *world) notOverkill() {
+	w.t.Helper()
+	deployment := client.ObjectKey{Namespace: "meshfence-system", Name: "meshfence"}
+	w.kubectl("-n", "meshfence-system", "scale", "deployment/meshfence", "--replicas=0")
+	w.rollout("meshfence-system", "meshfence")
+	if ready := w.Node.Ready(deployment); len(ready) > 0 {
+		w.t.Fatalf("%d pods are there after scaling to 0", len(ready))
+	}
+	for _, name := range []string{"kube-system", "meshfence-system"} {
+		w.kubectl("label", "namespace", name, "istio.io/rev=x")
+		w.kubectl("label", "namespace", name, "istio.io/rev-")
+	}
+	w.kubectl("create", "namespace", "ordinary")
+	w.kubectl("label", "namespace", "ordinary", "team=a")
+	// Replicas that leave answer until the end of their preStop.
+	tries := 0
+	w.eventually("a mesh label is refused while nobody answers", func() error {
+		tries++
+		text, err := w.try("", "label", "namespace", "ordinary", "--overwrite", fmt.Sprintf("istio.io/rev=x%d", tries))
+		if err == nil || !strings.Contains(text, "failed calling webhook") {
+			return fmt.Errorf("it is answered with: %s", text)
+		}
+		return nil
+	})
+}
+
+// emergencyExit switches meshfence off with the one line that is documented everywhere, while it is down, and on again.
+func (w *world) emergencyExit(file string) {
+	w.t.Helper()
+	w.kubectl("delete", "validatingwebhookconfiguration,mutatingwebhookconfiguration", "meshfence")
+	w.eventually("mesh labels can be changed", func() error {
+		text, err := w.try("", "label", "namespace", "ordinary", "istio.io/rev=x", "--overwrite")
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, text)
+		}
+		return nil
+	})
+	w.kubectl("apply", "-f", file)
+	w.rollout("meshfence-system", "meshfence")
+	w.eventually("meshfence judges again", w.guarded)
+}

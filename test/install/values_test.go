@@ -1,0 +1,188 @@
+package install
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/meshfence/meshfence/test/harness"
+	"github.com/meshfence/meshfence/webhook"
+	"github.com/meshfence/meshfence/webhook/config"
+	"github.com/meshfence/meshfence/webhook/match"
+)
+
+func mustRoot(t *testing.T) string {
+	t.Helper()
+	root, err := harness.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+func get(ctx context.Context, url string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", url, response.Status)
+	}
+	return nil
+}
+
+// render runs `helm template` and returns what it printed, and whether it succeeded.
+func render(t *testing.T, sets ...string) (string, error) {
+	t.Helper()
+	root := mustRoot(t)
+	args := []string{"template", "meshfence", filepath.Join(root, "deploy", "chart"), "--namespace", "meshfence-system", "--skip-tests"}
+	for _, set := range sets {
+		args = append(args, "--set-json", set)
+	}
+	cmd := exec.CommandContext(t.Context(), filepath.Join(root, "bin", "tools", "helm"), args...)
+	cmd.Env = append(os.Environ(), "HELM_CACHE_HOME="+t.TempDir(), "HELM_CONFIG_HOME="+t.TempDir(), "HELM_DATA_HOME="+t.TempDir())
+	text, err := cmd.CombinedOutput()
+	return string(text), err
+}
+
+// documents are the manifests by kind; of a kind that is there twice, the last.
+func documents(t *testing.T, text string) map[string]map[string]any {
+	t.Helper()
+	all := map[string]map[string]any{}
+	for document := range strings.SplitSeq(text, "\n---\n") {
+		manifest := map[string]any{}
+		if err := yaml.Unmarshal([]byte(document), &manifest); err != nil {
+			t.Fatalf("%v in\n%s", err, document)
+		}
+		if kind, ok := manifest["kind"].(string); ok {
+			all[kind] = manifest
+		}
+	}
+	return all
+}
+
+// What a value changes, by a line of the manifests. An empty line means that the kind is not there at all.
+func TestValues(t *testing.T) {
+	for _, test := range []struct{ set, kind, want string }{
+		{`resources={"limits":{"cpu":"1500m","memory":"1Gi"}}`, "Deployment", `{"name":"GOMEMLIMIT","value":"966367641"},{"name":"GOMAXPROCS","value":"2"}`},
+		{`resources={"limits":{"cpu":2,"memory":"1000M"}}`, "Deployment", `{"name":"GOMEMLIMIT","value":"900000000"},{"name":"GOMAXPROCS","value":"2"}`},
+		{`mode="warn"`, "ConfigMap", `\nmode: warn\n`},
+		{`config={"rules":{"MF103":"warn"},"exemptUsers":[]}`, "ConfigMap", `\nexemptUsers: []\n`},
+		{`rollout.namespaceSelector={"matchLabels":{"try":"yes"}}`, "ValidatingWebhookConfiguration", `"matchLabels":{"try":"yes"}`},
+		{`webhooks.enabled=false`, "ValidatingWebhookConfiguration", ""},
+		{`webhooks.failurePolicy="Ignore"`, "ValidatingWebhookConfiguration", `"failurePolicy":"Ignore"`},
+		{`networkPolicy={"enabled":false}`, "NetworkPolicy", ""},
+		{`networkPolicy={"restrictEgress":true}`, "NetworkPolicy", `"egress":[{"ports":[{"port":443},{"port":6443}]}]`},
+		{`podDisruptionBudget={"enabled":false}`, "PodDisruptionBudget", ""},
+		{`replicas=1`, "PodDisruptionBudget", ""},
+		{`priorityQuota=true`, "ResourceQuota", `"hard":{"pods":"3"}`},
+		{`fullnameOverride="fence"`, "Service", `"name":"fence"`},
+		{`image={"digest":"sha256:` + strings.Repeat("a", 64) + `"}`, "Deployment", `"image":"ghcr.io/meshfence/meshfence@sha256:aaaa`},
+		{`certs={"mode":"cert-manager","certManager":{"issuerRef":{"kind":"ClusterIssuer","name":"internal"}}}`, "Issuer", ""},
+		{`certs={"mode":"cert-manager","certManager":{"issuerRef":{"kind":"ClusterIssuer","name":"internal"}}}`, "Certificate", `"issuerRef":{"group":"cert-manager.io","kind":"ClusterIssuer","name":"internal"}`},
+		{`metrics.serviceMonitor.enabled=true`, "ServiceMonitor", `"interval":"30s"`},
+	} {
+		t.Run(test.set, func(t *testing.T) {
+			t.Parallel()
+			text, err := render(t, test.set)
+			if err != nil {
+				t.Fatal(text)
+			}
+			manifest, found := documents(t, text)[test.kind]
+			shown, err := yaml.Marshal(manifest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			json, err := yaml.YAMLToJSON(shown)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found == (test.want == "") || !strings.Contains(string(json), test.want) {
+				t.Errorf("%s lacks %s:\n%s", test.kind, test.want, json)
+			}
+		})
+	}
+}
+
+// A misspelt or impossible value is refused by the schema.
+func TestWrongValues(t *testing.T) {
+	for _, set := range []string{
+		`replica=3`, `replicas=0`, `mode="on"`, `certs.mode="letsencrypt"`, `webhooks.meshTimeoutSeconds=31`, `config={"mode":"warn"}`,
+		`config={"rules":{"MF103":"maybe"}}`, `config={"discoveryLabels":["not'a'key"]}`, `resources={"limits":{"memory":"lots"}}`, `metrics.prometheusRule.latencySeconds=0.2`,
+	} {
+		t.Run(set, func(t *testing.T) {
+			t.Parallel()
+			if text, err := render(t, set); err == nil || !strings.Contains(text, "values don't meet the specifications of the schema") {
+				t.Errorf("%v\n%.500s", err, text)
+			}
+		})
+	}
+}
+
+// The conditions and the configuration of any discovery labels are those that meshfence itself would write.
+func TestConditionsOfOtherLabels(t *testing.T) {
+	for _, keys := range [][]string{{"team.example.com/mesh"}, {"z", "a", "istio.io/rev"}, {}} {
+		list := "[]"
+		if len(keys) > 0 {
+			list = `["` + strings.Join(keys, `","`) + `"]`
+		}
+		text, err := render(t, `config={"discoveryLabels":`+list+`}`)
+		if err != nil {
+			t.Fatal(text)
+		}
+		all := documents(t, text)
+		for kind, want := range map[string]string{
+			"ValidatingWebhookConfiguration": match.ValidateExpression(keys), "MutatingWebhookConfiguration": match.FillExpression(keys),
+		} {
+			if shown := fmt.Sprint(all[kind]); !strings.Contains(shown, want) {
+				t.Errorf("%q: %s has not\n%s\nbut\n%s", keys, kind, want, shown)
+			}
+		}
+		file := all["ConfigMap"]["data"].(map[string]any)["config.yaml"].(string)
+		loaded, err := config.Load([]byte(file), webhook.RuleCodes())
+		if err != nil || strings.Join(loaded.DiscoveryLabels, " ") != strings.Join(keys, " ") {
+			t.Errorf("%q: %v in\n%s", keys, err, file)
+		}
+	}
+}
+
+// alerted finds the metrics in the alerts' expressions.
+var alerted = regexp.MustCompile(`\b(?:meshfence_[a-z_]+|controller_runtime_[a-z_]+)\b`)
+
+// metricsAreThere checks that every metric that an alert looks at is on the metrics page of a pod that has judged something.
+func (w *world) metricsAreThere() {
+	w.t.Helper()
+	text, err := render(w.t, `metrics.prometheusRule.enabled=true`)
+	w.do("render the alerts", err)
+	rule, err := yaml.Marshal(documents(w.t, text)["PrometheusRule"])
+	w.do("read the alerts", err)
+	var pages strings.Builder
+	for _, process := range w.Node.Ready(client.ObjectKey{Namespace: "meshfence-system", Name: "meshfence"}) {
+		page, err := process.Metrics(w.t.Context())
+		w.do("read the metrics", err)
+		pages.WriteString(page)
+	}
+	names := alerted.FindAllString(string(rule), -1)
+	for _, name := range names {
+		if !strings.Contains(pages.String(), "\n"+name) {
+			w.t.Errorf("an alert looks at %s, which is not there", name)
+		}
+	}
+	if len(names) < 4 {
+		w.t.Errorf("the alerts look at %q only", names)
+	}
+}
