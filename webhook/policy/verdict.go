@@ -30,6 +30,14 @@ type Verdict struct {
 	Notes []string
 }
 
+// Findings returns all findings, denials first.
+func (v Verdict) Findings() []Finding {
+	if len(v.Denials) == 0 {
+		return v.Warnings
+	}
+	return slices.Concat(v.Denials, v.Warnings)
+}
+
 // World is what an object is judged against.
 type World struct {
 	// Fleet is the fleet with the change in it.
