@@ -62,6 +62,9 @@ type World struct {
 	User   string
 	Rights map[mesh.Ref]Right
 	Pods   *Pods
+
+	// discovered is what discovering remembers.
+	discovered [2]discovered
 }
 
 // rule is a catalogue entry together with the function that finds its offence: one of state, change and removal. Rule and,

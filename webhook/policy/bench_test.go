@@ -1,0 +1,136 @@
+package policy_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/policy"
+)
+
+// healthy is a cluster with n meshes of four selectors each that do not overlap.
+func healthy(n int) []string {
+	lines := make([]string, n)
+	for i := range lines {
+		name := fmt.Sprintf("mesh-%d", i+1)
+		lines[i] = fmt.Sprintf("Istio %[1]s; in istio-system-%[1]s; version v1.30.3; selects istio-discovery=%[1]s | istio-discovery=%[1]s-dev | istio-discovery=%[1]s-test | istio-discovery=%[1]s-prod", name)
+	}
+	return lines
+}
+
+// usual are changes of a namespace that are allowed, in a cluster with at least one mesh.
+func usual(t testing.TB, n int) map[string]policy.NamespaceChange {
+	t.Helper()
+	f := fleet(t, healthy(n)...)
+	change := func(from, to string) policy.NamespaceChange {
+		return policy.NamespaceChange{Old: namespace(t, "app", from), New: namespace(t, "app", to), Fleet: f, Now: now}
+	}
+	last := fmt.Sprintf("istio.io/rev=mesh-%d istio-discovery=mesh-%d", n, n)
+	created := change("", "team=a "+last)
+	created.Old = nil
+	return map[string]policy.NamespaceChange{
+		"created": created,
+		"joins":   change("team=a", "team=a "+last),
+		"stage":   change("team=a", "team=a "+last+"-prod"),
+		"leaves":  change("team=a "+last, "team=a"),
+	}
+}
+
+func TestAllowingANamespaceDoesNotAllocate(t *testing.T) {
+	p := policy.New(settings())
+	for name, change := range usual(t, 100) {
+		var verdict policy.Verdict
+		if n := testing.AllocsPerRun(100, func() { verdict = p.Namespace(change) }); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+		if verdict.Answer != policy.Allowed || len(verdict.Warnings) > 0 {
+			t.Errorf("%s: %+v", name, verdict)
+		}
+		if n := testing.AllocsPerRun(100, func() { p.Moves(change); p.Joins(change) }); n != 0 {
+			t.Errorf("%s: %v allocations for what is to be asked", name, n)
+		}
+	}
+}
+
+// An index by label key and value makes the number of meshes matter little. The bound is far above what is measured (see
+// BenchmarkNamespace), and far below the tenfold that a look at every mesh would cost.
+func TestTenTimesTheMeshesDoNotCostTenTimesAsMuch(t *testing.T) {
+	p := policy.New(settings())
+	fastest := func(meshes int) time.Duration {
+		change := usual(t, meshes)["joins"]
+		best := time.Hour
+		for range 50 {
+			begin := time.Now()
+			for range 100 {
+				p.Namespace(change)
+			}
+			best = min(best, time.Since(begin))
+		}
+		return best
+	}
+	if few, many := fastest(100), fastest(1000); many > 5*few {
+		t.Errorf("100 judgements took %v with 100 meshes and %v with 1,000", few, many)
+	}
+}
+
+func BenchmarkNamespace(b *testing.B) {
+	p := policy.New(settings())
+	for _, meshes := range []int{1, 10, 100, 1000} {
+		for _, name := range []string{"created", "joins", "stage"} {
+			b.Run(fmt.Sprintf("%s/meshes=%d", name, meshes), func(b *testing.B) {
+				change := usual(b, meshes)[name]
+				b.ReportAllocs()
+				for b.Loop() {
+					p.Namespace(change)
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkFill(b *testing.B) {
+	p := policy.New(settings())
+	for _, meshes := range []int{1, 10, 100, 1000} {
+		b.Run(fmt.Sprintf("meshes=%d", meshes), func(b *testing.B) {
+			change := policy.FillChange{Old: namespace(b, "app", ""), New: namespace(b, "app", "istio-discovery=mesh-1"), Fleet: fleet(b, healthy(meshes)...)}
+			b.ReportAllocs()
+			for b.Loop() {
+				p.Fill(change)
+			}
+		})
+	}
+}
+
+// The version of one of 1,000 meshes changes, in a cluster with 100,000 namespaces. Making the two fleets that are
+// compared is a part of the judgement, and is BenchmarkNewFleet's business.
+func BenchmarkMesh(b *testing.B) {
+	p := policy.New(settings())
+	for _, size := range []struct{ meshes, namespaces int }{{2, 10}, {100, 10000}, {1000, 100000}} {
+		b.Run(fmt.Sprintf("meshes=%d/namespaces=%d", size.meshes, size.namespaces), func(b *testing.B) {
+			stored := objects(b, healthy(size.meshes)...)
+			updated := *stored.Istios[0]
+			updated.Spec.Version = "v1.30.4"
+			ref := mesh.Ref{Kind: "Istio", Name: "mesh-1"}
+			change := policy.MeshChange{Before: mesh.NewFleet(stored), Fleet: mesh.NewFleet(stored.With(&updated)), Namespaces: tenants(b, size), Now: now}
+			change.Old, change.New = change.Before.Mesh(ref), change.Fleet.Mesh(ref)
+			b.ReportAllocs()
+			for b.Loop() {
+				if v := p.Mesh(change); v.Answer != policy.Allowed {
+					b.Fatalf("%+v", v)
+				}
+			}
+		})
+	}
+}
+
+// tenants are namespaces that are spread over meshes.
+func tenants(t testing.TB, size struct{ meshes, namespaces int }) []mesh.Namespace {
+	t.Helper()
+	all := make([]mesh.Namespace, size.namespaces)
+	for i := range all {
+		name := fmt.Sprintf("mesh-%d", i%size.meshes+1)
+		all[i] = *namespace(t, fmt.Sprintf("tenant-%06d", i), "team=a istio-discovery="+name+" istio.io/rev="+name)
+	}
+	return all
+}
