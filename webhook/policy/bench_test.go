@@ -112,3 +112,23 @@ func tenants(t testing.TB, size struct{ meshes, namespaces int }) []mesh.Namespa
 	}
 	return all
 }
+
+// The memory that a judgement leaves to the next one holds nothing that the next one could take for its own.
+func TestAJudgementRemembersNothingOfTheOneBefore(t *testing.T) {
+	p := policy.New(settings())
+	change := policy.NamespaceChange{Old: namespace(t, "app", ""), New: namespace(t, "app", "istio-discovery=mesh-1 istio.io/rev=mesh-2"), Now: now}
+	for range 3 {
+		for _, test := range []struct {
+			fleet  []string
+			answer policy.Answer
+		}{
+			{guide(), policy.Denied},
+			{[]string{"Istio mesh-2; in istio-system-2; selects istio-discovery=mesh-1"}, policy.Allowed},
+		} {
+			change.Fleet = fleet(t, test.fleet...)
+			if got := p.Namespace(change); got.Answer != test.answer {
+				t.Errorf("%q: %+v", test.fleet, got)
+			}
+		}
+	}
+}
