@@ -74,8 +74,15 @@ unit: ## run the unit tests with the race detector (ARGS='-run X -v')
 
 .PHONY: e2e
 e2e: build controlplane $(HELM) ## run the end-to-end tests on a real API server (ARGS='-run X -v', CRDS=slim|real|both)
+	@rm -rf $(USED_RIGHTS) && mkdir -p $(USED_RIGHTS)
 	go test -count=1 -timeout 20m $(ARGS) ./test/...
 	@set -e; for module in $(FOREIGN_TESTS); do (cd $$module && go test -count=1 -timeout 10m $(ARGS) ./...); done
+	@$(if $(strip $(ARGS)),,go run ./test/harness/cmd/rights $(USED_RIGHTS))
+
+# Where the end-to-end tests note which of its rights meshfence has used. With ARGS some tests may not have run, and nothing
+# is concluded from it.
+USED_RIGHTS := $(CURDIR)/bin/used-rights
+e2e: export MESHFENCE_RIGHTS_DIR = $(USED_RIGHTS)
 
 .PHONY: cases
 cases: build controlplane ## run the cases of a folder (DIR=test/cases, CRDS=slim|real|both)
