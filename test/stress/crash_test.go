@@ -35,7 +35,7 @@ func TestLedger(t *testing.T) {
 }
 
 // claimLifetime is that of the crash test's replicas: the real one is five minutes.
-const claimLifetime = 4 * time.Second
+const claimLifetime = 3 * time.Second
 
 func (s *suite) crashes(t *testing.T) {
 	options := harness.ProcessOptions{Binary: s.buildFaulty(t), Env: []string{"MESHFENCE_TEST_LIFETIME=" + claimLifetime.String()}}
@@ -81,6 +81,14 @@ func (s *suite) crashes(t *testing.T) {
 		blocked := time.Since(killed)
 		if isClaimed := point == "after-write"; (said != "") != isClaimed || blocked > claimLifetime+time.Second || isClaimed && blocked < claimLifetime/2 {
 			t.Errorf("%s: blocked for %v, and told to wait until %q", point, blocked, said)
+		}
+		if said != "" {
+			until, err := time.Parse(time.RFC3339, said)
+			must(t, err)
+			// Times are said in whole seconds, rounded up.
+			if end := killed.Add(blocked); end.After(until.Add(time.Second)) || end.Before(until.Add(-2*time.Second)) {
+				t.Errorf("%s: told to wait until %v, and blocked until %v", point, until, end)
+			}
 		}
 		count(t, "killed %s: a mesh that overlaps was blocked for %v", point, blocked.Round(time.Millisecond))
 	}
