@@ -112,9 +112,9 @@ func (s *suite) slowEtcd(t *testing.T) {
 	s.install(t, 2, harness.ProcessOptions{}, own.Config)
 	l := s.startLoad(t)
 	l.more(t, labelled, 25)
-	for round := range choose(1, 5) {
+	for round := range choose(1, 3) {
 		etcd.late(100 * time.Millisecond)
-		for i := range choose(1, 5) {
+		for i := range choose(1, 3) {
 			name := fmt.Sprintf("slow-%d-%d", round, i)
 			begin := time.Now()
 			must(t, s.Client.Create(t.Context(), stressed(name, selecting(name), 0)))
@@ -191,7 +191,7 @@ func (s *suite) staleCaches(t *testing.T) {
 	l := s.startLoad(t)
 	proxy.stall()
 	t.Cleanup(proxy.goOn)
-	rounds := choose(5, 100)
+	rounds := choose(4, 50)
 	for round := range rounds {
 		name := fmt.Sprint("fresh-", round)
 		must(t, s.Client.Create(t.Context(), stressed(name, selecting(name), 0)))

@@ -37,7 +37,7 @@ func (s *suite) definitions(t *testing.T) {
 	both.Data["mesh-2"] = "mesh-2"
 	must(t, s.Client.Create(t.Context(), both))
 	l := s.startLoad(t)
-	for range choose(1, 10) {
+	for range choose(1, 6) {
 		l.more(t, labelled, 25)
 		must(t, s.RemoveCRDs(t.Context()))
 		l.more(t, labelled, 25)
@@ -90,7 +90,7 @@ func (s *suite) newVersion(t *testing.T) {
 		return s.Client.Create(t.Context(), novel("novel-0", "novel-0")) == nil
 	})
 	count(t, "a mesh of the new version could be created %v later", took)
-	rounds := choose(5, 50)
+	rounds := choose(4, 30)
 	for round := range rounds {
 		name := fmt.Sprint("novel-", round)
 		if round > 0 {
@@ -130,7 +130,7 @@ func (s *suite) meshMap(t *testing.T) {
 		must(t, s.Client.Create(t.Context(), ns, client.DryRunAll))
 		return ns.Labels[mesh.RevisionLabel]
 	}
-	rounds := choose(3, 50)
+	rounds := choose(3, 20)
 	for range rounds {
 		must(t, s.Client.Create(t.Context(), meshMapOf("mesh-1", "stable")))
 		s.soon(t, 2*time.Second, "what the mesh map says is filled in", func() bool { return filled() == "stable" })
@@ -228,7 +228,7 @@ func (s *suite) labelKeys(t *testing.T) {
 		c.Webhooks[4].MatchConditions = append(c.Webhooks[4].MatchConditions, admissionregistrationv1.MatchCondition{Name: own, Expression: "true"})
 		c.Webhooks[4].TimeoutSeconds = new(int32(7))
 	})
-	keys, slowest := choose(4, 40), time.Duration(0)
+	keys, slowest := choose(4, 20), time.Duration(0)
 	for i := range keys {
 		key := fmt.Sprint("zone-", i)
 		// With the new label the mesh discovers this namespace, whose revision there is not.

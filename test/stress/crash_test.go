@@ -103,7 +103,7 @@ func (s *suite) pairs(t *testing.T, servers []*rest.Config) {
 	must(t, s.eventuallyOn(t, servers))
 	left, right := istiosOf(t, servers[0]), istiosOf(t, servers[1])
 	toldToWait := 0
-	rounds := choose(15, 500)
+	rounds := choose(12, 300)
 	for round := range rounds {
 		names := [2]string{fmt.Sprint("left-", round), fmt.Sprint("right-", round)}
 		var errs [2]error

@@ -35,7 +35,7 @@ func TestOutages(t *testing.T) {
 func (s *suite) rollingRestart(t *testing.T) {
 	s.install(t, 2, harness.ProcessOptions{})
 	l := s.startLoad(t)
-	for range choose(2, 20) {
+	for range choose(2, 12) {
 		l.more(t, labelled, 25)
 		old := s.replicas[0]
 		s.addReplica(t, harness.ProcessOptions{})
@@ -54,7 +54,7 @@ func (s *suite) rollingRestart(t *testing.T) {
 func (s *suite) killOne(t *testing.T) {
 	s.install(t, 2, harness.ProcessOptions{})
 	s.prepareLoad(t)
-	kills := choose(2, 20)
+	kills := choose(2, 10)
 	kill := func(l *load) {
 		for range kills {
 			l.more(t, unrelated, 50)
@@ -175,7 +175,7 @@ func (s *suite) rotate(t *testing.T) {
 	s.install(t, 2, harness.ProcessOptions{})
 	l := s.startLoad(t)
 	l.run(handshakes, pace)
-	rotations := choose(2, 40)
+	rotations := choose(2, 20)
 	for range rotations {
 		must(t, s.RotateServingCertificate(t.Context()))
 		l.more(t, handshakes, 100)

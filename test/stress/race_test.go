@@ -84,7 +84,7 @@ func TestRaces(t *testing.T) {
 		found := 0
 		for round := 0; found == 0 && round < choose(10, 1); round++ {
 			must(t, s.Client.DeleteAllOf(t.Context(), stressed("", nil, 0)))
-			events, operations := s.race(t, servers, choose(300, 5000))
+			events, operations := s.race(t, servers, choose(300, 3000))
 			tally(t, operations)
 			found, _ = overlaps(events)
 		}
