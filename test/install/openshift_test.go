@@ -143,7 +143,7 @@ func (s *serviceCA) inject(ctx context.Context) error {
 // TestOpenShift installs the file for OpenShift, where the service CA makes the certificate, and rotates that under load. It also
 // makes the requests that only OpenShift makes.
 func TestOpenShift(t *testing.T) {
-	w := start(t)
+	w := start(t, nil)
 	ca := &serviceCA{client: w.Client}
 	if err := ca.rotate(); err != nil {
 		t.Fatal(err)

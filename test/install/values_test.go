@@ -94,6 +94,8 @@ func TestValues(t *testing.T) {
 		{`image={"digest":"sha256:` + strings.Repeat("a", 64) + `"}`, "Deployment", `"image":"ghcr.io/meshfence/meshfence@sha256:aaaa`},
 		{`certs={"mode":"cert-manager","certManager":{"issuerRef":{"kind":"ClusterIssuer","name":"internal"}}}`, "Issuer", ""},
 		{`certs={"mode":"cert-manager","certManager":{"issuerRef":{"kind":"ClusterIssuer","name":"internal"}}}`, "Certificate", `"issuerRef":{"group":"cert-manager.io","kind":"ClusterIssuer","name":"internal"}`},
+		{`clientCA={"secret":"api-server","key":"tls.crt"}`, "Deployment", `"--client-ca=/var/run/meshfence/client-ca/tls.crt"`},
+		{`clientCA={"secret":"api-server","key":"tls.crt"}`, "Deployment", `{"name":"client-ca","secret":{"secretName":"api-server"}}`},
 		{`metrics.serviceMonitor.enabled=true`, "ServiceMonitor", `"interval":"30s"`},
 	} {
 		t.Run(test.set, func(t *testing.T) {
@@ -123,6 +125,7 @@ func TestWrongValues(t *testing.T) {
 	for _, set := range []string{
 		`replica=3`, `replicas=0`, `mode="on"`, `certs.mode="letsencrypt"`, `webhooks.meshTimeoutSeconds=31`, `config={"mode":"warn"}`,
 		`config={"rules":{"MF103":"maybe"}}`, `config={"discoveryLabels":["not'a'key"]}`, `resources={"limits":{"memory":"lots"}}`, `metrics.prometheusRule.latencySeconds=0.2`,
+		`clientCA={"secret":"a","configMap":"b"}`, `clientCA.key=""`,
 	} {
 		t.Run(set, func(t *testing.T) {
 			t.Parallel()
@@ -180,6 +183,11 @@ func (w *world) metricsAreThere() {
 	for _, name := range names {
 		if !strings.Contains(pages.String(), "\n"+name) {
 			w.t.Errorf("an alert looks at %s, which is not there", name)
+		}
+	}
+	for _, seconds := range []string{"0.001", "0.005", "0.01", "0.05", "0.1", "0.5", "1", "5"} {
+		if !strings.Contains(pages.String(), `le="`+seconds+`"`) {
+			w.t.Errorf("the schema allows latencySeconds=%s, but there is no such bucket", seconds)
 		}
 	}
 	if len(names) < 4 {
