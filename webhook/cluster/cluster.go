@@ -193,7 +193,9 @@ func (c *Cluster) buildFleets(ctx context.Context) {
 		for _, m := range c.meshMap.values() {
 			objects.Map = m.entries
 		}
-		c.fleet.Store(mesh.NewFleet(objects))
+		fleet := c.fleet.Load().Next(objects)
+		fleet.Prepare()
+		c.fleet.Store(fleet)
 		c.built.Store(true)
 		c.metrics.fleets.Inc()
 		c.keeper.wakeUp()
