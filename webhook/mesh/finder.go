@@ -1,7 +1,5 @@
 package mesh
 
-import "slices"
-
 // Finder finds which of some meshes discover a namespace. It is immutable.
 type Finder struct {
 	meshes []*Mesh
@@ -15,18 +13,7 @@ func NewFinder(meshes ...*Mesh) *Finder {
 }
 
 // Discover says whether any of the meshes discovers a namespace with these labels. It does not allocate.
-func (f *Finder) Discover(labels map[string]string) bool {
-	matches := func(e entry) bool { return e.selector.Matches(labels) }
-	if slices.ContainsFunc(f.index.free, matches) {
-		return true
-	}
-	for key, at := range f.index.anchors {
-		if value, present := labels[key]; present && (slices.ContainsFunc(at.byValue[value], matches) || slices.ContainsFunc(at.any, matches)) {
-			return true
-		}
-	}
-	return false
-}
+func (f *Finder) Discover(labels map[string]string) bool { return f.index.any(labels) }
 
 // AppendDiscovering appends those of the meshes, in order, that discover a namespace with these labels.
 func (f *Finder) AppendDiscovering(to []*Mesh, labels map[string]string) []*Mesh {
