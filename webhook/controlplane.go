@@ -85,6 +85,9 @@ func (h *controlPlanes) judge(ctx context.Context, req *admission.Request, old, 
 	dryRun := req.DryRun != nil && *req.DryRun
 	err := h.live.Admit(ctx, ledger.Change{Old: old, New: updated, DryRun: dryRun}, func(state ledger.State) bool {
 		last = h.weigh(ctx, req, state, old, updated)
+		if state.Outdated && last.verdict.Answer == policy.Allowed {
+			last.verdict = policy.Verdict{Answer: policy.Allowed} // the API server keeps warnings, also when it asks again
+		}
 		return last.verdict.Answer == policy.Allowed
 	})
 	if taken := (*ledger.ExistsError)(nil); errors.As(err, &taken) {
