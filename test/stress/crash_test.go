@@ -1,6 +1,7 @@
 package stress
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -32,6 +33,44 @@ func TestLedger(t *testing.T) {
 	t.Run("if a replica is killed between two steps, then nothing overlaps and nothing is blocked for long", s.crashes)
 	t.Run("of two creates at once that are at odds exactly one wins", func(t *testing.T) { s.pairs(t, servers) })
 	t.Run("if two meshes of one file overlap, then the second is refused every time", func(t *testing.T) { s.apply(t, servers) })
+	t.Run("if the ledger is damaged, then nothing is admitted until the command that is told has been run", s.damage)
+}
+
+// repair is the command that a refusal because of a damaged ledger names.
+var repair = regexp.MustCompile(`kubectl (patch configmap meshfence-claims -n \S+ --type=json -p) '([^']*)'`)
+
+// damage puts what is no claim into the ledger, in every way that a ConfigMap takes it.
+func (s *suite) damage(t *testing.T) {
+	s.install(t, 2, harness.ProcessOptions{})
+	istios := istiosOf(t, s.Config)
+	_, err := istios.Create(t.Context(), stressed("before", selecting("before"), 0), metav1.CreateOptions{})
+	must(t, err)
+	garbage := map[string]any{"a": "", "b.c-d_E": "x", "f": `{"object": {"kind": "Pod"}}`}
+	patch, err := json.Marshal(map[string]any{"data": garbage})
+	must(t, err)
+	_, stderr, err := s.RunKubectl(t.Context(), s.Dir(), "patch", "configmap", "meshfence-claims", "-n", harness.Namespace, "--type=merge", "-p", string(patch))
+	if err != nil {
+		t.Fatal(stderr)
+	}
+	create := func() error {
+		_, err := istios.Create(t.Context(), stressed("after", selecting("after"), 0), metav1.CreateOptions{})
+		return err
+	}
+	for range garbage {
+		err := create()
+		if err == nil || !strings.Contains(err.Error(), "meshfence cannot judge this request yet: the entry ") {
+			t.Fatalf("%v; want to be told of the damaged entry", err)
+		}
+		command := repair.FindStringSubmatch(err.Error())
+		if command == nil {
+			t.Fatalf("%v; want a command that repairs it", err)
+		}
+		if _, stderr, err := s.RunKubectl(t.Context(), s.Dir(), append(strings.Fields(command[1]), command[2])...); err != nil {
+			t.Fatalf("%s: %s", command[0], stderr)
+		}
+	}
+	must(t, create())
+	count(t, "a ledger with %d damaged entries: repaired with the commands that %d refusals named", len(garbage), len(garbage))
 }
 
 // claimLifetime is that of the crash test's replicas: the real one is five minutes.
