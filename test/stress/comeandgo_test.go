@@ -24,16 +24,16 @@ import (
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
-// meshMapOf returns the mesh map with one entry.
-func meshMapOf(mesh, revision string) *corev1.ConfigMap {
-	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: harness.Namespace, Name: "mesh-map"}, Data: map[string]string{mesh: revision}}
+// meshMapOf returns the mesh map with one entry, for mesh-1.
+func meshMapOf(revision string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: harness.Namespace, Name: "mesh-map"}, Data: map[string]string{"mesh-1": revision}}
 }
 
 // definitions deletes the definitions, and with them the meshes, and makes them again. The mesh map stays, so that it can
 // be told all the time which labels are wrong.
 func (s *suite) definitions(t *testing.T) {
 	s.install(t, 2, harness.ProcessOptions{})
-	both := meshMapOf("mesh-1", "mesh-1")
+	both := meshMapOf("mesh-1")
 	both.Data["mesh-2"] = "mesh-2"
 	must(t, s.Client.Create(t.Context(), both))
 	l := s.startLoad(t)
@@ -132,9 +132,9 @@ func (s *suite) meshMap(t *testing.T) {
 	}
 	rounds := choose(3, 20)
 	for range rounds {
-		must(t, s.Client.Create(t.Context(), meshMapOf("mesh-1", "stable")))
+		must(t, s.Client.Create(t.Context(), meshMapOf("stable")))
 		s.soon(t, 2*time.Second, "what the mesh map says is filled in", func() bool { return filled() == "stable" })
-		must(t, s.Client.Delete(t.Context(), meshMapOf("mesh-1", "")))
+		must(t, s.Client.Delete(t.Context(), meshMapOf("")))
 		s.soon(t, 2*time.Second, "the mesh map is forgotten", func() bool { return filled() == "mesh-1" })
 	}
 	l.more(t, labelled, 25)

@@ -161,7 +161,7 @@ func (s *suite) allDown(t *testing.T) {
 	refused("a mesh label", patchLabels(ctx, s.Client, "wrong-0", `{"istio-discovery":"mesh-1"}`))
 	refused("a namespace with a mesh label", s.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "new", Labels: map[string]string{"istio-discovery": "mesh-1"}}}))
 	must(t, s.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "ordinary", Labels: map[string]string{"team": "x"}}}))
-	must(t, s.Client.Create(ctx, meshMapOf("mesh-1", "mesh-1")))
+	must(t, s.Client.Create(ctx, meshMapOf("mesh-1")))
 	must(t, patchLabels(ctx, s.Client, "ordinary", `{"team":"y"}`))
 	l.more(t, unrelated, 25)
 	s.addReplica(t, harness.ProcessOptions{})
