@@ -90,7 +90,7 @@ func (s *suite) newVersion(t *testing.T) {
 		return s.Client.Create(t.Context(), novel("novel-0", "novel-0")) == nil
 	})
 	count(t, "a mesh of the new version could be created %v later", took)
-	rounds := choose(4, 30)
+	rounds := choose(2, 30)
 	for round := range rounds {
 		name := fmt.Sprint("novel-", round)
 		if round > 0 {
@@ -228,7 +228,7 @@ func (s *suite) labelKeys(t *testing.T) {
 		c.Webhooks[4].MatchConditions = append(c.Webhooks[4].MatchConditions, admissionregistrationv1.MatchCondition{Name: own, Expression: "true"})
 		c.Webhooks[4].TimeoutSeconds = new(int32(7))
 	})
-	keys, slowest := choose(4, 20), time.Duration(0)
+	keys, slowest := choose(3, 20), time.Duration(0)
 	for i := range keys {
 		key := fmt.Sprint("zone-", i)
 		// With the new label the mesh discovers this namespace, whose revision there is not.

@@ -54,7 +54,7 @@ func (s *suite) rollingRestart(t *testing.T) {
 func (s *suite) killOne(t *testing.T) {
 	s.install(t, 2, harness.ProcessOptions{})
 	s.prepareLoad(t)
-	kills := choose(2, 10)
+	kills := choose(1, 10)
 	kill := func(l *load) {
 		for range kills {
 			l.more(t, unrelated, 50)
@@ -178,7 +178,7 @@ func (s *suite) rotate(t *testing.T) {
 	rotations := choose(2, 20)
 	for range rotations {
 		must(t, s.RotateServingCertificate(t.Context()))
-		l.more(t, handshakes, 100)
+		l.more(t, handshakes, choose(40, 100))
 	}
 	l.end(t)
 	l.never(t, labelled)
