@@ -165,7 +165,7 @@ func readAudit(file string, granted []Grant, used map[Grant]bool) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	var errs []error
 	missing := map[string]bool{}
 	for lines := bufio.NewReader(log); ; {

@@ -139,7 +139,7 @@ func (s *suite) stop() error {
 	if s.second != nil {
 		err = s.second.Stop()
 	}
-	return errors.Join(err, s.Cluster.Stop())
+	return errors.Join(err, s.Stop())
 }
 
 // buildFaulty builds a meshfence that has test points. The one that people install has none.

@@ -54,7 +54,7 @@ func (s *suite) rollingRestart(t *testing.T) {
 func (s *suite) killOne(t *testing.T) {
 	s.install(t, 2, harness.ProcessOptions{})
 	s.prepareLoad(t)
-	kills := choose(2, 10)
+	kills := choose(1, 10)
 	kill := func(l *load) {
 		for range kills {
 			l.more(t, unrelated, 50)
@@ -161,7 +161,7 @@ func (s *suite) allDown(t *testing.T) {
 	refused("a mesh label", patchLabels(ctx, s.Client, "wrong-0", `{"istio-discovery":"mesh-1"}`))
 	refused("a namespace with a mesh label", s.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "new", Labels: map[string]string{"istio-discovery": "mesh-1"}}}))
 	must(t, s.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "ordinary", Labels: map[string]string{"team": "x"}}}))
-	must(t, s.Client.Create(ctx, meshMapOf("mesh-1", "mesh-1")))
+	must(t, s.Client.Create(ctx, meshMapOf("mesh-1")))
 	must(t, patchLabels(ctx, s.Client, "ordinary", `{"team":"y"}`))
 	l.more(t, unrelated, 25)
 	s.addReplica(t, harness.ProcessOptions{})
@@ -178,7 +178,7 @@ func (s *suite) rotate(t *testing.T) {
 	rotations := choose(2, 20)
 	for range rotations {
 		must(t, s.RotateServingCertificate(t.Context()))
-		l.more(t, handshakes, 100)
+		l.more(t, handshakes, choose(40, 100))
 	}
 	l.end(t)
 	l.never(t, labelled)

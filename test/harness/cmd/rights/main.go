@@ -3,39 +3,47 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/meshfence/meshfence/test/harness"
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		fail("usage: rights FOLDER")
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
-	granted, err := harness.CompareRights(os.Args[1])
+}
+
+func run(args []string) error {
+	if len(args) != 1 {
+		return errors.New("usage: rights FOLDER")
+	}
+	granted, err := harness.CompareRights(args[0])
 	if err != nil {
-		fail(err)
+		return err
 	}
-	unused, used := 0, 0
+	used := 0
+	var unused []string
 	for grant, why := range granted {
 		switch {
 		case why == nil:
 			used++
 		case *why == "":
-			fmt.Fprintln(os.Stderr, "granted, and never used in any test:", grant)
-			unused++
+			unused = append(unused, grant.String())
 		default:
 			fmt.Printf("Rights: not used in any test: %s; %s\n", grant, *why)
 		}
 	}
-	if unused > 0 {
-		fail("take it out of deploy/chart/templates/rbac.yaml, or test what needs it")
+	if len(unused) > 0 {
+		slices.Sort(unused)
+		return fmt.Errorf("granted, and never used in any test: %s; take it out of deploy/chart/templates/rbac.yaml, or test what needs it",
+			strings.Join(unused, ", "))
 	}
 	fmt.Printf("Rights: %d are granted, %d were used, and none was missing\n", len(granted), used)
-}
-
-func fail(why any) {
-	fmt.Fprintln(os.Stderr, why)
-	os.Exit(1)
+	return nil
 }
