@@ -60,7 +60,7 @@ func (r *recorder) verdict(ctx context.Context, req *admission.Request, v policy
 		logger.V(1).Info("allowed")
 		return
 	}
-	logger.Info("denied", "message", strings.Join(messages(v.Denials), "\n"))
+	logger.Info("denied", "message", strings.Join(messages(v), "\n"))
 }
 
 // override records that an object asks to override a rule: every use, granted or not, at info.
