@@ -87,8 +87,8 @@ func istioWith(name string, selectors ...*metav1.LabelSelector) *sail.ControlPla
 	return cp
 }
 
-func oneOf(key string, values ...string) *metav1.LabelSelector {
-	return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: key, Operator: metav1.LabelSelectorOpIn, Values: values}}}
+func teams(values ...string) *metav1.LabelSelector {
+	return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "team", Operator: metav1.LabelSelectorOpIn, Values: values}}}
 }
 
 func created(beside mesh.Objects, cp *sail.ControlPlane) policy.Verdict {
@@ -102,22 +102,22 @@ func TestARefusalIsBoundedWhateverIsWrong(t *testing.T) {
 	var invalid []*metav1.LabelSelector
 	for i := range 400 {
 		values = append(values, fmt.Sprintf("value-%d", i))
-		hundreds.Istios = append(hundreds.Istios, istioWith(fmt.Sprintf("mesh-%03d", i), oneOf("team", values...)))
-		invalid = append(invalid, oneOf("team", strings.Repeat("x", 3000)))
+		hundreds.Istios = append(hundreds.Istios, istioWith(fmt.Sprintf("mesh-%03d", i), teams(values...)))
+		invalid = append(invalid, teams(strings.Repeat("x", 3000)))
 	}
 	for name, test := range map[string]struct {
 		verdict policy.Verdict
 		first   string
 		last    string
 	}{
-		"if it overlaps with hundreds": {created(hundreds, istioWith("new", oneOf("team", values...))), `MF103 OverlappingSelectors: Istio "new" `,
+		"if it overlaps with hundreds": {created(hundreds, istioWith("new", teams(values...))), `MF103 OverlappingSelectors: Istio "new" `,
 			`and 380 more times MF103 OverlappingSelectors (Istio "mesh-020", Istio "mesh-021", Istio "mesh-022", Istio "mesh-023", ` +
 				`Istio "mesh-024", Istio "mesh-025", Istio "mesh-026", Istio "mesh-027", Istio "mesh-028", Istio "mesh-029", …)`},
 		"if it discovers everything beside hundreds": {created(hundreds, istioWith("new")),
 			`MF102 DiscoversEverything: Istio "new" has no discoverySelectors and so discovers every namespace, also those of mesh "mesh-000", mesh "mesh-001", ` +
 				`mesh "mesh-002", mesh "mesh-003", mesh "mesh-004", mesh "mesh-005", mesh "mesh-006", mesh "mesh-007", mesh "mesh-008", mesh "mesh-009" and 390 more: `, ""},
 		"if hundreds of selectors are wrong": {created(mesh.Objects{}, istioWith("new", invalid...)), "MF101 InvalidSelector: ", "and 380 more times MF101 InvalidSelector ("},
-		"if one value is wrong besides": {created(mesh.Objects{Istios: hundreds.Istios[:20]}, istioWith("new", append(invalid[:1:1], oneOf("team", values...))...)),
+		"if one value is wrong besides": {created(mesh.Objects{Istios: hundreds.Istios[:20]}, istioWith("new", append(invalid[:1:1], teams(values...))...)),
 			"MF101 InvalidSelector: ", ""},
 	} {
 		lines, length := spoken(test.verdict)
@@ -149,7 +149,7 @@ func TestTenThousandSelectorsOnEitherSideAreJudgedInTime(t *testing.T) {
 		}
 	}
 	valued := func(prefix string) func(int) *metav1.LabelSelector {
-		return func(i int) *metav1.LabelSelector { return oneOf("team", fmt.Sprint(prefix, i)) }
+		return func(i int) *metav1.LabelSelector { return teams(fmt.Sprint(prefix, i)) }
 	}
 	for name, test := range map[string]struct {
 		stored, updated func(int) *metav1.LabelSelector
@@ -158,7 +158,7 @@ func TestTenThousandSelectorsOnEitherSideAreJudgedInTime(t *testing.T) {
 		"no two overlap":             {valued("a"), valued("b"), policy.Allowed},
 		"each overlaps with one":     {valued("a"), valued("a"), policy.Denied},
 		"each overlaps with every":   {distinct("a"), distinct("b"), policy.Denied},
-		"one label, and everybody's": {func(int) *metav1.LabelSelector { return oneOf("team", "a") }, func(int) *metav1.LabelSelector { return oneOf("team", "a") }, policy.Denied},
+		"one label, and everybody's": {func(int) *metav1.LabelSelector { return teams("a") }, func(int) *metav1.LabelSelector { return teams("a") }, policy.Denied},
 	} {
 		objects := mesh.Objects{Istios: []*sail.ControlPlane{full("mesh-1", test.stored)}}
 		start := processorTime(t)

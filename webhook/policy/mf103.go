@@ -147,11 +147,11 @@ func overlapFinding(m *mesh.Mesh, c *clash, w *World) Finding {
 	other, first := c.other, c.first
 	detail := fmt.Sprintf("%s and %s both match %s", place(m, first.Source, first.Term), place(other, first.OtherSource, first.OtherTerm),
 		witness(first.Witness()))
-	switch more := c.pairs - 1; {
-	case more == 0:
-	case more == 1:
+	switch more := c.pairs - 1; more {
+	case 0:
+	case 1:
 		detail += " (and one more pair of their selectors overlaps)"
-	case more == maxPairs:
+	case maxPairs:
 		detail += fmt.Sprintf(" (and %d or more other pairs of their selectors overlap)", maxPairs)
 	default:
 		detail += fmt.Sprintf(" (and %d more pairs of their selectors overlap)", more)
@@ -222,11 +222,6 @@ func namespacesOf(found []clash, m *mesh.Mesh, w *World) {
 			}
 		}
 	}
-}
-
-func discovers(m *mesh.Mesh, ns *mesh.Namespace) bool {
-	source, _ := m.Discovers(ns.Labels)
-	return source != nil
 }
 
 // disjoinRemedy is an edit after which this pair of selectors no longer overlaps.
