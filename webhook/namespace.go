@@ -129,7 +129,7 @@ func (h *namespaces) confirmed(ctx context.Context, req *admission.Request, chan
 		log.FromContext(ctx).V(1).Info("a denial could not be confirmed by a live read", "problem", err.Error())
 		return verdict
 	}
-	change.Fleet = mesh.NewFleet(objects)
+	change.Fleet = change.Fleet.Next(objects)
 	return h.ask(ctx, req, change)
 }
 

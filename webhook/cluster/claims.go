@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/meshfence/meshfence/webhook/cluster/ledger"
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -25,6 +26,7 @@ const Claims = "meshfence-claims"
 func (c *Cluster) Admit(ctx context.Context, change ledger.Change, judge func(ledger.State) bool) error {
 	err := c.ledger.Admit(ctx, change, judge)
 	if damaged := (*ledger.DamagedError)(nil); errors.As(err, &damaged) {
+		log.FromContext(ctx).Info("the ledger is damaged", "entry", damaged.Key, "problem", damaged.Err.Error())
 		return fmt.Errorf("%w. Somebody has edited it; remove that entry with kubectl patch configmap %s -n %s --type=json "+
 			`-p '[{"op":"remove","path":"/data/%s"}]'`, err, Claims, c.options.Namespace, damaged.Key)
 	}

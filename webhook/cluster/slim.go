@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -60,20 +61,39 @@ func (s *slim) page(ctx context.Context, options metav1.ListOptions) (*slimList,
 	if err != nil {
 		return nil, err
 	}
+	found, err := decodeSlim(raw, s.kind)
+	if err != nil {
+		return nil, fmt.Errorf("read the list of %s: %w", s.resource, err)
+	}
+	return found, nil
+}
+
+// errNoItems is for what is no list.
+var errNoItems = errors.New("it has no items")
+
+// decodeSlim reads a list. Of an item with a field of a surprising type the other fields are read, as of an object; what has
+// no name, or is no object, is an error: a mesh may be missing then.
+func decodeSlim(raw []byte, kind string) (*slimList, error) {
 	var page struct {
 		Metadata metav1.ListMeta   `json:"metadata"`
 		Items    []json.RawMessage `json:"items"`
 	}
 	if err := json.Unmarshal(raw, &page); err != nil {
-		return nil, fmt.Errorf("read the list of %s: %w", s.resource, err)
+		return nil, err
+	}
+	if page.Items == nil {
+		return nil, errNoItems
 	}
 	found := &slimList{ListMeta: page.Metadata, Items: make([]runtime.Object, len(page.Items))}
 	for i, item := range page.Items {
 		cp, err := sail.DecodeControlPlane(item)
 		if err != nil {
-			return nil, fmt.Errorf("read the list of %s: item %d: %w", s.resource, i, err)
+			return nil, fmt.Errorf("item %d: %w", i, err)
 		}
-		cp.Kind = s.kind
+		if cp.Metadata.Name == "" {
+			return nil, fmt.Errorf("item %d has no name", i)
+		}
+		cp.Kind = kind
 		found.Items[i] = newSlimObject(cp)
 	}
 	return found, nil

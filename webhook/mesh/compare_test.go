@@ -60,7 +60,7 @@ func randomSelector(r *rand.Rand) string {
 }
 
 func randomSpec(r *rand.Rand) string {
-	items := make([]string, r.IntN(80))
+	items := make([]string, r.IntN(30))
 	for i := range items {
 		items[i] = randomSelector(r)
 	}
@@ -71,7 +71,7 @@ func randomSpec(r *rand.Rand) string {
 func TestForRandomMeshesAComparisonFindsThePairsThatTryingEachFinds(t *testing.T) {
 	r := rand.New(rand.NewPCG(31, 32))
 	pairs := 0
-	for range 60 {
+	for range 25 {
 		a, b := pair(t, istio("mesh-1", randomSpec(r)), revision("one", "mesh-1", randomSpec(r)),
 			istio("mesh-2", randomSpec(r)), revision("two", "mesh-2", randomSpec(r)), revision("three", "mesh-2", randomSpec(r)))
 		want := plainPairs(a, b)
@@ -87,7 +87,7 @@ func TestForRandomMeshesAComparisonFindsThePairsThatTryingEachFinds(t *testing.T
 
 func TestAFinderAgreesWithTheMeshes(t *testing.T) {
 	r := rand.New(rand.NewPCG(33, 34))
-	for range 40 {
+	for range 20 {
 		meshes := fleet(t, istio("mesh-1", randomSpec(r)), istio("mesh-2", randomSpec(r)), istio("mesh-3", randomSpec(r))).Meshes()
 		finder := mesh.NewFinder(meshes...)
 		for range 60 {
@@ -115,7 +115,7 @@ func TestTheNextFleetIsTheSameAsANewOne(t *testing.T) {
 	r := rand.New(rand.NewPCG(35, 36))
 	known := mesh.NewFleet(mesh.Objects{})
 	var stored mesh.Objects
-	for i := range 200 {
+	for i := range 60 {
 		name := fmt.Sprintf("mesh-%d", r.IntN(6))
 		switch r.IntN(5) {
 		case 0:

@@ -36,7 +36,11 @@ func newIndex(meshes []*Mesh) index {
 	x := index{anchors: map[string]*anchors{}}
 	for i, m := range meshes {
 		for _, s := range m.Sources {
-			for _, t := range s.Terms {
+			for j, t := range s.Terms {
+				// The operator copies an Istio's selectors into its IstioRevision.
+				if own := &m.Sources[0]; s.Ref != own.Ref && j < len(own.Terms) && t.Selector.Equal(own.Terms[j].Selector) {
+					continue
+				}
 				x.add(entry{mesh: int32(i), selector: t.Selector}) //nolint:gosec // there are not that many meshes
 			}
 		}

@@ -30,6 +30,9 @@ func overlappingSelectors(m *mesh.Mesh, w *World) []Finding {
 	findings := make([]Finding, len(found))
 	for i := range found {
 		findings[i] = overlapFinding(m, &found[i], w)
+		if i < maxDenials { // a remedy is looked for among all selectors
+			findings[i].Remedy = disjoinRemedy(m, found[i].other, found[i].first, w)
+		}
 	}
 	return findings
 }
@@ -144,11 +147,11 @@ func overlapFinding(m *mesh.Mesh, c *clash, w *World) Finding {
 	other, first := c.other, c.first
 	detail := fmt.Sprintf("%s and %s both match %s", place(m, first.Source, first.Term), place(other, first.OtherSource, first.OtherTerm),
 		witness(first.Witness()))
-	switch more := c.pairs - 1; {
-	case more == 0:
-	case more == 1:
+	switch more := c.pairs - 1; more {
+	case 0:
+	case 1:
 		detail += " (and one more pair of their selectors overlaps)"
-	case more == maxPairs:
+	case maxPairs:
 		detail += fmt.Sprintf(" (and %d or more other pairs of their selectors overlap)", maxPairs)
 	default:
 		detail += fmt.Sprintf(" (and %d more pairs of their selectors overlap)", more)
@@ -162,7 +165,6 @@ func overlapFinding(m *mesh.Mesh, c *clash, w *World) Finding {
 	return Finding{
 		Field:    first.Term.Path,
 		Detail:   detail + "; their istiods would overwrite each other's ConfigMap " + first.Source.TrustBundle + " there",
-		Remedy:   disjoinRemedy(m, other, first, w),
 		Subjects: []string{other.String()},
 	}
 }
@@ -179,7 +181,7 @@ func place(m *mesh.Mesh, s *mesh.Source, t *mesh.Term) string {
 	case mesh.Invalid:
 		return object + " (a selector that does not parse: every namespace)"
 	default:
-		return fmt.Sprintf("%s %s (%s)", object, t.Path, t.Selector)
+		return fmt.Sprintf("%s %s (%s)", object, t.Path, cut(t.Selector.String(), maxSelector))
 	}
 }
 
@@ -191,7 +193,7 @@ func witness(labels map[string]string) string {
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
 		pairs = append(pairs, key+"="+labels[key])
 	}
-	return "a namespace with " + strings.Join(pairs, ",")
+	return "a namespace with " + cut(strings.Join(pairs, ","), maxSelector)
 }
 
 // namespacesOf notes, for each clash, the existing namespaces that both meshes discover and fight over.
@@ -222,11 +224,6 @@ func namespacesOf(found []clash, m *mesh.Mesh, w *World) {
 	}
 }
 
-func discovers(m *mesh.Mesh, ns *mesh.Namespace) bool {
-	source, _ := m.Discovers(ns.Labels)
-	return source != nil
-}
-
 // disjoinRemedy is an edit after which this pair of selectors no longer overlaps.
 func disjoinRemedy(m, other *mesh.Mesh, pair mesh.Overlap, w *World) string {
 	if leftBehind(other, m) {
@@ -239,18 +236,21 @@ func disjoinRemedy(m, other *mesh.Mesh, pair mesh.Overlap, w *World) string {
 	if pair.OtherTerm.Selector.Everything() && !older {
 		return fmt.Sprintf("Give %s a selector of its own first: %s", other.Ref, selectorCommand(other, w))
 	}
-	if r, ok := pair.Term.Selector.Exclude(pair.OtherTerm.Selector); ok {
+	r, ok := pair.Term.Selector.Exclude(pair.OtherTerm.Selector)
+	if ok && len(r.Values) <= maxValues {
 		return fmt.Sprintf("To keep them apart, add to the matchExpressions of %s of %s: %s", pair.Term.Path, m.Ref, requirement(r))
 	}
 	if older {
 		return revisionRemedy(other, pair.OtherSource)
 	}
-	if own, ok := ownSelector(m, w); ok {
-		return fmt.Sprintf("%s takes all that this selector matches: choose another one for %s, for example %s", other.Ref, pair.Term.Path,
-			selectorYAML(own))
+	why := fmt.Sprintf("%s takes all that this selector matches", other.Ref)
+	if ok {
+		why = fmt.Sprintf("%s takes very many values of %s", other.Ref, r.Key)
 	}
-	return fmt.Sprintf("%s takes all that this selector matches: choose another one for %s, or narrow that of %s first", other.Ref,
-		pair.Term.Path, other.Ref)
+	if own, ok := ownSelector(m, w); ok {
+		return fmt.Sprintf("%s: choose another one for %s, for example %s", why, pair.Term.Path, selectorYAML(own))
+	}
+	return fmt.Sprintf("%s: choose another one for %s, or narrow that of %s first", why, pair.Term.Path, other.Ref)
 }
 
 // revisionRemedy tells how a selector goes away that is not a mesh's own but that of one of its IstioRevisions.

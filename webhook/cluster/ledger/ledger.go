@@ -283,9 +283,9 @@ type DamagedError struct {
 	Err error
 }
 
-// Error says which entry it is.
+// Error says which entry it is. What stands there is not for everybody who makes a request: see Unwrap.
 func (e *DamagedError) Error() string {
-	return fmt.Sprintf("the entry %q of the ledger of changes in flight %v", e.Key, e.Err)
+	return fmt.Sprintf("the entry %q of the ledger of changes in flight is no claim", e.Key)
 }
 
 // Unwrap returns what is wrong with the entry.

@@ -186,7 +186,7 @@ func TestWhatCannotBeReadIsAnErrorThatSaysSo(t *testing.T) {
 		{&storage{readErr: broken}, "it cannot read the ledger of changes in flight (broken)"},
 		{&storage{listErr: broken}, "it cannot read the stored meshes (broken)"},
 		{&storage{page: Page{Entries: map[string]string{"k": "x"}}},
-			`the entry "k" of the ledger of changes in flight is no claim: invalid character 'x' looking for beginning of value`},
+			`the entry "k" of the ledger of changes in flight is no claim`},
 	} {
 		err := newLedger(test.storage).Admit(t.Context(), Change{New: istio("a", "1", "", "x")}, always)
 		if err == nil || err.Error() != test.want || len(test.storage.writes) > 0 {
