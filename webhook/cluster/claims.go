@@ -48,7 +48,7 @@ func (s lister) Live(ctx context.Context, kind string) (mesh.Objects, error) {
 	return s.live(ctx, kind)
 }
 
-// claims keeps the ledger in a ConfigMap. Nothing in it but data is touched.
+// claims keeps the ledger in a ConfigMap, which is meshfence's alone: whoever writes it next drops what others have added.
 type claims struct {
 	client    dynamic.ResourceInterface
 	namespace string

@@ -13,10 +13,15 @@ const named = 10
 
 // namespaceNames lists the first namespaces and counts the others.
 func namespaceNames(names []string) string {
-	if len(names) <= named {
-		return quoteAll(names)
+	return namesAndCount(names[:min(len(names), named)], len(names))
+}
+
+// namesAndCount lists the first of so many objects.
+func namesAndCount(first []string, count int) string {
+	if count == len(first) {
+		return quoteAll(first)
 	}
-	return fmt.Sprintf("%s and %d more", quoteAll(names[:named]), len(names)-named)
+	return fmt.Sprintf("%s and %d more", quoteAll(first), count-len(first))
 }
 
 func quoteAll(names []string) string { return strings.Join(quoted(names), ", ") }
