@@ -6,7 +6,6 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"gomodules.xyz/jsonpatch/v2"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
@@ -60,26 +59,29 @@ func (h *filler) handle(ctx context.Context, req admission.Request) admission.Re
 		return allowWarning(fill.Warning)
 	}
 	h.recorder.fill(ctx, &req, fill)
-	return patch(fill.Warning, operations(updated, fill))
+	return patch(fill.Warning, patchText(updated, fill))
 }
 
-// operations adds the label and the annotation that remembers it, and the maps that hold them where they are missing.
-func operations(ns *namespaceObject, fill policy.Fill) []jsonpatch.Operation {
-	var ops []jsonpatch.Operation
+// patchText adds the label and the annotation that remembers it, and the maps that hold them where they are missing: a JSON
+// patch (RFC 6902; the operation add replaces a member that is there already).
+func patchText(ns *namespaceObject, fill policy.Fill) []byte {
+	revision := string(appendString(nil, fill.Revision))
+	text := make([]byte, 0, 1<<9)
+	add := func(path, value string) {
+		text = append(text, ',')
+		text = append(text, `{"op":"add","path":"/metadata/`+path+`","value":`+value+`}`...)
+	}
 	if ns.Metadata.Labels == nil {
-		ops = append(ops, add("/metadata/labels", map[string]string{}))
+		add("labels", "{}")
 	}
-	ops = append(ops, add("/metadata/labels/"+pointer(mesh.RevisionLabel), fill.Revision))
+	add("labels/"+pointer(mesh.RevisionLabel), revision)
 	if ns.Metadata.Annotations == nil {
-		ops = append(ops, add("/metadata/annotations", map[string]string{}))
+		add("annotations", "{}")
 	}
-	return append(ops, add("/metadata/annotations/"+pointer(FilledRevisionAnnotation), fill.Revision))
+	add("annotations/"+pointer(FilledRevisionAnnotation), revision)
+	text[0] = '['
+	return append(text, ']')
 }
 
-// add replaces a member that is there already (RFC 6902, 4.1).
-func add(path string, value any) jsonpatch.Operation {
-	return jsonpatch.NewOperation("add", path, value)
-}
-
-// pointer escapes a key for a JSON pointer (RFC 6901, 3).
-func pointer(key string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(key) }
+// pointer escapes a key for a JSON pointer (RFC 6901, 3). It has no other character that would need it.
+func pointer(key string) string { return strings.ReplaceAll(key, "/", "~1") }

@@ -46,7 +46,7 @@ func (l large) read(w http.ResponseWriter, r *http.Request) (body []byte, releas
 	if r.ContentLength > maxBody {
 		return nil, func() {}, errTooLarge
 	}
-	body, err = readUpTo(r.Body, usualBody)
+	body, err = readUpTo(r.Body, usualBody, int(min(r.ContentLength, trusted)))
 	if err != nil || len(body) < usualBody {
 		return body, func() {}, err
 	}
@@ -60,7 +60,7 @@ func (l large) read(w http.ResponseWriter, r *http.Request) (body []byte, releas
 	release = func() { <-l }
 	// An error means that the connection has no deadlines, as in timely.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(largeDeadline))
-	rest, err := readUpTo(r.Body, maxBody+1-len(body))
+	rest, err := readUpTo(r.Body, maxBody+1-len(body), 0)
 	switch body = append(body, rest...); {
 	case err != nil:
 		return nil, release, err
@@ -70,9 +70,15 @@ func (l large) read(w http.ResponseWriter, r *http.Request) (body []byte, releas
 	return body, release, nil
 }
 
-// readUpTo reads at most so many bytes.
-func readUpTo(from io.Reader, limit int) ([]byte, error) {
+// trusted is how much of the length that a body is said to have is given room before it is there.
+const trusted = 16 << 10
+
+// readUpTo reads at most so many bytes. Perhaps expected is how many they are; less than 0 if nobody knows.
+func readUpTo(from io.Reader, limit, expected int) ([]byte, error) {
 	var read bytes.Buffer
+	if expected > 0 {
+		read.Grow(expected + bytes.MinRead) // or the buffer would grow to find the end
+	}
 	if _, err := io.CopyN(&read, from, int64(limit)); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("its body cannot be read: %w", err)
 	}

@@ -51,16 +51,18 @@ func newRecorder(registry prometheus.Registerer) (*recorder, error) {
 // verdict records an answer: a denial once at info, everything else at V(1).
 func (r *recorder) verdict(ctx context.Context, req *admission.Request, v policy.Verdict) {
 	resource, operation := resourceOf(req), string(req.Operation)
-	for _, f := range slices.Concat(v.Denials, v.Warnings) {
+	for _, f := range v.Findings() {
 		r.findings.WithLabelValues(string(f.Rule.Code), resource, operation, f.Action.String()).Inc()
 	}
 	r.answers.WithLabelValues(resource, operation, word(v)).Inc()
-	logger := log.FromContext(ctx).WithValues("kind", req.Kind.Kind, "operation", operation, "findings", codes(v))
-	if v.Answer == policy.Allowed {
-		logger.V(1).Info("allowed")
+	logger := log.FromContext(ctx)
+	if v.Answer != policy.Allowed {
+		logger.Info("denied", "kind", req.Kind.Kind, "operation", operation, "findings", codes(v), "message", strings.Join(messages(v.Denials), "\n"))
 		return
 	}
-	logger.Info("denied", "message", strings.Join(messages(v.Denials), "\n"))
+	if logger = logger.V(1); logger.Enabled() { // or the values would be made for nothing
+		logger.Info("allowed", "kind", req.Kind.Kind, "operation", operation, "findings", codes(v))
+	}
 }
 
 // override records that an object asks to override a rule: every use, granted or not, at info.
@@ -116,12 +118,17 @@ func word(v policy.Verdict) string {
 
 // resourceOf is the request's resource, such as namespaces. It follows from the kind, which is one of those that the path is
 // for, because the resource that the request names is anything that whoever can reach the server likes to send.
-func resourceOf(req *admission.Request) string { return strings.ToLower(req.Kind.Kind) + "s" }
+func resourceOf(req *admission.Request) string {
+	if req.Kind.Kind == namespaceKind.Kind {
+		return "namespaces"
+	}
+	return strings.ToLower(req.Kind.Kind) + "s"
+}
 
 // codes lists the codes of a verdict's findings, each once, denials first, comma-separated.
 func codes(v policy.Verdict) string {
 	var list []policy.Code
-	for _, f := range slices.Concat(v.Denials, v.Warnings) {
+	for _, f := range v.Findings() {
 		if !slices.Contains(list, f.Rule.Code) {
 			list = append(list, f.Rule.Code)
 		}

@@ -113,11 +113,3 @@ func RuleCodes() []string {
 }
 
 func unixNow() int64 { return time.Now().Unix() }
-
-// requestLogger names the object and who asks.
-func requestLogger(base logr.Logger, req *admission.Request) logr.Logger {
-	if req == nil {
-		return base
-	}
-	return base.WithValues("name", req.Name, "user", req.UserInfo.Username, "requestID", req.UID)
-}

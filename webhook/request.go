@@ -16,6 +16,9 @@ import (
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
+// ownAnnotations begins the names of the annotations that meshfence reads or writes.
+const ownAnnotations = "meshfence.io/"
+
 // Annotations and labels of namespaces that meshfence reads or writes.
 const (
 	// FillAnnotation with the value "false" opts a namespace out of filling in; a label of that key does too.
@@ -73,7 +76,7 @@ func unreadableDeletion(ctx context.Context, err error) admission.Response {
 	return allow()
 }
 
-// namespaceObject is what is read of a Namespace.
+// namespaceObject is what is read of a Namespace. Other annotations than our own may be missing.
 type namespaceObject struct {
 	Metadata struct {
 		Name              string            `json:"name"`
@@ -88,9 +91,12 @@ func decodeNamespace(raw []byte) (*namespaceObject, error) {
 	if !isObject(raw) {
 		return nil, errNoObject
 	}
-	ns := &namespaceObject{}
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, ns); err != nil {
-		return nil, fmt.Errorf("the Namespace cannot be read: %w", err)
+	ns, ok := scanNamespace(raw)
+	if !ok {
+		ns = &namespaceObject{}
+		if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, ns); err != nil {
+			return nil, fmt.Errorf("the Namespace cannot be read: %w", err)
+		}
 	}
 	if ns.Metadata.Name == "" && ns.Metadata.GenerateName == "" {
 		return nil, errors.New("the Namespace has no name")
@@ -132,6 +138,11 @@ func (n *namespaceObject) judged() *mesh.Namespace {
 	}
 	ns.Labels[mesh.NameLabel] = ns.Name
 	return ns
+}
+
+// wasFilled says whether istio.io/rev was filled in at some time, which stays to be seen when the labels are gone.
+func (n *namespaceObject) wasFilled() bool {
+	return n != nil && n.Metadata.Annotations[FilledRevisionAnnotation] != ""
 }
 
 // optedOut says whether the namespace carries meshfence.io/fill: "false", as an annotation or a label.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"gomodules.xyz/jsonpatch/v2"
 	admissionv1 "k8s.io/api/admission/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,10 +31,10 @@ func allowWarning(warning string) admission.Response {
 	return response
 }
 
-// patch lets a request through with these changes.
-func patch(warning string, operations []jsonpatch.Operation) admission.Response {
-	response := allowWarning(warning)
-	response.Patches = operations
+// patch lets a request through with these changes, a JSON patch.
+func patch(warning string, text []byte) admission.Response {
+	response, patchType := allowWarning(warning), admissionv1.PatchTypeJSONPatch
+	response.Patch, response.PatchType = text, &patchType
 	return response
 }
 

@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -52,7 +51,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	// An error means that whoever asked is gone.
-	_ = json.NewEncoder(w).Encode(admissionv1.AdmissionReview{TypeMeta: reviewType, Response: &response.AdmissionResponse})
+	_, _ = w.Write(encodeReview(&response.AdmissionResponse))
 }
 
 // readReview returns the AdmissionReview in the body; its request is not nil. err is what went wrong with reading the body.
@@ -65,9 +64,12 @@ func readReview(r *http.Request, body []byte, err error) (*admissionv1.Admission
 	case len(body) == 0:
 		return nil, errors.New("its body is empty")
 	}
-	review := &admissionv1.AdmissionReview{}
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(body, review); err != nil {
-		return nil, fmt.Errorf("its body is no AdmissionReview: %w", err)
+	review, ok := scanReview(body)
+	if !ok {
+		review = &admissionv1.AdmissionReview{}
+		if err := kjson.UnmarshalCaseSensitivePreserveInts(body, review); err != nil {
+			return nil, fmt.Errorf("its body is no AdmissionReview: %w", err)
+		}
 	}
 	if review.TypeMeta != reviewType {
 		return nil, fmt.Errorf("its body is of kind %.100q, not %q", review.GroupVersionKind(), reviewType.GroupVersionKind())

@@ -37,6 +37,8 @@ const (
 	reviewRounds  = 5
 	reviewsARound = 500
 	istioUpdates  = 15
+	// askAgain is how often a process that starts is asked. Every question costs it a millisecond of a core, or more.
+	askAgain = 5 * time.Millisecond
 	// istioPause lies between two changes of an Istio. A consistent list of an API server with a watch cache waits until etcd
 	// has told the cache how far it is, for which the API server asks at most every 100 ms (progressRequestPeriod in
 	// k8s.io/apiserver/pkg/storage/cacher/progress): changes that follow each other faster measure that, not meshfence.
@@ -82,7 +84,7 @@ func startAndAsk(ctx context.Context, cluster *harness.Cluster, r *reviewer) (fl
 		return 0, err
 	}
 	var last error
-	err := wait.PollUntilContextTimeout(ctx, time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(ctx, askAgain, time.Minute, true, func(ctx context.Context) (bool, error) {
 		last = r.ask(ctx)
 		return last == nil, nil
 	})

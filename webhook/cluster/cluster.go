@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +29,11 @@ const (
 	DefaultConfiguration = "meshfence"
 	DefaultNarrowEvery   = 10 * time.Minute
 )
+
+// settleAfter is when, after the first list of namespaces, the memory that the start took and nobody needs any more goes back
+// to the operating system. The reflector has let go of the list then. Otherwise it would stay until the heap has grown to
+// twice what is alive, which in a cluster with few changes is hours.
+const settleAfter = time.Second
 
 // Options say what a Cluster looks at. Only Namespace has no default.
 type Options struct {
@@ -89,7 +95,7 @@ func New(cfg *rest.Config, opts Options) (*Cluster, error) {
 	c := &Cluster{options: opts, resources: *resources, metrics: metrics, dirty: make(chan struct{}, 1), renamed: make(chan struct{}, 1)}
 	c.mapName.Store(&opts.MeshMap)
 	c.fleet.Store(mesh.NewFleet(mesh.Objects{}))
-	c.namespaces = newStore(namespace, func() {})
+	c.namespaces = newStore(namespace, sync.OnceFunc(func() { time.AfterFunc(settleAfter, debug.FreeOSMemory) }))
 	c.istios = newStore(c.noting(cachedControlPlane(sail.KindIstio)), c.markDirty).keepVersions()
 	c.revisions = newStore(c.noting(cachedControlPlane(sail.KindIstioRevision)), c.markDirty).keepVersions()
 	c.tags = newStore(cachedTag, c.markDirty)

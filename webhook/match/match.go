@@ -24,9 +24,12 @@ import (
 // rewrites. It is the same in the validating and in the mutating webhook. A person may add conditions of other names.
 const ConditionName = "mesh-labels"
 
-// FillableConditionName is the name of the mutating webhook's second match condition, FillableExpression, which never
-// changes.
-const FillableConditionName = "fillable"
+// FillableConditionName and WantedConditionName are the names of the mutating webhook's second and third match condition,
+// FillableExpression and WantedExpression, which never change.
+const (
+	FillableConditionName = "fillable"
+	WantedConditionName   = "wanted"
+)
 
 // The labels and the annotation of Istio and meshfence that the expressions name.
 const (
@@ -35,6 +38,7 @@ const (
 	dataplaneModeLabel = "istio.io/dataplane-mode"
 	memberOfLabel      = "maistra.io/member-of"
 	filledAnnotation   = "meshfence.io/filled-revision"
+	fillAnnotation     = "meshfence.io/fill"
 )
 
 // ValidateExpression returns the condition under which a namespace is judged: one of the mesh labels is not as it was
@@ -58,12 +62,21 @@ func FillExpression(keys []string) string {
 }
 
 // FillableExpression returns the second condition under which istio.io/rev may be filled in: the namespace carries none of
-// the labels by which a person or another product has already chosen, or its istio.io/rev is the one that meshfence
-// filled in earlier, so that it may follow the namespace to another mesh.
+// the labels by which a person or another product has already chosen, or its istio.io/rev is, unchanged, the one that
+// meshfence filled in earlier, so that it may follow the namespace to another mesh.
 func FillableExpression() string {
 	chosen := labelKeys([]string{revisionLabel, injectionLabel, dataplaneModeLabel, memberOfLabel})
-	return fmt.Sprintf("!(%s) ||\n(object.metadata.?labels[?%s].hasValue() &&\n object.metadata.?annotations[?%s] == object.metadata.?labels[?%s])",
-		anyLabel(chosen, "object.metadata.?labels[?key].hasValue()"), quote(revisionLabel), quote(filledAnnotation), quote(revisionLabel))
+	const expression = `!(%[3]s) ||
+(oldObject != null && object.metadata.?labels[?%[1]s].hasValue() &&
+ object.metadata.?labels[?%[1]s] == oldObject.metadata.?labels[?%[1]s] &&
+ object.metadata.?labels[?%[1]s] == object.metadata.?annotations[?%[2]s])`
+	return fmt.Sprintf(expression, quote(revisionLabel), quote(filledAnnotation), anyLabel(chosen, "object.metadata.?labels[?key].hasValue()"))
+}
+
+// WantedExpression returns the third condition under which istio.io/rev may be filled in: nobody has opted out, by a label or
+// an annotation.
+func WantedExpression() string {
+	return fmt.Sprintf("object.metadata.?labels[?%[1]s] != optional.of('false') &&\nobject.metadata.?annotations[?%[1]s] != optional.of('false')", quote(fillAnnotation))
 }
 
 // anyLabel returns the expression that holds if condition holds for one of the keys, which it calls key. It has one line

@@ -41,13 +41,17 @@ func TestExpressionsAsText(t *testing.T) {
   'maistra.io/member-of'
 ].exists(key,
   object.metadata.?labels[?key].hasValue())) ||
-(object.metadata.?labels[?'istio.io/rev'].hasValue() &&
- object.metadata.?annotations[?'meshfence.io/filled-revision'] == object.metadata.?labels[?'istio.io/rev'])`
+(oldObject != null && object.metadata.?labels[?'istio.io/rev'].hasValue() &&
+ object.metadata.?labels[?'istio.io/rev'] == oldObject.metadata.?labels[?'istio.io/rev'] &&
+ object.metadata.?labels[?'istio.io/rev'] == object.metadata.?annotations[?'meshfence.io/filled-revision'])`
+	const wanted = `object.metadata.?labels[?'meshfence.io/fill'] != optional.of('false') &&
+object.metadata.?annotations[?'meshfence.io/fill'] != optional.of('false')`
 	keys := []string{"istio-discovery", "istio.io/rev", "example.com/mesh", "istio-discovery", "no' || true || '"}
 	for _, test := range []struct{ name, want, got string }{
 		{"validate", validate, match.ValidateExpression(keys)},
 		{"fill", fill, match.FillExpression(keys)},
 		{"fillable", fillable, match.FillableExpression()},
+		{"wanted", wanted, match.WantedExpression()},
 		{"validate without keys", strings.ReplaceAll(strings.ReplaceAll(validate, "  'example.com/mesh',\n", ""), "  'istio-discovery',\n", ""), match.ValidateExpression(nil)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -114,6 +118,15 @@ func TestWhichRequestsAreSent(t *testing.T) {
 		{"discovery label changes beside a person's revision", with(fields{"mesh": "a", "istio.io/rev": "a"}), with(fields{"mesh": "b", "istio.io/rev": "a"}), true, false},
 		{"discovery label changes beside a filled revision", filled("a", "a", "a"), filled("b", "a", "a"), true, true},
 		{"discovery label changes beside a revision that a person changed since", filled("a", "c", "a"), filled("b", "c", "a"), true, false},
+		{"discovery label and filled revision change together", filled("a", "a", "a"), filled("b", "b", "b"), true, false},
+		{"discovery label appears together with a revision that an old annotation names", &namespace{annotations: fields{"meshfence.io/filled-revision": "a"}}, filled("a", "a", "a"), true, false},
+		{"created with a revision and the annotation, as from a backup", nil, filled("a", "a", "a"), true, false},
+		{"created and opted out by an annotation", nil, &namespace{fields{"mesh": "a"}, fields{"meshfence.io/fill": "false"}}, true, false},
+		{"created and opted out by a label", nil, with(fields{"mesh": "a", "meshfence.io/fill": "false"}), true, false},
+		{"discovery label appears, opted out", with(nil), &namespace{fields{"mesh": "a"}, fields{"meshfence.io/fill": "false"}}, true, false},
+		{"discovery label appears, opted out no longer", &namespace{nil, fields{"meshfence.io/fill": "false"}}, with(fields{"mesh": "a"}), true, true},
+		{"created with the opposite of an opt-out", nil, &namespace{fields{"mesh": "a"}, fields{"meshfence.io/fill": "true"}}, true, true},
+		{"opted in again, nothing else", &namespace{fields{"mesh": "a"}, fields{"meshfence.io/fill": "false"}}, with(fields{"mesh": "a"}), false, false},
 		{"all labels go away, an annotation stays", filled("a", "a", "a"), &namespace{annotations: fields{"meshfence.io/filled-revision": "a"}}, true, false},
 		{"discovery label appears where a filled revision was removed", &namespace{annotations: fields{"meshfence.io/filled-revision": "a"}}, &namespace{fields{"mesh": "a"}, fields{"meshfence.io/filled-revision": "a"}}, true, true},
 	} {
@@ -121,7 +134,7 @@ func TestWhichRequestsAreSent(t *testing.T) {
 			if got := matches(t, test.old, test.new, match.ValidateExpression(keys)); got != test.validate {
 				t.Errorf("asked to validate: got %t, want %t", got, test.validate)
 			}
-			if got := matches(t, test.old, test.new, match.FillExpression(keys), match.FillableExpression()); got != test.fill {
+			if got := matches(t, test.old, test.new, match.FillExpression(keys), match.FillableExpression(), match.WantedExpression()); got != test.fill {
 				t.Errorf("asked to fill: got %t, want %t", got, test.fill)
 			}
 		})
@@ -129,7 +142,7 @@ func TestWhichRequestsAreSent(t *testing.T) {
 }
 
 func TestWithoutKeysNothingIsFilled(t *testing.T) {
-	if matches(t, nil, with(fields{"mesh": "a"}), match.FillExpression(nil), match.FillableExpression()) {
+	if matches(t, nil, with(fields{"mesh": "a"}), match.FillExpression(nil), match.FillableExpression(), match.WantedExpression()) {
 		t.Error("asked to fill, with no key that decides membership")
 	}
 	if !matches(t, nil, with(fields{"istio.io/rev": "a"}), match.ValidateExpression(nil)) {
@@ -150,7 +163,7 @@ func TestManyKeysStayWithinTheBudget(t *testing.T) {
 	if matches(t, with(labels), with(labels), match.ValidateExpression(keys)) {
 		t.Error("asked to validate, though nothing changed")
 	}
-	if matches(t, with(labels), with(labels), match.FillExpression(keys), match.FillableExpression()) {
+	if matches(t, with(labels), with(labels), match.FillExpression(keys), match.FillableExpression(), match.WantedExpression()) {
 		t.Error("asked to fill, though nothing changed")
 	}
 }
@@ -159,7 +172,7 @@ func TestManyKeysStayWithinTheBudget(t *testing.T) {
 func TestOldestKubernetesAcceptsTheExpressions(t *testing.T) {
 	compiler := cel.NewConditionCompiler(environment.MustBaseEnvSet(version.MajorMinor(1, 31)))
 	for _, keys := range [][]string{nil, {"mesh"}, {"istio-discovery", "mesh"}} {
-		evaluator := compiler.CompileCondition(accessors(match.ValidateExpression(keys), match.FillExpression(keys), match.FillableExpression()),
+		evaluator := compiler.CompileCondition(accessors(match.ValidateExpression(keys), match.FillExpression(keys), match.FillableExpression(), match.WantedExpression()),
 			cel.OptionalVariableDeclarations{HasAuthorizer: true}, environment.NewExpressions)
 		for _, err := range evaluator.CompilationErrors() {
 			t.Errorf("keys %q: %v", keys, err)

@@ -3,63 +3,134 @@ package policy_test
 import (
 	"fmt"
 	"testing"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"time"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
-	"github.com/meshfence/meshfence/webhook/sail"
 )
 
-// giant is a mesh with so many selectors of so many values each, none of which a giant with another number has. The values
-// of giants lie between each other's, so that no comparison of their ends tells them apart.
-func giant(number, giants, selectors, values int) *sail.ControlPlane {
-	name := fmt.Sprintf("giant-%d", number)
-	cp := &sail.ControlPlane{Kind: sail.KindIstio, Metadata: sail.Meta{Name: name}, Spec: sail.Spec{Namespace: "istio-system-" + name}}
-	for i := range selectors {
-		list := make([]string, values)
-		for j := range list {
-			list[j] = fmt.Sprintf("value-%07d", (j*selectors+i)*giants+number)
-		}
-		cp.Spec.Values.MeshConfig.DiscoverySelectors = append(cp.Spec.Values.MeshConfig.DiscoverySelectors, &metav1.LabelSelector{
-			MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "istio-discovery", Operator: metav1.LabelSelectorOpIn, Values: list}},
-		})
+// healthy is a cluster with n meshes of four selectors each that do not overlap.
+func healthy(n int) []string {
+	lines := make([]string, n)
+	for i := range lines {
+		name := fmt.Sprintf("mesh-%d", i+1)
+		lines[i] = fmt.Sprintf("Istio %[1]s; in istio-system-%[1]s; version v1.30.3; selects istio-discovery=%[1]s | istio-discovery=%[1]s-dev | istio-discovery=%[1]s-test | istio-discovery=%[1]s-prod", name)
 	}
-	return cp
+	return lines
 }
 
-// BenchmarkMesh judges a mesh beside others, from the stored objects to the verdict.
-func BenchmarkMesh(b *testing.B) {
-	for _, size := range []struct{ meshes, selectors, values, namespaces int }{
-		{100, 4, 1, 10000}, {1000, 4, 1, 100000}, {500, 50, 50, 0},
-	} {
-		objects := mesh.Objects{}
-		for i := range size.meshes {
-			objects.Istios = append(objects.Istios, giant(i, size.meshes+1, size.selectors, size.values))
+// usual are changes of a namespace that are allowed, in a cluster with at least one mesh.
+func usual(t testing.TB, n int) map[string]policy.NamespaceChange {
+	t.Helper()
+	f := fleet(t, healthy(n)...)
+	change := func(from, to string) policy.NamespaceChange {
+		return policy.NamespaceChange{Old: namespace(t, "app", from), New: namespace(t, "app", to), Fleet: f, Now: now}
+	}
+	last := fmt.Sprintf("istio.io/rev=mesh-%d istio-discovery=mesh-%d", n, n)
+	created := change("", "team=a "+last)
+	created.Old = nil
+	return map[string]policy.NamespaceChange{
+		"created": created,
+		"joins":   change("team=a", "team=a "+last),
+		"stage":   change("team=a", "team=a "+last+"-prod"),
+		"leaves":  change("team=a "+last, "team=a"),
+	}
+}
+
+func TestAllowingANamespaceDoesNotAllocate(t *testing.T) {
+	p := policy.New(settings())
+	for name, change := range usual(t, 100) {
+		var verdict policy.Verdict
+		if n := testing.AllocsPerRun(100, func() { verdict = p.Namespace(change) }); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
 		}
-		namespaces := make([]mesh.Namespace, size.namespaces)
-		for i := range namespaces {
-			name := fmt.Sprintf("app-%06d", i)
-			namespaces[i] = mesh.Namespace{Name: name, Labels: map[string]string{
-				mesh.NameLabel: name, "istio-discovery": fmt.Sprintf("value-%07d", i), "team": "a",
-			}}
+		if verdict.Answer != policy.Allowed || len(verdict.Warnings) > 0 {
+			t.Errorf("%s: %+v", name, verdict)
 		}
-		judge := policy.New(settings())
-		for name, number := range map[string]int{"apart": size.meshes, "the same": 0} {
-			updated := giant(number, size.meshes+1, size.selectors, size.values)
-			updated.Metadata.Name, updated.Spec.Namespace = "new", "istio-system-new"
-			known := mesh.NewFleet(objects)
-			b.Run(fmt.Sprintf("%d meshes with %d selectors of %d values, %d namespaces, %s", size.meshes, size.selectors, size.values, size.namespaces, name), func(b *testing.B) {
+		if n := testing.AllocsPerRun(100, func() { p.Moves(change); p.Joins(change) }); n != 0 {
+			t.Errorf("%s: %v allocations for what is to be asked", name, n)
+		}
+	}
+}
+
+// An index by label key and value makes the number of meshes matter little. The bound is far above what is measured (see
+// BenchmarkNamespace), and far below the tenfold that a look at every mesh would cost.
+func TestTenTimesTheMeshesDoNotCostTenTimesAsMuch(t *testing.T) {
+	p := policy.New(settings())
+	fastest := func(meshes int) time.Duration {
+		change := usual(t, meshes)["joins"]
+		best := time.Hour
+		for range 50 {
+			begin := time.Now()
+			for range 100 {
+				p.Namespace(change)
+			}
+			best = min(best, time.Since(begin))
+		}
+		return best
+	}
+	if few, many := fastest(100), fastest(1000); many > 5*few {
+		t.Errorf("100 judgements took %v with 100 meshes and %v with 1,000", few, many)
+	}
+}
+
+func BenchmarkNamespace(b *testing.B) {
+	p := policy.New(settings())
+	for _, meshes := range []int{1, 10, 100, 1000} {
+		for _, name := range []string{"created", "joins", "stage"} {
+			b.Run(fmt.Sprintf("%s/meshes=%d", name, meshes), func(b *testing.B) {
+				change := usual(b, meshes)[name]
 				b.ReportAllocs()
 				for b.Loop() {
-					before := known.Next(objects)
-					after := before.Next(objects.With(updated))
-					verdict := judge.Mesh(policy.MeshChange{New: after.Named("new"), Before: before, Fleet: after, Namespaces: namespaces, Now: now})
-					if want := map[string]policy.Answer{"apart": policy.Allowed, "the same": policy.Denied}[name]; verdict.Answer != want {
-						b.Fatal(verdict)
-					}
+					p.Namespace(change)
 				}
 			})
 		}
 	}
+}
+
+func BenchmarkFill(b *testing.B) {
+	p := policy.New(settings())
+	for _, meshes := range []int{1, 10, 100, 1000} {
+		b.Run(fmt.Sprintf("meshes=%d", meshes), func(b *testing.B) {
+			change := policy.FillChange{Old: namespace(b, "app", ""), New: namespace(b, "app", "istio-discovery=mesh-1"), Fleet: fleet(b, healthy(meshes)...)}
+			b.ReportAllocs()
+			for b.Loop() {
+				p.Fill(change)
+			}
+		})
+	}
+}
+
+// The version of one of 1,000 meshes changes, in a cluster with 100,000 namespaces. Making the two fleets that are
+// compared is a part of the judgement, and is BenchmarkNewFleet's business.
+func BenchmarkMesh(b *testing.B) {
+	p := policy.New(settings())
+	for _, size := range []struct{ meshes, namespaces int }{{2, 10}, {100, 10000}, {1000, 100000}} {
+		b.Run(fmt.Sprintf("meshes=%d/namespaces=%d", size.meshes, size.namespaces), func(b *testing.B) {
+			stored := objects(b, healthy(size.meshes)...)
+			updated := *stored.Istios[0]
+			updated.Spec.Version = "v1.30.4"
+			ref := mesh.Ref{Kind: "Istio", Name: "mesh-1"}
+			change := policy.MeshChange{Before: mesh.NewFleet(stored), Fleet: mesh.NewFleet(stored.With(&updated)), Namespaces: tenants(b, size), Now: now}
+			change.Old, change.New = change.Before.Mesh(ref), change.Fleet.Mesh(ref)
+			b.ReportAllocs()
+			for b.Loop() {
+				if v := p.Mesh(change); v.Answer != policy.Allowed {
+					b.Fatalf("%+v", v)
+				}
+			}
+		})
+	}
+}
+
+// tenants are namespaces that are spread over meshes.
+func tenants(t testing.TB, size struct{ meshes, namespaces int }) []mesh.Namespace {
+	t.Helper()
+	all := make([]mesh.Namespace, size.namespaces)
+	for i := range all {
+		name := fmt.Sprintf("mesh-%d", i%size.meshes+1)
+		all[i] = *namespace(t, fmt.Sprintf("tenant-%06d", i), "team=a istio-discovery="+name+" istio.io/rev="+name)
+	}
+	return all
 }

@@ -99,11 +99,11 @@ func (p *Policy) joins(c FillChange) bool {
 	if c.Old == nil {
 		return true
 	}
-	keys := slices.Concat(p.settings.DiscoveryLabels, c.Fleet.SelectorKeys())
-	return slices.ContainsFunc(keys, func(key string) bool {
+	appears := func(key string) bool {
 		_, present := c.New.Labels[key]
 		return present && !same(c.Old.Labels, c.New.Labels, key)
-	})
+	}
+	return slices.ContainsFunc(p.settings.DiscoveryLabels, appears) || slices.ContainsFunc(c.Fleet.SelectorKeys(), appears)
 }
 
 // answerFor says what could be done in view of the labels that make a fill wrong.
@@ -144,7 +144,7 @@ func (p *Policy) target(labels map[string]string, fleet *mesh.Fleet) (target, bo
 		return found, found.mesh != ""
 	}
 	var only *mesh.Mesh
-	for _, m := range fleet.Meshes() {
+	for _, m := range fleet.DiscoveredBy(labels) {
 		if !asks(m, labels) {
 			continue
 		}

@@ -31,7 +31,10 @@ func discoveredByMany(ns *mesh.Namespace, w *World) []Finding {
 // fightOver returns the meshes, by name, that discover the namespace and fight with another one that does, and their
 // pairs as subjects.
 func fightOver(ns *mesh.Namespace, w *World) (fighting []*mesh.Mesh, pairs []string) {
-	discovering := w.Fleet.DiscoveredBy(ns.Labels)
+	discovering := w.discovering(ns)
+	if len(discovering) < 2 {
+		return nil, nil
+	}
 	fights := make([]bool, len(discovering))
 	for i, a := range discovering {
 		for j, b := range discovering[i+1:] {

@@ -19,7 +19,7 @@ func revisionOfAnotherMesh(ns *mesh.Namespace, w *World) []Finding {
 	if len(w.Fleet.Meshes()) == 0 {
 		return mappedToAnotherMesh(ns, injection, w)
 	}
-	discovering := w.Fleet.DiscoveredBy(ns.Labels)
+	discovering := w.discovering(ns)
 	injecting := owners(w.Fleet.Revision(injection.Revision))
 	if len(discovering) == 0 || len(injecting) == 0 || intersect(discovering, injecting) {
 		return nil

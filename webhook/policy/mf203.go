@@ -18,7 +18,7 @@ func unknownRevision(ns *mesh.Namespace, w *World) []Finding {
 	if injection.Label != mesh.RevisionLabel || w.Fleet.Revision(injection.Revision) != nil {
 		return nil
 	}
-	discovering := w.Fleet.DiscoveredBy(ns.Labels)
+	discovering := w.discovering(ns)
 	coming := namesComingMesh(ns, discovering, w)
 	if coming {
 		discovering = nil

@@ -17,7 +17,7 @@ func injectedNotDiscovered(ns *mesh.Namespace, w *World) []Finding {
 		return nil
 	}
 	injecting := owners(w.Fleet.Revision(injection.Revision))
-	if len(injecting) == 0 || slices.ContainsFunc(injecting, (*mesh.Mesh).Remote) || len(w.Fleet.DiscoveredBy(ns.Labels)) > 0 {
+	if len(injecting) == 0 || slices.ContainsFunc(injecting, (*mesh.Mesh).Remote) || len(w.discovering(ns)) > 0 {
 		return nil
 	}
 	return []Finding{{

@@ -28,7 +28,7 @@ func noDefaultRevision(ns *mesh.Namespace, w *World) []Finding {
 // does, to remove the label.
 func nameRevision(ns *mesh.Namespace, w *World) string {
 	var ways []string
-	for _, m := range wanted(w.Fleet.DiscoveredBy(ns.Labels), ns.Labels) {
+	for _, m := range wanted(w.discovering(ns), ns.Labels) {
 		revision := ns.Labels[mesh.RevisionLabel]
 		if !belongs(w.Fleet.Revision(revision), m) {
 			revision = revisionOf(m, w.Fleet)

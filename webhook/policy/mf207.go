@@ -25,17 +25,26 @@ type Pods struct {
 
 // Moves says whether the pods of the namespace are worth a look: it moves to other meshes, and the rules want to know
 // whether its pods do. To look costs a request to the API server, so whoever asks does it only before an answer that
-// allows.
+// allows. A namespace that joins its first mesh is not worth it: its pods have nobody's sidecar. If it was in one earlier,
+// and left it with pods that have, that was said when it left.
 func (p *Policy) Moves(c NamespaceChange) bool {
-	return c.Old != nil && !c.New.Deleting && p.asks("MF207") &&
-		!slices.Equal(c.Fleet.DiscoveredBy(c.Old.Labels), c.Fleet.DiscoveredBy(c.New.Labels))
+	if c.Old == nil || c.New.Deleting || !p.asks("MF207") {
+		return false
+	}
+	var room [2][4]*mesh.Mesh
+	from, to := c.Fleet.AppendDiscoveredBy(room[0][:0], c.Old.Labels), c.Fleet.AppendDiscoveredBy(room[1][:0], c.New.Labels)
+	wasIn := len(from) > 0 || mesh.InjectionOf(c.Old.Labels).By || c.WasIn
+	return wasIn && !slices.Equal(from, to)
 }
 
 // asks says whether the configuration has a rule judged.
 func (p *Policy) asks(code Code) bool {
-	return slices.ContainsFunc(namespaceRules, func(r rule[mesh.Namespace]) bool {
-		return r.Code == code && p.settings.Actions.of(r.Rule) != Off
-	})
+	for i := range namespaceRules {
+		if r := &namespaceRules[i].Rule; r.Code == code {
+			return p.settings.Actions.of(*r) != Off
+		}
+	}
+	return false
 }
 
 // movesLiveNamespace finds a namespace that moves to other meshes while its pods have the sidecar of a mesh that will not
@@ -45,8 +54,8 @@ func movesLiveNamespace(old, updated *mesh.Namespace, w *World) []Finding {
 	if old == nil || w.Pods == nil {
 		return nil
 	}
-	discovering := w.Fleet.DiscoveredBy(updated.Labels)
-	if slices.Equal(w.Fleet.DiscoveredBy(old.Labels), discovering) {
+	discovering := w.discovering(updated)
+	if slices.Equal(w.discovering(old), discovering) {
 		return nil
 	}
 	left, revisions := podsLeftBehind(discovering, w)
@@ -58,7 +67,7 @@ func movesLiveNamespace(old, updated *mesh.Namespace, w *World) []Finding {
 	}
 	where := fmt.Sprintf("namespace %q moves to %s", updated.Name, theMeshes(discovering))
 	if len(discovering) == 0 {
-		where = fmt.Sprintf("namespace %q leaves %s", updated.Name, theMeshes(w.Fleet.DiscoveredBy(old.Labels)))
+		where = fmt.Sprintf("namespace %q leaves %s", updated.Name, theMeshes(w.discovering(old)))
 	}
 	switch {
 	case left > 0:

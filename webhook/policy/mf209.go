@@ -12,7 +12,7 @@ import (
 // controlPlaneUndiscovered finds a label change after which a mesh no longer discovers its own control-plane namespace, even
 // if the change would end a fight over it: that is to be repaired in favour of the mesh whose istiod runs there.
 func controlPlaneUndiscovered(old, updated *mesh.Namespace, w *World) []Finding {
-	if old == nil {
+	if old == nil || w.Fleet.ControlPlaneOf(updated.Name) == nil {
 		return nil
 	}
 	var found []Finding

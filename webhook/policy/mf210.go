@@ -33,9 +33,10 @@ func (p *Policy) Joins(c NamespaceChange) []mesh.Ref {
 
 // joined returns the meshes, by name, that discover updated but not old.
 func joined(old, updated *mesh.Namespace, fleet *mesh.Fleet) []*mesh.Mesh {
-	var before []*mesh.Mesh
+	var room [4]*mesh.Mesh
+	before := room[:0]
 	if old != nil {
-		before = fleet.DiscoveredBy(old.Labels)
+		before = fleet.AppendDiscoveredBy(before, old.Labels)
 	}
 	return slices.DeleteFunc(fleet.DiscoveredBy(updated.Labels), func(m *mesh.Mesh) bool { return slices.Contains(before, m) })
 }

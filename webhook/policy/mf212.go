@@ -15,7 +15,7 @@ func discoveryWithoutMesh(ns *mesh.Namespace, w *World) []Finding {
 	var found []Finding
 	for _, key := range w.DiscoveryLabels {
 		value, present := ns.Labels[key]
-		if !present || len(w.Fleet.Meshes()) == 0 || w.Fleet.Named(value) != nil || awaitsMesh(ns, w) || askedFor(key, ns.Labels, w.Fleet) {
+		if !present || len(w.Fleet.Meshes()) == 0 || w.Fleet.Named(value) != nil || awaitsMesh(ns, w) || askedFor(key, ns, w) {
 			continue
 		}
 		found = append(found, Finding{
@@ -36,21 +36,22 @@ func awaitsMesh(ns *mesh.Namespace, w *World) bool {
 
 // askedFor says whether a selector asks for the label with this value, whatever else it asks for: then the value is its
 // mesh's, although the mesh may have another name.
-func askedFor(key string, labels map[string]string, fleet *mesh.Fleet) bool {
-	without := apply(labels, []selector.Edit{remove(key)})
-	return slices.ContainsFunc(fleet.Meshes(), func(m *mesh.Mesh) bool {
+func askedFor(key string, ns *mesh.Namespace, w *World) bool {
+	asks := func(m *mesh.Mesh) bool {
 		return slices.ContainsFunc(m.Sources, func(s mesh.Source) bool {
 			return slices.ContainsFunc(s.Terms, func(t mesh.Term) bool {
-				return mustEdit(t.Selector, key, without) && !mustEdit(t.Selector, key, labels)
+				return t.Selector.AsksFor(key, ns.Labels[key]) && canMatch(t.Selector, ns.Labels)
 			})
 		})
-	})
+	}
+	// The meshes that discover the namespace are the likely ones, and few.
+	return slices.ContainsFunc(w.discovering(ns), asks) || slices.ContainsFunc(w.Fleet.Meshes(), asks)
 }
 
-// mustEdit says whether the label of that key has to change for the selector to match.
-func mustEdit(s selector.Selector, key string, labels map[string]string) bool {
-	edits, _ := s.Edits(labels)
-	return edited(edits, key)
+// canMatch says whether some change of labels makes the selector match.
+func canMatch(s selector.Selector, labels map[string]string) bool {
+	_, ok := s.Edits(labels)
+	return ok
 }
 
 // nameMesh proposes the mesh that was probably meant, with what else makes it discover the namespace and goes together.

@@ -46,5 +46,5 @@ func isIn(ns *mesh.Namespace, m *mesh.Mesh, w *World) bool {
 	if source, _ := m.Discovers(ns.Labels); source != nil {
 		return true
 	}
-	return m.Remote() && len(w.Fleet.DiscoveredBy(ns.Labels)) == 0
+	return m.Remote() && len(w.discovering(ns)) == 0
 }

@@ -36,6 +36,9 @@ type Override struct {
 // ReadOverride reads the annotation; an empty one asks for nothing. White space around a code does not count, nor does a
 // code that stands there twice.
 func ReadOverride(annotation string) Override {
+	if annotation == "" {
+		return Override{}
+	}
 	known := map[string]bool{}
 	for _, r := range Catalogue() {
 		known[string(r.Code)] = true

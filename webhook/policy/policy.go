@@ -40,6 +40,7 @@ func (a Actions) of(r Rule) Action {
 // Policy judges. It is immutable and safe for concurrent use.
 type Policy struct {
 	settings Settings
+	worlds   worlds
 }
 
 // New returns a Policy with these settings, which must not be written afterwards.
@@ -55,6 +56,8 @@ type NamespaceChange struct {
 	User string
 	// Rights are the user's to use the meshes of Joins. A mesh that is missing could not be asked about.
 	Rights map[mesh.Ref]Right
+	// WasIn says that the namespace has been in a mesh before, whether or not its old labels show it.
+	WasIn bool
 	// Pods is what was seen of the namespace's pods; nil if nobody looked, because of Moves.
 	Pods *Pods
 }
@@ -64,12 +67,16 @@ func (p *Policy) Namespace(c NamespaceChange) Verdict {
 	if c.New.Deleting {
 		return Verdict{Answer: Allowed}
 	}
-	w := p.world(c.Fleet, c.Fleet, nil, c.Now, c.Old != nil)
-	w.User, w.Rights, w.Pods = c.User, c.Rights, c.Pods
+	w := World{
+		Before: c.Fleet, Fleet: c.Fleet, Now: c.Now, Updating: c.Old != nil, User: c.User, Rights: c.Rights, Pods: c.Pods,
+		DiscoveryLabels: p.settings.DiscoveryLabels, ControlPlane: p.settings.ControlPlane,
+	}
 	if c.Old != nil {
 		w.Stored = c.Old.Labels
 	}
-	return judge(namespaceRules, c.Old, c.New, w, p.settings.Actions)
+	taken := p.worlds.take(w)
+	defer p.worlds.giveBack(taken)
+	return judge(namespaceRules, c.Old, c.New, taken, p.settings.Actions)
 }
 
 // MeshChange is a CREATE (Old is nil), UPDATE or DELETE (New is nil) of a mesh. A DELETE of an IstioRevision that its Istio

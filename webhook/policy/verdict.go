@@ -31,6 +31,14 @@ type Verdict struct {
 	Notes []string
 }
 
+// Findings returns all findings, denials first.
+func (v Verdict) Findings() []Finding {
+	if len(v.Denials) == 0 {
+		return v.Warnings
+	}
+	return slices.Concat(v.Denials, v.Warnings)
+}
+
 // World is what an object is judged against.
 type World struct {
 	// Fleet is the fleet with the change in it.
@@ -60,6 +68,9 @@ type World struct {
 	searches *selector.Searches
 	// moves is what a change of a mesh does to the existing namespaces; only in judgements of a mesh.
 	moves func() movement
+
+	// discovered is what discovering remembers.
+	discovered [2]discovered
 }
 
 // maxSearches is how many searches of the greatest length one judgement may make.

@@ -66,7 +66,7 @@ func TestForEveryEnumeratedPairTheIndexFindsWhatOverlaps(t *testing.T) {
 
 func TestForRandomListsTheIndexFindsWhatOverlaps(t *testing.T) {
 	u, r := bigUniverse(), random(t, 21)
-	for range 3000 {
+	for range 600 {
 		list := several(r.IntN(200), func() selector.Selector { return u.subject(t, randomSpec(r)).selector })
 		checkCandidates(t, list, u.subject(t, randomSpec(r)).selector)
 	}

@@ -82,6 +82,13 @@ func (s Selector) AsksForLabel() bool {
 	})
 }
 
+// AsksFor says whether s selects only namespaces that carry the label key, and takes this value of it.
+func (s Selector) AsksFor(key, value string) bool {
+	return slices.ContainsFunc(s.constraints, func(c constraint) bool {
+		return c.key == key && !c.absent && c.takes(value)
+	}) && !s.Nothing()
+}
+
 // Keys returns the distinct label keys that s mentions, sorted.
 func (s Selector) Keys() []string {
 	keys := make([]string, 0, len(s.constraints))

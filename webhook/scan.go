@@ -1,0 +1,172 @@
+package webhook
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// scan walks through a JSON text once, and takes only what it is asked for: no reflection, and no copies, because strings
+// are pieces of the text. It is stricter than the API machinery's decoder. Where it meets anything unusual (a value of
+// another type than it is asked for, a null, a name that stands twice in one object, a name with an escape, an invalid
+// character, nesting that is too deep) it fails, and everything that it is asked for from then on is empty. Whoever uses it
+// then has the other decoder say what that means: so what is accepted, and every complaint, are that one's alone.
+type scan struct {
+	text    string
+	decoder jsontext.Decoder
+	failed  bool
+}
+
+func newScan(text []byte) *scan {
+	s := &scan{text: string(text)}
+	s.decoder.Reset(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true))
+	return s
+}
+
+// all reads the whole text with one call of value, and says whether that is all there is.
+func (s *scan) all(value func()) bool {
+	value()
+	if s.failed {
+		return false
+	}
+	_, err := s.decoder.ReadToken()
+	return errors.Is(err, io.EOF)
+}
+
+// mostMembers is how many members an object may have that is read as a struct. The request has 15.
+const mostMembers = 24
+
+// object calls member with the name of each member, whose value it must read. A name that stands there twice fails.
+func (s *scan) object(member func(name string)) {
+	var names [mostMembers]string
+	n := 0
+	s.entries(func(name string) {
+		if n == len(names) || slices.Contains(names[:n], name) {
+			s.failed = true
+			return
+		}
+		names[n] = name
+		n++
+		member(name)
+	})
+}
+
+// entries is object for what is read as a map. If a name stands there twice, the last one counts for the other decoder too.
+func (s *scan) entries(member func(name string)) {
+	for s.delimiter('{'); s.inside('}'); {
+		member(s.name())
+	}
+	s.delimiter('}')
+}
+
+// array calls element for each element, which it must read.
+func (s *scan) array(element func()) {
+	for s.delimiter('['); s.inside(']'); {
+		element()
+	}
+	s.delimiter(']')
+}
+
+func (s *scan) inside(end jsontext.Kind) bool {
+	return !s.failed && s.decoder.PeekKind() != end
+}
+
+func (s *scan) delimiter(kind jsontext.Kind) {
+	if s.next(kind) {
+		_, err := s.decoder.ReadToken()
+		s.check(err)
+	}
+}
+
+// next says whether a value, or the end, of this kind comes next; if not, the scan has failed.
+func (s *scan) next(kind jsontext.Kind) bool {
+	s.failed = s.failed || s.decoder.PeekKind() != kind
+	return !s.failed
+}
+
+func (s *scan) check(err error) bool {
+	s.failed = s.failed || err != nil
+	return !s.failed
+}
+
+// name is a member's name. One with an escape fails: nobody writes them.
+func (s *scan) name() string {
+	name, escaped := s.quoted()
+	s.failed = s.failed || escaped
+	return name
+}
+
+// string is a string value.
+func (s *scan) string() string {
+	text, escaped := s.quoted()
+	if !escaped {
+		return text
+	}
+	plain, err := jsontext.AppendUnquote(nil, `"`+text+`"`)
+	s.check(err)
+	return string(plain)
+}
+
+// quoted is what stands between the quotes of a string.
+func (s *scan) quoted() (text string, escaped bool) {
+	if !s.next('"') {
+		return "", false
+	}
+	text = s.value()
+	if s.failed {
+		return "", false
+	}
+	text = text[1 : len(text)-1]
+	return text, strings.IndexByte(text, '\\') >= 0
+}
+
+// value is the text of any value.
+func (s *scan) value() string {
+	value, err := s.decoder.ReadValue()
+	if !s.check(err) {
+		return ""
+	}
+	end := int(s.decoder.InputOffset())
+	return s.text[end-len(value) : end]
+}
+
+// raw is the text of any value as the machinery keeps it, nil for null. It shares memory with the text that was given.
+func (s *scan) raw() []byte {
+	if s.failed {
+		return nil
+	}
+	if s.decoder.PeekKind() == 'n' {
+		s.skip()
+		return nil
+	}
+	value, err := s.decoder.ReadValue()
+	s.check(err)
+	return value
+}
+
+// boolean is true or false.
+func (s *scan) boolean() bool {
+	if s.failed || s.decoder.PeekKind() == 't' {
+		return !s.failed && s.value() == "true"
+	}
+	return s.next('f') && s.value() == "true"
+}
+
+// strings is a list of strings.
+func (s *scan) strings() []string {
+	list := []string{}
+	s.array(func() { list = append(list, s.string()) })
+	return list
+}
+
+// skip passes over any value.
+func (s *scan) skip() {
+	if !s.failed {
+		_, err := s.decoder.ReadValue() // SkipValue is slower: it goes through token by token
+		s.check(err)
+	}
+}
