@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -69,6 +70,27 @@ func TestClientCA(t *testing.T) {
 		if post(process.Address) == nil {
 			t.Error("who has no certificate is answered")
 		}
+	}
+	w.changeCertificates()
+}
+
+// changeCertificates goes from one certs.mode to another as docs/install.md says, and back to an API server that anybody may stand in for.
+func (w *world) changeCertificates() {
+	w.t.Helper()
+	ca := &serviceCA{client: w.Client}
+	w.do("make a service CA", ca.rotate())
+	upgrade := []string{"upgrade", "meshfence", w.chart(), "--namespace", "meshfence-system", "--reset-then-reuse-values", "--set"}
+	w.helm(append(upgrade, "certs.mode=openshift,webhooks.enabled=false,clientCA.configMap=")...)
+	service := &corev1.Service{}
+	w.do("read the Service", w.Client.Get(w.t.Context(), client.ObjectKey{Namespace: "meshfence-system", Name: "meshfence"}, service))
+	w.do("sign the certificate", ca.sign(w.t.Context(), service))
+	w.rollout("meshfence-system", "meshfence")
+	w.helm(append(upgrade, "webhooks.enabled=true")...)
+	w.eventually("the authority is injected", func() error { return ca.inject(w.t.Context()) })
+	w.eventually("meshfence judges with the other certificate", w.guarded)
+	w.served(ca)
+	if left := w.kubectl("get", "secrets", "-n", "meshfence-system", "-o", "name"); strings.Contains(left, "meshfence-certs") {
+		w.t.Errorf("what was made for the mode of before is still there: %s", left)
 	}
 }
 

@@ -35,6 +35,7 @@ func TestHelm(t *testing.T) {
 	w.helm("uninstall", "meshfence", "--namespace", "meshfence-system")
 	w.gone("meshfence")
 	l.end(t)
+	w.again()
 	if text := w.accepted("after"); strings.Contains(text, "MF204") {
 		t.Errorf("after the removal: %s", text)
 	}
@@ -56,10 +57,21 @@ func (w *world) tryNotes(notes string) {
 	}
 }
 
+// again installs what was removed, beside what it left behind (the ledger), and removes it while no replica can answer.
+func (w *world) again() {
+	w.t.Helper()
+	w.helm("install", "meshfence", w.chart(), "--namespace", "meshfence-system", "--set", "certs.mode=self-signed")
+	w.rollout("meshfence-system", "meshfence")
+	w.eventually("meshfence judges after the second installation", w.guarded)
+	w.kubectl("-n", "meshfence-system", "scale", "deployment/meshfence", "--replicas=0")
+	w.helm("uninstall", "meshfence", "--namespace", "meshfence-system")
+	w.gone("meshfence")
+}
+
 // upgrade changes the image and the configuration, which gives new pods, and goes back.
 func (w *world) upgrade() {
 	w.t.Helper()
-	w.helm("upgrade", "meshfence", w.chart(), "--namespace", "meshfence-system", "--reuse-values", "--set", "image.tag=v9,config.rules.MF204=warn")
+	w.helm("upgrade", "meshfence", w.chart(), "--namespace", "meshfence-system", "--reset-then-reuse-values", "--set", "image.tag=v9,config.rules.MF204=warn")
 	if err := w.asksAbout("meshfence", "team-mesh")(); err != nil {
 		w.t.Errorf("after the upgrade: %v", err)
 	}
