@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr/funcr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,6 +20,7 @@ import (
 	"github.com/meshfence/meshfence/webhook"
 	"github.com/meshfence/meshfence/webhook/config"
 	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/policy"
 )
 
 // settled is a cluster whose fleet was built once, as the informers do it.
@@ -122,6 +124,28 @@ func TestAJudgementAllocatesNoMoreThanSayingYes(t *testing.T) {
 	}
 	if !bytes.Contains(answer.Bytes(), []byte(`"allowed":true`)) {
 		t.Errorf("not allowed: %s", answer.String())
+	}
+}
+
+// An index by label key and value makes the number of meshes matter little. The bound is far above what is measured (see
+// BenchmarkNamespace of package policy), and far below the tenfold that a look at every mesh would cost.
+func TestTenTimesTheMeshesDoNotCostTenTimesAsMuch(t *testing.T) {
+	p := policy.New(webhook.Settings(config.Default()))
+	fastest := func(meshes int) time.Duration {
+		joined := &mesh.Namespace{Name: "shop", Labels: map[string]string{mesh.NameLabel: "shop", "istio-discovery": "mesh-1", "istio.io/rev": "mesh-1"}}
+		change := policy.NamespaceChange{Old: &mesh.Namespace{Name: "shop"}, New: joined, Fleet: manyMeshes(t, meshes).fleet}
+		best := time.Hour
+		for range 50 {
+			begin := time.Now()
+			for range 100 {
+				p.Namespace(change)
+			}
+			best = min(best, time.Since(begin))
+		}
+		return best
+	}
+	if few, many := fastest(100), fastest(1000); many > 5*few {
+		t.Errorf("100 judgements took %v with 100 meshes and %v with 1,000", few, many)
 	}
 }
 

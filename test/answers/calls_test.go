@@ -28,17 +28,17 @@ func (s *suite) calls(t *testing.T) {
 			must(t, err)
 		}
 	}
-	patch := func(name, metadata string) func(*testing.T) {
+	patch := func(metadata string) func(*testing.T) {
 		return func(t *testing.T) {
 			t.Helper()
-			_, err := client.CoreV1().Namespaces().Patch(t.Context(), name, types.MergePatchType, []byte(`{"metadata":{`+metadata+`}}`), metav1.PatchOptions{})
+			_, err := client.CoreV1().Namespaces().Patch(t.Context(), "plain", types.MergePatchType, []byte(`{"metadata":{`+metadata+`}}`), metav1.PatchOptions{})
 			must(t, err)
 		}
 	}
-	status := func(name string) func(*testing.T) {
+	status := func() func(*testing.T) {
 		return func(t *testing.T) {
 			t.Helper()
-			_, err := client.CoreV1().Namespaces().Patch(t.Context(), name, types.MergePatchType, []byte(`{"status":{"phase":"Active"}}`), metav1.PatchOptions{}, "status")
+			_, err := client.CoreV1().Namespaces().Patch(t.Context(), "plain", types.MergePatchType, []byte(`{"status":{"phase":"Active"}}`), metav1.PatchOptions{}, "status")
 			must(t, err)
 		}
 	}
@@ -49,16 +49,16 @@ func (s *suite) calls(t *testing.T) {
 		want calls
 	}{
 		{"created without mesh labels", create("plain", `"labels":{"team":"a"}`), calls{}},
-		{"another label", patch("plain", `"labels":{"team":"b"}`), calls{}},
-		{"an annotation", patch("plain", `"annotations":{"a":"b"}`), calls{}},
-		{"its status", status("plain"), calls{}},
-		{"the discovery label alone", patch("plain", `"labels":{`+discovered+`}`), calls{Fill: 1, Validate: 1}},
-		{"another label beside what was filled in", patch("plain", `"labels":{"team":"c"}`), calls{}},
-		{"to another mesh, what was filled in follows", patch("plain", `"labels":{"istio-discovery":"mesh-2"}`), calls{Fill: 1, Validate: 1}},
-		{"to another mesh by both labels", patch("plain", `"labels":{`+discovered+`,`+revision+`}`), calls{Validate: 1}},
-		{"both labels go away", patch("plain", `"labels":{"istio-discovery":null,"istio.io/rev":null}`), calls{Validate: 1}},
-		{"opted out", patch("plain", `"annotations":{`+fill+`}`), calls{}},
-		{"the discovery label where somebody opted out", patch("plain", `"labels":{`+discovered+`}`), calls{Validate: 1}},
+		{"another label", patch(`"labels":{"team":"b"}`), calls{}},
+		{"an annotation", patch(`"annotations":{"a":"b"}`), calls{}},
+		{"its status", status(), calls{}},
+		{"the discovery label alone", patch(`"labels":{` + discovered + `}`), calls{Fill: 1, Validate: 1}},
+		{"another label beside what was filled in", patch(`"labels":{"team":"c"}`), calls{}},
+		{"to another mesh, what was filled in follows", patch(`"labels":{"istio-discovery":"mesh-2"}`), calls{Fill: 1, Validate: 1}},
+		{"to another mesh by both labels", patch(`"labels":{` + discovered + `,` + revision + `}`), calls{Validate: 1}},
+		{"both labels go away", patch(`"labels":{"istio-discovery":null,"istio.io/rev":null}`), calls{Validate: 1}},
+		{"opted out", patch(`"annotations":{` + fill + `}`), calls{}},
+		{"the discovery label where somebody opted out", patch(`"labels":{` + discovered + `}`), calls{Validate: 1}},
 		{"created with the discovery label", create("filled", `"labels":{`+discovered+`}`), calls{Fill: 1, Validate: 1}},
 		{"created with both labels", create("whole", `"labels":{`+discovered+`,`+revision+`}`), calls{Validate: 1}},
 		{"created and opted out", create("out", `"labels":{`+discovered+`},"annotations":{`+fill+`}`), calls{Validate: 1}},

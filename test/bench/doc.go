@@ -5,5 +5,6 @@
 // does hits all of it alike. What is reported are medians over the rounds, and how far the rounds lie apart. While it
 // measures it also checks answers: a label that meshfence should have filled in, a request that it should have refused.
 //
-// It prints one table, and writes it to test/bench/results as JSON and Markdown, and plots of the growth as SVG.
+// It prints one table, and writes it to test/bench/results as JSON and Markdown, and plots of the growth as SVG to
+// docs/performance, where docs/performance.md shows them.
 package main

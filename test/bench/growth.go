@@ -22,7 +22,7 @@ type size struct {
 // point is what was measured at one size.
 type point struct {
 	size
-	// ResidentMiB is the memory of a process that was just started.
+	// ResidentMiB is the memory of a process that was just started, and has nothing to do.
 	ResidentMiB float64 `json:"residentMiB"`
 	// StartMillis is the time from the start of the process to its first right answer.
 	StartMillis figure `json:"startMillis"`
@@ -67,7 +67,7 @@ func grown(ctx context.Context, cluster *harness.Cluster, c *clients, at size) (
 		}
 	}
 	p.StartMillis = newFigure(took)
-	if p.ResidentMiB, err = resident(cluster.Meshfence().PID()); err != nil {
+	if p.ResidentMiB, err = atRest(ctx, cluster.Meshfence().PID()); err != nil {
 		return p, err
 	}
 	if p.ReviewMicros, err = medians(reviewRounds, time.Microsecond, func() (sample, error) { return r.run(ctx, reviewsARound, 1) }); err != nil {

@@ -21,8 +21,10 @@ type operation string
 const (
 	// join sets the discovery label: istio.io/rev is filled in and the result judged. Both calls are needed.
 	join operation = "join"
-	// leave takes both labels away: only the validating call is needed.
+	// leave takes both labels away: only the validating call is needed. meshfence looks at the namespace's pods (MF207).
 	leave operation = "leave"
+	// both sets the discovery label and istio.io/rev: only the validating call is needed.
+	both operation = "both"
 	// plain sets a label that is nobody's business. No call is needed.
 	plain operation = "plain"
 	// create makes a namespace with the discovery label: both calls.
@@ -97,6 +99,8 @@ func (l *load) send(ctx context.Context, op operation, i, serial int) (*corev1.N
 	switch op {
 	case join:
 		return patch(labelsOf(`"istio-discovery":"mesh-1"`))
+	case both:
+		return patch(labelsOf(`"istio-discovery":"mesh-1","istio.io/rev":"mesh-1"`))
 	case leave:
 		return patch([]byte(`{"metadata":{"labels":{"istio-discovery":null,"istio.io/rev":null},"annotations":{"meshfence.io/filled-revision":null}}}`))
 	case plain:
@@ -113,7 +117,7 @@ func (l *load) send(ctx context.Context, op operation, i, serial int) (*corev1.N
 // check looks at every answer: what was to be filled in is there, and only then.
 func (l *load) check(op operation, namespace *corev1.Namespace) error {
 	want := ""
-	if l.fills && (op == join || op == create) {
+	if op == both || l.fills && (op == join || op == create) {
 		want = "mesh-1"
 	}
 	if op == plain {

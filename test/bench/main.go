@@ -67,7 +67,7 @@ func run(args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.IntVar(&p.rounds, "rounds", p.rounds, "how often everything that is compared is measured")
 	flags.IntVar(&p.requests, "requests", p.requests, "requests of each kind in a round")
-	short := flags.Bool("short", false, "small sizes, to see whether it runs; the figures mean nothing")
+	short := flags.Bool("short", false, "small sizes, to see whether it runs; the figures mean nothing and are not stored")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -87,7 +87,10 @@ func run(args []string) error {
 		return err
 	}
 	fmt.Println(r.markdown())
-	return r.write(filepath.Join(root, "test", "bench", "results"))
+	if *short {
+		return nil
+	}
+	return r.write(filepath.Join(root, "test", "bench", "results"), filepath.Join(root, "docs", "performance"))
 }
 
 // progress tells a person who waits what is being done.
@@ -108,6 +111,7 @@ func measure(ctx context.Context, p plan) (r *report, err error) {
 	if err := b.growNamespaces(ctx, r); err != nil {
 		return nil, err
 	}
+	r.Rows = append(r.Rows, r.growthRows()...)
 	r.Took = time.Since(begin).Round(time.Second).String()
 	return r, nil
 }

@@ -1,12 +1,17 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // cpu is the time that a process has run on any core since its start. The kernel counts it in nanoseconds for each thread
@@ -44,4 +49,28 @@ func resident(pid int) (float64, error) {
 		}
 	}
 	return 0, fmt.Errorf("process %d has no VmRSS", pid)
+}
+
+// restsFor is how long memory must not change to be that of a process at rest: longer than meshfence takes to give back what
+// its start has left over.
+const (
+	restsFor = 3 * time.Second
+	restPoll = 200 * time.Millisecond
+	restTime = 20 * time.Second
+)
+
+// atRest is the memory in MiB when it does not change any more.
+func atRest(ctx context.Context, pid int) (float64, error) {
+	last, since := 0.0, time.Now()
+	err := wait.PollUntilContextTimeout(ctx, restPoll, restTime, true, func(context.Context) (bool, error) {
+		now, err := resident(pid)
+		if math.Abs(now-last) > 0.1 {
+			last, since = now, time.Now()
+		}
+		return time.Since(since) >= restsFor, err
+	})
+	if wait.Interrupted(err) {
+		return 0, errors.Join(errors.New("the memory of the process changes all the time"), err)
+	}
+	return last, err
 }

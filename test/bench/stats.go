@@ -35,6 +35,9 @@ func newFigure(values []float64) figure {
 	return figure{Median: (sorted[(n-1)/2] + sorted[n/2]) / 2, Min: sorted[0], Max: sorted[n-1]}
 }
 
+// single is a figure that was measured once.
+func single(value float64) figure { return figure{value, value, value} }
+
 // ratio compares two series round by round, so that a busy moment of the machine, which hits both, counts for neither.
 func ratio(of, to []float64) figure {
 	ratios := make([]float64, len(of))

@@ -16,12 +16,14 @@ import (
 const podsPerPage = 100
 
 // Pods looks at the pods of a namespace: at no more than limit, and no longer than the context lasts. It asks for their
-// metadata only, as protobuf, in pages of the present: a request for the API server's cache (resourceVersion 0) would be
-// answered with all pods, whatever the limit.
+// metadata only, as protobuf, in pages of what the API server has at hand. That is milliseconds behind what is stored. To be
+// sure of the very present the API server would have to hear from etcd how far its cache is, for which it waits up to 100 ms
+// (k8s.io/apiserver/pkg/storage/cacher/progress), many times what the rest of a request takes. The first page is one "not older
+// than" the oldest version that there is; with version 0 the API server would answer with all pods, whatever the limit.
 func (c *Cluster) Pods(ctx context.Context, namespace string, limit int) policy.Pods {
 	pods := policy.Pods{Revisions: map[string]int{}}
 	began, looked := time.Now(), 0
-	options := metav1.ListOptions{}
+	options := metav1.ListOptions{ResourceVersion: "1", ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan}
 	for {
 		options.Limit = int64(min(podsPerPage, limit-looked))
 		page, err := c.resources.pods.Namespace(namespace).List(ctx, options)
@@ -32,7 +34,7 @@ func (c *Cluster) Pods(ctx context.Context, namespace string, limit int) policy.
 		}
 		count(&pods, page.Items)
 		looked += len(page.Items)
-		if options.Continue = page.Continue; options.Continue == "" {
+		if options = (metav1.ListOptions{Continue: page.Continue}); options.Continue == "" {
 			return pods
 		}
 		if looked >= limit {

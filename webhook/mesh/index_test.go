@@ -96,6 +96,18 @@ func manyMeshes(n int) []string {
 	return documents
 }
 
+func BenchmarkNewFleet(b *testing.B) {
+	for _, n := range []int{1, 10, 100, 1000} {
+		stored := objects(b, strings.Join(manyMeshes(n), "\n---\n"))
+		b.Run(fmt.Sprintf("meshes=%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				mesh.NewFleet(stored)
+			}
+		})
+	}
+}
+
 func BenchmarkDiscoveredBy(b *testing.B) {
 	labels := map[string]string{mesh.NameLabel: "app", "istio-discovery": "mesh-000", "team": "x", "istio.io/rev": "mesh-000", "env": "prod"}
 	for _, n := range []int{1, 10, 100, 1000} {
