@@ -74,8 +74,15 @@ unit: ## run the unit tests with the race detector (ARGS='-run X -v')
 
 .PHONY: e2e
 e2e: build controlplane $(HELM) ## run the end-to-end tests on a real API server (ARGS='-run X -v', CRDS=slim|real|both)
+	@rm -rf $(USED_RIGHTS) && mkdir -p $(USED_RIGHTS)
 	go test -count=1 -timeout 20m $(ARGS) ./test/...
 	@set -e; for module in $(FOREIGN_TESTS); do (cd $$module && go test -count=1 -timeout 10m $(ARGS) ./...); done
+	@$(if $(strip $(ARGS)),,go run ./test/harness/cmd/rights $(USED_RIGHTS))
+
+# Where the end-to-end tests note which of its rights meshfence has used. With ARGS some tests may not have run, and nothing
+# is concluded from it.
+USED_RIGHTS := $(CURDIR)/bin/used-rights
+e2e: export MESHFENCE_RIGHTS_DIR = $(USED_RIGHTS)
 
 .PHONY: cases
 cases: build controlplane ## run the cases of a folder (DIR=test/cases, CRDS=slim|real|both)
@@ -107,15 +114,23 @@ fuzz: ## run every fuzz target for a short time (FUZZTIME=30s)
 		done; \
 	done
 
-# Two fuzz targets at a time, each with one worker, for STRESSFUZZ; then the stress tests' long forms. A fuzz target that is
-# busy making an input smaller finds nothing new, so that has little time.
+# Three fuzz targets at a time, each with one worker, for STRESSFUZZ; then the stress tests' long forms. A fuzz target that is
+# busy making an input smaller finds nothing new, so that has little time. It closes with what was counted: go test prints a
+# package's own table only in the package's folder.
 STRESSFUZZ ?= 5m
+STRESSLOG := bin/stress
 .PHONY: stress
 stress: build controlplane ## run the long forms of the stress tests and of fuzzing, under an hour (STRESSFUZZ=5m)
+	@rm -rf $(STRESSLOG) && mkdir -p $(STRESSLOG)
 	@for package in $(UNIT_PACKAGES); do \
 		go test -list '^Fuzz' $$package | sed -n "s|^\(Fuzz.*\)|$$package \1|p"; \
-	done | xargs -P 2 -L 1 sh -c 'go test -run "^$$" -fuzz "^$$2\$$" -fuzztime $(STRESSFUZZ) -fuzzminimizetime 2s -parallel 1 $$1' sh
-	STRESS=long go test -count=1 -timeout 50m $(ARGS) ./test/stress
+	done | xargs -P 3 -L 1 sh -c 'echo "$$2 for $(STRESSFUZZ)"; \
+		go test -run "^$$" -fuzz "^$$2\$$" -fuzztime $(STRESSFUZZ) -fuzzminimizetime 2s -parallel 1 $$1 >$(STRESSLOG)/$$2 2>&1 || \
+		{ cat $(STRESSLOG)/$$2; exit 1; }' sh
+	cd test/stress && STRESS=long go test -count=1 -timeout 50m $(ARGS)
+	@cd $(STRESSLOG) && for target in Fuzz*; do \
+		sed -n "s/^fuzz: elapsed: \([^,]*\), execs: \([0-9]*\).*/$$target: \2 inputs in \1, none failed/p" $$target | tail -n 1; \
+	done
 
 .PHONY: verify
 verify: fmt-check vet lint tidy-check generate-check ## run all checks: format, vet, lint, layering, tidy go.mod files, generated files

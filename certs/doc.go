@@ -18,5 +18,5 @@
 // the Secret from the API server and follow within milliseconds; writes touch nothing but what differs, on the version
 // that was read; and every right but one, to create the Secret if somebody has deleted it, is bound to a name.
 //
-// Verifying the API server's own client certificate is not here.
+// ClientAuthority verifies the certificate that an API server shows, where it is configured to show one.
 package certs

@@ -380,7 +380,8 @@ func checkVolumes(t *testing.T, file string, spec corev1.PodSpec) {
 		}
 	}
 	wantMounts := map[string]string{"configuration": "/etc/meshfence", "certs": "/var/run/meshfence/certs"}
-	wantSources := map[string]string{"configuration": "ConfigMap meshfence-configuration", "certs": "Secret meshfence-certs"}
+	secret := map[string]string{certManager: "Secret meshfence-serving", openshift: "Secret meshfence-service-ca"}[file]
+	wantSources := map[string]string{"configuration": "ConfigMap meshfence-configuration", "certs": secret}
 	if file == selfSigned {
 		delete(wantMounts, "certs")
 		delete(wantSources, "certs")

@@ -21,6 +21,8 @@ import (
 // liveReader gives the cluster's meshes as they are stored now, and what else a judgement of a mesh needs.
 type liveReader interface {
 	Synced() bool
+	// Fleet is the last snapshot of what is known without a live read.
+	Fleet() *mesh.Fleet
 	Live(ctx context.Context) (mesh.Objects, error)
 	Namespaces() []mesh.Namespace
 	ledgerKeeper
@@ -83,6 +85,9 @@ func (h *controlPlanes) judge(ctx context.Context, req *admission.Request, old, 
 	dryRun := req.DryRun != nil && *req.DryRun
 	err := h.live.Admit(ctx, ledger.Change{Old: old, New: updated, DryRun: dryRun}, func(state ledger.State) bool {
 		last = h.weigh(ctx, req, state, old, updated)
+		if state.Outdated && last.verdict.Answer == policy.Allowed {
+			last.verdict = policy.Verdict{Answer: policy.Allowed} // the API server keeps warnings, also when it asks again
+		}
 		return last.verdict.Answer == policy.Allowed
 	})
 	if taken := (*ledger.ExistsError)(nil); errors.As(err, &taken) {
@@ -105,8 +110,9 @@ func (h *controlPlanes) change(objects mesh.Objects, old, updated *sail.ControlP
 	if old != nil {
 		stored = objects.With(old)
 	}
-	before := mesh.NewFleet(stored)
-	fleet := mesh.NewFleet(objects.With(updated))
+	// Most of what is stored is what the cache knows already, and needs not be read again.
+	before := h.live.Fleet().Next(stored)
+	fleet := before.Next(objects.With(updated))
 	changed := fleet.Mesh(mesh.Ref{Kind: h.kind, Name: updated.Metadata.Name})
 	if changed == nil {
 		changed = fleet.Mesh(mesh.Ref{Kind: sail.KindIstio, Name: updated.Metadata.Controller(sail.KindIstio)})
@@ -146,7 +152,8 @@ func (h *controlPlanes) removal(objects mesh.Objects, gone *sail.ControlPlane, o
 			after = after.Without(mesh.Ref{Kind: sail.KindIstioRevision, Name: revision.Metadata.Name})
 		}
 	}
-	before, fleet := mesh.NewFleet(objects.With(gone)), mesh.NewFleet(after)
+	before := h.live.Fleet().Next(objects.With(gone))
+	fleet := before.Next(after)
 	old := before.Mesh(ref)
 	if old == nil {
 		old = before.Mesh(mesh.Ref{Kind: sail.KindIstio, Name: gone.Metadata.Controller(sail.KindIstio)})

@@ -83,3 +83,23 @@ func TestACreateOfWhatThereIsAlreadyIsToldSo(t *testing.T) {
 		t.Errorf("%+v, want that it exists", got)
 	}
 }
+
+// The API server begins an UPDATE with the version that its cache has. If that is stored no more, it asks again about the one
+// that is, and shows the warnings of both answers.
+func TestAnUpdateOfAVersionThatIsStoredNoMoreIsNotWarnedOf(t *testing.T) {
+	overlapping := istio("mesh-1", selecting("istio-system-1", "istio-discovery", "mesh-2"))
+	update := request{path: webhook.PathValidateIstio, name: "mesh-1", object: overlapping, old: overlapping}
+	for _, outdated := range []bool{false, true} {
+		c := twoMeshes(t)
+		c.outdated = outdated
+		got := serve(t, c).ask(t, update)
+		if !got.Allowed || (len(got.Warnings) == 0) != outdated {
+			t.Errorf("outdated %v: %+v", outdated, got)
+		}
+		update.old = istio("mesh-1", selecting("istio-system-1", "istio-discovery", "mesh-1"))
+		if got := serve(t, c).ask(t, update); got.Allowed {
+			t.Errorf("outdated %v: what is wrong is allowed: %+v", outdated, got)
+		}
+		update.old = overlapping
+	}
+}

@@ -65,7 +65,7 @@ func (h *meshMaps) confirmed(ctx context.Context, change policy.MapChange, verdi
 		log.FromContext(ctx).V(1).Info("a denial could not be confirmed by a live read", "problem", err.Error())
 		return verdict
 	}
-	change.Fleet = mesh.NewFleet(objects)
+	change.Fleet = change.Fleet.Next(objects)
 	return h.policy.Map(change)
 }
 

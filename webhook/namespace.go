@@ -38,6 +38,10 @@ const (
 	podsTimeout = 300 * time.Millisecond
 )
 
+// confirmTimeout limits the look at what is stored before a namespace is refused. With the questions for rights it fits into
+// the webhook's timeoutSeconds, 5, so that whoever asks is told what is wrong also while the API server is slow.
+const confirmTimeout = 2 * time.Second
+
 // namespaces validates Namespaces. To allow one it calls nobody: the fleet is at hand. Only a namespace that moves to other
 // meshes costs a look at its pods, and a question for the user's rights if the configuration wants it asked.
 type namespaces struct {
@@ -116,14 +120,16 @@ func (h *namespaces) ask(ctx context.Context, req *admission.Request, change *po
 
 // confirmed judges a namespace again, against what is stored, before it is refused: the fleet at hand may not have seen yet
 // the mesh or the tag that the same person made a moment ago, and an apply of several objects would fail for no reason.
-// If what is stored cannot be read, the first verdict stands.
+// If what is stored cannot be read in time, the first verdict stands.
 func (h *namespaces) confirmed(ctx context.Context, req *admission.Request, change *policy.NamespaceChange, verdict policy.Verdict) policy.Verdict {
-	objects, err := h.stored.Live(ctx)
+	bounded, cancel := context.WithTimeout(ctx, confirmTimeout)
+	defer cancel()
+	objects, err := h.stored.Live(bounded)
 	if err != nil {
 		log.FromContext(ctx).V(1).Info("a denial could not be confirmed by a live read", "problem", err.Error())
 		return verdict
 	}
-	change.Fleet = mesh.NewFleet(objects)
+	change.Fleet = change.Fleet.Next(objects)
 	return h.ask(ctx, req, change)
 }
 

@@ -57,7 +57,7 @@ func (r *recorder) verdict(ctx context.Context, req *admission.Request, v policy
 	r.answers.WithLabelValues(resource, operation, word(v)).Inc()
 	logger := log.FromContext(ctx)
 	if v.Answer != policy.Allowed {
-		logger.Info("denied", "kind", req.Kind.Kind, "operation", operation, "findings", codes(v), "message", strings.Join(messages(v.Denials), "\n"))
+		logger.Info("denied", "kind", req.Kind.Kind, "operation", operation, "findings", codes(v), "message", strings.Join(messages(v), "\n"))
 		return
 	}
 	if logger = logger.V(1); logger.Enabled() { // or the values would be made for nothing

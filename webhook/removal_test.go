@@ -13,10 +13,11 @@ import (
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
-// nobodyIsLive is a cluster without namespaces, which is all that a removal reads of it.
+// nobodyIsLive is a cluster without namespaces and an empty fleet, which is all that a removal reads of it.
 type nobodyIsLive struct{ liveReader }
 
 func (nobodyIsLive) Namespaces() []mesh.Namespace { return nil }
+func (nobodyIsLive) Fleet() *mesh.Fleet           { return mesh.NewFleet(mesh.Objects{}) }
 
 // object is an Istio, or an IstioRevision that an Istio controls if owner is not "".
 func object(kind, name, owner string) *sail.ControlPlane {

@@ -56,8 +56,8 @@ func answer(req *admission.Request, verdict policy.Verdict) admission.Response {
 		Status:  metav1.StatusFailure,
 		Code:    code,
 		Reason:  reason,
-		Message: strings.Join(messages(verdict.Denials), "\n"),
-		Details: &metav1.StatusDetails{Name: req.Name, Group: req.Kind.Group, Kind: req.Kind.Kind, Causes: causes(verdict.Denials)},
+		Message: strings.Join(messages(verdict), "\n"),
+		Details: &metav1.StatusDetails{Name: req.Name, Group: req.Kind.Group, Kind: req.Kind.Kind, Causes: causes(verdict)},
 	}
 	return response
 }
@@ -96,17 +96,23 @@ func inFlight(response admission.Response, claims []ledger.Claim) admission.Resp
 	return response
 }
 
-func messages(findings []policy.Finding) []string {
+// messages are the lines of a refusal.
+func messages(verdict policy.Verdict) []string {
 	var texts []string
-	for _, f := range findings {
+	told, others := verdict.Told()
+	for _, f := range told {
 		texts = append(texts, f.Message())
+	}
+	if others != "" {
+		texts = append(texts, others)
 	}
 	return texts
 }
 
-func causes(findings []policy.Finding) []metav1.StatusCause {
+func causes(verdict policy.Verdict) []metav1.StatusCause {
 	var list []metav1.StatusCause
-	for _, f := range findings {
+	told, _ := verdict.Told()
+	for _, f := range told {
 		list = append(list, metav1.StatusCause{Type: metav1.CauseTypeFieldValueInvalid, Field: f.Field, Message: f.Message()})
 	}
 	return list

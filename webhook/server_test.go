@@ -52,6 +52,8 @@ type cluster struct {
 	claims []ledger.Claim
 	// admitErr is what the ledger answers.
 	admitErr error
+	// outdated says that every UPDATE is of a version that is stored no more.
+	outdated bool
 }
 
 func (c *cluster) Synced() bool                 { return !c.unsynced }
@@ -77,12 +79,12 @@ func (c *cluster) Live(context.Context) (mesh.Objects, error) {
 }
 
 // Admit keeps no ledger: what is in flight is what the test says.
-func (c *cluster) Admit(ctx context.Context, _ ledger.Change, judge func(ledger.State) bool) error {
+func (c *cluster) Admit(ctx context.Context, change ledger.Change, judge func(ledger.State) bool) error {
 	stored, err := c.Live(ctx)
 	if err != nil {
 		return fmt.Errorf("it cannot read the stored meshes (%w)", err)
 	}
-	judge(ledger.State{Stored: stored, Claims: c.claims})
+	judge(ledger.State{Stored: stored, Claims: c.claims, Outdated: c.outdated && change.Old != nil})
 	return c.admitErr
 }
 

@@ -84,7 +84,8 @@ func (h *tags) change(objects mesh.Objects, old, updated *sail.Tag) policy.TagCh
 		change.New = mesh.TagOf(updated)
 		after = after.WithTag(updated)
 	}
-	change.Before, change.Fleet = mesh.NewFleet(before), mesh.NewFleet(after)
+	change.Before = mesh.NewFleet(before)
+	change.Fleet = change.Before.Next(after)
 	return change
 }
 

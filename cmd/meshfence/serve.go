@@ -66,9 +66,10 @@ func newServeCommand(register registerFunc) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the admission webhook server",
-		Long: `Serve admission requests over HTTPS (TLS 1.3) until SIGTERM or SIGINT, then answer
-the requests in flight, for at most 30 seconds, and end. A second signal ends it
-at once. All replicas serve; there is no leader.
+		Long: `Serve admission requests over HTTPS (TLS 1.3) until SIGTERM or SIGINT, then ask
+clients for a second to close their connections, answer the requests in flight,
+for at most 30 seconds, and end. A second signal ends it at once. All replicas
+serve; there is no leader.
 
 A change of the configuration file takes effect without a restart, usually at once
 and at most 10 seconds later. A file with a mistake is refused as a whole: the
@@ -146,7 +147,9 @@ func serve(ctx context.Context, s *settings, register registerFunc) error {
 	if err := register(mgr, s, file, serving); err != nil {
 		return err
 	}
-	return explain(mgr.Start(ctx))
+	late, cancel := noticed(ctx)
+	defer cancel()
+	return explain(mgr.Start(late))
 }
 
 // openConfiguration reads the configuration file; without one it stands for the defaults.

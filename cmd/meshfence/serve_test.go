@@ -19,6 +19,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -89,6 +91,45 @@ func TestAStopAnswersRequestsInFlight(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An API server keeps connections and does not repeat a request, so it must hear that a connection will be closed before it is.
+func TestAStopGivesNoticeOnEveryConnection(t *testing.T) {
+	s := newServer(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "yes") })
+	s.start(t)
+	var clients sync.WaitGroup
+	var asked atomic.Int64
+	for range 20 {
+		clients.Go(func() {
+			client, pace := s.client(false), time.NewTicker(100*time.Millisecond)
+			defer pace.Stop()
+			for noticed := false; !noticed; asked.Add(1) {
+				<-pace.C // Meanwhile the connection is idle.
+				var err error
+				if noticed, err = ask(client, s.hook()); err != nil {
+					t.Errorf("without notice: %v", err)
+					return
+				}
+			}
+		})
+	}
+	eventually(t, "every client has asked often", func() bool { return asked.Load() > 100 })
+	s.stop()
+	clients.Wait()
+	if err := s.wait(t); err != nil {
+		t.Error(err)
+	}
+}
+
+// ask makes a request and says whether the answer is the last one on its connection.
+func ask(client *http.Client, url string) (last bool, err error) {
+	response, err := client.Post(url, "application/json", strings.NewReader("{}"))
+	if err != nil {
+		return false, err
+	}
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	return response.Close, err
 }
 
 func TestAClientThatGoesAwayEndsItsWork(t *testing.T) {

@@ -256,7 +256,7 @@ func renew(t *testing.T, cluster *harness.Cluster, name string) {
 func servedIsStored(t *testing.T, cluster *harness.Cluster, deployment client.ObjectKey) error {
 	secret, configuration := &corev1.Secret{}, &admissionregistrationv1.ValidatingWebhookConfiguration{}
 	if err := errors.Join(
-		cluster.Client.Get(t.Context(), client.ObjectKey{Namespace: "meshfence-system", Name: "meshfence-certs"}, secret),
+		cluster.Client.Get(t.Context(), client.ObjectKey{Namespace: "meshfence-system", Name: "meshfence-serving"}, secret),
 		cluster.Client.Get(t.Context(), client.ObjectKey{Name: "meshfence"}, configuration),
 	); err != nil {
 		return err

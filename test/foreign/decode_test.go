@@ -13,6 +13,8 @@ import (
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/promql/parser"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
@@ -83,13 +85,46 @@ func TestCertificatesAreOfCertManagersTypes(t *testing.T) {
 					t.Errorf("the certificate for %s has the names %q, and keeps its key: %s", host, object.Spec.DNSNames, object.Spec.PrivateKey.RotationPolicy)
 				}
 			case *monitoringv1.PrometheusRule:
-				if rules := object.Spec.Groups[0].Rules; len(rules) != 5 {
-					t.Errorf("%d alerts", len(rules))
-				}
+				checkAlerts(t, object.Spec.Groups[0].Rules)
 			}
 		}
 		if found != 1 || len(issuers) != 2 {
 			t.Errorf("%s: %d serving certificates, issuers %v", host, found, issuers)
+		}
+	}
+}
+
+// checkAlerts parses what Prometheus will: an alert must be a vector, of this release's own metrics only.
+func checkAlerts(t *testing.T, rules []monitoringv1.Rule) {
+	t.Helper()
+	if len(rules) != 5 {
+		t.Errorf("%d alerts", len(rules))
+	}
+	for _, rule := range rules {
+		expression, err := parser.ParseExpr(rule.Expr.StrVal)
+		if err != nil {
+			t.Errorf("%s: %v", rule.Alert, err)
+			continue
+		}
+		if expression.Type() != parser.ValueTypeVector {
+			t.Errorf("%s is a %s", rule.Alert, expression.Type())
+		}
+		for _, selectors := range parser.ExtractSelectors(expression) {
+			of := map[string]string{}
+			for _, matcher := range selectors {
+				of[matcher.Name] = matcher.Value
+			}
+			if of["namespace"] != "guards" || of["service"] != "fence" {
+				t.Errorf("%s looks at %v", rule.Alert, selectors)
+			}
+		}
+		if rule.For != nil {
+			if _, err := model.ParseDuration(string(*rule.For)); err != nil {
+				t.Errorf("%s: %v", rule.Alert, err)
+			}
+		}
+		if rule.Labels["severity"] == "" || rule.Annotations["summary"] == "" {
+			t.Errorf("%s has no severity or no summary", rule.Alert)
 		}
 	}
 }

@@ -58,7 +58,11 @@ func (c *Cluster) StartAPIServer(ctx context.Context, etcd string, flags map[str
 		"service-account-key-file":         filepath.Join(first.CertDir, "sa-signer.crt"),
 		"service-account-signing-key-file": filepath.Join(first.CertDir, "sa-signer.key"),
 	}
-	for _, more := range []map[string]string{quickFlags(), c.options.APIServerFlags, flags} {
+	audit, err := c.auditFlags(fmt.Sprintf("kube-apiserver-%d", taken.webhooks))
+	if err != nil {
+		return nil, errors.Join(err, taken.lock.Close())
+	}
+	for _, more := range []map[string]string{quickFlags(), audit, c.options.APIServerFlags, flags} {
 		for flag, value := range more {
 			all[flag] = value
 		}

@@ -174,7 +174,7 @@ func (b *Balancer) dial(ctx context.Context) (net.Conn, error) {
 	return nil, net.ErrClosed
 }
 
-// Ready returns an error unless the process says that it is ready.
+// Ready returns an error unless the process says that it is ready: ErrNotReady if it says that it is not.
 func (p *Process) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -187,7 +187,7 @@ func (p *Process) Ready(ctx context.Context) error {
 		return err
 	}
 	if response.StatusCode != http.StatusOK {
-		err = errNotReady
+		err = ErrNotReady
 	}
 	_ = response.Body.Close()
 	return err

@@ -158,8 +158,14 @@ func (c *Cluster) startControlPlane() error {
 			server.Configure().Set(flag, value)
 		}
 	}
-	for flag, value := range c.options.APIServerFlags {
-		server.Configure().Set(flag, value)
+	audit, err := c.auditFlags("kube-apiserver")
+	if err != nil {
+		return err
+	}
+	for _, flags := range []map[string]string{audit, c.options.APIServerFlags} {
+		for flag, value := range flags {
+			server.Configure().Set(flag, value)
+		}
 	}
 	if c.Config, err = c.env.Start(); err != nil {
 		return fmt.Errorf("start the API server: %w\n%s", err, tail(c.serverLog.Name(), 20))
@@ -227,7 +233,8 @@ func newScheme() (*runtime.Scheme, error) {
 // Dir returns a folder for files that are to be removed with the cluster.
 func (c *Cluster) Dir() string { return c.dir }
 
-// Stop ends everything that the cluster started and removes its files. It may be called more than once.
+// Stop ends everything that the cluster started and removes its files. It is an error if meshfence has asked for something
+// that its roles do not grant. It may be called more than once.
 func (c *Cluster) Stop() error {
 	if c.watchdog == nil {
 		return nil
@@ -248,6 +255,9 @@ func (c *Cluster) Stop() error {
 	}
 	if c.serving != nil {
 		errs = append(errs, c.serving.lock.Close())
+	}
+	if c.Client != nil {
+		errs = append(errs, c.checkRights())
 	}
 	errs = append(errs, c.watchdog.close())
 	c.watchdog = nil

@@ -65,7 +65,8 @@ type ProcessOptions struct {
 	APIServer *rest.Config
 }
 
-var errNotReady = errors.New("not ready")
+// ErrNotReady is what Ready returns if the process has answered that it is not ready.
+var ErrNotReady = errors.New("not ready")
 
 // StartMeshfence starts meshfence, as the service account of the manifests and so with no other rights than theirs, and
 // returns when it says that it is ready. InstallWorkload must have been called since the last Reset.
@@ -87,6 +88,15 @@ func (c *Cluster) StartMeshfence(ctx context.Context, options ProcessOptions) (*
 // StartReplica starts one of several meshfences, on ports of its own: a Balancer brings the requests there. The caller must
 // end it, with Stop or Kill. It is returned also if it does not get ready.
 func (c *Cluster) StartReplica(ctx context.Context, options ProcessOptions) (*Process, error) {
+	process, err := c.LaunchReplica(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	return process, process.waitReady(ctx)
+}
+
+// LaunchReplica is StartReplica for a process that may not get ready yet: it does not wait.
+func (c *Cluster) LaunchReplica(ctx context.Context, options ProcessOptions) (*Process, error) {
 	taken, err := takePorts()
 	if err != nil {
 		return nil, err
@@ -96,7 +106,7 @@ func (c *Cluster) StartReplica(ctx context.Context, options ProcessOptions) (*Pr
 		return nil, errors.Join(err, taken.lock.Close())
 	}
 	process.ports = taken
-	return process, process.waitReady(ctx)
+	return process, nil
 }
 
 // StopMeshfence ends meshfence with SIGTERM and waits for it.

@@ -202,3 +202,43 @@ func TestAMeshfenceThatBreaksDownFailsTheCase(t *testing.T) {
 		}
 	}
 }
+
+func TestRequestsAreComparedWithTheRoles(t *testing.T) {
+	granted := []Grant{
+		{Resource: "namespaces", Verb: "list"}, {Resource: "pods", Verb: "list"},
+		{Namespace: "own", Resource: "configmaps", Verb: "get"}, {Namespace: "own", Resource: "configmaps", Name: "ledger", Verb: "update"},
+	}
+	const line = `{"verb":%q,"requestURI":%q,"userAgent":%q,"objectRef":{"resource":%q,"namespace":%q,"name":%q}}` + "\n"
+	lines := []string{
+		fmt.Sprintf(line, "list", "/1", "meshfence/v1", "namespaces", "", ""),
+		fmt.Sprintf(line, "update", "/2", "meshfence/v1", "configmaps", "own", "ledger"),
+		fmt.Sprintf(line, "update", "/3", "meshfence/v1", "configmaps", "own", "other"),
+		fmt.Sprintf(line, "get", "/4", "meshfence/v1", "configmaps", "other", "x"),
+		fmt.Sprintf(line, "delete", "/5", "a test", "namespaces", "", "x"),
+		`{"verb":"get","requestURI":"/apis","userAgent":"meshfence/v1"}` + "\n",
+		`{"verb":"get","requestURI":"/metrics","userAgent":"meshfence/v1"}` + "\n",
+		`{"verb":"get","requestURI":"/cut`,
+	}
+	dir := t.TempDir()
+	log := filepath.Join(dir, "some.audit")
+	if err := os.WriteFile(log, []byte(strings.Join(lines, "")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	used := map[Grant]bool{}
+	const missing = "meshfence asked for what its roles do not grant: "
+	want := missing + "update configmaps other in own (update /3)\n" + missing + "get configmaps x in other (get /4)\n" +
+		missing + "get /metrics (get /metrics)"
+	if err := readAudit(log, granted, used); err == nil || err.Error() != want {
+		t.Errorf("got %v\nwant %s", err, want)
+	}
+	if err := leave(dir, used); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := readUsed(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[Grant]bool{granted[0]: true, granted[3]: true}, kept); diff != "" {
+		t.Errorf("used (-want +got):\n%s", diff)
+	}
+}

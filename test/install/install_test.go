@@ -18,6 +18,7 @@ import (
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/yaml"
 
 	"github.com/meshfence/meshfence/test/harness"
 )
@@ -38,15 +39,15 @@ type world struct {
 }
 
 // start starts a cluster that all parts of a test use, one after the other. Tests with a cluster mostly wait, so they run beside
-// each other.
-func start(t *testing.T) *world {
+// each other. The API server's further flags are without the leading dashes.
+func start(t *testing.T, flags map[string]string) *world {
 	t.Helper()
 	t.Parallel()
 	root, err := harness.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cluster, err := harness.Start(t.Context(), harness.Options{WithNode: true})
+	cluster, err := harness.Start(t.Context(), harness.Options{WithNode: true, APIServerFlags: flags})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +90,14 @@ func (w *world) helm(args ...string) string {
 }
 
 func (w *world) run(cmd *exec.Cmd, input string) (string, error) {
+	if strings.HasPrefix(input, "{") {
+		// kubectl 1.31 takes this for JSON.
+		text, err := yaml.YAMLToJSON([]byte(input))
+		if err != nil {
+			return "", err
+		}
+		input = string(text)
+	}
 	if input != "" {
 		cmd.Stdin = strings.NewReader(input)
 	}

@@ -143,7 +143,7 @@ func (s *serviceCA) inject(ctx context.Context) error {
 // TestOpenShift installs the file for OpenShift, where the service CA makes the certificate, and rotates that under load. It also
 // makes the requests that only OpenShift makes.
 func TestOpenShift(t *testing.T) {
-	w := start(t)
+	w := start(t, nil)
 	ca := &serviceCA{client: w.Client}
 	if err := ca.rotate(); err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func TestOpenShift(t *testing.T) {
 	w.rollout("meshfence-system", "meshfence")
 	w.eventually("meshfence judges", w.guarded)
 	// Volumes that are mounted before the Secret is there keep the pod from starting; the node tries again.
-	clean := w.Node.Err() == nil || strings.Contains(w.Node.Err().Error(), `"meshfence-certs" not found`)
+	clean := w.Node.Err() == nil || strings.Contains(w.Node.Err().Error(), `"meshfence-service-ca" not found`)
 
 	l := w.startLoad()
 	for range 2 {

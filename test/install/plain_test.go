@@ -10,7 +10,7 @@ import (
 
 // TestWithoutHelm installs, switches off, and removes meshfence with kubectl and a rendered file, nothing else.
 func TestWithoutHelm(t *testing.T) {
-	w := start(t)
+	w := start(t, nil)
 	file := w.file("meshfence-self-signed.yaml")
 	if text := w.accepted("before"); strings.Contains(text, "MF204") {
 		t.Fatalf("before the installation: %s", text)

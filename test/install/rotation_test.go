@@ -13,6 +13,7 @@ import (
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -93,7 +94,26 @@ func TestReplicasRotateTogether(t *testing.T) {
 	w.kubectl("patch", "validatingwebhookconfiguration", "meshfence", "--type=json", "-p",
 		`[{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": "Z29uZQ=="}, {"op": "remove", "path": "/webhooks/1/clientConfig/caBundle"}]`)
 	w.eventually("the caBundles are repaired", func() error { return seen.ask(t.Context()) })
+	w.removed(seen)
 	t.Logf("%d rounds of handshakes, %d authorities, %d certificates", asked, len(seen.authorities), len(seen.certificates))
+}
+
+// removed: who removes meshfence, the webhook configurations first, finds no Secret that replicas have made again; who installs it again
+// finds those replicas trusted.
+func (w *world) removed(seen *witness) {
+	w.t.Helper()
+	w.kubectl("delete", "validatingwebhookconfiguration,mutatingwebhookconfiguration", "meshfence")
+	w.do("delete the Secret", w.Client.Delete(w.t.Context(), secret()))
+	pace := time.NewTicker(50 * time.Millisecond)
+	defer pace.Stop()
+	for range 40 { // Replicas follow within milliseconds.
+		<-pace.C
+		if err := w.Client.Get(w.t.Context(), client.ObjectKeyFromObject(secret()), secret()); !apierrors.IsNotFound(err) {
+			w.t.Fatalf("after the removal the Secret is there again (%v)", err)
+		}
+	}
+	w.kubectl("apply", "-f", w.file("meshfence-self-signed.yaml"))
+	w.eventually("every replica is trusted again", func() error { return seen.ask(w.t.Context()) })
 }
 
 func secret() *corev1.Secret {

@@ -15,7 +15,7 @@ var transcripts = regexp.MustCompile("(?s)<!-- transcript: ([a-z]+) -->\n```cons
 // TestTranscripts replays what docs/install.md shows: each command with a shell, and each output line by line. "..." on a line of its own
 // stands for any lines, at the end of a line for its rest.
 func TestTranscripts(t *testing.T) {
-	w := start(t)
+	w := start(t, nil)
 	doc, err := os.ReadFile(filepath.Join(w.root, "docs", "install.md"))
 	w.do("read the documentation", err)
 	found := transcripts.FindAllStringSubmatch(string(doc), -1)

@@ -89,11 +89,15 @@ func TestValues(t *testing.T) {
 		{`networkPolicy={"restrictEgress":true}`, "NetworkPolicy", `"egress":[{"ports":[{"port":443},{"port":6443}]}]`},
 		{`podDisruptionBudget={"enabled":false}`, "PodDisruptionBudget", ""},
 		{`replicas=1`, "PodDisruptionBudget", ""},
-		{`priorityQuota=true`, "ResourceQuota", `"hard":{"pods":"3"}`},
+		{`priorityQuota=true`, "ResourceQuota", `"hard":{"pods":"4"}`},
+		{`resources.limits.memory=1073741824`, "Deployment", `{"name":"GOMEMLIMIT","value":"966367641"}`},
+		{`rollout.namespaceSelector={"matchExpressions":[{"key":"try","operator":"In","values":["true","1"]}]}`, "ValidatingWebhookConfiguration", `"values":["true","1"]`},
 		{`fullnameOverride="fence"`, "Service", `"name":"fence"`},
 		{`image={"digest":"sha256:` + strings.Repeat("a", 64) + `"}`, "Deployment", `"image":"ghcr.io/meshfence/meshfence@sha256:aaaa`},
 		{`certs={"mode":"cert-manager","certManager":{"issuerRef":{"kind":"ClusterIssuer","name":"internal"}}}`, "Issuer", ""},
 		{`certs={"mode":"cert-manager","certManager":{"issuerRef":{"kind":"ClusterIssuer","name":"internal"}}}`, "Certificate", `"issuerRef":{"group":"cert-manager.io","kind":"ClusterIssuer","name":"internal"}`},
+		{`clientCA={"secret":"api-server","key":"tls.crt"}`, "Deployment", `"--client-ca=/var/run/meshfence/client-ca/tls.crt"`},
+		{`clientCA={"secret":"api-server","key":"tls.crt"}`, "Deployment", `{"name":"client-ca","secret":{"secretName":"api-server"}}`},
 		{`metrics.serviceMonitor.enabled=true`, "ServiceMonitor", `"interval":"30s"`},
 	} {
 		t.Run(test.set, func(t *testing.T) {
@@ -123,6 +127,8 @@ func TestWrongValues(t *testing.T) {
 	for _, set := range []string{
 		`replica=3`, `replicas=0`, `mode="on"`, `certs.mode="letsencrypt"`, `webhooks.meshTimeoutSeconds=31`, `config={"mode":"warn"}`,
 		`config={"rules":{"MF103":"maybe"}}`, `config={"discoveryLabels":["not'a'key"]}`, `resources={"limits":{"memory":"lots"}}`, `metrics.prometheusRule.latencySeconds=0.2`,
+		`config.rule={"MF103":"warn"}`, `config.meshMap.nam="x"`, `certs.certManager.issuerRef={"kind":"ClusterIssuer"}`,
+		`clientCA={"secret":"a","configMap":"b"}`, `clientCA.key=""`,
 	} {
 		t.Run(set, func(t *testing.T) {
 			t.Parallel()
@@ -130,6 +136,24 @@ func TestWrongValues(t *testing.T) {
 				t.Errorf("%v\n%.500s", err, text)
 			}
 		})
+	}
+}
+
+// What the schema cannot say is refused by the templates.
+func TestImpossibleValues(t *testing.T) {
+	for set, want := range map[string]string{
+		`fullnameOverride=""`:                     "", // The release's own name, meshfence, will do.
+		`podDisruptionBudget.minAvailable=2`:      "podDisruptionBudget.minAvailable is 2 of 2 replicas: no node with one of them could ever be drained",
+		`podDisruptionBudget.minAvailable="100%"`: "podDisruptionBudget.minAvailable is 100% of 2 replicas",
+		`podDisruptionBudget.minAvailable="50%"`:  "",
+	} {
+		if text, err := render(t, set); (err == nil) != (want == "") || !strings.Contains(text, want) {
+			t.Errorf("%s: %v\n%.500s", set, err, text)
+		}
+	}
+	helm := exec.CommandContext(t.Context(), filepath.Join(mustRoot(t), "bin", "tools", "helm"), "template", "mesh.fence", filepath.Join(mustRoot(t), "deploy", "chart"))
+	if text, err := helm.CombinedOutput(); err == nil || !strings.Contains(string(text), `"mesh.fence" cannot be the name of a Service; choose one with --set fullnameOverride=NAME`) {
+		t.Errorf("a release that is called mesh.fence: %v\n%.500s", err, text)
 	}
 }
 
@@ -180,6 +204,11 @@ func (w *world) metricsAreThere() {
 	for _, name := range names {
 		if !strings.Contains(pages.String(), "\n"+name) {
 			w.t.Errorf("an alert looks at %s, which is not there", name)
+		}
+	}
+	for _, seconds := range []string{"0.001", "0.005", "0.01", "0.05", "0.1", "0.5", "1", "5"} {
+		if !strings.Contains(pages.String(), `le="`+seconds+`"`) {
+			w.t.Errorf("the schema allows latencySeconds=%s, but there is no such bucket", seconds)
 		}
 	}
 	if len(names) < 4 {

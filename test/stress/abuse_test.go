@@ -201,8 +201,9 @@ func (s *suite) resets(t *testing.T) {
 		})
 	}
 	must(t, group.Wait())
-	s.eventually(t, "ready", func() bool { return process.Ready(t.Context()) == nil })
-	must(t, patchLabels(t.Context(), s.Client, "default", `{"istio-discovery":"y"}`))
+	s.eventually(t, "mesh-label requests are answered", func() bool {
+		return patchLabels(t.Context(), s.Client, "default", `{"istio-discovery":"y"}`) == nil
+	})
 	withinMemory(t, process, fmt.Sprintf("%d requests that were given up after a millisecond", resets))
 }
 

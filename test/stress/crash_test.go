@@ -1,6 +1,7 @@
 package stress
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,21 +29,52 @@ func selecting(value string) []metav1.LabelSelector {
 }
 
 func TestLedger(t *testing.T) {
-	s := start(t)
-	second, err := s.StartAPIServer(t.Context(), "", nil)
-	must(t, err)
-	t.Cleanup(func() {
-		if err := second.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	s, servers := startRacing(t)
 	t.Run("if a replica is killed between two steps, then nothing overlaps and nothing is blocked for long", s.crashes)
-	t.Run("of two creates at once that are at odds exactly one wins", func(t *testing.T) { s.pairs(t, second.Config) })
-	t.Run("if two meshes of one file overlap, then the second is refused every time", s.apply)
+	t.Run("of two creates at once that are at odds exactly one wins", func(t *testing.T) { s.pairs(t, servers) })
+	t.Run("if two meshes of one file overlap, then the second is refused every time", func(t *testing.T) { s.apply(t, servers) })
+	t.Run("if the ledger is damaged, then nothing is admitted until the command that is told has been run", s.damage)
+}
+
+// repair is the command that a refusal because of a damaged ledger names.
+var repair = regexp.MustCompile(`kubectl (patch configmap meshfence-claims -n \S+ --type=json -p) '([^']*)'`)
+
+// damage puts what is no claim into the ledger, in every way that a ConfigMap takes it.
+func (s *suite) damage(t *testing.T) {
+	s.install(t, 2, harness.ProcessOptions{})
+	istios := istiosOf(t, s.Config)
+	_, err := istios.Create(t.Context(), stressed("before", selecting("before"), 0), metav1.CreateOptions{})
+	must(t, err)
+	garbage := map[string]any{"a": "", "b.c-d_E": "x", "f": `{"object": {"kind": "Pod"}}`}
+	patch, err := json.Marshal(map[string]any{"data": garbage})
+	must(t, err)
+	_, stderr, err := s.RunKubectl(t.Context(), s.Dir(), "patch", "configmap", "meshfence-claims", "-n", harness.Namespace, "--type=merge", "-p", string(patch))
+	if err != nil {
+		t.Fatal(stderr)
+	}
+	create := func() error {
+		_, err := istios.Create(t.Context(), stressed("after", selecting("after"), 0), metav1.CreateOptions{})
+		return err
+	}
+	for range garbage {
+		err := create()
+		if err == nil || !strings.Contains(err.Error(), "meshfence cannot judge this request yet: the entry ") {
+			t.Fatalf("%v; want to be told of the damaged entry", err)
+		}
+		command := repair.FindStringSubmatch(err.Error())
+		if command == nil {
+			t.Fatalf("%v; want a command that repairs it", err)
+		}
+		if _, stderr, err := s.RunKubectl(t.Context(), s.Dir(), append(strings.Fields(command[1]), command[2])...); err != nil {
+			t.Fatalf("%s: %s", command[0], stderr)
+		}
+	}
+	must(t, create())
+	count(t, "a ledger with %d damaged entries: repaired with the commands that %d refusals named", len(garbage), len(garbage))
 }
 
 // claimLifetime is that of the crash test's replicas: the real one is five minutes.
-const claimLifetime = 4 * time.Second
+const claimLifetime = 3 * time.Second
 
 func (s *suite) crashes(t *testing.T) {
 	options := harness.ProcessOptions{Binary: s.buildFaulty(t), Env: []string{"MESHFENCE_TEST_LIFETIME=" + claimLifetime.String()}}
@@ -89,6 +121,14 @@ func (s *suite) crashes(t *testing.T) {
 		if isClaimed := point == "after-write"; (said != "") != isClaimed || blocked > claimLifetime+time.Second || isClaimed && blocked < claimLifetime/2 {
 			t.Errorf("%s: blocked for %v, and told to wait until %q", point, blocked, said)
 		}
+		if said != "" {
+			until, err := time.Parse(time.RFC3339, said)
+			must(t, err)
+			// Times are said in whole seconds, rounded up.
+			if end := killed.Add(blocked); end.After(until.Add(time.Second)) || end.Before(until.Add(-2*time.Second)) {
+				t.Errorf("%s: told to wait until %v, and blocked until %v", point, until, end)
+			}
+		}
 		count(t, "killed %s: a mesh that overlaps was blocked for %v", point, blocked.Round(time.Millisecond))
 	}
 	if n, first := overlaps(h.finish(t, s.Config)); n > 0 {
@@ -97,12 +137,12 @@ func (s *suite) crashes(t *testing.T) {
 }
 
 // pairs creates two overlapping meshes at once, each through an API server of its own.
-func (s *suite) pairs(t *testing.T, second *rest.Config) {
-	s.install(t, 2, harness.ProcessOptions{}, s.Config, second)
-	must(t, s.eventuallyOn(t, []*rest.Config{s.Config, second}))
-	left, right := istiosOf(t, s.Config), istiosOf(t, second)
+func (s *suite) pairs(t *testing.T, servers []*rest.Config) {
+	s.install(t, 2, harness.ProcessOptions{}, servers...)
+	must(t, s.eventuallyOn(t, servers))
+	left, right := istiosOf(t, servers[0]), istiosOf(t, servers[1])
 	toldToWait := 0
-	rounds := choose(15, 500)
+	rounds := choose(12, 300)
 	for round := range rounds {
 		names := [2]string{fmt.Sprint("left-", round), fmt.Sprint("right-", round)}
 		var errs [2]error
@@ -133,34 +173,42 @@ func (s *suite) pairs(t *testing.T, second *rest.Config) {
 	count(t, "%d pairs of conflicting creates: one won each time, %d losers were told to try again, the others of a stored mesh", rounds, toldToWait)
 }
 
-// apply has kubectl apply files with many pairs of meshes that overlap.
-func (s *suite) apply(t *testing.T) {
-	s.install(t, 2, harness.ProcessOptions{})
-	const pairs = 20
-	runs := choose(1, 50)
-	for run := range runs {
-		var file strings.Builder
-		for i := range pairs {
-			for _, name := range []string{"first", "second"} {
-				text, err := stressed(fmt.Sprintf("%s-%d", name, i), selecting(fmt.Sprintf("value-%d-%d", run, i)), 0).MarshalJSON()
-				must(t, err)
-				fmt.Fprintf(&file, "---\n%s\n", text)
-			}
-		}
-		must(t, os.WriteFile(filepath.Join(s.Dir(), "pairs.yaml"), []byte(file.String()), 0o600))
-		stdout, stderr, err := s.RunKubectl(t.Context(), s.Dir(), "apply", "-f", "pairs.yaml")
-		if err == nil {
-			t.Fatalf("run %d: kubectl apply succeeded:\n%s", run, stdout)
-		}
-		for i := range pairs {
-			created := strings.Contains(stdout, fmt.Sprintf("istio.sailoperator.io/first-%d created\n", i))
-			refused := strings.Contains(stderr, fmt.Sprintf(`Istio "second-%d" spec.values.meshConfig.discoverySelectors[0]`, i)) &&
-				!strings.Contains(stdout, fmt.Sprintf("second-%d created", i))
-			if !created || !refused {
-				t.Fatalf("run %d, pair %d: the first was created: %t, the second refused: %t\n%s\n%s", run, i, created, refused, stdout, stderr)
-			}
-		}
-		must(t, s.Client.DeleteAllOf(t.Context(), stressed("", nil, 0)))
+// apply has kubectl apply files with two meshes that overlap, several at once, so that their requests come to all replicas.
+// The first mesh of each file must be stored and the second refused.
+func (s *suite) apply(t *testing.T, servers []*rest.Config) {
+	s.install(t, 2, harness.ProcessOptions{}, servers...)
+	must(t, s.eventuallyOn(t, servers))
+	var group errgroup.Group
+	group.SetLimit(4)
+	files := choose(24, 1000)
+	begin := time.Now()
+	for i := range files {
+		group.Go(func() error { return s.applyPair(t, i, servers[i%len(servers)].Host) })
 	}
-	count(t, "kubectl apply -f of two overlapping meshes: the second was refused %d times of %d", runs*pairs, runs*pairs)
+	must(t, group.Wait())
+	count(t, "kubectl apply -f of two overlapping meshes: the second was refused %d times of %d, in %v", files, files, since(begin))
+}
+
+func (s *suite) applyPair(t *testing.T, number int, server string) error {
+	var file strings.Builder
+	value := fmt.Sprint("value-", number)
+	first, second := fmt.Sprint("first-", number), fmt.Sprint("second-", number)
+	for _, name := range []string{first, second} {
+		text, err := stressed(name, selecting(value), 0).MarshalJSON()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&file, "---\n%s\n", text)
+	}
+	path := filepath.Join(s.Dir(), fmt.Sprintf("pair-%d.yaml", number))
+	if err := os.WriteFile(path, []byte(file.String()), 0o600); err != nil {
+		return err
+	}
+	stdout, stderr, err := s.RunKubectl(t.Context(), s.Dir(), "--server", server, "apply", "-f", path)
+	// The first may not be seen as stored yet: it is refused all the same, and told to try again.
+	isTold := strings.Contains(stderr, fmt.Sprintf(`Istio %q`, first)) || strings.Contains(stderr, fmt.Sprintf(`Istio %q spec.values.meshConfig.discoverySelectors[0]`, second))
+	if err == nil || stdout != fmt.Sprintf("istio.sailoperator.io/%s created\n", first) || !isTold {
+		return fmt.Errorf("file %d: %w; want only the first to be created, and the second refused:\n%s\n%s", number, err, stdout, stderr)
+	}
+	return s.Client.Delete(t.Context(), stressed(first, nil, 0))
 }

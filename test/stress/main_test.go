@@ -4,6 +4,7 @@
 package stress
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -35,12 +36,21 @@ func choose(short, inLong int) int {
 
 func TestMain(m *testing.M) {
 	log.SetLogger(logr.Discard())
-	counts := &table{}
-	theTable = counts
+	theTable, theClusters = &table{}, map[string]*suite{}
 	status := m.Run()
-	counts.print()
+	for _, s := range theClusters {
+		if err := s.stop(); err != nil {
+			fmt.Println(err)
+			status = max(status, 1)
+		}
+	}
+	theTable.print()
 	os.Exit(status)
 }
+
+// theClusters are shared: a test that needs one gets the one that another test has started, and install brings it back
+// into its first state. They are stopped after the last test.
+var theClusters map[string]*suite
 
 // theTable is written by tests that have ended, and printed after the last.
 var theTable *table
@@ -85,22 +95,51 @@ type suite struct {
 	*harness.Cluster
 	balancer *harness.Balancer
 	replicas []*harness.Process
+	// second is a further API server, if somebody has asked for it.
+	second *harness.APIServer
 	// faulty is a meshfence with test points.
 	faulty string
 }
 
-// start starts a cluster with nothing on it.
+// start returns a cluster as it comes.
 func start(t *testing.T) *suite {
 	t.Helper()
+	return startAs(t, "as it comes")
+}
+
+// startRacing returns a cluster with two API servers, each of which has several connections to meshfence, so that all
+// replicas are asked: with HTTP/2 each would have one, and ask one replica. The second one has no cache: it answers a
+// consistent read at once, which takes the first one up to a tenth of a second.
+func startRacing(t *testing.T) (s *suite, servers []*rest.Config) {
+	t.Helper()
+	t.Setenv("DISABLE_HTTP2", "true")
+	s = startAs(t, "without HTTP/2")
+	if s.second == nil {
+		var err error
+		s.second, err = s.StartAPIServer(t.Context(), "", map[string]string{"watch-cache": "false"})
+		must(t, err)
+	}
+	return s, []*rest.Config{s.Config, s.second.Config}
+}
+
+func startAs(t *testing.T, what string) *suite {
+	t.Helper()
+	if s, there := theClusters[what]; there {
+		return s
+	}
 	cluster, err := harness.Start(t.Context(), harness.Options{})
 	must(t, err)
-	s := &suite{Cluster: cluster}
-	t.Cleanup(func() {
-		if err := cluster.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	theClusters[what] = &suite{Cluster: cluster}
+	return theClusters[what]
+}
+
+// stop ends everything.
+func (s *suite) stop() error {
+	var err error
+	if s.second != nil {
+		err = s.second.Stop()
+	}
+	return errors.Join(err, s.Stop())
 }
 
 // buildFaulty builds a meshfence that has test points. The one that people install has none.

@@ -65,18 +65,7 @@ type operation struct {
 // TestRaces has two API servers, three replicas and many clients that create, change and delete meshes with random
 // selectors. Without the ledger the same must store overlapping meshes, or it would prove nothing.
 func TestRaces(t *testing.T) {
-	// HTTP/1.1 gives the API servers several connections each, so that all replicas are asked.
-	t.Setenv("DISABLE_HTTP2", "true")
-	s := start(t)
-	second, err := s.StartAPIServer(t.Context(), "", nil)
-	must(t, err)
-	t.Cleanup(func() {
-		if err := second.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	servers := []*rest.Config{s.Config, second.Config}
-
+	s, servers := startRacing(t)
 	t.Run("with the ledger", func(t *testing.T) {
 		s.install(t, 3, harness.ProcessOptions{}, servers...)
 		events, operations := s.race(t, servers, choose(500, 20000))
@@ -95,7 +84,7 @@ func TestRaces(t *testing.T) {
 		found := 0
 		for round := 0; found == 0 && round < choose(10, 1); round++ {
 			must(t, s.Client.DeleteAllOf(t.Context(), stressed("", nil, 0)))
-			events, operations := s.race(t, servers, choose(300, 5000))
+			events, operations := s.race(t, servers, choose(300, 3000))
 			tally(t, operations)
 			found, _ = overlaps(events)
 		}

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/meshfence/meshfence/webhook/cluster/ledger"
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -25,6 +26,7 @@ const Claims = "meshfence-claims"
 func (c *Cluster) Admit(ctx context.Context, change ledger.Change, judge func(ledger.State) bool) error {
 	err := c.ledger.Admit(ctx, change, judge)
 	if damaged := (*ledger.DamagedError)(nil); errors.As(err, &damaged) {
+		log.FromContext(ctx).Info("the ledger is damaged", "entry", damaged.Key, "problem", damaged.Err.Error())
 		return fmt.Errorf("%w. Somebody has edited it; remove that entry with kubectl patch configmap %s -n %s --type=json "+
 			`-p '[{"op":"remove","path":"/data/%s"}]'`, err, Claims, c.options.Namespace, damaged.Key)
 	}
@@ -48,7 +50,7 @@ func (s lister) Live(ctx context.Context, kind string) (mesh.Objects, error) {
 	return s.live(ctx, kind)
 }
 
-// claims keeps the ledger in a ConfigMap. Nothing in it but data is touched.
+// claims keeps the ledger in a ConfigMap, which is meshfence's alone: whoever writes it next drops what others have added.
 type claims struct {
 	client    dynamic.ResourceInterface
 	namespace string

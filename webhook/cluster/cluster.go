@@ -96,8 +96,8 @@ func New(cfg *rest.Config, opts Options) (*Cluster, error) {
 	c.mapName.Store(&opts.MeshMap)
 	c.fleet.Store(mesh.NewFleet(mesh.Objects{}))
 	c.namespaces = newStore(namespace, sync.OnceFunc(func() { time.AfterFunc(settleAfter, debug.FreeOSMemory) }))
-	c.istios = newStore(c.noting(cachedControlPlane(sail.KindIstio)), c.markDirty)
-	c.revisions = newStore(c.noting(cachedControlPlane(sail.KindIstioRevision)), c.markDirty)
+	c.istios = newStore(c.noting(cachedControlPlane(sail.KindIstio)), c.markDirty).keepVersions()
+	c.revisions = newStore(c.noting(cachedControlPlane(sail.KindIstioRevision)), c.markDirty).keepVersions()
 	c.tags = newStore(cachedTag, c.markDirty)
 	c.meshMap = newStore(readMeshMap, nil)
 	c.keeper = newKeeper(c)
@@ -199,7 +199,9 @@ func (c *Cluster) buildFleets(ctx context.Context) {
 		for _, m := range c.meshMap.values() {
 			objects.Map = m.entries
 		}
-		c.fleet.Store(mesh.NewFleet(objects))
+		fleet := c.fleet.Load().Next(objects)
+		fleet.Prepare()
+		c.fleet.Store(fleet)
 		c.built.Store(true)
 		c.metrics.fleets.Inc()
 		c.keeper.wakeUp()

@@ -38,6 +38,9 @@ func namespace(object metav1.Object) mesh.Namespace {
 // type costs that field only; what cannot be read at all still counts as a mesh, and as one that discovers everything.
 func controlPlane(kind string) func(metav1.Object) *sail.ControlPlane {
 	return func(object metav1.Object) *sail.ControlPlane {
+		if read, ok := object.(*slimObject); ok {
+			return read.controlPlane
+		}
 		raw, err := json.Marshal(object)
 		cp := &sail.ControlPlane{}
 		if err == nil {
@@ -68,9 +71,9 @@ func tag(object metav1.Object) *sail.Tag {
 func cachedControlPlane(kind string) func(metav1.Object) *sail.ControlPlane {
 	read := controlPlane(kind)
 	return func(object metav1.Object) *sail.ControlPlane {
-		cp := read(object)
-		cp.Metadata = cached(cp.Metadata)
-		return cp
+		kept := *read(object)
+		kept.Metadata = cached(kept.Metadata)
+		return &kept
 	}
 }
 

@@ -201,7 +201,7 @@ func (k *keeper) narrow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	keep := k.inUse().union(newKeySet(mesh.NewFleet(objects).SelectorKeys()))
+	keep := k.inUse().union(newKeySet(k.fleet().Next(objects).SelectorKeys()))
 	return k.write(ctx, func(c *configuration) error {
 		unused := c.keys().minus(keep)
 		before := c.unused

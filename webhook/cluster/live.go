@@ -6,11 +6,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/tools/pager"
+	"k8s.io/client-go/metadata"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/sail"
@@ -29,11 +26,11 @@ func (c *Cluster) live(ctx context.Context, served string) (mesh.Objects, error)
 	var objects mesh.Objects
 	group, together := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		objects.Tags, err = list(together, c.resources.tags, tag, false)
+		objects.Tags, err = c.liveTags(together)
 		return err
 	})
 	group.Go(func() (err error) {
-		objects.Revisions, err = list(together, c.resources.revisions, controlPlane(sail.KindIstioRevision), served == sail.KindIstioRevision)
+		objects.Revisions, err = c.liveMeshes(together, &c.resources.revisions, c.revisions, served == sail.KindIstioRevision)
 		return err
 	})
 	group.Go(func() (err error) {
@@ -42,7 +39,7 @@ func (c *Cluster) live(ctx context.Context, served string) (mesh.Objects, error)
 	})
 	err := group.Wait()
 	if err == nil {
-		objects.Istios, err = list(ctx, c.resources.istios, controlPlane(sail.KindIstio), served == sail.KindIstio)
+		objects.Istios, err = c.liveMeshes(ctx, &c.resources.istios, c.istios, served == sail.KindIstio)
 	}
 	if err != nil {
 		return mesh.Objects{}, fmt.Errorf("read the stored meshes: %w", err)
@@ -62,26 +59,105 @@ func (c *Cluster) liveMap(ctx context.Context) (map[string]string, error) {
 	return readMeshMap(stored).entries, nil
 }
 
-// list returns all objects of a resource. Pages after the first are of the first one's moment; if that has expired
-// meanwhile, everything is read again without pages. A resource that is not served is an error if it must be, else empty.
-func list[T any](ctx context.Context, resource dynamic.ResourceInterface, convert func(metav1.Object) T, served bool) ([]T, error) {
-	pages := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-		return resource.List(ctx, options)
-	})
-	found, _, err := pages.List(ctx, metav1.ListOptions{})
+// maxSingle is how many objects are read one by one, if the cache has not seen them yet; if it lacks more, all are read.
+const maxSingle = 4
+
+// liveMeshes returns all Istios or IstioRevisions. It reads their metadata, and takes the rest from the cache where that has
+// the very version that is stored, by uid and resourceVersion: what an object holds at a resourceVersion never changes, so
+// it does not matter how old the cache is. What the cache has not seen yet, often the object that was changed last, is
+// read whole. That leaves a list of a few hundred bytes an object instead of up to a megabyte.
+//
+// (Two things can change it after all: a CustomResourceDefinition with other defaults, for the moment until its watches have
+// begun anew; and an etcd that is restored from a backup, after which every client has to be started again anyway.)
+func (c *Cluster) liveMeshes(ctx context.Context, resource *meshResource, known *store[*sail.ControlPlane], served bool) ([]*sail.ControlPlane, error) {
+	stored, err := resource.versions(ctx)
 	if isAbsent(err) && !served {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	var converted []T
-	err = meta.EachListItem(found, func(object runtime.Object) error {
-		accessor, err := meta.Accessor(object)
-		if err == nil {
-			converted = append(converted, convert(accessor))
+	found := make([]*sail.ControlPlane, 0, len(stored))
+	var missing []string
+	for i := range stored {
+		item := &stored[i]
+		cp, ok := known.at(item.name, item.version)
+		if !ok {
+			missing = append(missing, item.name)
+			continue
 		}
-		return err
-	})
-	return converted, err
+		whole := *cp
+		whole.Metadata.ResourceVersion = item.version.resourceVersion
+		found = append(found, &whole)
+	}
+	if len(missing) > maxSingle {
+		return resource.whole(ctx)
+	}
+	for _, name := range missing {
+		one, err := resource.slim.named(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, one...)
+	}
+	return found, nil
+}
+
+// meshResource is the resource of Istios or of IstioRevisions.
+type meshResource struct {
+	slim     *slim
+	metadata metadata.ResourceInterface
+}
+
+// whole reads all objects.
+func (r *meshResource) whole(ctx context.Context) ([]*sail.ControlPlane, error) {
+	all, err := r.slim.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return all.controlPlanes(), nil
+}
+
+// nameVersion is an object that is stored.
+type nameVersion struct {
+	name    string
+	version version
+}
+
+// versionsPerPage makes a page less than a megabyte.
+const versionsPerPage = 500
+
+// versions lists what is stored now: it holds whatever was stored before the call.
+func (r *meshResource) versions(ctx context.Context) ([]nameVersion, error) {
+	var all []nameVersion
+	err := pages(versionsPerPage, func(options metav1.ListOptions) (string, error) {
+		page, err := r.metadata.List(ctx, options)
+		if err != nil {
+			return "", err
+		}
+		for i := range page.Items {
+			all = append(all, nameVersion{name: page.Items[i].Name, version: versionOf(&page.Items[i])})
+		}
+		return page.Continue, nil
+	}, func() { all = nil })
+	return all, err
+}
+
+// liveTags returns all tags.
+func (c *Cluster) liveTags(ctx context.Context) ([]*sail.Tag, error) {
+	var all []*sail.Tag
+	err := pages(versionsPerPage, func(options metav1.ListOptions) (string, error) {
+		page, err := c.resources.tags.List(ctx, options)
+		if err != nil {
+			return "", err
+		}
+		for i := range page.Items {
+			all = append(all, tag(&page.Items[i]))
+		}
+		return page.GetContinue(), nil
+	}, func() { all = nil })
+	if isAbsent(err) {
+		return nil, nil
+	}
+	return all, err
 }

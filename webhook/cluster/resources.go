@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes/scheme"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
@@ -27,12 +28,13 @@ const namespacesPerPage = 1000
 
 // resources are the parts of the API that are used.
 type resources struct {
-	namespaces              metadata.ResourceInterface
-	istios, revisions, tags dynamic.ResourceInterface
-	configMaps              dynamic.ResourceInterface // in our own namespace
-	validating, mutating    dynamic.ResourceInterface
-	pods                    metadata.Getter
-	accessReviews           authorizationclient.SubjectAccessReviewInterface
+	namespaces           metadata.ResourceInterface
+	istios, revisions    meshResource
+	tags                 dynamic.ResourceInterface
+	configMaps           dynamic.ResourceInterface // in our own namespace
+	validating, mutating dynamic.ResourceInterface
+	pods                 metadata.Getter
+	accessReviews        authorizationclient.SubjectAccessReviewInterface
 }
 
 // newResources makes the clients, which share one connection. The metadata client speaks protobuf, the other one JSON.
@@ -63,11 +65,21 @@ func newResources(cfg *rest.Config, namespace string) (*resources, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to the API server: %w", err)
 	}
+	sailConfig := rest.CopyConfig(cfg)
+	sailConfig.APIPath, sailConfig.GroupVersion, sailConfig.NegotiatedSerializer = "/apis", &sail.GroupVersion, scheme.Codecs.WithoutConversion()
+	meshes, err := rest.RESTClientForConfigAndClient(sailConfig, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the API server: %w", err)
+	}
+	meshResourceOf := func(kind, resource string) meshResource {
+		of := sail.GroupVersion.WithResource(resource)
+		return meshResource{slim: &slim{client: meshes, resource: resource, kind: kind, watches: objects.Resource(of)}, metadata: meta.Resource(of)}
+	}
 	registration := admissionregistrationv1.SchemeGroupVersion
 	return &resources{
 		namespaces: meta.Resource(corev1.SchemeGroupVersion.WithResource("namespaces")),
-		istios:     objects.Resource(sail.GroupVersion.WithResource("istios")),
-		revisions:  objects.Resource(sail.GroupVersion.WithResource("istiorevisions")),
+		istios:     meshResourceOf(sail.KindIstio, "istios"),
+		revisions:  meshResourceOf(sail.KindIstioRevision, "istiorevisions"),
 		tags:       objects.Resource(sail.GroupVersion.WithResource("istiorevisiontags")),
 		configMaps: objects.Resource(corev1.SchemeGroupVersion.WithResource("configmaps")).Namespace(namespace),
 		validating: objects.Resource(registration.WithResource("validatingwebhookconfigurations")),
@@ -80,14 +92,14 @@ func newResources(cfg *rest.Config, namespace string) (*resources, error) {
 
 // newReflectors makes a reflector for each of the cluster's stores but the mesh map, whose name can change.
 func newReflectors(c *Cluster) []*cache.Reflector {
-	sailResource := func(resource dynamic.ResourceInterface) *cache.ListWatch {
-		return (&optional{inner: objects(resource, ""), lookAgain: lookAgain}).listWatch()
+	sailResource := func(source cache.ListerWatcherWithContext) *cache.ListWatch {
+		return (&optional{inner: source, lookAgain: lookAgain}).listWatch()
 	}
 	reflectors := []*cache.Reflector{
 		newReflector("namespaces", listFirst(namespaceMetadata(c.resources.namespaces)), c.namespaces),
-		newReflector("istios", listFirst(sailResource(c.resources.istios)), c.istios),
-		newReflector("istiorevisions", listFirst(sailResource(c.resources.revisions)), c.revisions),
-		newReflector("istiorevisiontags", listFirst(sailResource(c.resources.tags)), c.tags),
+		newReflector("istios", listFirst(sailResource(c.resources.istios.slim)), c.istios),
+		newReflector("istiorevisions", listFirst(sailResource(c.resources.revisions.slim)), c.revisions),
+		newReflector("istiorevisiontags", listFirst(sailResource(objects(c.resources.tags, ""))), c.tags),
 	}
 	for _, configuration := range c.keeper.configurations {
 		source := listFirst(objects(configuration.writer.client, configuration.name))

@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 )
 
@@ -25,6 +26,8 @@ type store[T any] struct {
 	mu     sync.Mutex
 	items  map[string]T
 	synced bool
+	// versions are those of the objects that the values were made of; nil if they are not kept.
+	versions map[string]version
 	// sorted are the items by name, nil if they changed since they were last asked for.
 	sorted []T
 }
@@ -35,13 +38,40 @@ func newStore[T any](convert func(metav1.Object) T, changed func()) *store[T] {
 	return &store[T]{convert: convert, changed: changed, items: map[string]T{}}
 }
 
+// version tells an object from all others that were ever stored under its name, also by somebody who created it anew.
+type version struct {
+	uid             types.UID
+	resourceVersion string
+}
+
+func versionOf(object metav1.Object) version {
+	return version{uid: object.GetUID(), resourceVersion: object.GetResourceVersion()}
+}
+
+// keepVersions makes a store that is still empty answer at.
+func (s *store[T]) keepVersions() *store[T] {
+	s.versions = map[string]version{}
+	return s
+}
+
+// at returns the value of an object, if the store has the one of this very version.
+func (s *store[T]) at(name string, wanted version) (value T, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if wanted.resourceVersion == "" || s.versions[name] != wanted {
+		return value, false
+	}
+	value, ok = s.items[name]
+	return value, ok
+}
+
 // read converts an object.
-func (s *store[T]) read(object any) (name string, value T, err error) {
+func (s *store[T]) read(object any) (name string, of version, value T, err error) {
 	accessor, err := meta.Accessor(object)
 	if err != nil {
-		return "", value, fmt.Errorf("an object without metadata, of type %T: %w", object, err)
+		return "", version{}, value, fmt.Errorf("an object without metadata, of type %T: %w", object, err)
 	}
-	return accessor.GetName(), s.convert(accessor), nil
+	return accessor.GetName(), versionOf(accessor), s.convert(accessor), nil
 }
 
 // Add stores an object that appeared.
@@ -49,19 +79,22 @@ func (s *store[T]) Add(object any) error { return s.Update(object) }
 
 // Update stores an object that appeared or changed.
 func (s *store[T]) Update(object any) error {
-	name, value, err := s.read(object)
+	name, of, value, err := s.read(object)
 	if err != nil {
 		return err
 	}
-	if s.put(name, value) {
+	if s.put(name, of, value) {
 		s.changed()
 	}
 	return nil
 }
 
-func (s *store[T]) put(name string, value T) (changed bool) {
+func (s *store[T]) put(name string, of version, value T) (changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.versions != nil {
+		s.versions[name] = of
+	}
 	if old, ok := s.items[name]; ok && reflect.DeepEqual(old, value) {
 		return false
 	}
@@ -89,6 +122,7 @@ func (s *store[T]) remove(name string) (changed bool) {
 		return false
 	}
 	delete(s.items, name)
+	delete(s.versions, name)
 	s.sorted = nil
 	return true
 }
@@ -96,22 +130,30 @@ func (s *store[T]) remove(name string) (changed bool) {
 // Replace makes the store hold these objects only. The first call makes it synced.
 func (s *store[T]) Replace(objects []any, _ string) error {
 	items := make(map[string]T, len(objects))
+	var versions map[string]version
+	if s.versions != nil {
+		versions = make(map[string]version, len(objects))
+	}
 	for _, object := range objects {
-		name, value, err := s.read(object)
+		name, of, value, err := s.read(object)
 		if err != nil {
 			return err
 		}
 		items[name] = value
+		if versions != nil {
+			versions[name] = of
+		}
 	}
-	if s.replace(items) {
+	if s.replace(items, versions) {
 		s.changed()
 	}
 	return nil
 }
 
-func (s *store[T]) replace(items map[string]T) (changed bool) {
+func (s *store[T]) replace(items map[string]T, versions map[string]version) (changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.versions = versions
 	if s.synced && reflect.DeepEqual(s.items, items) {
 		return false
 	}

@@ -21,8 +21,8 @@ const trustBundleEnv = "PILOT_CA_CERT_CONFIGMAP"
 
 var selectorsPath = field.NewPath("spec", "values", "meshConfig", "discoverySelectors")
 
-// newMesh makes one mesh of its main object and the IstioRevisions that belong to it.
-func newMesh(main *sail.ControlPlane, revisions []*sail.ControlPlane) *Mesh {
+// newMesh makes one mesh of its main object and the IstioRevisions that belong to it. read reads their lists of selectors.
+func newMesh(main *sail.ControlPlane, revisions []*sail.ControlPlane, read lists) *Mesh {
 	m := &Mesh{
 		Ref:            Ref{Kind: main.Kind, Name: main.Metadata.Name},
 		ControlPlane:   controlPlaneNamespace(main),
@@ -33,12 +33,12 @@ func newMesh(main *sail.ControlPlane, revisions []*sail.ControlPlane) *Mesh {
 		Version:   main.Spec.Version,
 		AmbientBy: ambientBy(main),
 
-		Sources: []Source{newSource(main)},
+		Sources: []Source{newSource(main, read)},
 	}
 	m.Revisions = append(m.Revisions, m.ActiveRevision)
 	for _, r := range revisions {
 		m.Revisions = append(m.Revisions, r.Metadata.Name)
-		m.Sources = append(m.Sources, newSource(r))
+		m.Sources = append(m.Sources, newSource(r, read))
 	}
 	slices.Sort(m.Revisions)
 	m.Revisions = slices.Compact(m.Revisions)
@@ -64,13 +64,15 @@ func activeRevision(cp *sail.ControlPlane) string {
 	return name
 }
 
-func newSource(cp *sail.ControlPlane) Source {
+func newSource(cp *sail.ControlPlane, read lists) Source {
 	s := Source{
 		Ref:              Ref{Kind: cp.Kind, Name: cp.Metadata.Name},
 		TrustBundle:      trustBundle(cp),
 		InjectsByDefault: cp.Spec.Values.Injector.EnableNamespacesByDefault,
+
+		items: cp.Spec.Values.MeshConfig.DiscoverySelectors,
 	}
-	s.Terms, s.Errors = parseTerms(cp.Spec.Values.MeshConfig.DiscoverySelectors)
+	s.Terms, s.Errors = read.terms(cp.Spec.Values.MeshConfig.DiscoverySelectors)
 	s.Listing = listing(cp, s.Errors)
 	switch s.Listing {
 	case Selective: // the items, as they were parsed

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/meshfence/meshfence/webhook/sail"
 )
@@ -14,8 +15,8 @@ type Fleet struct {
 	byRef     map[Ref]*Mesh
 	byName    map[string]*Mesh
 	planes    map[string]*Mesh // by control-plane namespace
-	index     index
-	keys      []string // of all selectors
+	index     lazy[index]
+	keys      lazy[[]string] // of all selectors
 	revisions map[string]*Revision
 	tags      []*sail.Tag
 	meshMap   map[string]string
@@ -33,6 +34,22 @@ type Revision struct {
 
 // NewFleet makes a snapshot. It keeps references into objects, which must not be written afterwards.
 func NewFleet(objects Objects) *Fleet {
+	f := newFleet(objects, nil)
+	f.Prepare()
+	return f
+}
+
+// Prepare makes what is made late of a fleet that Next returned, so that nobody who asks has to wait for it.
+func (f *Fleet) Prepare() {
+	f.finder()
+	f.SelectorKeys()
+}
+
+// Next is NewFleet for objects that are mostly those of f: it costs little for them. What only some judgements need of the
+// snapshot is made when it is first asked for.
+func (f *Fleet) Next(objects Objects) *Fleet { return newFleet(objects, listsOf(f.meshes)) }
+
+func newFleet(objects Objects, read lists) *Fleet {
 	f := &Fleet{revisions: map[string]*Revision{}, tags: objects.Tags, meshMap: objects.Map}
 	istios := map[string]bool{}
 	for _, istio := range objects.Istios {
@@ -44,21 +61,19 @@ func NewFleet(objects Objects) *Fleet {
 		if owner := r.Metadata.Controller(sail.KindIstio); istios[owner] {
 			owned[owner] = append(owned[owner], r)
 		} else {
-			m := newMesh(r, nil)
+			m := newMesh(r, nil, read)
 			m.Owner = owner
 			f.meshes = append(f.meshes, m)
 		}
 	}
 	for _, istio := range objects.Istios {
-		f.meshes = append(f.meshes, newMesh(istio, owned[istio.Metadata.Name]))
+		f.meshes = append(f.meshes, newMesh(istio, owned[istio.Metadata.Name], read))
 	}
 	slices.SortFunc(f.meshes, func(a, b *Mesh) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Kind, b.Kind))
 	})
 	f.nameMeshes()
 	f.nameRevisions(objects.Tags)
-	f.index = newIndex(f.meshes)
-	f.keys = selectorKeys(f.meshes)
 	return f
 }
 
@@ -166,14 +181,31 @@ func (f *Fleet) DiscoveredBy(labels map[string]string) []*Mesh {
 // where more than a few selectors match.
 func (f *Fleet) AppendDiscoveredBy(to []*Mesh, labels map[string]string) []*Mesh {
 	var room [8]int32
-	for _, i := range f.index.matching(room[:0], labels) {
+	for _, i := range f.finder().matching(room[:0], labels) {
 		to = append(to, f.meshes[i])
 	}
 	return to
 }
 
 // SelectorKeys returns the label keys, sorted, that a selector of some mesh uses. The slice must not be written.
-func (f *Fleet) SelectorKeys() []string { return f.keys }
+func (f *Fleet) SelectorKeys() []string {
+	return *f.keys.get(func() []string { return selectorKeys(f.meshes) })
+}
+
+func (f *Fleet) finder() *index {
+	return f.index.get(func() index { return newIndex(f.meshes) })
+}
+
+// lazy is a value that is made when it is first asked for.
+type lazy[T any] struct {
+	once  sync.Once
+	value T
+}
+
+func (l *lazy[T]) get(makeIt func() T) *T {
+	l.once.Do(func() { l.value = makeIt() })
+	return &l.value
+}
 
 func selectorKeys(meshes []*Mesh) []string {
 	var keys []string

@@ -10,15 +10,20 @@ import (
 // if the label set carries its anchor (see selector.Selector.Anchor). With one label key for all meshes, as in the guides,
 // that is one selector, however many meshes there are.
 type index struct {
+	entries []entry
 	anchors map[string]*anchors // by label key
-	// free are the selectors without an anchor: those for everything, and those that only exclude.
-	free []entry
+	// free are the selectors without an anchor: those for everything, and those that only exclude. Selectors are named by
+	// their places among the entries, here and below.
+	free []int32
 }
 
 // anchors are the selectors that have one label key as their anchor.
 type anchors struct {
-	byValue map[string][]entry
-	any     []entry
+	// byValue has the selector of each value, or, where several have one, the complement of a place in several. There may be
+	// a million values, of which nearly all have one selector.
+	byValue map[string]int32
+	several [][]int32
+	any     []int32
 }
 
 // entry is one selector and the place of its mesh in the fleet's list.
@@ -31,7 +36,11 @@ func newIndex(meshes []*Mesh) index {
 	x := index{anchors: map[string]*anchors{}}
 	for i, m := range meshes {
 		for _, s := range m.Sources {
-			for _, t := range s.Terms {
+			for j, t := range s.Terms {
+				// The operator copies an Istio's selectors into its IstioRevision.
+				if own := &m.Sources[0]; s.Ref != own.Ref && j < len(own.Terms) && t.Selector.Equal(own.Terms[j].Selector) {
+					continue
+				}
 				x.add(entry{mesh: int32(i), selector: t.Selector}) //nolint:gosec // there are not that many meshes
 			}
 		}
@@ -40,38 +49,52 @@ func newIndex(meshes []*Mesh) index {
 }
 
 func (x *index) add(e entry) {
+	place := int32(len(x.entries)) //nolint:gosec // there are not that many selectors
+	x.entries = append(x.entries, e)
 	key, values, ok := e.selector.Anchor()
 	if !ok {
-		x.free = append(x.free, e)
+		x.free = append(x.free, place)
 		return
 	}
 	at := x.anchors[key]
 	if at == nil {
-		at = &anchors{byValue: map[string][]entry{}}
+		at = &anchors{byValue: map[string]int32{}}
 		x.anchors[key] = at
 	}
 	if len(values) == 0 {
-		at.any = append(at.any, e)
+		at.any = append(at.any, place)
 	}
 	for _, value := range values {
-		at.byValue[value] = append(at.byValue[value], e)
+		at.add(value, place)
+	}
+}
+
+func (a *anchors) add(value string, place int32) {
+	switch first, taken := a.byValue[value]; {
+	case !taken:
+		a.byValue[value] = place
+	case first < 0:
+		a.several[^first] = append(a.several[^first], place)
+	default:
+		a.byValue[value] = ^int32(len(a.several)) //nolint:gosec // there are not that many selectors
+		a.several = append(a.several, []int32{first, place})
 	}
 }
 
 // matching appends the places of the meshes with a selector that matches, each once, in order.
 func (x *index) matching(found []int32, labels map[string]string) []int32 {
-	found = appendMatching(found, x.free, labels)
+	found = x.appendMatching(found, x.free, labels)
 	// Whichever is shorter: a cluster uses few label keys, but nothing keeps anybody from a key for each mesh.
 	if len(x.anchors) < len(labels) {
 		for key, at := range x.anchors {
 			if value, present := labels[key]; present {
-				found = at.matching(found, value, labels)
+				found = x.matchingAt(found, at, value, labels)
 			}
 		}
 	} else {
 		for key, value := range labels {
 			if at := x.anchors[key]; at != nil {
-				found = at.matching(found, value, labels)
+				found = x.matchingAt(found, at, value, labels)
 			}
 		}
 	}
@@ -79,15 +102,47 @@ func (x *index) matching(found []int32, labels map[string]string) []int32 {
 	return slices.Compact(found)
 }
 
-func (a *anchors) matching(found []int32, value string, labels map[string]string) []int32 {
-	return appendMatching(appendMatching(found, a.any, labels), a.byValue[value], labels)
+func (x *index) matchingAt(found []int32, at *anchors, value string, labels map[string]string) []int32 {
+	found = x.appendMatching(found, at.any, labels)
+	switch place, ok := at.byValue[value]; {
+	case !ok:
+		return found
+	case place < 0:
+		return x.appendMatching(found, at.several[^place], labels)
+	default:
+		return x.appendMatching(found, []int32{place}, labels)
+	}
 }
 
-func appendMatching(found []int32, entries []entry, labels map[string]string) []int32 {
-	for i := range entries {
-		if e := &entries[i]; e.selector.Matches(labels) {
+func (x *index) appendMatching(found, places []int32, labels map[string]string) []int32 {
+	for _, place := range places {
+		if e := &x.entries[place]; e.selector.Matches(labels) {
 			found = append(found, e.mesh)
 		}
 	}
 	return found
+}
+
+// any says whether a selector matches.
+func (x *index) any(labels map[string]string) bool {
+	if x.anyOf(x.free, labels) {
+		return true
+	}
+	for key, at := range x.anchors {
+		value, present := labels[key]
+		if !present {
+			continue
+		}
+		if x.anyOf(at.any, labels) {
+			return true
+		}
+		if place, ok := at.byValue[value]; ok && (place >= 0 && x.entries[place].selector.Matches(labels) || place < 0 && x.anyOf(at.several[^place], labels)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (x *index) anyOf(places []int32, labels map[string]string) bool {
+	return slices.ContainsFunc(places, func(place int32) bool { return x.entries[place].selector.Matches(labels) })
 }

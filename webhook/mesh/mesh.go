@@ -3,6 +3,7 @@ package mesh
 import (
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/meshfence/meshfence/webhook/sail"
@@ -57,6 +58,9 @@ type Source struct {
 	// InjectsByDefault says that its injector takes every namespace that does not say otherwise, once it is the one of the
 	// name default.
 	InjectsByDefault bool
+
+	// items is the list of selectors as it stands in the object.
+	items []*metav1.LabelSelector
 }
 
 // Term is one selector and where it stands in its source.

@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/meshfence/meshfence/webhook/sail"
@@ -45,32 +46,85 @@ func (o Overlap) Region() selector.Selector {
 	return selector.And(o.Term.Selector, o.OtherTerm.Selector)
 }
 
-// Overlaps returns every overlapping pair of selectors of two meshes, in the order of a's and then b's sources and
-// terms. now is in seconds since 1970; it decides whether a declaration has expired.
-func Overlaps(a, b *Mesh, now int64) []Overlap {
-	declared := declares(a, b, now) || declares(b, a, now)
-	var found []Overlap
-	for i := range a.Sources {
-		for j := range b.Sources {
-			found = append(found, sourceOverlaps(&a.Sources[i], &b.Sources[j], declared)...)
-		}
-	}
-	return found
+// Comparison finds where one mesh overlaps with others. It is immutable.
+type Comparison struct {
+	mesh  *Mesh
+	now   int64
+	index *selector.Index
+	terms []selector.Selector
 }
 
-func sourceOverlaps(a, b *Source, declared bool) []Overlap {
-	var found []Overlap
-	excuse := excuse(a, b, declared)
-	for i := range a.Terms {
-		for j := range b.Terms {
-			if selector.Overlaps(a.Terms[i].Selector, b.Terms[j].Selector) {
-				found = append(found, Overlap{
-					Source: a, Term: &a.Terms[i], OtherSource: b, OtherTerm: &b.Terms[j], Excuse: excuse,
-				})
+// Compare prepares the comparison of a mesh with others. now is in seconds since 1970; it decides whether a declaration has
+// expired.
+func Compare(m *Mesh, now int64) *Comparison {
+	terms := m.selectors()
+	return &Comparison{mesh: m, now: now, index: selector.NewIndex(terms), terms: terms}
+}
+
+// selectors are those of all sources, in order.
+func (m *Mesh) selectors() []selector.Selector {
+	var all []selector.Selector
+	for i := range m.Sources {
+		for j := range m.Sources[i].Terms {
+			all = append(all, m.Sources[i].Terms[j].Selector)
+		}
+	}
+	return all
+}
+
+// Overlaps says whether any selectors of the two meshes overlap.
+func (c *Comparison) Overlaps(other *Mesh) bool {
+	var candidates []int
+	for i := range other.Sources {
+		for j := range other.Sources[i].Terms {
+			term := other.Sources[i].Terms[j].Selector
+			candidates = c.index.Candidates(candidates[:0], term)
+			if slices.ContainsFunc(candidates, func(k int) bool { return selector.Overlaps(c.terms[k], term) }) {
+				return true
 			}
 		}
 	}
-	return found
+	return false
+}
+
+// With yields every overlapping pair of selectors of the mesh and another one, in the order of the mesh's and then the
+// other's sources and terms. It does no more work than the pairs need that are taken, besides one look at each selector.
+func (c *Comparison) With(other *Mesh) iter.Seq[Overlap] {
+	return func(yield func(Overlap) bool) {
+		if !c.Overlaps(other) {
+			return
+		}
+		index, declared := selector.NewIndex(other.selectors()), declares(c.mesh, other, c.now) || declares(other, c.mesh, c.now)
+		var candidates []int
+		for i := range c.mesh.Sources {
+			source := &c.mesh.Sources[i]
+			for j := range source.Terms {
+				candidates = index.Candidates(candidates[:0], source.Terms[j].Selector)
+				if !termOverlaps(source, &source.Terms[j], other, candidates, declared, yield) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// termOverlaps yields the overlaps of one selector with those of another mesh at these places, which are in order.
+func termOverlaps(source *Source, term *Term, other *Mesh, places []int, declared bool, yield func(Overlap) bool) bool {
+	begin := 0 // the place of the source's first term
+	for i := range other.Sources {
+		theirs := &other.Sources[i]
+		for len(places) > 0 && places[0] < begin+len(theirs.Terms) {
+			their := &theirs.Terms[places[0]-begin]
+			places = places[1:]
+			if selector.Overlaps(term.Selector, their.Selector) && !yield(Overlap{
+				Source: source, Term: term, OtherSource: theirs, OtherTerm: their, Excuse: excuse(source, theirs, declared),
+			}) {
+				return false
+			}
+		}
+		begin += len(theirs.Terms)
+	}
+	return true
 }
 
 func excuse(a, b *Source, declared bool) Excuse {

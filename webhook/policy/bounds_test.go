@@ -68,6 +68,109 @@ func TestManySelectorsThatAllOverlapAreJudgedInTime(t *testing.T) {
 	}
 }
 
+// spoken is what a verdict says, and how long it is.
+func spoken(v policy.Verdict) (lines []string, length int) {
+	whole, others := v.Told()
+	for _, f := range whole {
+		lines = append(lines, f.Message())
+	}
+	for _, line := range append(lines, others) {
+		length += len(line)
+	}
+	return append(lines, others), length
+}
+
+// istioWith is an Istio with these selectors.
+func istioWith(name string, selectors ...*metav1.LabelSelector) *sail.ControlPlane {
+	cp := &sail.ControlPlane{Kind: sail.KindIstio, Metadata: sail.Meta{Name: name}, Spec: sail.Spec{Namespace: "istio-system-" + name}}
+	cp.Spec.Values.MeshConfig.DiscoverySelectors = selectors
+	return cp
+}
+
+func teams(values ...string) *metav1.LabelSelector {
+	return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "team", Operator: metav1.LabelSelectorOpIn, Values: values}}}
+}
+
+func created(beside mesh.Objects, cp *sail.ControlPlane) policy.Verdict {
+	return policy.New(settings()).Mesh(meshChange(beside, beside.With(cp), mesh.Ref{Kind: sail.KindIstio, Name: cp.Metadata.Name}))
+}
+
+func TestARefusalIsBoundedWhateverIsWrong(t *testing.T) {
+	const limit = 64 << 10
+	var values []string
+	var hundreds mesh.Objects
+	var invalid []*metav1.LabelSelector
+	for i := range 400 {
+		values = append(values, fmt.Sprintf("value-%d", i))
+		hundreds.Istios = append(hundreds.Istios, istioWith(fmt.Sprintf("mesh-%03d", i), teams(values...)))
+		invalid = append(invalid, teams(strings.Repeat("x", 3000)))
+	}
+	for name, test := range map[string]struct {
+		verdict policy.Verdict
+		first   string
+		last    string
+	}{
+		"if it overlaps with hundreds": {created(hundreds, istioWith("new", teams(values...))), `MF103 OverlappingSelectors: Istio "new" `,
+			`and 380 more times MF103 OverlappingSelectors (Istio "mesh-020", Istio "mesh-021", Istio "mesh-022", Istio "mesh-023", ` +
+				`Istio "mesh-024", Istio "mesh-025", Istio "mesh-026", Istio "mesh-027", Istio "mesh-028", Istio "mesh-029", …)`},
+		"if it discovers everything beside hundreds": {created(hundreds, istioWith("new")),
+			`MF102 DiscoversEverything: Istio "new" has no discoverySelectors and so discovers every namespace, also those of mesh "mesh-000", mesh "mesh-001", ` +
+				`mesh "mesh-002", mesh "mesh-003", mesh "mesh-004", mesh "mesh-005", mesh "mesh-006", mesh "mesh-007", mesh "mesh-008", mesh "mesh-009" and 390 more: `, ""},
+		"if hundreds of selectors are wrong": {created(mesh.Objects{}, istioWith("new", invalid...)), "MF101 InvalidSelector: ", "and 380 more times MF101 InvalidSelector ("},
+		"if one value is wrong besides": {created(mesh.Objects{Istios: hundreds.Istios[:20]}, istioWith("new", append(invalid[:1:1], teams(values...))...)),
+			"MF101 InvalidSelector: ", ""},
+	} {
+		lines, length := spoken(test.verdict)
+		if length > limit || !strings.HasPrefix(lines[0], test.first) || !strings.HasPrefix(lines[len(lines)-1], test.last) || (test.last == "") != (lines[len(lines)-1] == "") {
+			t.Errorf("%s: %d bytes, the first line:\n%.300s\nthe last:\n%.500s", name, length, lines[0], lines[len(lines)-1])
+		}
+	}
+	verdict := created(mesh.Objects{Istios: hundreds.Istios[399:]}, istioWith("new", &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "team", Operator: "Exists"}}}))
+	const remedy = `Istio "mesh-399" takes very many values of team: choose another one for spec.values.meshConfig.discoverySelectors[0], or narrow that of Istio "mesh-399" first`
+	if got := verdict.Denials[0].Remedy; got != remedy {
+		t.Errorf("the remedy beside many values is:\n%s\nwant:\n%s", got, remedy)
+	}
+}
+
+// An object has at most 1.5 MiB, which is some 20,000 selectors; half of that on either side makes 100,000,000 pairs.
+func TestTenThousandSelectorsOnEitherSideAreJudgedInTime(t *testing.T) {
+	const limit = 10 * time.Second
+	const most = 10000
+	full := func(name string, selector func(i int) *metav1.LabelSelector) *sail.ControlPlane {
+		list := make([]*metav1.LabelSelector, most)
+		for i := range list {
+			list[i] = selector(i)
+		}
+		return istioWith(name, list...)
+	}
+	distinct := func(key string) func(int) *metav1.LabelSelector {
+		return func(i int) *metav1.LabelSelector {
+			return &metav1.LabelSelector{MatchLabels: map[string]string{fmt.Sprintf("%s-%d", key, i): "a"}}
+		}
+	}
+	valued := func(prefix string) func(int) *metav1.LabelSelector {
+		return func(i int) *metav1.LabelSelector { return teams(fmt.Sprint(prefix, i)) }
+	}
+	for name, test := range map[string]struct {
+		stored, updated func(int) *metav1.LabelSelector
+		want            policy.Answer
+	}{
+		"no two overlap":             {valued("a"), valued("b"), policy.Allowed},
+		"each overlaps with one":     {valued("a"), valued("a"), policy.Denied},
+		"each overlaps with every":   {distinct("a"), distinct("b"), policy.Denied},
+		"one label, and everybody's": {func(int) *metav1.LabelSelector { return teams("a") }, func(int) *metav1.LabelSelector { return teams("a") }, policy.Denied},
+	} {
+		objects := mesh.Objects{Istios: []*sail.ControlPlane{full("mesh-1", test.stored)}}
+		start := processorTime(t)
+		verdict := created(objects, full("mesh-2", test.updated))
+		if took := processorTime(t) - start; took > limit || verdict.Answer != test.want {
+			t.Errorf("%s: %v after %v", name, verdict.Answer, took)
+		} else {
+			t.Logf("%s: %v", name, took)
+		}
+	}
+}
+
 // Beside a mesh that discovers everything no selector is right, so whoever keeps two other meshes apart must get through.
 func TestARepairIsAdmittedWhileAnotherMeshDiscoversEverything(t *testing.T) {
 	stored := objects(t, "Istio all; in istio-system-all", "Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1",

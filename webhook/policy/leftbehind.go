@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
@@ -27,5 +26,5 @@ func theOthers(m *mesh.Mesh, others []*mesh.Mesh) string {
 			texts[i] = other.String()
 		}
 	}
-	return strings.Join(texts, " and ")
+	return joinAnd(texts)
 }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -51,12 +52,23 @@ func everythingBecause(m *mesh.Mesh) (why, path string) {
 // fights returns the other meshes, by name, that m overlaps with without an excuse.
 func fights(m *mesh.Mesh, w *World) []*mesh.Mesh {
 	var others []*mesh.Mesh
+	comparison := mesh.Compare(m, w.Now)
 	for _, other := range w.Fleet.Meshes() {
-		if other.Ref != m.Ref && slices.ContainsFunc(mesh.Overlaps(m, other, w.Now), unexcused) {
+		if other.Ref != m.Ref && anyOf(comparison.With(other), unexcused) {
 			others = append(others, other)
 		}
 	}
 	return others
+}
+
+// anyOf says whether one of the overlaps is as wanted.
+func anyOf(pairs iter.Seq[mesh.Overlap], wanted func(mesh.Overlap) bool) bool {
+	for pair := range pairs {
+		if wanted(pair) {
+			return true
+		}
+	}
+	return false
 }
 
 func unexcused(o mesh.Overlap) bool { return o.Excuse == mesh.NoExcuse }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -15,57 +16,117 @@ import (
 // overlappingSelectors finds, for each other mesh, the label sets that both would match. A selector of the mesh itself
 // that selects everything is discoversEverything's to report.
 func overlappingSelectors(m *mesh.Mesh, w *World) []Finding {
-	var found []Finding
+	var found []clash
+	comparison := mesh.Compare(m, w.Now)
 	for _, other := range w.Fleet.Meshes() {
 		if other.Ref == m.Ref {
 			continue
 		}
-		if pairs := clashes(m, other, w.Now); len(pairs) > 0 {
-			found = append(found, overlapFinding(m, other, pairs, w))
+		if first, pairs := countClashes(comparison, m, other); pairs > 0 {
+			found = append(found, clash{other: other, first: first, pairs: pairs})
 		}
 	}
-	return found
+	namespacesOf(found, m, w)
+	findings := make([]Finding, len(found))
+	for i := range found {
+		findings[i] = overlapFinding(m, &found[i], w)
+		if i < maxDenials { // a remedy is looked for among all selectors
+			findings[i].Remedy = disjoinRemedy(m, found[i].other, found[i].first, w)
+		}
+	}
+	return findings
 }
 
-// clashes returns the overlaps without an excuse.
-func clashes(m, other *mesh.Mesh, now int64) []mesh.Overlap {
-	return slices.DeleteFunc(mesh.Overlaps(m, other, now), func(o mesh.Overlap) bool {
-		return !unexcused(o) || o.Source == &m.Sources[0] && o.Term.Selector.Everything()
-	})
+// clash is what a mesh has with another one.
+type clash struct {
+	other *mesh.Mesh
+	first mesh.Overlap
+	// pairs is how many pairs of selectors overlap, as far as they were counted.
+	pairs int
+	// namespaces are the first names of those that both match now, and hit is how many there are.
+	namespaces []string
+	hit        int
 }
 
-// maxSearches bounds how often one judgement asks whether a region was covered before; only a mesh with very many selectors
-// that all change and all overlap gets there. What was not looked at counts as new.
-const maxSearches = 10000
+// maxPairs bounds the counting of pairs: two meshes with thousands of selectors each can have millions.
+const maxPairs = 1000
+
+func countClashes(comparison *mesh.Comparison, m, other *mesh.Mesh) (first mesh.Overlap, pairs int) {
+	for pair := range clashes(comparison, m, other) {
+		if pairs++; pairs == 1 {
+			first = pair
+		}
+		if pairs > maxPairs {
+			break
+		}
+	}
+	return first, pairs
+}
+
+// clashes are the overlaps without an excuse.
+func clashes(comparison *mesh.Comparison, m, other *mesh.Mesh) iter.Seq[mesh.Overlap] {
+	return func(yield func(mesh.Overlap) bool) {
+		for o := range comparison.With(other) {
+			if unexcused(o) && (o.Source != &m.Sources[0] || !o.Term.Selector.Everything()) && !yield(o) {
+				return
+			}
+		}
+	}
+}
 
 // overlappedBefore says whether the change puts no namespace into both meshes that could not be in both already: then it
 // makes nothing worse, even if it rewrites the selectors. Beside a mesh that discovers everything no selector can be
 // right, so there the finding stays the old one, and the change may well repair something else.
 func overlappedBefore(f Finding, old, updated *mesh.Mesh, w *World) bool {
 	for _, other := range w.Fleet.Meshes() {
-		if f.Subjects[0] == other.String() && !overlapsNoMore(old, clashes(updated, other, w.Now), w.Now, other) {
+		if f.Subjects[0] == other.String() && !overlapsNoMore(old, updated, other, w) {
 			return false
 		}
 	}
 	return true
 }
 
-// overlapsNoMore says whether each of the pairs lies in what old and the other mesh shared.
-func overlapsNoMore(old *mesh.Mesh, pairs []mesh.Overlap, now int64, other *mesh.Mesh) bool {
-	searches := 0
-	for _, pair := range pairs {
-		before := fighting(old, pair.OtherSource, other, now)
-		if pair.OtherTerm.Selector.Everything() && len(before) > 0 || slices.ContainsFunc(before, pair.Term.Selector.Equal) {
+// overlapsNoMore says whether each pair of selectors of updated and the other mesh that overlaps without an excuse lies in
+// what old and the other mesh shared.
+func overlapsNoMore(old, updated, other *mesh.Mesh, w *World) bool {
+	before := make(map[*mesh.Source][]selector.Selector, len(other.Sources))
+	for i := range other.Sources {
+		before[&other.Sources[i]] = fighting(old, &other.Sources[i], other, w.Now)
+	}
+	changed := withoutOld(updated, before)
+	for pair := range clashes(mesh.Compare(changed, w.Now), changed, other) {
+		shared := before[pair.OtherSource]
+		if pair.OtherTerm.Selector.Everything() && len(shared) > 0 || slices.ContainsFunc(shared, pair.Term.Selector.Equal) {
 			continue
 		}
-		if searches++; searches > maxSearches {
-			return false
-		}
-		if _, covered := selector.Uncovered(pair.Region(), before); covered != selector.Covered {
+		if _, covered := w.searches.Uncovered(pair.Region(), shared); covered != selector.Covered {
 			return false
 		}
 	}
 	return true
+}
+
+// withoutOld leaves out of a mesh the selectors that fought with each source of another mesh before: nothing has to be asked
+// about those.
+func withoutOld(m *mesh.Mesh, before map[*mesh.Source][]selector.Selector) *mesh.Mesh {
+	times := map[string]int{} // how many sources a selector, by its text, fought with
+	for _, selectors := range before {
+		of := map[string]bool{}
+		for _, s := range selectors {
+			of[s.String()] = true
+		}
+		for text := range of {
+			times[text]++
+		}
+	}
+	changed := *m
+	changed.Sources = slices.Clone(m.Sources)
+	for i := range changed.Sources {
+		changed.Sources[i].Terms = slices.DeleteFunc(slices.Clone(m.Sources[i].Terms), func(t mesh.Term) bool {
+			return times[t.Selector.String()] == len(before)
+		})
+	}
+	return &changed
 }
 
 // fighting returns the selectors of m's sources that may not overlap with a source of another mesh.
@@ -82,19 +143,21 @@ func fighting(m *mesh.Mesh, source *mesh.Source, other *mesh.Mesh, now int64) []
 	return selectors
 }
 
-func overlapFinding(m, other *mesh.Mesh, pairs []mesh.Overlap, w *World) Finding {
-	first := pairs[0]
+func overlapFinding(m *mesh.Mesh, c *clash, w *World) Finding {
+	other, first := c.other, c.first
 	detail := fmt.Sprintf("%s and %s both match %s", place(m, first.Source, first.Term), place(other, first.OtherSource, first.OtherTerm),
 		witness(first.Witness()))
-	switch more := len(pairs) - 1; more {
+	switch more := c.pairs - 1; more {
 	case 0:
 	case 1:
 		detail += " (and one more pair of their selectors overlaps)"
+	case maxPairs:
+		detail += fmt.Sprintf(" (and %d or more other pairs of their selectors overlap)", maxPairs)
 	default:
 		detail += fmt.Sprintf(" (and %d more pairs of their selectors overlap)", more)
 	}
-	if hit := namespacesInBoth(m, other, w); len(hit) > 0 {
-		detail += "; namespaces that both match now: " + namespaceNames(hit)
+	if c.hit > 0 {
+		detail += "; namespaces that both match now: " + namesAndCount(c.namespaces, c.hit)
 	}
 	if by, inForce := mesh.Declaration(m, other, w.Now); by != nil && !inForce {
 		detail += ", and " + ended(by)
@@ -102,7 +165,6 @@ func overlapFinding(m, other *mesh.Mesh, pairs []mesh.Overlap, w *World) Finding
 	return Finding{
 		Field:    first.Term.Path,
 		Detail:   detail + "; their istiods would overwrite each other's ConfigMap " + first.Source.TrustBundle + " there",
-		Remedy:   disjoinRemedy(m, other, first, w),
 		Subjects: []string{other.String()},
 	}
 }
@@ -119,7 +181,7 @@ func place(m *mesh.Mesh, s *mesh.Source, t *mesh.Term) string {
 	case mesh.Invalid:
 		return object + " (a selector that does not parse: every namespace)"
 	default:
-		return fmt.Sprintf("%s %s (%s)", object, t.Path, t.Selector)
+		return fmt.Sprintf("%s %s (%s)", object, t.Path, cut(t.Selector.String(), maxSelector))
 	}
 }
 
@@ -131,24 +193,35 @@ func witness(labels map[string]string) string {
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
 		pairs = append(pairs, key+"="+labels[key])
 	}
-	return "a namespace with " + strings.Join(pairs, ",")
+	return "a namespace with " + cut(strings.Join(pairs, ","), maxSelector)
 }
 
-// namespacesInBoth returns the existing namespaces that both meshes discover and fight over.
-func namespacesInBoth(m, other *mesh.Mesh, w *World) []string {
-	var names []string
+// namespacesOf notes, for each clash, the existing namespaces that both meshes discover and fight over.
+func namespacesOf(found []clash, m *mesh.Mesh, w *World) {
+	if len(found) == 0 {
+		return
+	}
+	byMesh, others := make(map[*mesh.Mesh]*clash, len(found)), make([]*mesh.Mesh, len(found))
+	for i := range found {
+		others[i] = found[i].other
+		byMesh[found[i].other] = &found[i]
+	}
+	own, theirs := mesh.NewFinder(m), mesh.NewFinder(others...)
+	var discovering []*mesh.Mesh
 	for i := range w.Namespaces {
 		ns := &w.Namespaces[i]
-		if discovers(m, ns) && discovers(other, ns) && mesh.ExcuseFor(m, other, ns.Labels, w.Now) == mesh.NoExcuse {
-			names = append(names, ns.Name)
+		if !own.Discover(ns.Labels) {
+			continue
+		}
+		discovering = theirs.AppendDiscovering(discovering[:0], ns.Labels)
+		for _, other := range discovering {
+			if c := byMesh[other]; mesh.ExcuseFor(m, other, ns.Labels, w.Now) == mesh.NoExcuse {
+				if c.hit++; c.hit <= named {
+					c.namespaces = append(c.namespaces, ns.Name)
+				}
+			}
 		}
 	}
-	return names
-}
-
-func discovers(m *mesh.Mesh, ns *mesh.Namespace) bool {
-	source, _ := m.Discovers(ns.Labels)
-	return source != nil
 }
 
 // disjoinRemedy is an edit after which this pair of selectors no longer overlaps.
@@ -163,18 +236,21 @@ func disjoinRemedy(m, other *mesh.Mesh, pair mesh.Overlap, w *World) string {
 	if pair.OtherTerm.Selector.Everything() && !older {
 		return fmt.Sprintf("Give %s a selector of its own first: %s", other.Ref, selectorCommand(other, w))
 	}
-	if r, ok := pair.Term.Selector.Exclude(pair.OtherTerm.Selector); ok {
+	r, ok := pair.Term.Selector.Exclude(pair.OtherTerm.Selector)
+	if ok && len(r.Values) <= maxValues {
 		return fmt.Sprintf("To keep them apart, add to the matchExpressions of %s of %s: %s", pair.Term.Path, m.Ref, requirement(r))
 	}
 	if older {
 		return revisionRemedy(other, pair.OtherSource)
 	}
-	if own, ok := ownSelector(m, w); ok {
-		return fmt.Sprintf("%s takes all that this selector matches: choose another one for %s, for example %s", other.Ref, pair.Term.Path,
-			selectorYAML(own))
+	why := fmt.Sprintf("%s takes all that this selector matches", other.Ref)
+	if ok {
+		why = fmt.Sprintf("%s takes very many values of %s", other.Ref, r.Key)
 	}
-	return fmt.Sprintf("%s takes all that this selector matches: choose another one for %s, or narrow that of %s first", other.Ref,
-		pair.Term.Path, other.Ref)
+	if own, ok := ownSelector(m, w); ok {
+		return fmt.Sprintf("%s: choose another one for %s, for example %s", why, pair.Term.Path, selectorYAML(own))
+	}
+	return fmt.Sprintf("%s: choose another one for %s, or narrow that of %s first", why, pair.Term.Path, other.Ref)
 }
 
 // revisionRemedy tells how a selector goes away that is not a mesh's own but that of one of its IstioRevisions.

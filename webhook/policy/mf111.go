@@ -17,7 +17,7 @@ func strandsNamespaces(old, updated *mesh.Mesh, w *World) []Finding {
 	if old == nil || settled(updated).Remote() {
 		return nil
 	}
-	stranded := strandedBy(old, updated, w)
+	stranded := w.moves().stranded
 	if len(stranded) == 0 {
 		return nil
 	}
@@ -31,13 +31,6 @@ func strandsNamespaces(old, updated *mesh.Mesh, w *World) []Finding {
 		f.Action = Warn
 	}
 	return []Finding{f}
-}
-
-func strandedBy(old, updated *mesh.Mesh, w *World) []*mesh.Namespace {
-	before, after := settled(old), settled(updated)
-	return existing(w.Namespaces, func(ns *mesh.Namespace) bool {
-		return discovers(before, ns) && !discovers(after, ns) && injects(old.Ref, w.Before, ns)
-	})
 }
 
 // keepOrRelease offers to bring the namespaces under the new selectors, and to take them out of the mesh.

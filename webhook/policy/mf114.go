@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -14,7 +15,7 @@ func membershipChanges(old, updated *mesh.Mesh, w *World) []Finding {
 	if settled(updated).Remote() || unreadable(updated) || old != nil && unreadable(old) {
 		return nil
 	}
-	joining, leaving := moving(old, updated, w)
+	joining, leaving := w.moves().joining, w.moves().leaving
 	if len(joining)+len(leaving) == 0 {
 		return nil
 	}
@@ -48,18 +49,52 @@ func moves(joining, leaving []*mesh.Namespace) string {
 	return strings.Join(parts, ", ")
 }
 
-// moving returns the namespaces that join and leave. The control-plane namespace of a new mesh is expected to join.
-func moving(old, updated *mesh.Mesh, w *World) (joining, leaving []*mesh.Namespace) {
+// movement is what becomes of namespaces that exist when a mesh changes.
+type movement struct {
+	joining []*mesh.Namespace
+	// leaving are those that the mesh does not inject, stranded those that it does.
+	leaving, stranded []*mesh.Namespace
+}
+
+// moving compares what a mesh discovers before, if there is an old one, and after. The control-plane namespace of a new mesh
+// is expected to join.
+func moving(old, updated *mesh.Mesh, w *World) movement {
 	after := settled(updated)
 	if old == nil {
-		return existing(w.Namespaces, func(ns *mesh.Namespace) bool { return ns.Name != updated.ControlPlane && discovers(after, ns) }), nil
+		finder := mesh.NewFinder(after)
+		return movement{joining: existing(w.Namespaces, func(ns *mesh.Namespace) bool {
+			return ns.Name != updated.ControlPlane && finder.Discover(ns.Labels)
+		})}
 	}
 	before := settled(old)
-	joining = existing(w.Namespaces, func(ns *mesh.Namespace) bool { return !discovers(before, ns) && discovers(after, ns) })
-	leaving = existing(w.Namespaces, func(ns *mesh.Namespace) bool {
-		return discovers(before, ns) && !discovers(after, ns) && !injects(old.Ref, w.Before, ns)
+	if sameSelectors(before, after) {
+		return movement{}
+	}
+	var moved movement
+	then, now := mesh.NewFinder(before), mesh.NewFinder(after)
+	for i := range w.Namespaces {
+		ns := &w.Namespaces[i]
+		if ns.Deleting {
+			continue
+		}
+		switch in, stays := then.Discover(ns.Labels), now.Discover(ns.Labels); {
+		case !in && stays:
+			moved.joining = append(moved.joining, ns)
+		case !in || stays:
+		case injects(old.Ref, w.Before, ns):
+			moved.stranded = append(moved.stranded, ns)
+		default:
+			moved.leaving = append(moved.leaving, ns)
+		}
+	}
+	return moved
+}
+
+// sameSelectors says whether two versions of a mesh have the same selectors, so that nothing can move.
+func sameSelectors(a, b *mesh.Mesh) bool {
+	return slices.EqualFunc(a.Sources, b.Sources, func(left, right mesh.Source) bool {
+		return slices.EqualFunc(left.Terms, right.Terms, func(l, r mesh.Term) bool { return l.Selector.Equal(r.Selector) })
 	})
-	return joining, leaving
 }
 
 func unreadable(m *mesh.Mesh) bool { return m.Sources[0].Listing == mesh.Invalid }

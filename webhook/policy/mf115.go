@@ -15,16 +15,13 @@ import (
 func declaredOverlap(m *mesh.Mesh, w *World) []Finding {
 	var found []Finding
 	var harmless []*mesh.Mesh
+	comparison := mesh.Compare(m, w.Now)
 	for _, other := range w.Fleet.Meshes() {
-		if other.Ref == m.Ref {
-			continue
-		}
-		pairs := mesh.Overlaps(m, other, w.Now)
-		if len(pairs) == 0 {
+		if other.Ref == m.Ref || !comparison.Overlaps(other) {
 			continue
 		}
 		switch by, inForce := mesh.Declaration(m, other, w.Now); {
-		case !slices.ContainsFunc(pairs, sameBundle):
+		case !shareBundle(m, other) || !anyOf(comparison.With(other), sameBundle):
 			harmless = append(harmless, other)
 		case inForce:
 			found = append(found, declaredFinding(m, other, by))
@@ -36,6 +33,13 @@ func declaredOverlap(m *mesh.Mesh, w *World) []Finding {
 		found = append(found, harmlessFinding(m, harmless))
 	}
 	return found
+}
+
+// shareBundle says whether any istiods of the two write ConfigMaps of one name.
+func shareBundle(m, other *mesh.Mesh) bool {
+	return slices.ContainsFunc(m.Sources, func(s mesh.Source) bool {
+		return slices.ContainsFunc(other.Sources, func(o mesh.Source) bool { return s.TrustBundle == o.TrustBundle })
+	})
 }
 
 func sameBundle(o mesh.Overlap) bool { return o.Source.TrustBundle == o.OtherSource.TrustBundle }

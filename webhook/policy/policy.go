@@ -1,7 +1,10 @@
 package policy
 
 import (
+	"sync"
+
 	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/selector"
 )
 
 // Settings are what the configuration says of the rules and of filling in.
@@ -101,7 +104,10 @@ func (p *Policy) Mesh(c MeshChange) Verdict {
 	if c.Removing {
 		updated = nil
 	}
-	return judge(meshRules, c.Old, updated, p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil), p.settings.Actions)
+	w := p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil)
+	w.searches = &selector.Searches{Left: maxSearches * selector.SearchBudget}
+	w.moves = sync.OnceValue(func() movement { return moving(c.Old, updated, w) })
+	return judge(meshRules, c.Old, updated, w, p.settings.Actions)
 }
 
 // TagChange is a CREATE (Old is nil), UPDATE or DELETE (New is nil) of an IstioRevisionTag.

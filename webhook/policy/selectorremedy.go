@@ -106,7 +106,7 @@ func excluding(s metav1.LabelSelector, from selector.Selector) (metav1.LabelSele
 	}
 	r, ok := parsed.Exclude(from)
 	s.MatchExpressions = append(s.MatchExpressions, r)
-	return s, ok && len(s.MatchExpressions) <= maxExclusions
+	return s, ok && len(s.MatchExpressions) <= maxExclusions && len(r.Values) <= maxValues
 }
 
 // discoveryLabel is the configured discovery label that other meshes use already, else the first.

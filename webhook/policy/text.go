@@ -13,10 +13,15 @@ const named = 10
 
 // namespaceNames lists the first namespaces and counts the others.
 func namespaceNames(names []string) string {
-	if len(names) <= named {
-		return quoteAll(names)
+	return namesAndCount(names[:min(len(names), named)], len(names))
+}
+
+// namesAndCount lists the first of so many objects.
+func namesAndCount(first []string, count int) string {
+	if count == len(first) {
+		return quoteAll(first)
 	}
-	return fmt.Sprintf("%s and %d more", quoteAll(names[:named]), len(names)-named)
+	return fmt.Sprintf("%s and %d more", quoteAll(first), count-len(first))
 }
 
 func quoteAll(names []string) string { return strings.Join(quoted(names), ", ") }
@@ -32,13 +37,13 @@ func quoted(names []string) []string {
 // theMesh is a mesh as a message about a namespace names it.
 func theMesh(m *mesh.Mesh) string { return "mesh " + strconv.Quote(m.Name) }
 
-// theMeshes names several, joined by "and".
+// theMeshes names several, joined by "and": the first ones, if there are many.
 func theMeshes(meshes []*mesh.Mesh) string {
 	texts := make([]string, len(meshes))
 	for i, m := range meshes {
 		texts[i] = theMesh(m)
 	}
-	return strings.Join(texts, " and ")
+	return joinAnd(texts)
 }
 
 func meshNames(meshes []*mesh.Mesh) []string {
@@ -58,7 +63,7 @@ func because(m *mesh.Mesh, labels map[string]string) string {
 	if term.Selector.Everything() {
 		return theMesh(m) + " (which discovers every namespace)"
 	}
-	return theMesh(m) + " (" + term.Selector.String() + ")"
+	return theMesh(m) + " (" + cut(term.Selector.String(), maxSelector) + ")"
 }
 
 func becauseAll(meshes []*mesh.Mesh, labels map[string]string) string {
@@ -66,7 +71,7 @@ func becauseAll(meshes []*mesh.Mesh, labels map[string]string) string {
 	for i, m := range meshes {
 		texts[i] = because(m, labels)
 	}
-	return strings.Join(texts, " and ")
+	return joinAnd(texts)
 }
 
 // discover is the verb that goes with the meshes.

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/selector"
 )
 
 // Answer is what a request is told. The zero value is invalid, so that a forgotten assignment cannot allow anything.
@@ -62,10 +63,18 @@ type World struct {
 	User   string
 	Rights map[mesh.Ref]Right
 	Pods   *Pods
+	// searches bounds what is asked about overlaps that were there before; what was not looked at counts as new. Only a
+	// mesh with very many selectors that all change and all overlap gets there.
+	searches *selector.Searches
+	// moves is what a change of a mesh does to the existing namespaces; only in judgements of a mesh.
+	moves func() movement
 
 	// discovered is what discovering remembers.
 	discovered [2]discovered
 }
+
+// maxSearches is how many searches of the greatest length one judgement may make.
+const maxSearches = 64
 
 // rule is a catalogue entry together with the function that finds its offence: one of state, change and removal. Rule and,
 // unless it is lower than the rule's, Action of the findings are left to the frame.

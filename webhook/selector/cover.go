@@ -45,6 +45,29 @@ const coverBudget = 1 << 16
 // is that of tautology, which no known algorithm answers fast in every case: covers that turn on several keys each and
 // interlock can cost exponentially much. After a bounded amount of work the answer is Unknown.
 func Uncovered(s Selector, covers []Selector) (map[string]string, Coverage) {
+	return (&Searches{Left: coverBudget}).Uncovered(s, covers)
+}
+
+// Searches are several runs of Uncovered that share a budget, so that many of them are bounded together. Not safe for
+// concurrent use.
+type Searches struct {
+	// Left is the work that may still be done, in the unit of one search's bound (see SearchBudget).
+	Left int
+}
+
+// SearchBudget is the most that one search takes from the budget of Searches.
+const SearchBudget = coverBudget
+
+// Uncovered is the function Uncovered, except that its work is bounded by what is left too.
+func (b *Searches) Uncovered(s Selector, covers []Selector) (map[string]string, Coverage) {
+	search := coverSearch{budget: min(coverBudget, b.Left)}
+	b.Left -= search.budget
+	witness, answer := search.begin(s, covers)
+	b.Left += max(search.budget, 0)
+	return witness, answer
+}
+
+func (c *coverSearch) begin(s Selector, covers []Selector) (map[string]string, Coverage) {
 	if s.Nothing() {
 		return nil, Covered
 	}
@@ -59,8 +82,7 @@ func Uncovered(s Selector, covers []Selector) (map[string]string, Coverage) {
 			s = And(s, only(constraint{key: NameLabel, except: true}))
 		}
 	}
-	search := coverSearch{budget: coverBudget}
-	return search.uncovered(s, open)
+	return c.uncovered(s, open)
 }
 
 // coverSearch is one run of Uncovered.

@@ -115,7 +115,27 @@ func checkValues(r metav1.LabelSelectorRequirement, path *field.Path) field.Erro
 	}
 	var errs field.ErrorList
 	for i, value := range r.Values {
-		errs = append(errs, checkValue(value, path.Index(i))...)
+		if !usual(value) {
+			errs = append(errs, checkValue(value, path.Index(i))...)
+		}
 	}
 	return errs
+}
+
+// usual says whether a value is valid for sure. IsValidLabelValue of apimachinery uses a regular expression, which would take
+// most of the time that reading a long list takes; it decides about the others.
+func usual(value string) bool {
+	if len(value) == 0 || len(value) > content.LabelValueMaxLength || !alphanumeric(value[0]) || !alphanumeric(value[len(value)-1]) {
+		return false
+	}
+	for i := range len(value) {
+		if c := value[i]; !alphanumeric(c) && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+func alphanumeric(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }

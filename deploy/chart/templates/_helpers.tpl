@@ -1,6 +1,16 @@
-{{/* The name of everything that is installed. */}}
+{{/* The name of everything that is installed. Releases may have names that Services may not. */}}
 {{- define "meshfence.name" -}}
-{{- .Values.fullnameOverride | default .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- $name := .Values.fullnameOverride | default .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- fail (printf "%q cannot be the name of a Service; choose one with --set fullnameOverride=NAME" $name) -}}
+{{- end -}}
+{{- $name -}}
+{{- end -}}
+
+{{/* The Secret of the serving certificate. Each way has its own, so that a change of certs.mode never serves another's. */}}
+{{- define "meshfence.certificateSecret" -}}
+{{- $suffix := dict "cert-manager" "serving" "openshift" "service-ca" "self-signed" "certs" -}}
+{{ include "meshfence.name" . }}-{{ get $suffix .Values.certs.mode }}
 {{- end -}}
 
 {{- define "meshfence.selectorLabels" -}}
@@ -95,13 +105,29 @@ matchExpressions:
 - key: {{ .key }}
   operator: {{ .operator }}
   {{- with .values }}
-  values: [{{ join ", " . }}]
+  values: {{ toJson . }}
   {{- end }}
 {{- end }}
 {{- end -}}
 
+{{/* Labels of a namespace that the rollout's selector matches, as far as it asks for any, as JSON. */}}
+{{- define "meshfence.tryLabels" -}}
+{{- $labels := dict -}}
+{{- range .Values.rollout.namespaceSelector.matchExpressions -}}
+{{- if eq .operator "In" -}}
+{{- $_ := set $labels .key (first .values) -}}
+{{- else if eq .operator "Exists" -}}
+{{- $_ := set $labels .key "" -}}
+{{- end -}}
+{{- end -}}
+{{- mergeOverwrite $labels (.Values.rollout.namespaceSelector.matchLabels | default dict) | toJson -}}
+{{- end -}}
+
 {{/* A memory limit in bytes. */}}
 {{- define "meshfence.bytes" -}}
+{{- if not (kindIs "string" .) -}}
+{{- int64 . -}}
+{{- else -}}
 {{- $units := dict "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "k" 1000 "M" 1000000 "G" 1000000000 -}}
 {{- $number := regexFind "^[0-9]+" (toString .) | int64 -}}
 {{- $unit := regexReplaceAll "^[0-9]+" (toString .) "" -}}
@@ -109,6 +135,7 @@ matchExpressions:
 {{- mul $number (get $units $unit | int64) -}}
 {{- else -}}
 {{- $number -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

@@ -139,8 +139,8 @@ func newInventory(stored mesh.Objects) inventory {
 
 // open says whether a claim may still come true and is not part of what is stored. wasStored says whether an object with
 // this uid is known to have been stored once. See the package comment for why that is enough.
-func (c *Claim) open(stored inventory, wasStored func(uid string) bool, now time.Time, lifetime time.Duration) bool {
-	if now.Sub(c.Time) >= lifetime {
+func (c *Claim) open(stored inventory, wasStored func(uid string) bool, now time.Time) bool {
+	if !now.Before(c.Until) {
 		return false
 	}
 	object, found := stored[c.Ref()]
@@ -197,11 +197,9 @@ func newPage(read Page) (page, error) {
 }
 
 // keepOpen drops closed claims.
-func (p *page) keepOpen(stored inventory, wasStored func(uid string) bool, now time.Time, lifetime time.Duration) {
+func (p *page) keepOpen(stored inventory, wasStored func(uid string) bool, now time.Time) {
 	for key, claim := range p.claims {
-		claim.Until = claim.Time.Add(lifetime)
-		p.claims[key] = claim
-		if !claim.open(stored, wasStored, now, lifetime) {
+		if !claim.open(stored, wasStored, now) {
 			delete(p.claims, key)
 		}
 	}

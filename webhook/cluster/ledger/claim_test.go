@@ -54,7 +54,8 @@ func TestAClaimIsClosedWhenItHasComeTrueOrCannot(t *testing.T) {
 			objects.Revisions = []*sail.ControlPlane{test.stored}
 		}
 		seen := func(uid string) bool { return uid == test.seen }
-		if got := test.claim.open(newInventory(objects), seen, moment(test.age), Lifetime); got != test.open {
+		test.claim.Until = test.claim.Time.Add(Lifetime)
+		if got := test.claim.open(newInventory(objects), seen, moment(test.age)); got != test.open {
 			t.Errorf("%s: open is %t, want %t", test.name, got, test.open)
 		}
 	}

@@ -21,16 +21,20 @@
 //   - a claim of an UPDATE, when the object's stored resourceVersion is not the one that the claim was made on (or there
 //     is no such object): it has come true, or cannot, since the API server writes on the condition that the object is
 //     the very one that was judged;
-//   - a claim of a CREATE, when the object with the claim's uid is stored, or was known before step 2 to have been: it has come true, and
-//     cannot a second time, since each CREATE is given a uid of its own. Another object of that name closes nothing, for
-//     it may be deleted before the request in flight arrives;
-//   - any claim after Lifetime.
+//   - a claim of a CREATE, when the object with the claim's uid is stored, or was known before step 2 to have been: it has
+//     come true, and cannot a second time, since the API server gives each CREATE a uid of its own before it asks. Another
+//     object of that name closes nothing, for it may be deleted before the request in flight arrives. A claim without a uid
+//     is closed by its age only;
+//   - any claim after Lifetime, by the time that it says it was made or, if that is in the future because the maker's clock
+//     is ahead, since this replica has seen it first.
 //
 // # Why no two overlapping meshes are stored
 //
 // Assume that at some moment a and b are stored, in different objects, and that they overlap although neither did so
-// before. Let A and B be the requests that gave them what is judged, and say that B was stored later. Both have written
-// claims, and the writes of the ledger have an order.
+// before. Let A and B be the requests that gave them what is judged, in the versions of which the API server asked last
+// before it stored them, and say that B was stored later. Both have written claims: what leaves none, above, is either not
+// stored or changes nothing that is judged. And the writes of the ledger have an order, since each has the one before it as
+// its condition.
 //
 // If A's claim was written first: B's step 1 comes after it, because B's own write, which did not fail, has the ledger of
 // step 1 as its condition. So B has read A's claim, or somebody had left it out before, or B itself took it for closed.
@@ -40,18 +44,27 @@
 // more, as it did. If it was because of its age, then A's request had ended, by the assumption below; so it was stored
 // before the list, and B's list has it.
 //
-// If B's claim was written first, the same holds with the roles exchanged, and shorter: B is stored after A, so after A's
-// judgement, and until then B's claim cannot have been closed except by age, which the assumption excludes. A has read it
-// and was refused.
+// If B's claim was written first, the same holds with the roles exchanged, and shorter: A's step 1 comes after that write, by
+// the same condition, and B is stored after A, so after A's judgement. Until then B's claim cannot have been closed except by
+// age, which the assumption excludes: of an UPDATE, the stored version was the one that B was made on, because the API server
+// has stored B on that condition; of a CREATE, nothing with its uid was stored. A has read it and was refused.
+//
+// That each was judged against the other's claim and not only in the company of all other claims is why Worlds holds every
+// claim in some world, and why a change has to be right in all of them.
 //
 // This is why the ledger is read before the list, and not after it: a claim that is missing there was closed because of
 // something that the later list shows.
 //
 // # What is assumed
 //
-//   - An API request ends, one way or the other, within Lifetime less the difference of the clocks of the replicas. The
-//     API server's --request-timeout is one minute unless somebody changes it, so the clocks may differ by four. A
-//     clock that is further ahead closes claims too early. One that is behind only keeps them longer.
+//   - An API request ends, one way or the other, within Lifetime less the difference of the clocks of the replicas: it has
+//     begun before its claim's time, which is that of before step 2. The API server's --request-timeout is one minute
+//     unless somebody changes it, so the clocks may differ by four. A clock that is further ahead than that closes the
+//     claims of others too early. One that is behind only keeps them longer; and the claims that a clock ahead has made are
+//     kept by the others for Lifetime after they have seen them, and not until that time has come.
+//   - Validating admission of an UPDATE sees the very object that the following write is conditional on, and what an API
+//     server lists, asked for the latest, holds whatever any API server had stored before.
+//   - The rules refuse overlaps. Where a mode, an action, an override or a declaration lets one through, it is let through.
 //   - Nobody else takes claims away. If the ConfigMap is deleted or restored from a backup, each replica that has known
 //     the old one refuses all changes of meshes for Lifetime, after which no request of before can be in flight. A
 //     replica that has been started since cannot know.

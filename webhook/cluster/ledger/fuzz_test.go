@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -40,6 +41,33 @@ func FuzzClaim(f *testing.F) {
 		}
 		if second, err := again.encode(); err != nil || second != first {
 			t.Fatalf("%v\n%s\n%s", err, first, second)
+		}
+	})
+}
+
+// FuzzLedger admits a change beside an entry of the ledger that may be anything. Nothing is judged or written beside what is no
+// claim, and whoever is allowed leaves the others' claims that may still come true.
+func FuzzLedger(f *testing.F) {
+	f.Add("k", `{"object":{"kind":"Istio","metadata":{"name":"a","uid":"u"}},"time":"2999-08-01T10:00:00Z"}`)
+	f.Add("k", `{"object":{"kind":"Istio","metadata":{"name":"b"}},"oldResourceVersion":"5","time":"2026-08-01T10:00:00Z"}`)
+	for _, text := range []string{"", "x", "{}", "null", `{"object":{"kind":"Pod","metadata":{"name":"a"}},"time":"2026-08-01T10:00:00Z"}`} {
+		f.Add("k", text)
+	}
+	f.Fuzz(func(t *testing.T, key, text string) {
+		s := &storage{page: Page{UID: "ledger", Version: "1", Entries: map[string]string{key: text}}}
+		claim, broken := decode(text)
+		judged := false
+		err := newLedger(s).Admit(t.Context(), Change{New: istio("new", "uid", "", "x")}, func(State) bool { judged = true; return true })
+		switch {
+		case broken != nil && (err == nil || judged || len(s.writes) > 0):
+			t.Fatalf("%q: %v, judged %v, %d writes", text, err, judged, len(s.writes))
+		case broken != nil:
+		case err != nil || len(s.writes) != 1:
+			if len(text) < maxLedger/2 {
+				t.Fatalf("%q: %v, %d writes", text, err, len(s.writes))
+			}
+		case claim.OldVersion == "" && claim.Time.After(time.Now()) && s.page.Entries[key] != text:
+			t.Fatalf("%q: the claim was dropped", text)
 		}
 	})
 }

@@ -62,6 +62,9 @@ type State struct {
 	Stored mesh.Objects
 	// Claims are the open claims on other objects, oldest first.
 	Claims []Claim
+	// Outdated says that the change is an UPDATE of a version that is stored no more. The API server cannot store it, and
+	// asks again about the version that there is: what is found out now is not about anything that will be.
+	Outdated bool
 }
 
 // Ledger admits changes. It is safe for concurrent use. Make one with New.
@@ -82,6 +85,8 @@ type Ledger struct {
 	until time.Time
 	// known and older are uids of objects that were stored once.
 	known, older map[string]bool
+	// seen is when this replica saw each entry of the ledger first.
+	seen map[string]time.Time
 }
 
 // Counters count what a ledger does.
@@ -168,25 +173,27 @@ func (l *Ledger) try(ctx context.Context, key string, change Change, judge func(
 	// The age of claims, and what is known to have been stored, are those of before the list, which so shows what came of
 	// the claims that are closed because of them. A watch may well tell of an object that the list has just missed.
 	now, wasStored := l.now(), l.storedOf(&read)
+	l.date(&read, now)
 	stored, err := l.meshes.Live(ctx, change.New.Kind) // 2
 	if err != nil {
 		return fmt.Errorf("it cannot read the stored meshes (%w)", err)
 	}
 	point("after-list")
 	inventory := newInventory(stored)
-	read.keepOpen(inventory, wasStored, now, l.lifetime)
+	read.keepOpen(inventory, wasStored, now)
 	l.counters.Open(len(read.claims))
-	claim := Claim{Object: judged(change.New), Time: now}
+	claim := Claim{Object: judged(change.New), Time: now, Until: now.Add(l.lifetime)}
 	if change.Old != nil {
 		claim.OldVersion = change.Old.Metadata.ResourceVersion
 	}
-	if !judge(State{Stored: stored, Claims: read.others(claim.Ref())}) { // 3
+	outdated := change.Old != nil && !claim.open(inventory, wasStored, now)
+	if !judge(State{Stored: stored, Claims: read.others(claim.Ref()), Outdated: outdated}) { // 3
 		return nil
 	}
 	if stored, taken := inventory[claim.Ref()]; taken && change.Old == nil && stored.UID != change.New.Metadata.UID {
 		return &ExistsError{Ref: claim.Ref()}
 	}
-	if !enabled() || change.DryRun || same(change.Old, change.New) || change.Old != nil && !claim.open(inventory, wasStored, now, l.lifetime) {
+	if !enabled() || change.DryRun || same(change.Old, change.New) || outdated {
 		return nil
 	}
 	point("before-write")
@@ -196,6 +203,28 @@ func (l *Ledger) try(ctx context.Context, key string, change Change, judge func(
 	l.counters.Written()
 	point("after-write")
 	return nil // 5
+}
+
+// date says of each claim when it ends at the latest: a lifetime after it was made, by its own time, but no later than a
+// lifetime after it was first seen here. A claim whose maker's clock is ahead would otherwise not end until that time has
+// come.
+func (l *Ledger) date(read *page, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	seen := make(map[string]time.Time, len(read.claims))
+	for key, claim := range read.claims {
+		first, ok := l.seen[key]
+		if !ok {
+			first = now
+		}
+		seen[key] = first
+		claim.Until = claim.Time.Add(l.lifetime)
+		if first.Before(claim.Time) {
+			claim.Until = first.Add(l.lifetime)
+		}
+		read.claims[key] = claim
+	}
+	l.seen = seen
 }
 
 // read returns the ledger. If it is another one than before, claims have been lost, and nothing can be admitted until
@@ -254,9 +283,9 @@ type DamagedError struct {
 	Err error
 }
 
-// Error says which entry it is.
+// Error says which entry it is. What stands there is not for everybody who makes a request: see Unwrap.
 func (e *DamagedError) Error() string {
-	return fmt.Sprintf("the entry %q of the ledger of changes in flight %v", e.Key, e.Err)
+	return fmt.Sprintf("the entry %q of the ledger of changes in flight is no claim", e.Key)
 }
 
 // Unwrap returns what is wrong with the entry.

@@ -182,7 +182,7 @@ func overlapping(objects mesh.Objects) string {
 	meshes := mesh.NewFleet(objects).Meshes()
 	for i, a := range meshes {
 		for _, b := range meshes[:i] {
-			if len(mesh.Overlaps(a, b, 0)) > 0 {
+			if mesh.Compare(a, 0).Overlaps(b) {
 				return fmt.Sprintf("%s and %s", b, a)
 			}
 		}
