@@ -41,7 +41,7 @@ type comparison struct {
 	created  int
 
 	series map[key]*series
-	// cpu is the processor time, in seconds, that the target's process spent on 1,000 label patches (join, leave, both), by round.
+	// cpu is the processor time, in seconds, that the target's process spent on 1,000 label patches (join, inject, leave, both), by round.
 	cpu map[string][]float64
 	// calls is how many webhooks the API server asked for one request, by round.
 	calls map[key][]float64
@@ -85,7 +85,7 @@ func (c *comparison) measure(ctx context.Context, t *target, count bool) error {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
 		if count && concurrency == 1 && t.pid != 0 {
-			c.cpu[t.letter] = append(c.cpu[t.letter], spent.Seconds()*1000/float64(3*c.requests))
+			c.cpu[t.letter] = append(c.cpu[t.letter], spent.Seconds()*1000/float64(4*c.requests))
 		}
 	}
 	return (&load{clients: c.clients, created: &c.created}).clean(ctx, begin)
@@ -94,6 +94,11 @@ func (c *comparison) measure(ctx context.Context, t *target, count bool) error {
 // measureOperations returns the processor time that the target spent on the label patches.
 func (c *comparison) measureOperations(ctx context.Context, t *target, l *load, count bool) (spent time.Duration, err error) {
 	for _, op := range operations() {
+		if op == inject {
+			if _, err := l.run(ctx, drop); err != nil {
+				return 0, err
+			}
+		}
 		before, err := spentBy(t.pid)
 		if err != nil {
 			return 0, err
@@ -114,7 +119,7 @@ func (c *comparison) measureOperations(ctx context.Context, t *target, l *load, 
 		if err != nil {
 			return 0, err
 		}
-		if op == join || op == leave || op == both {
+		if op == join || op == inject || op == leave || op == both {
 			spent += after - before
 		}
 		if op == both { // as it was before

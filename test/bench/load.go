@@ -19,11 +19,16 @@ import (
 type operation string
 
 const (
-	// join sets the discovery label: istio.io/rev is filled in and the result judged. Both calls are needed.
+	// join sets the discovery label: istio.io/rev is filled in and the result judged. Both calls are needed, with a look at
+	// the namespace's pods (MF207).
 	join operation = "join"
-	// leave takes both labels away: only the validating call is needed. meshfence looks at the namespace's pods (MF207).
+	// leave takes both labels away: only the validating call is needed, with a look at the pods.
 	leave operation = "leave"
-	// both sets the discovery label and istio.io/rev: only the validating call is needed.
+	// drop takes istio.io/rev away. It makes room for inject and is not measured.
+	drop operation = "drop"
+	// inject sets istio.io/rev where the discovery label is there: only the validating call is needed.
+	inject operation = "inject"
+	// both sets the discovery label and istio.io/rev: only the validating call is needed, with a look at the pods.
 	both operation = "both"
 	// plain sets a label that is nobody's business. No call is needed.
 	plain operation = "plain"
@@ -99,6 +104,10 @@ func (l *load) send(ctx context.Context, op operation, i, serial int) (*corev1.N
 	switch op {
 	case join:
 		return patch(labelsOf(`"istio-discovery":"mesh-1"`))
+	case drop:
+		return patch([]byte(`{"metadata":{"labels":{"istio.io/rev":null},"annotations":{"meshfence.io/filled-revision":null}}}`))
+	case inject:
+		return patch(labelsOf(`"istio.io/rev":"mesh-1"`))
 	case both:
 		return patch(labelsOf(`"istio-discovery":"mesh-1","istio.io/rev":"mesh-1"`))
 	case leave:
@@ -117,7 +126,7 @@ func (l *load) send(ctx context.Context, op operation, i, serial int) (*corev1.N
 // check looks at every answer: what was to be filled in is there, and only then.
 func (l *load) check(op operation, namespace *corev1.Namespace) error {
 	want := ""
-	if op == both || l.fills && (op == join || op == create) {
+	if op == both || op == inject || l.fills && (op == join || op == create) {
 		want = "mesh-1"
 	}
 	if op == plain {
