@@ -22,6 +22,8 @@ import (
 // form's cluster has 100 meshes and 10,000 namespaces; docs/install.md has its numbers.
 func TestResources(t *testing.T) {
 	s := start(t)
+	s.uninstall(t)
+	must(t, s.Reset(t.Context()))
 	must(t, s.InstallWorkload(t.Context()))
 	meshes, namespaces := choose(10, 100), choose(300, 10000)
 	istios, c := istiosOf(t, s.Config), s.newClient(t, s.Config)
