@@ -119,10 +119,22 @@ func (n *Node) close() error {
 		if p.process != nil {
 			err = errors.Join(err, p.process.Kill())
 		}
-		err = errors.Join(err, p.ports.lock.Close())
+		err = errors.Join(err, n.release(p))
 	}
 	n.group.Wait()
 	return err
+}
+
+// release forgets a pod and gives its ports back, if nobody else has: a pod may end by itself while all are ended.
+func (n *Node) release(p *pod) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	i := slices.Index(n.pods, p)
+	if i < 0 {
+		return nil
+	}
+	n.pods = slices.Delete(n.pods, i, i+1)
+	return p.ports.lock.Close()
 }
 
 func (n *Node) fail(err error) {
@@ -410,13 +422,9 @@ func (n *Node) end(p *pod) {
 		timer := time.NewTimer(pause)
 		defer timer.Stop()
 		<-timer.C
-		if err := p.process.Stop(); err != nil {
+		if err := errors.Join(p.process.Stop(), n.release(p)); err != nil {
 			n.fail(err)
 		}
-		n.mu.Lock()
-		n.pods = slices.DeleteFunc(n.pods, func(other *pod) bool { return other == p })
-		n.mu.Unlock()
-		_ = p.ports.lock.Close() // It listens on nothing that anybody connects to.
 	})
 }
 
