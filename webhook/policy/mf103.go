@@ -129,7 +129,8 @@ func withoutOld(m *mesh.Mesh, before map[*mesh.Source][]selector.Selector) *mesh
 	return &changed
 }
 
-// fighting returns the selectors of m's sources that may not overlap with a source of another mesh.
+// fighting returns the selectors of m's sources that may not overlap with a source of another mesh. One that no namespace
+// can match has never shared anything with anybody, and would make what is new look old.
 func fighting(m *mesh.Mesh, source *mesh.Source, other *mesh.Mesh, now int64) []selector.Selector {
 	var selectors []selector.Selector
 	for i := range m.Sources {
@@ -137,7 +138,9 @@ func fighting(m *mesh.Mesh, source *mesh.Source, other *mesh.Mesh, now int64) []
 			continue
 		}
 		for _, term := range m.Sources[i].Terms {
-			selectors = append(selectors, term.Selector)
+			if !term.Selector.Nothing() {
+				selectors = append(selectors, term.Selector)
+			}
 		}
 	}
 	return selectors
