@@ -66,8 +66,8 @@ func countClashes(comparison *mesh.Comparison, m, other *mesh.Mesh) (first mesh.
 // clashes are the overlaps without an excuse.
 func clashes(comparison *mesh.Comparison, m, other *mesh.Mesh) iter.Seq[mesh.Overlap] {
 	return func(yield func(mesh.Overlap) bool) {
-		for o := range comparison.With(other) {
-			if unexcused(o) && (o.Source != &m.Sources[0] || !o.Term.Selector.Everything()) && !yield(o) {
+		for o := range comparison.Clashes(other) {
+			if (o.Source != &m.Sources[0] || !o.Term.Selector.Everything()) && !yield(o) {
 				return
 			}
 		}
