@@ -96,7 +96,7 @@ func TestForRandomMeshesOverlapsAreRefusedIfAndOnlyIfANamespaceSaysSo(t *testing
 			if after[i] {
 				create = policy.Denied
 			}
-			if after[i] && !before[i] && !(everything && slices.Contains(before, true)) {
+			if after[i] && !before[i] && (!everything || !slices.Contains(before, true)) {
 				update = policy.Denied
 			}
 		}
