@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -49,6 +50,23 @@ func TestIfAChangeIsAtOddsWithOneInFlightThenItIsToTryAgain(t *testing.T) {
 		if diff := cmp.Diff([]string{want}, lines[1:]); diff != "" {
 			t.Errorf("istio-discovery=%s, what is waited for (-want +got):\n%s", value, diff)
 		}
+	}
+}
+
+func TestOfManyChangesInFlightTheFirstAreToldAndTheOthersCounted(t *testing.T) {
+	c := twoMeshes(t)
+	for i := range 500 {
+		name := fmt.Sprintf("other-%03d", i)
+		c.claims = append(c.claims, claim(t, istio(name, selecting("istio-system-"+name, "istio-discovery", "red")), ""))
+	}
+	s := serve(t, c)
+	got := s.ask(t, request{path: webhook.PathValidateIstio, name: "new", object: istio("new", selecting("istio-system-new", "istio-discovery", "red"))})
+	if got.Allowed || got.Result.Code != http.StatusConflict {
+		t.Fatalf("%+v, want a conflict", got)
+	}
+	lines := strings.Split(got.Result.Message, "\n")
+	if told := strings.Count(got.Result.Message, "Try again: this one waits until"); told != 10 || lines[len(lines)-1] != "and 490 more such requests" {
+		t.Errorf("%d are told, and it ends with %q", told, lines[len(lines)-1])
 	}
 }
 

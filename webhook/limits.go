@@ -67,6 +67,9 @@ func (l large) read(w http.ResponseWriter, r *http.Request) (body []byte, releas
 	case len(body) > maxBody:
 		return nil, release, errTooLarge
 	}
+	// The server reads on while the request is judged, to see whether the client goes away, and takes a deadline for that: it
+	// would cancel a judgement that waits for others.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTimeout))
 	return body, release, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -218,5 +219,39 @@ func TestOnlySoManyLargeBodiesAreReadAtATime(t *testing.T) {
 	go func() { <-judged }()
 	if got := ask(maxBody); !got.Allowed {
 		t.Errorf("when the others are over: %+v", got)
+	}
+}
+
+// noting is called when a body is read that far.
+type noting func()
+
+func (n noting) Read([]byte) (int, error) {
+	n()
+	return 0, io.EOF
+}
+
+// net/http cancels a request over HTTP/1.1 whose read deadline comes while it is judged, also when its body is there.
+func TestALargeBodyMustComeSoonAndMayBeJudgedForLonger(t *testing.T) {
+	recorder, err := newRecorder(prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, before := &dated{ResponseRecorder: httptest.NewRecorder()}, time.Now()
+	var reading, judging time.Time
+	hook := &admission.Webhook{Handler: admission.HandlerFunc(func(context.Context, admission.Request) admission.Response {
+		judging = answer.deadline
+		return allow()
+	})}
+	text := bodyOf(maxBody)
+	body := io.MultiReader(strings.NewReader(text[:usualBody]), noting(func() { reading = answer.deadline }), strings.NewReader(text[usualBody:]))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", body)
+	r.Header.Set("Content-Type", "application/json")
+	e := &endpoint{hook: hook, recorder: recorder, logger: logr.Discard(), large: newLarge()}
+	timely(e, readTimeout).ServeHTTP(answer, r)
+	if reading.Before(before.Add(largeDeadline)) || reading.After(time.Now().Add(largeDeadline)) {
+		t.Errorf("must be there until %v, asked at %v", reading, before)
+	}
+	if judging.Before(before.Add(readTimeout)) {
+		t.Errorf("may be judged until %v, asked at %v", judging, before)
 	}
 }

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -86,12 +87,18 @@ func exists(req *admission.Request) admission.Response {
 	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{Result: &status}}
 }
 
+// maxWaits is how many changes in flight a refusal tells of; there can be thousands.
+const maxWaits = 10
+
 // inFlight turns a denial into one that may be over in a moment, and says what it waits for. It is a 409, the answer after
 // which clients and controllers try again.
 func inFlight(response admission.Response, claims []ledger.Claim) admission.Response {
 	response.Result.Code, response.Result.Reason = http.StatusConflict, metav1.StatusReasonConflict
-	for i := range claims {
+	for i := range claims[:min(len(claims), maxWaits)] {
 		response.Result.Message += "\n" + claims[i].String()
+	}
+	if others := len(claims) - maxWaits; others > 0 {
+		response.Result.Message += fmt.Sprintf("\nand %d more such requests", others)
 	}
 	return response
 }

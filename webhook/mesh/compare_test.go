@@ -85,6 +85,25 @@ func TestForRandomMeshesAComparisonFindsThePairsThatTryingEachFinds(t *testing.T
 	}
 }
 
+func TestClashesAreThePairsWithoutAnExcuse(t *testing.T) {
+	r := rand.New(rand.NewPCG(37, 38))
+	clashes, excused := 0, 0
+	for range 25 {
+		a, b := pair(t, istio("mesh-1", randomSpec(r)), revision("one", "mesh-1", randomSpec(r)),
+			istio("mesh-2", randomSpec(r)), revision("two", "mesh-2", randomSpec(r)), revision("three", "mesh-2", randomSpec(r)))
+		comparison := mesh.Compare(a, 0)
+		all := slices.Collect(comparison.With(b))
+		want := slices.DeleteFunc(slices.Clone(all), func(o mesh.Overlap) bool { return o.Excuse != mesh.NoExcuse })
+		if got := slices.Collect(comparison.Clashes(b)); !slices.Equal(got, want) {
+			t.Fatalf("%d clashes, want %d of %d pairs", len(got), len(want), len(all))
+		}
+		clashes, excused = clashes+len(want), excused+len(all)-len(want)
+	}
+	if clashes == 0 || excused == 0 {
+		t.Errorf("%d clashes and %d pairs with an excuse prove nothing", clashes, excused)
+	}
+}
+
 func TestAFinderAgreesWithTheMeshes(t *testing.T) {
 	r := rand.New(rand.NewPCG(33, 34))
 	for range 20 {

@@ -90,17 +90,23 @@ func (c *Comparison) Overlaps(other *Mesh) bool {
 // With yields every overlapping pair of selectors of the mesh and another one, in the order of the mesh's and then the
 // other's sources and terms. It does no more work than the pairs need that are taken, besides one look at each selector.
 func (c *Comparison) With(other *Mesh) iter.Seq[Overlap] {
+	return c.Among(other, func(*Source, *Source) bool { return true })
+}
+
+// Among is With for the pairs of the mesh's and the other's sources that are wanted. To look for pairs that are not there
+// costs little then: two meshes that may overlap can have millions of the others.
+func (c *Comparison) Among(other *Mesh, wanted func(source, other *Source) bool) iter.Seq[Overlap] {
 	return func(yield func(Overlap) bool) {
-		if !c.Overlaps(other) {
+		sources := c.mesh.wanting(other, wanted)
+		if len(sources) == 0 || !c.Overlaps(other) {
 			return
 		}
 		index, declared := selector.NewIndex(other.selectors()), declares(c.mesh, other, c.now) || declares(other, c.mesh, c.now)
 		var candidates []int
-		for i := range c.mesh.Sources {
-			source := &c.mesh.Sources[i]
+		for _, source := range sources {
 			for j := range source.Terms {
 				candidates = index.Candidates(candidates[:0], source.Terms[j].Selector)
-				if !termOverlaps(source, &source.Terms[j], other, candidates, declared, yield) {
+				if !termOverlaps(source, &source.Terms[j], other, candidates, declared, wanted, yield) {
 					return
 				}
 			}
@@ -108,23 +114,44 @@ func (c *Comparison) With(other *Mesh) iter.Seq[Overlap] {
 	}
 }
 
+// wanting returns the sources that are wanted with any of the other mesh's.
+func (m *Mesh) wanting(other *Mesh, wanted func(source, other *Source) bool) []*Source {
+	var sources []*Source
+	for i := range m.Sources {
+		if slices.ContainsFunc(other.Sources, func(s Source) bool { return wanted(&m.Sources[i], &s) }) {
+			sources = append(sources, &m.Sources[i])
+		}
+	}
+	return sources
+}
+
 // termOverlaps yields the overlaps of one selector with those of another mesh at these places, which are in order.
-func termOverlaps(source *Source, term *Term, other *Mesh, places []int, declared bool, yield func(Overlap) bool) bool {
+func termOverlaps(source *Source, term *Term, other *Mesh, places []int, declared bool, wanted func(source, other *Source) bool, yield func(Overlap) bool) bool {
 	begin := 0 // the place of the source's first term
 	for i := range other.Sources {
 		theirs := &other.Sources[i]
-		for len(places) > 0 && places[0] < begin+len(theirs.Terms) {
-			their := &theirs.Terms[places[0]-begin]
-			places = places[1:]
+		end, _ := slices.BinarySearch(places, begin+len(theirs.Terms))
+		if !wanted(source, theirs) {
+			places, begin = places[end:], begin+len(theirs.Terms)
+			continue
+		}
+		for _, place := range places[:end] {
+			their := &theirs.Terms[place-begin]
 			if selector.Overlaps(term.Selector, their.Selector) && !yield(Overlap{
 				Source: source, Term: term, OtherSource: theirs, OtherTerm: their, Excuse: excuse(source, theirs, declared),
 			}) {
 				return false
 			}
 		}
-		begin += len(theirs.Terms)
+		places, begin = places[end:], begin+len(theirs.Terms)
 	}
 	return true
+}
+
+// Clashes is With for the pairs without an excuse.
+func (c *Comparison) Clashes(other *Mesh) iter.Seq[Overlap] {
+	declared := declares(c.mesh, other, c.now) || declares(other, c.mesh, c.now)
+	return c.Among(other, func(a, b *Source) bool { return excuse(a, b, declared) == NoExcuse })
 }
 
 func excuse(a, b *Source, declared bool) Excuse {

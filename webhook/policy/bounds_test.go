@@ -151,18 +151,28 @@ func TestTenThousandSelectorsOnEitherSideAreJudgedInTime(t *testing.T) {
 	valued := func(prefix string) func(int) *metav1.LabelSelector {
 		return func(i int) *metav1.LabelSelector { return teams(fmt.Sprint(prefix, i)) }
 	}
+	unexcused := func(*sail.ControlPlane) {}
+	declared := func(cp *sail.ControlPlane) {
+		cp.Metadata.Annotations = map[string]string{sail.AllowOverlapAnnotation: "mesh-1"}
+	}
+	apart := func(cp *sail.ControlPlane) { cp.Spec.Values.Global.TrustBundleName = "another" }
 	for name, test := range map[string]struct {
 		stored, updated func(int) *metav1.LabelSelector
+		excuse          func(*sail.ControlPlane)
 		want            policy.Answer
 	}{
-		"no two overlap":             {valued("a"), valued("b"), policy.Allowed},
-		"each overlaps with one":     {valued("a"), valued("a"), policy.Denied},
-		"each overlaps with every":   {distinct("a"), distinct("b"), policy.Denied},
-		"one label, and everybody's": {func(int) *metav1.LabelSelector { return teams("a") }, func(int) *metav1.LabelSelector { return teams("a") }, policy.Denied},
+		"no two overlap":                        {valued("a"), valued("b"), unexcused, policy.Allowed},
+		"each overlaps with one":                {valued("a"), valued("a"), unexcused, policy.Denied},
+		"each overlaps with every":              {distinct("a"), distinct("b"), unexcused, policy.Denied},
+		"each may overlap with every, declared": {distinct("a"), distinct("b"), declared, policy.Allowed},
+		"each may overlap with every, bundles":  {distinct("a"), distinct("b"), apart, policy.Allowed},
+		"one label, and everybody's":            {func(int) *metav1.LabelSelector { return teams("a") }, func(int) *metav1.LabelSelector { return teams("a") }, unexcused, policy.Denied},
 	} {
 		objects := mesh.Objects{Istios: []*sail.ControlPlane{full("mesh-1", test.stored)}}
+		updated := full("mesh-2", test.updated)
+		test.excuse(updated)
 		start := processorTime(t)
-		verdict := created(objects, full("mesh-2", test.updated))
+		verdict := created(objects, updated)
 		if took := processorTime(t) - start; took > limit || verdict.Answer != test.want {
 			t.Errorf("%s: %v after %v", name, verdict.Answer, took)
 		} else {

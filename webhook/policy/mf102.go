@@ -54,24 +54,20 @@ func fights(m *mesh.Mesh, w *World) []*mesh.Mesh {
 	var others []*mesh.Mesh
 	comparison := mesh.Compare(m, w.Now)
 	for _, other := range w.Fleet.Meshes() {
-		if other.Ref != m.Ref && anyOf(comparison.With(other), unexcused) {
+		if other.Ref != m.Ref && anyOf(comparison.Clashes(other)) {
 			others = append(others, other)
 		}
 	}
 	return others
 }
 
-// anyOf says whether one of the overlaps is as wanted.
-func anyOf(pairs iter.Seq[mesh.Overlap], wanted func(mesh.Overlap) bool) bool {
-	for pair := range pairs {
-		if wanted(pair) {
-			return true
-		}
+// anyOf says whether there is any overlap.
+func anyOf(pairs iter.Seq[mesh.Overlap]) bool {
+	for range pairs {
+		return true
 	}
 	return false
 }
-
-func unexcused(o mesh.Overlap) bool { return o.Excuse == mesh.NoExcuse }
 
 // othersHere says whether another mesh runs an istiod in this cluster.
 func othersHere(m *mesh.Mesh, w *World) bool {

@@ -66,8 +66,8 @@ func countClashes(comparison *mesh.Comparison, m, other *mesh.Mesh) (first mesh.
 // clashes are the overlaps without an excuse.
 func clashes(comparison *mesh.Comparison, m, other *mesh.Mesh) iter.Seq[mesh.Overlap] {
 	return func(yield func(mesh.Overlap) bool) {
-		for o := range comparison.With(other) {
-			if unexcused(o) && (o.Source != &m.Sources[0] || !o.Term.Selector.Everything()) && !yield(o) {
+		for o := range comparison.Clashes(other) {
+			if (o.Source != &m.Sources[0] || !o.Term.Selector.Everything()) && !yield(o) {
 				return
 			}
 		}
@@ -129,7 +129,8 @@ func withoutOld(m *mesh.Mesh, before map[*mesh.Source][]selector.Selector) *mesh
 	return &changed
 }
 
-// fighting returns the selectors of m's sources that may not overlap with a source of another mesh.
+// fighting returns the selectors of m's sources that may not overlap with a source of another mesh. One that no namespace
+// can match has never shared anything with anybody, and would make what is new look old.
 func fighting(m *mesh.Mesh, source *mesh.Source, other *mesh.Mesh, now int64) []selector.Selector {
 	var selectors []selector.Selector
 	for i := range m.Sources {
@@ -137,7 +138,9 @@ func fighting(m *mesh.Mesh, source *mesh.Source, other *mesh.Mesh, now int64) []
 			continue
 		}
 		for _, term := range m.Sources[i].Terms {
-			selectors = append(selectors, term.Selector)
+			if !term.Selector.Nothing() {
+				selectors = append(selectors, term.Selector)
+			}
 		}
 	}
 	return selectors

@@ -12,10 +12,14 @@ import (
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
-// randomMesh is an Istio with a few selectors over two keys.
+// randomMesh is an Istio with a few selectors over two keys, some of which select nothing.
 func randomMesh(r *rand.Rand, name string) string {
 	var selectors []string
 	for range 1 + r.IntN(4) {
+		if r.IntN(8) == 0 {
+			selectors = append(selectors, []string{"null", "env in (a),env in (b)"}[r.IntN(2)])
+			continue
+		}
 		var parts []string
 		for _, key := range []string{"env", "team"} {
 			switch values := []string{"a", "b", "c"}; r.IntN(6) {
@@ -65,7 +69,8 @@ func shared(f *mesh.Fleet) []bool {
 	return all
 }
 
-// A mesh is refused if it shares a namespace with another one, and an update if it shares one that it did not share before.
+// A mesh is refused if it shares a namespace with another one, and an update if it shares one that it did not share before;
+// beside a mesh that discovers everything, where no selector can be right, only if it shared none before.
 func TestForRandomMeshesOverlapsAreRefusedIfAndOnlyIfANamespaceSaysSo(t *testing.T) {
 	r := rand.New(rand.NewPCG(41, 42))
 	actions := policy.Actions{Rules: map[policy.Code]policy.Action{}}
@@ -77,7 +82,11 @@ func TestForRandomMeshesOverlapsAreRefusedIfAndOnlyIfANamespaceSaysSo(t *testing
 	judge := policy.New(policy.Settings{Actions: actions, DiscoveryLabels: []string{"env"}})
 	seen := map[string]int{}
 	for range 3000 {
-		other := objects(t, randomMesh(r, "mesh-2"))
+		line, everything := randomMesh(r, "mesh-2"), r.IntN(8) == 0
+		if everything {
+			line = "Istio mesh-2; in istio-system-mesh-2; selects {}"
+		}
+		other := objects(t, line)
 		old := other.With(objects(t, randomMesh(r, "mesh-1")).Istios[0])
 		updated := other.With(objects(t, randomMesh(r, "mesh-1")).Istios[0])
 		ref := mesh.Ref{Kind: sail.KindIstio, Name: "mesh-1"}
@@ -87,7 +96,7 @@ func TestForRandomMeshesOverlapsAreRefusedIfAndOnlyIfANamespaceSaysSo(t *testing
 			if after[i] {
 				create = policy.Denied
 			}
-			if after[i] && !before[i] {
+			if after[i] && !before[i] && (!everything || !slices.Contains(before, true)) {
 				update = policy.Denied
 			}
 		}

@@ -609,6 +609,21 @@ func TestMF103WhenAMeshIsUpdated(t *testing.T) {
 			}),
 		},
 		{
+			name:   "if it discovered nothing before, then it begins to overlap with a mesh that discovers everything",
+			others: []string{"Istio mesh-1; in istio-system-1; selects {}"},
+			from:   mesh2 + "selects null | team in (a),team in (b)", to: mesh2 + "selects team=a",
+			want: denied(policy.Finding{
+				Rule: mf103, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors[0]`,
+				Detail: `Istio "mesh-2" spec.values.meshConfig.discoverySelectors[0] (team=a) and Istio "mesh-1" ` +
+					`spec.values.meshConfig.discoverySelectors[0] ({}) both match a namespace with team=a; their istiods ` +
+					`would overwrite each other's ConfigMap istio-ca-root-cert there`,
+				Remedy: `Give Istio "mesh-1" a selector of its own first: kubectl patch istios.sailoperator.io mesh-1 ` +
+					`--type=merge -p '{"spec":{"values":{"meshConfig":{"discoverySelectors":[{"matchLabels":{"istio-discovery":"mesh-1"},` +
+					`"matchExpressions":[{"key":"team","operator":"NotIn","values":["a"]}]}]}}}}'`,
+				Subjects: []string{`Istio "mesh-1"`},
+			}),
+		},
+		{
 			name:   "if it overlaps with one more mesh, then only that one denies",
 			others: append(other, "Istio mesh-3; in istio-system-3; selects team=c"),
 			from:   mesh2 + "selects team=a", to: mesh2 + "selects team in (a,c)",

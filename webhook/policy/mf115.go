@@ -21,7 +21,7 @@ func declaredOverlap(m *mesh.Mesh, w *World) []Finding {
 			continue
 		}
 		switch by, inForce := mesh.Declaration(m, other, w.Now); {
-		case !shareBundle(m, other) || !anyOf(comparison.With(other), sameBundle):
+		case !anyOf(comparison.Among(other, sameBundle)):
 			harmless = append(harmless, other)
 		case inForce:
 			found = append(found, declaredFinding(m, other, by))
@@ -35,14 +35,8 @@ func declaredOverlap(m *mesh.Mesh, w *World) []Finding {
 	return found
 }
 
-// shareBundle says whether any istiods of the two write ConfigMaps of one name.
-func shareBundle(m, other *mesh.Mesh) bool {
-	return slices.ContainsFunc(m.Sources, func(s mesh.Source) bool {
-		return slices.ContainsFunc(other.Sources, func(o mesh.Source) bool { return s.TrustBundle == o.TrustBundle })
-	})
-}
-
-func sameBundle(o mesh.Overlap) bool { return o.Source.TrustBundle == o.OtherSource.TrustBundle }
+// sameBundle says whether two istiods write ConfigMaps of one name.
+func sameBundle(a, b *mesh.Source) bool { return a.TrustBundle == b.TrustBundle }
 
 func declaredFinding(m, other, by *mesh.Mesh) Finding {
 	until := "without an end"
