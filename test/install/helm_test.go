@@ -94,7 +94,7 @@ func (w *world) firstDay(notes string) {
 	w.eventually("who tries it is warned", func() error {
 		text, err := w.try(fmt.Sprintf(trying, "trying"), "create", "--dry-run=server", "-f", "-")
 		if err != nil || !strings.Contains(text, "Warning: MF204") {
-			return fmt.Errorf("the answer is (%v): %s", err, text)
+			return errors.Join(err, fmt.Errorf("the answer is: %s", text))
 		}
 		return nil
 	})
