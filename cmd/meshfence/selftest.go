@@ -65,14 +65,18 @@ func selftest(ctx context.Context, api *rest.Config, labels map[string]string) (
 	for key, value := range labels {
 		namespace.Labels[key] = value
 	}
+	if name := labels[corev1.LabelMetadataName]; name != "" {
+		// The API server sets this label itself. If there is a namespace of that name, it says so after it has asked webhooks.
+		namespace.Name, namespace.GenerateName = name, ""
+	}
 	err = live.Create(ctx, namespace, client.DryRunAll)
 	switch said := warnings.joined(); {
 	case err != nil && strings.Contains(err.Error(), selftestRule):
 		return "meshfence refuses: " + err.Error(), nil
-	case err != nil:
-		return "", fmt.Errorf("meshfence has not answered: %w", err)
 	case strings.Contains(said, selftestRule):
 		return "meshfence warns: " + said, nil
+	case err != nil:
+		return "", fmt.Errorf("meshfence has not answered: %w", err)
 	}
 	return "", errors.New("meshfence was not asked: the namespace was accepted without a word about " + selftestRule +
 		"; check that its webhook configurations exist, that they select a namespace with these labels, and that the rule is not off")

@@ -16,10 +16,16 @@ type row struct {
 	// Target is the greatest value, or with AtLeast the least, that is good enough; 0 for none.
 	Target  float64 `json:"target,omitempty"`
 	AtLeast bool    `json:"atLeast,omitempty"`
+	// Never means that the target is 0, in every round.
+	Never bool `json:"never,omitempty"`
 }
 
 func (r row) verdict() string {
 	switch {
+	case r.Never && r.Figure.Max == 0:
+		return "met"
+	case r.Never:
+		return "missed"
 	case r.Target == 0:
 		return ""
 	case r.AtLeast == (r.Figure.Median >= r.Target):
@@ -33,6 +39,8 @@ func (r row) verdict() string {
 
 func (r row) bound() string {
 	switch {
+	case r.Never:
+		return "0"
 	case r.Target == 0:
 		return ""
 	case r.AtLeast:

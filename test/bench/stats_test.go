@@ -35,3 +35,14 @@ func TestARatioIsTakenRoundByRound(t *testing.T) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
+
+func TestWhatMustNotHappenIsMissedIfItHappensInOneRound(t *testing.T) {
+	for _, test := range []struct {
+		rounds []float64
+		want   string
+	}{{[]float64{0, 0, 0}, "met"}, {[]float64{0, 0, 0.01}, "missed"}} {
+		if got := (row{Figure: newFigure(test.rounds), Never: true}); got.verdict() != test.want || got.bound() != "0" {
+			t.Errorf("%v: %s, target %s", test.rounds, got.verdict(), got.bound())
+		}
+	}
+}

@@ -83,7 +83,8 @@ func (c *comparison) callRows() []row {
 	var rows []row
 	for _, op := range operations() {
 		for _, t := range c.targets {
-			rows = append(rows, row{Name: fmt.Sprintf("%s %s, webhooks asked", label(t, op), op), Unit: "calls", Figure: newFigure(c.calls[key{t.letter, op, 1}])})
+			rows = append(rows, row{Name: fmt.Sprintf("%s %s, webhooks asked", label(t, op), op), Unit: "calls", Figure: newFigure(c.calls[key{t.letter, op, 1}]),
+				Never: t.letter == "d" && op == plain})
 		}
 	}
 	return rows

@@ -3,7 +3,9 @@ package install
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -57,15 +59,58 @@ func (w *world) tryNotes(notes string) {
 	}
 }
 
-// again installs what was removed, beside what it left behind (the ledger), and removes it while no replica can answer.
+// What docs/install.md says about a first day: how it begins, and how it ends.
+const (
+	warnOnly     = "mode=warn"
+	onlyWhoTries = `rollout.namespaceSelector={"matchLabels":{"meshfence.io/try":"yes"}}`
+	everybody    = "mode=enforce,rollout.namespaceSelector=null"
+)
+
+// again installs what was removed, beside what it left behind (the ledger), as for a first day, ends that day, and removes it
+// while no replica can answer.
 func (w *world) again() {
 	w.t.Helper()
-	w.helm("install", "meshfence", w.chart(), "--namespace", "meshfence-system", "--set", "certs.mode=self-signed")
+	doc, err := os.ReadFile(filepath.Join(w.root, "docs", "install.md"))
+	w.do("read the documentation", err)
+	for _, shown := range []string{"--set " + warnOnly, "--set-json '" + onlyWhoTries + "'", "--set " + everybody} {
+		if !strings.Contains(string(doc), shown) {
+			w.t.Errorf("docs/install.md does not show %s", shown)
+		}
+	}
+	notes := w.helm("install", "meshfence", w.chart(), "--namespace", "meshfence-system", "--set", "certs.mode=self-signed", "--set", warnOnly, "--set-json", onlyWhoTries)
 	w.rollout("meshfence-system", "meshfence")
-	w.eventually("meshfence judges after the second installation", w.guarded)
+	w.firstDay(notes)
+	w.helm("upgrade", "meshfence", w.chart(), "--namespace", "meshfence-system", "--reset-then-reuse-values", "--set", everybody)
+	w.eventually("meshfence judges after the first day", w.guarded)
 	w.kubectl("-n", "meshfence-system", "scale", "deployment/meshfence", "--replicas=0")
 	w.helm("uninstall", "meshfence", "--namespace", "meshfence-system")
 	w.gone("meshfence")
+}
+
+// firstDay: whoever tries meshfence is warned, and nobody else hears of it.
+func (w *world) firstDay(notes string) {
+	w.t.Helper()
+	trying := strings.ReplaceAll(conflicting, "labels: {", `labels: {meshfence.io/try: "yes", `)
+	w.eventually("who tries it is warned", func() error {
+		text, err := w.try(fmt.Sprintf(trying, "trying"), "create", "--dry-run=server", "-f", "-")
+		if err != nil || !strings.Contains(text, "Warning: MF204") {
+			return errors.Join(err, fmt.Errorf("the answer is: %s", text))
+		}
+		return nil
+	})
+	if text := w.accepted("elsewhere"); strings.Contains(text, "MF204") {
+		w.t.Errorf("who does not try it hears: %s", text)
+	}
+	text, err := w.run(exec.CommandContext(w.t.Context(), "sh", "-c", strings.ReplaceAll(example.FindString(notes), "\n  ", "\n")), "")
+	if err != nil || !strings.Contains(text, "Warning: MF204") {
+		w.t.Errorf("what the notes say is answered with: %s\n%s", text, notes)
+	}
+	w.helm("test", "meshfence", "--namespace", "meshfence-system", "--timeout", "60s")
+	// What helm test does where the selector names namespaces, which may exist.
+	selftest := exec.CommandContext(w.t.Context(), filepath.Join(w.root, "bin", "meshfence"), "selftest", "--label=kubernetes.io/metadata.name=default", "--label=meshfence.io/try=yes")
+	if text, err := w.run(selftest, ""); err != nil || !strings.Contains(text, `meshfence warns: MF204`) || !strings.Contains(text, `namespace "default"`) {
+		w.t.Errorf("the selftest with a namespace that exists: %v\n%s", err, text)
+	}
 }
 
 // upgrade changes the image and the configuration, which gives new pods, and goes back.

@@ -92,6 +92,11 @@ func TestValues(t *testing.T) {
 		{`priorityQuota=true`, "ResourceQuota", `"hard":{"pods":"4"}`},
 		{`resources.limits.memory=1073741824`, "Deployment", `{"name":"GOMEMLIMIT","value":"966367641"}`},
 		{`rollout.namespaceSelector={"matchExpressions":[{"key":"try","operator":"In","values":["true","1"]}]}`, "ValidatingWebhookConfiguration", `"values":["true","1"]`},
+		// null is how `helm upgrade --reset-then-reuse-values` is told to forget a value.
+		{`rollout.namespaceSelector=null`, "ValidatingWebhookConfiguration", `"namespaceSelector":{"matchExpressions":[{"key":"kubernetes.io/metadata.name","operator":"NotIn","values":["kube-system","meshfence-system"]}]}`},
+		{`config=null`, "ConfigMap", `\n#rules: {}\n`},
+		{`resources=null`, "Deployment", `"securityContext":`},
+		{`certs.certManager.issuerRef=null`, "Certificate", `"issuerRef":{"group":"cert-manager.io","kind":"Issuer","name":"meshfence-ca"}`},
 		{`fullnameOverride="fence"`, "Service", `"name":"fence"`},
 		{`image={"digest":"sha256:` + strings.Repeat("a", 64) + `"}`, "Deployment", `"image":"ghcr.io/meshfence/meshfence@sha256:aaaa`},
 		{`certs={"mode":"cert-manager","certManager":{"issuerRef":{"kind":"ClusterIssuer","name":"internal"}}}`, "Issuer", ""},
@@ -129,6 +134,7 @@ func TestWrongValues(t *testing.T) {
 		`config={"rules":{"MF103":"maybe"}}`, `config={"discoveryLabels":["not'a'key"]}`, `resources={"limits":{"memory":"lots"}}`, `metrics.prometheusRule.latencySeconds=0.2`,
 		`config.rule={"MF103":"warn"}`, `config.meshMap.nam="x"`, `certs.certManager.issuerRef={"kind":"ClusterIssuer"}`,
 		`clientCA={"secret":"a","configMap":"b"}`, `clientCA.key=""`,
+		`rollout.namespaceSelector={"matchExpressions":[{"key":"try","operator":"In"}]}`, `rollout.namespaceSelector={"matchExpressions":[{"key":"try","operator":"Exists","values":["x"]}]}`,
 	} {
 		t.Run(set, func(t *testing.T) {
 			t.Parallel()

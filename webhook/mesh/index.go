@@ -12,6 +12,8 @@ import (
 type index struct {
 	entries []entry
 	anchors map[string]*anchors // by label key
+	// keys are the same in a list: to go through a map of one key takes longer than the rest of a look at a namespace.
+	keys []*anchors
 	// free are the selectors without an anchor: those for everything, and those that only exclude. Selectors are named by
 	// their places among the entries, here and below.
 	free []int32
@@ -19,6 +21,7 @@ type index struct {
 
 // anchors are the selectors that have one label key as their anchor.
 type anchors struct {
+	key string
 	// byValue has the selector of each value, or, where several have one, the complement of a place in several. There may be
 	// a million values, of which nearly all have one selector.
 	byValue map[string]int32
@@ -58,8 +61,9 @@ func (x *index) add(e entry) {
 	}
 	at := x.anchors[key]
 	if at == nil {
-		at = &anchors{byValue: map[string]int32{}}
+		at = &anchors{key: key, byValue: map[string]int32{}}
 		x.anchors[key] = at
+		x.keys = append(x.keys, at)
 	}
 	if len(values) == 0 {
 		at.any = append(at.any, place)
@@ -86,8 +90,8 @@ func (x *index) matching(found []int32, labels map[string]string) []int32 {
 	found = x.appendMatching(found, x.free, labels)
 	// Whichever is shorter: a cluster uses few label keys, but nothing keeps anybody from a key for each mesh.
 	if len(x.anchors) < len(labels) {
-		for key, at := range x.anchors {
-			if value, present := labels[key]; present {
+		for _, at := range x.keys {
+			if value, present := labels[at.key]; present {
 				found = x.matchingAt(found, at, value, labels)
 			}
 		}
@@ -128,8 +132,8 @@ func (x *index) any(labels map[string]string) bool {
 	if x.anyOf(x.free, labels) {
 		return true
 	}
-	for key, at := range x.anchors {
-		value, present := labels[key]
+	for _, at := range x.keys {
+		value, present := labels[at.key]
 		if !present {
 			continue
 		}

@@ -2,10 +2,14 @@ package policy_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
+	"github.com/meshfence/meshfence/webhook/sail"
 )
 
 // healthy is a cluster with n meshes of four selectors each that do not overlap.
@@ -80,21 +84,34 @@ func BenchmarkFill(b *testing.B) {
 	}
 }
 
-// The version of one of 1,000 meshes changes, in a cluster with 100,000 namespaces. Making the two fleets that are
-// compared is a part of the judgement, and is BenchmarkNewFleet's business.
+// One of 1,000 meshes changes, in a cluster with 100,000 namespaces: its version, which moves nobody, or its selectors, for which
+// every namespace is looked at. Making the two fleets that are compared is a part of the judgement, and is BenchmarkNewFleet's
+// business.
 func BenchmarkMesh(b *testing.B) {
+	benchmarkMesh(b, func(spec *sail.Spec) { spec.Version = "v1.30.4" })
+}
+
+func BenchmarkMeshSelectors(b *testing.B) {
+	benchmarkMesh(b, func(spec *sail.Spec) {
+		selectors := &spec.Values.MeshConfig.DiscoverySelectors
+		*selectors = append(slices.Clone(*selectors), &metav1.LabelSelector{MatchLabels: map[string]string{"istio-discovery": "mesh-1-more"}})
+	})
+}
+
+func benchmarkMesh(b *testing.B, change func(*sail.Spec)) {
+	b.Helper()
 	p := policy.New(settings())
 	for _, size := range []struct{ meshes, namespaces int }{{2, 10}, {100, 10000}, {1000, 100000}} {
 		b.Run(fmt.Sprintf("meshes=%d/namespaces=%d", size.meshes, size.namespaces), func(b *testing.B) {
 			stored := objects(b, healthy(size.meshes)...)
 			updated := *stored.Istios[0]
-			updated.Spec.Version = "v1.30.4"
+			change(&updated.Spec)
 			ref := mesh.Ref{Kind: "Istio", Name: "mesh-1"}
-			change := policy.MeshChange{Before: mesh.NewFleet(stored), Fleet: mesh.NewFleet(stored.With(&updated)), Namespaces: tenants(b, size), Now: now}
-			change.Old, change.New = change.Before.Mesh(ref), change.Fleet.Mesh(ref)
+			judged := policy.MeshChange{Before: mesh.NewFleet(stored), Fleet: mesh.NewFleet(stored.With(&updated)), Namespaces: tenants(b, size), Now: now}
+			judged.Old, judged.New = judged.Before.Mesh(ref), judged.Fleet.Mesh(ref)
 			b.ReportAllocs()
 			for b.Loop() {
-				if v := p.Mesh(change); v.Answer != policy.Allowed {
+				if v := p.Mesh(judged); v.Answer != policy.Allowed {
 					b.Fatalf("%+v", v)
 				}
 			}

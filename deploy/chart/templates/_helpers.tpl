@@ -41,8 +41,9 @@ service.beta.openshift.io/inject-cabundle: "true"
 
 {{/* The label keys that decide to which mesh a namespace belongs, as a JSON list. */}}
 {{- define "meshfence.discoveryLabels" -}}
-{{- if hasKey .Values.config "discoveryLabels" -}}
-{{ .Values.config.discoveryLabels | default list | toJson }}
+{{- $config := .Values.config | default dict -}}
+{{- if hasKey $config "discoveryLabels" -}}
+{{ $config.discoveryLabels | default list | toJson }}
 {{- else -}}
 ["istio-discovery","mesh"]
 {{- end -}}
@@ -95,7 +96,7 @@ keys away for a moment, nor conflicts with meshfence, which is the field's manag
 {{/* The namespaces about which the API server asks. */}}
 {{- define "meshfence.namespaceSelector" -}}
 {{- $own := dict "key" "kubernetes.io/metadata.name" "operator" "NotIn" "values" (list "kube-system" .Release.Namespace) -}}
-{{- $selector := .Values.rollout.namespaceSelector -}}
+{{- $selector := .Values.rollout.namespaceSelector | default dict -}}
 {{- with $selector.matchLabels -}}
 matchLabels:
   {{- toYaml . | nindent 2 }}
@@ -113,14 +114,15 @@ matchExpressions:
 {{/* Labels of a namespace that the rollout's selector matches, as far as it asks for any, as JSON. */}}
 {{- define "meshfence.tryLabels" -}}
 {{- $labels := dict -}}
-{{- range .Values.rollout.namespaceSelector.matchExpressions -}}
+{{- $selector := .Values.rollout.namespaceSelector | default dict -}}
+{{- range $selector.matchExpressions -}}
 {{- if eq .operator "In" -}}
 {{- $_ := set $labels .key (first .values) -}}
 {{- else if eq .operator "Exists" -}}
 {{- $_ := set $labels .key "" -}}
 {{- end -}}
 {{- end -}}
-{{- mergeOverwrite $labels (.Values.rollout.namespaceSelector.matchLabels | default dict) | toJson -}}
+{{- mergeOverwrite $labels ($selector.matchLabels | default dict) | toJson -}}
 {{- end -}}
 
 {{/* A memory limit in bytes. */}}
