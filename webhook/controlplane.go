@@ -78,7 +78,7 @@ func (h *controlPlanes) judge(ctx context.Context, req *admission.Request, old, 
 	if !h.live.Synced() {
 		return h.recorder.notYet(ctx, req, errNotSynced)
 	}
-	if onlyLosesOwner(old, updated) {
+	if isCleaner(req) && onlyLosesOwner(old, updated) {
 		return allow()
 	}
 	var last judgement
@@ -92,6 +92,9 @@ func (h *controlPlanes) judge(ctx context.Context, req *admission.Request, old, 
 	})
 	if taken := (*ledger.ExistsError)(nil); errors.As(err, &taken) {
 		return exists(req)
+	}
+	if err == nil {
+		err = ctx.Err() // then the judgement may not have come to its end
 	}
 	if err != nil {
 		return h.recorder.notYet(ctx, req, err)
@@ -176,7 +179,8 @@ func orphans(req *admission.Request) bool {
 }
 
 // onlyLosesOwner says whether an update takes the owner of an object away and does nothing else that is judged: its istiod
-// does what it did before. The garbage collector does that for kubectl delete --cascade=orphan, and must not be stopped.
+// does what it did before. The garbage collector does that for kubectl delete --cascade=orphan, and must not be stopped. If
+// anybody else does it while the Istio stays, then there are two meshes that overlap.
 func onlyLosesOwner(old, updated *sail.ControlPlane) bool {
 	return old != nil && old.Metadata.Controller(sail.KindIstio) != "" && updated.Metadata.Controller(sail.KindIstio) == "" &&
 		reflect.DeepEqual(old.Spec, updated.Spec) && reflect.DeepEqual(old.Metadata.AllowedOverlap(), updated.Metadata.AllowedOverlap())

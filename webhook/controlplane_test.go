@@ -424,10 +424,15 @@ func TestAnOwnedIstioRevisionThatReachesIntoAnotherMeshIsRefused(t *testing.T) {
 }
 
 // The garbage collector takes the owner away for kubectl delete --cascade=orphan, and must not be stopped.
-func TestIfAnIstioRevisionOnlyLosesItsOwnerThenItIsAdmitted(t *testing.T) {
+func TestOnlyTheGarbageCollectorMayTakeAwayTheOwnerOfAnIstioRevisionWhileThatStays(t *testing.T) {
 	s := serve(t, twoMeshes(t))
 	without := `{kind: IstioRevision, metadata: {name: rev}, spec: ` + selecting("istio-system-1", "istio-discovery", "mesh-1") + `}`
 	r := request{path: webhook.PathValidateIstioRevision, name: "rev", object: without, old: owned("mesh-1").object}
+	got := s.ask(t, r)
+	if got.Allowed || !strings.HasPrefix(got.Result.Message, `MF103 OverlappingSelectors: IstioRevision "rev" `) {
+		t.Errorf("%+v", got)
+	}
+	r.user = "system:serviceaccount:kube-system:generic-garbage-collector"
 	if diff := cmp.Diff(allowed(), s.ask(t, r)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -28,9 +28,13 @@ type judgement struct {
 
 // weigh judges a change against what is stored and then, if nothing is wrong with it there, against what may be stored in
 // a moment. Only denials count there: a warning about something that may never be would confuse.
+// It ends early when nobody waits for the answer any more, with one that does not allow.
 func (h *controlPlanes) weigh(ctx context.Context, req *admission.Request, state ledger.State, old, updated *sail.ControlPlane) judgement {
 	var j judgement
 	for i, world := range ledger.Worlds(state.Stored, state.Claims) {
+		if ctx.Err() != nil {
+			return judgement{}
+		}
 		change := h.change(world.Objects, old, updated)
 		verdict := h.finisher.override(ctx, req, updated.Metadata.Annotations, h.policy.Mesh(change))
 		if i == 0 {

@@ -219,6 +219,20 @@ func (p *page) others(ref mesh.Ref) []Claim {
 	return list
 }
 
+// replaces says whether this claim of an UPDATE says all that an earlier one says, which is stored as text: the same change of
+// the same version, tried again because somebody else has refused it. Each claim on an object is a world to judge others in,
+// and may stay for Lifetime; that of tries which are repeated for ever must not add up. (Two CREATEs are never the same: each
+// has a uid of its own, and either may come true when the other has gone.)
+func (c *Claim) replaces(earlier *Claim, text string) bool {
+	if c.OldVersion == "" || earlier.Time.After(c.Time) {
+		return false
+	}
+	again := *c
+	again.Time = earlier.Time
+	encoded, err := again.encode()
+	return err == nil && encoded == text
+}
+
 // with returns the entries of the next ledger: the open claims and this one.
 func (p *page) with(key string, claim *Claim) (map[string]string, error) {
 	entries := map[string]string{}
@@ -228,8 +242,8 @@ func (p *page) with(key string, claim *Claim) (map[string]string, error) {
 	}
 	entries[key] = text
 	size := len(key) + len(text)
-	for other := range p.claims {
-		if other != key {
+	for other, earlier := range p.claims {
+		if other != key && !claim.replaces(&earlier, p.Entries[other]) {
 			entries[other] = p.Entries[other]
 			size += len(other) + len(entries[other])
 		}

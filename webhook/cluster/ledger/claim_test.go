@@ -147,6 +147,39 @@ func TestTheLedgerHasABound(t *testing.T) {
 	}
 }
 
+func TestAnUpdateThatIsTriedAgainReplacesItsClaim(t *testing.T) {
+	first := Claim{Object: judged(istio("a", "uid-a", "", "x")), OldVersion: "5", Time: moment(0)}
+	for name, test := range map[string]struct {
+		change func(*Claim)
+		keeps  bool
+	}{
+		"the same, later":    {change: func(c *Claim) { c.Time = moment(time.Second) }},
+		"the same, earlier":  {change: func(c *Claim) { c.Time = moment(-time.Second) }, keeps: true},
+		"of another version": {change: func(c *Claim) { c.OldVersion = "6" }, keeps: true},
+		"another change":     {change: func(c *Claim) { c.Object = judged(istio("a", "uid-a", "", "y")) }, keeps: true},
+		"of another object":  {change: func(c *Claim) { c.Object = judged(istio("b", "uid-b", "", "x")) }, keeps: true},
+		"a creation":         {change: func(c *Claim) { c.OldVersion = "" }, keeps: true},
+	} {
+		entries, err := (&page{}).with("first", &first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := newPage(Page{Entries: entries})
+		if err != nil {
+			t.Fatal(err)
+		}
+		second := first
+		test.change(&second)
+		entries, err = p.with("second", &second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, kept := entries["first"]; kept != test.keeps || entries["second"] == "" {
+			t.Errorf("%s: kept is %t: %v", name, kept, entries)
+		}
+	}
+}
+
 func TestWhatIsNoClaimIsDamage(t *testing.T) {
 	for _, text := range []string{
 		"", "x", "[]", "null", "{}", `{"object":null}`, `{"object":{"kind":"Istio"},"time":"2026-08-01T10:00:00Z"}`,

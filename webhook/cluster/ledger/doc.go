@@ -28,6 +28,9 @@
 //   - any claim after Lifetime, by the time that it says it was made or, if that is in the future because the maker's clock
 //     is ahead, since this replica has seen it first.
 //
+// And a claim of an UPDATE that is tried again, the same change of the same version, takes the place of the earlier one: it
+// says as much, for longer.
+//
 // # Why no two overlapping meshes are stored
 //
 // Assume that at some moment a and b are stored, in different objects, and that they overlap although neither did so
