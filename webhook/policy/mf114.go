@@ -71,10 +71,11 @@ func moving(old, updated *mesh.Mesh, w *World) movement {
 		return movement{}
 	}
 	var moved movement
-	then, now := mesh.NewFinder(before), mesh.NewFinder(after)
+	then, now, either := mesh.NewFinder(before), mesh.NewFinder(after), mesh.NewFinder(before, after)
 	for i := range w.Namespaces {
 		ns := &w.Namespaces[i]
-		if ns.Deleting {
+		// Nearly all namespaces are other meshes' business, and one look tells.
+		if ns.Deleting || !either.Discover(ns.Labels) {
 			continue
 		}
 		switch in, stays := then.Discover(ns.Labels), now.Discover(ns.Labels); {
