@@ -36,6 +36,7 @@ func choose(short, inLong int) int {
 
 func TestMain(m *testing.M) {
 	log.SetLogger(logr.Discard())
+	rest.SetDefaultWarningHandler(rest.NoWarnings{})
 	theTable, theClusters = &table{}, map[string]*suite{}
 	status := m.Run()
 	for _, s := range theClusters {
