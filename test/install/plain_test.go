@@ -30,6 +30,7 @@ func TestWithoutHelm(t *testing.T) {
 	w.eventually("meshfence judges", w.guarded)
 
 	w.metricsAreThere()
+	w.newCertificates()
 	w.imageRuns()
 	w.notOverkill()
 	w.emergencyExit(file)
@@ -48,6 +49,23 @@ func TestWithoutHelm(t *testing.T) {
 	if err := w.Node.Err(); err != nil {
 		t.Error(err)
 	}
+}
+
+// newCertificates: who wants other certificates deletes the Secret, and meshfence, which judges meanwhile, makes another one.
+func (w *world) newCertificates() {
+	w.t.Helper()
+	content := func() string {
+		text, _ := w.try("", "-n", "meshfence-system", "get", "secret", "meshfence-certs", "-o", "jsonpath={.metadata.uid} {.data}")
+		return text
+	}
+	before := content()
+	w.kubectl("-n", "meshfence-system", "delete", "secret", "meshfence-certs")
+	w.eventually("there is another Secret with certificates", func() error {
+		if text := content(); text == before || !strings.Contains(text, "tls.crt") {
+			return fmt.Errorf("it is %.100s", text)
+		}
+		return w.guarded()
+	})
 }
 
 // notOverkill: what the cluster and meshfence need to come up is never asked about, even while nobody answers.
