@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,20 +18,26 @@ import (
 // holds whatever was stored before the call. A resource that is not served has no objects. An error means that something
 // could not be read, and nothing is returned then.
 //
-// The lists are not of one moment. Istios are read last, so that an IstioRevision is never seen without the Istio that was
-// there before it and owns it; one that is missing because it came later has the selectors of its Istio, which is seen.
+// The lists are read side by side, and are not of one moment. An IstioRevision whose Istio came after the Istios were read
+// has them read again, so that none is taken for one that nobody owns. A revision that is missing because it came later has
+// the selectors of its Istio, which is seen.
 func (c *Cluster) Live(ctx context.Context) (mesh.Objects, error) { return c.live(ctx, "") }
 
 // live is Live, except that it is an error if this kind is not served.
 func (c *Cluster) live(ctx context.Context, served string) (mesh.Objects, error) {
 	var objects mesh.Objects
+	istios := func(ctx context.Context) (err error) {
+		objects.Istios, err = c.liveMeshes(ctx, &c.resources.istios, c.istios, served == sail.KindIstio)
+		return err
+	}
 	group, together := errgroup.WithContext(ctx)
+	group.Go(func() error { return istios(together) })
 	group.Go(func() (err error) {
-		objects.Tags, err = c.liveTags(together)
+		objects.Revisions, err = c.liveMeshes(together, &c.resources.revisions, c.revisions, served == sail.KindIstioRevision)
 		return err
 	})
 	group.Go(func() (err error) {
-		objects.Revisions, err = c.liveMeshes(together, &c.resources.revisions, c.revisions, served == sail.KindIstioRevision)
+		objects.Tags, err = c.liveTags(together)
 		return err
 	})
 	group.Go(func() (err error) {
@@ -38,13 +45,25 @@ func (c *Cluster) live(ctx context.Context, served string) (mesh.Objects, error)
 		return err
 	})
 	err := group.Wait()
-	if err == nil {
-		objects.Istios, err = c.liveMeshes(ctx, &c.resources.istios, c.istios, served == sail.KindIstio)
+	if err == nil && lacksAnOwner(objects) {
+		err = istios(ctx)
 	}
 	if err != nil {
 		return mesh.Objects{}, fmt.Errorf("read the stored meshes: %w", err)
 	}
 	return objects, nil
+}
+
+// lacksAnOwner says whether an IstioRevision has an Istio for its controller that is not there.
+func lacksAnOwner(objects mesh.Objects) bool {
+	istios := make(map[string]bool, len(objects.Istios))
+	for _, istio := range objects.Istios {
+		istios[istio.Metadata.Name] = true
+	}
+	return slices.ContainsFunc(objects.Revisions, func(revision *sail.ControlPlane) bool {
+		owner := revision.Metadata.Controller(sail.KindIstio)
+		return owner != "" && !istios[owner]
+	})
 }
 
 // liveMap returns the mesh map's valid entries. The others are told of when the cache sees them.

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -214,6 +216,47 @@ func TestALiveReadOfWhatIsNotServedIsEmptyUnlessItMustBe(t *testing.T) {
 	}
 	if _, err := c.liveMeshes(t.Context(), &c.resources.istios, c.istios, true); err == nil {
 		t.Error("that Istios are not served is no error")
+	}
+}
+
+// The lists are read side by side, so Istios may be read before one is stored whose revision is read.
+func TestALiveReadNeverHasARevisionWithoutTheIstioThatCameBeforeIt(t *testing.T) {
+	const owner = `,"ownerReferences":[{"apiVersion":"sailoperator.io/v1","kind":"Istio","name":"a","uid":"u","controller":true}]`
+	for _, test := range []struct {
+		name, owners string
+		lists, found int
+	}{
+		{name: "owned by an Istio that was not seen", owners: owner, lists: 2, found: 1},
+		{name: "owned by nobody", lists: 1},
+	} {
+		var lists atomic.Int32
+		c := against(t, func(w http.ResponseWriter, r *http.Request) {
+			version, kind, owners := "sailoperator.io/v1", sail.KindIstio, ""
+			switch path.Base(r.URL.Path) {
+			case "istios":
+				if !r.URL.Query().Has("fieldSelector") && lists.Add(1) == 1 {
+					kind = ""
+				}
+			case "istiorevisions":
+				kind, owners = sail.KindIstioRevision, test.owners
+			default:
+				status(w, http.StatusNotFound, "NotFound")
+				return
+			}
+			items := fmt.Sprintf(`{"apiVersion":%q,"kind":%q,"metadata":{"name":"a","uid":"u","resourceVersion":"1"%s}}`, version, kind, owners)
+			if kind == "" {
+				items = ""
+			}
+			if strings.Contains(r.Header.Get("Accept"), "PartialObjectMetadataList") {
+				version, kind = "meta.k8s.io/v1", "PartialObjectMetadata"
+			}
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprintf(w, `{"apiVersion":%q,"kind":%q,"metadata":{"resourceVersion":"9"},"items":[%s]}`, version, kind+"List", items)
+		})
+		objects, err := c.Live(t.Context())
+		if err != nil || int(lists.Load()) != test.lists || len(objects.Istios) != test.found || len(objects.Revisions) != 1 {
+			t.Errorf("%s: listed Istios %d times, found %d, and %d revisions; %v", test.name, lists.Load(), len(objects.Istios), len(objects.Revisions), err)
+		}
 	}
 }
 
