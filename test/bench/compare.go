@@ -38,8 +38,8 @@ type comparison struct {
 	clients  *clients
 	targets  []*target
 	requests int
-	created  int
 
+	loads  []*load // of the targets
 	series map[key]*series
 	// cpu is the processor time, in seconds, that the target's process spent on 1,000 label patches (join, inject, leave, both), by round.
 	cpu map[string][]float64
@@ -49,19 +49,112 @@ type comparison struct {
 
 func (c *comparison) concurrencies() []int { return []int{1, 8} }
 
-// run measures so many rounds. Each round begins with another target, and one round before them warms up.
+// run measures so many rounds, and one before them that warms up.
 func (c *comparison) run(ctx context.Context, rounds int) error {
 	c.series, c.cpu, c.calls = map[key]*series{}, map[string][]float64{}, map[key][]float64{}
-	first := &load{clients: c.clients, requests: c.requests}
-	if err := nobody().use(ctx, c.cluster); err != nil {
-		return err
+	for _, t := range c.targets {
+		c.loads = append(c.loads, &load{clients: c.clients, target: t})
 	}
-	if err := first.prepare(ctx, c.requests); err != nil {
+	for _, l := range c.loads {
+		if err := l.prepare(ctx, c.requests); err != nil {
+			return err
+		}
+	}
+	if err := share(ctx, c.cluster, c.targets); err != nil {
 		return err
 	}
 	for round := -1; round < rounds; round++ {
-		for i := range c.targets {
-			if err := c.measure(ctx, c.targets[(i+max(round, 0))%len(c.targets)], round >= 0); err != nil {
+		if err := c.round(ctx, round); err != nil {
+			return err
+		}
+	}
+	return retire(ctx, c.cluster, c.targets)
+}
+
+// round measures everything once. The round -1 does not count, and is shorter.
+func (c *comparison) round(ctx context.Context, round int) error {
+	requests := c.requests
+	if round < 0 {
+		requests /= 3
+	}
+	made := map[*load]int{}
+	for _, l := range c.loads {
+		made[l] = l.created
+		if err := l.refused(ctx); err != nil {
+			return fmt.Errorf("%s: %w", l.target.name, err)
+		}
+	}
+	for _, concurrency := range c.concurrencies() {
+		if err := c.measureLatencies(ctx, round, requests, concurrency); err != nil {
+			return err
+		}
+	}
+	if err := c.measureProcessorTime(ctx, round, requests); err != nil {
+		return err
+	}
+	for _, l := range c.loads {
+		if err := l.clean(ctx, made[l]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measureLatencies sends every operation to every target. The targets take turns: one request each, or with several at
+// once a few dozen each, as requests of other targets at the same time would be measured too.
+func (c *comparison) measureLatencies(ctx context.Context, round, requests, concurrency int) error {
+	stretch := 1
+	if concurrency > 1 {
+		stretch = max(1, requests/3)
+	}
+	for _, op := range operations() {
+		if op == inject {
+			if err := c.alternate(ctx, drop, round, requests, stretch, concurrency, nil); err != nil {
+				return err
+			}
+		}
+		asked, err := webhooksAsked(ctx, c.clients)
+		if err != nil {
+			return err
+		}
+		samples := map[string]*sample{}
+		if err := c.alternate(ctx, op, round, requests, stretch, concurrency, samples); err != nil {
+			return err
+		}
+		askedAfter, err := webhooksAsked(ctx, c.clients)
+		if err != nil {
+			return err
+		}
+		if op == both { // as it was before
+			if err := c.alternate(ctx, leave, round, requests, stretch, concurrency, nil); err != nil {
+				return err
+			}
+		}
+		if round < 0 {
+			continue
+		}
+		for _, t := range c.targets {
+			k := key{t.letter, op, concurrency}
+			c.at(k).add(*samples[t.letter])
+			c.calls[k] = append(c.calls[k], (askedAfter.of(t)-asked.of(t))/float64(requests))
+		}
+	}
+	return nil
+}
+
+// alternate sends one operation to all targets in turns, each turn beginning with another one.
+func (c *comparison) alternate(ctx context.Context, op operation, round, requests, stretch, workers int, samples map[string]*sample) error {
+	for turn, first := 0, 0; first < requests; turn, first = turn+1, first+stretch {
+		for i := range c.loads {
+			l := c.loads[(i+turn+round+1)%len(c.loads)]
+			s := samples[l.target.letter]
+			if s == nil {
+				s = &sample{}
+			}
+			if samples != nil {
+				samples[l.target.letter] = s
+			}
+			if err := l.run(ctx, op, first, min(requests, first+stretch), workers, s); err != nil {
 				return err
 			}
 		}
@@ -69,78 +162,36 @@ func (c *comparison) run(ctx context.Context, rounds int) error {
 	return nil
 }
 
-// measure runs every operation against one target.
-func (c *comparison) measure(ctx context.Context, t *target, count bool) error {
-	if err := t.use(ctx, c.cluster); err != nil {
-		return err
-	}
-	begin := c.created
-	for _, concurrency := range c.concurrencies() {
-		l := &load{clients: c.clients, workers: concurrency, requests: c.requests, created: &c.created, fills: t.letter == "c" || t.letter == "d"}
-		if err := l.refused(ctx); err != nil {
-			return fmt.Errorf("%s: %w", t.name, err)
+// measureProcessorTime sends the label patches to one target after another: a meshfence also sees what happens to the
+// namespaces of others, which would be counted in turns of single requests.
+func (c *comparison) measureProcessorTime(ctx context.Context, round, requests int) error {
+	for i := range c.loads {
+		l := c.loads[(i+round+1)%len(c.loads)]
+		if l.target.pid == 0 {
+			continue
 		}
-		spent, err := c.measureOperations(ctx, t, l, count)
-		if err != nil {
-			return fmt.Errorf("%s: %w", t.name, err)
-		}
-		if count && concurrency == 1 && t.pid != 0 {
-			c.cpu[t.letter] = append(c.cpu[t.letter], spent.Seconds()*1000/float64(4*c.requests))
-		}
-	}
-	return (&load{clients: c.clients, created: &c.created}).clean(ctx, begin)
-}
-
-// measureOperations returns the processor time that the target spent on the label patches.
-func (c *comparison) measureOperations(ctx context.Context, t *target, l *load, count bool) (spent time.Duration, err error) {
-	for _, op := range operations() {
-		if op == inject {
-			if _, err := l.run(ctx, drop); err != nil {
-				return 0, err
+		spent := time.Duration(0)
+		for i, op := range []operation{join, drop, inject, leave, both, leave} {
+			before, err := cpu(l.target.pid)
+			if err != nil {
+				return err
+			}
+			if err := l.run(ctx, op, 0, requests, 1, &sample{}); err != nil {
+				return err
+			}
+			after, err := cpu(l.target.pid)
+			if err != nil {
+				return err
+			}
+			if counts := op != drop && i < 5; counts { // the last makes room for the next round
+				spent += after - before
 			}
 		}
-		before, err := spentBy(t.pid)
-		if err != nil {
-			return 0, err
-		}
-		asked, err := webhooksAsked(ctx, c.clients)
-		if err != nil {
-			return 0, err
-		}
-		round, err := l.run(ctx, op)
-		if err != nil {
-			return 0, err
-		}
-		after, err := spentBy(t.pid)
-		if err != nil {
-			return 0, err
-		}
-		askedAfter, err := webhooksAsked(ctx, c.clients)
-		if err != nil {
-			return 0, err
-		}
-		if op == join || op == inject || op == leave || op == both {
-			spent += after - before
-		}
-		if op == both { // as it was before
-			if _, err := l.run(ctx, leave); err != nil {
-				return 0, err
-			}
-		}
-		if count {
-			k := key{t.letter, op, l.workers}
-			c.at(k).add(round)
-			c.calls[k] = append(c.calls[k], (askedAfter-asked)/float64(l.requests))
+		if round >= 0 {
+			c.cpu[l.target.letter] = append(c.cpu[l.target.letter], spent.Seconds()*1000/float64(4*requests))
 		}
 	}
-	return spent, nil
-}
-
-func spentBy(pid int) (time.Duration, error) {
-	if pid == 0 {
-		return 0, nil
-	}
-	return cpu(pid)
+	return nil
 }
 
 func (c *comparison) at(k key) *series {
@@ -150,22 +201,39 @@ func (c *comparison) at(k key) *series {
 	return c.series[k]
 }
 
-// webhooksAsked is how often the API server has asked any webhook since its start, by its own count.
-func webhooksAsked(ctx context.Context, c *clients) (float64, error) {
+// askedWebhooks is how often the API server has asked each webhook since its start, by its own count.
+type askedWebhooks map[string]float64
+
+// of counts the webhooks of one target.
+func (a askedWebhooks) of(t *target) float64 {
+	total := 0.0
+	for _, hook := range t.validating {
+		total += a[t.hook(hook.Name)]
+	}
+	for _, hook := range t.mutating {
+		total += a[t.hook(hook.Name)]
+	}
+	return total
+}
+
+func webhooksAsked(ctx context.Context, c *clients) (askedWebhooks, error) {
 	page, err := c.kube.RESTClient().Get().AbsPath("/metrics").DoRaw(ctx)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	total := 0.0
+	asked := askedWebhooks{}
 	for line := range strings.Lines(string(page)) {
-		if !strings.HasPrefix(line, "apiserver_admission_webhook_admission_duration_seconds_count{") {
+		labels, isCount := strings.CutPrefix(line, "apiserver_admission_webhook_admission_duration_seconds_count{")
+		if !isCount {
 			continue
 		}
 		count, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndex(line, "}")+1:]), 64)
 		if err != nil {
-			return 0, fmt.Errorf("%s: %w", line, err)
+			return nil, fmt.Errorf("%s: %w", line, err)
 		}
-		total += count
+		_, name, _ := strings.Cut(labels, `name="`)
+		name, _, _ = strings.Cut(name, `"`)
+		asked[name] += count
 	}
-	return total, nil
+	return asked, nil
 }

@@ -36,7 +36,7 @@ const (
 	starts        = 5
 	reviewRounds  = 5
 	reviewsARound = 500
-	istioUpdates  = 15
+	istioUpdates  = 10
 	// askAgain is how often a process that starts is asked. Every question costs it a millisecond of a core, or more.
 	askAgain = 5 * time.Millisecond
 	// istioPause lies between two changes of an Istio. A consistent list of an API server with a watch cache waits until etcd
@@ -108,7 +108,7 @@ func medians(rounds int, unit time.Duration, run func() (sample, error)) (figure
 }
 
 // updateIstios changes the version of one mesh to and fro, with the webhooks of meshfence in the way.
-func updateIstios(ctx context.Context, cluster *harness.Cluster, c *clients) (figure, error) {
+func updateIstios(ctx context.Context, cluster *harness.Cluster, c *clients) (f figure, err error) {
 	t, err := meshfenceOf(cluster, "d", "meshfence")
 	if err != nil {
 		return figure{}, err
@@ -116,7 +116,7 @@ func updateIstios(ctx context.Context, cluster *harness.Cluster, c *clients) (fi
 	if err := t.use(ctx, cluster); err != nil {
 		return figure{}, err
 	}
-	defer func() { _ = nobody().use(ctx, cluster) }()
+	defer func() { err = errors.Join(err, retire(ctx, cluster, []*target{t})) }()
 	return medians(3, time.Millisecond, func() (sample, error) {
 		s := sample{}
 		pause := time.NewTicker(istioPause)

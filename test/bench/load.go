@@ -35,17 +35,22 @@ const (
 	create operation = "create"
 )
 
-// load sends requests about namespaces of its own, as many at once as it has workers.
+// load sends requests about the namespaces of one target.
 type load struct {
 	clients *clients
-	workers int
-	// requests is how many of each operation there are in a round.
-	requests int
-	// fills says that somebody fills in istio.io/rev and refuses what is wrong; then answers are checked.
-	fills bool
-	// created counts the namespaces of create, for their names, over all rounds.
-	created *int
+	target  *target
+	// created counts the namespaces of create, for their names.
+	created int
 }
+
+// fills says that somebody fills in istio.io/rev and refuses what is wrong; then answers are checked.
+func (l *load) fills() bool { return l.target.letter == "c" || l.target.letter == "d" }
+
+// patched is the name of a namespace that is patched.
+func (l *load) patched(i int) string { return fmt.Sprintf("load-%s-%d", l.target.letter, i) }
+
+// made is the name of a namespace that create makes.
+func (l *load) made(serial int) string { return fmt.Sprintf("made-%s-%d", l.target.letter, serial) }
 
 // labelsOf is a merge patch of labels; "null" removes one.
 func labelsOf(pairs string) []byte { return []byte(`{"metadata":{"labels":{` + pairs + `}}}`) }
@@ -53,31 +58,36 @@ func labelsOf(pairs string) []byte { return []byte(`{"metadata":{"labels":{` + p
 // prepare makes the namespaces that are patched.
 func (l *load) prepare(ctx context.Context, total int) error {
 	return each(1, total, func(i int) error {
-		_, err := l.clients.kube.CoreV1().Namespaces().Create(ctx,
-			&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("load-%d", i)}}, metav1.CreateOptions{})
-		if apierrors.IsAlreadyExists(err) {
-			return nil
-		}
+		_, err := l.clients.kube.CoreV1().Namespaces().Create(ctx, l.namespace(l.patched(i-1), ""), metav1.CreateOptions{})
 		return err
 	}, nil, 0)
 }
 
-// run sends the requests of one operation and returns how long each took.
-func (l *load) run(ctx context.Context, op operation) (sample, error) {
-	first := *l.created
-	if op == create {
-		*l.created += l.requests
+// namespace is one about which the target is asked.
+func (l *load) namespace(name, discovery string) *corev1.Namespace {
+	labels := map[string]string{targetLabel: l.target.letter}
+	if discovery != "" {
+		labels["istio-discovery"] = discovery
 	}
-	s := sample{latencies: make([]time.Duration, l.requests)}
-	errs := make([]error, l.workers)
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
+}
+
+// run sends the requests from first to before last of one operation, so many at once, and adds to the sample how long each
+// took.
+func (l *load) run(ctx context.Context, op operation, first, last, workers int, s *sample) error {
+	serial := l.created
+	if op == create {
+		l.created += last - first
+	}
+	latencies, errs := make([]time.Duration, last-first), make([]error, workers)
 	var group sync.WaitGroup
 	begin := time.Now()
-	for worker := range l.workers {
+	for worker := range workers {
 		group.Go(func() {
-			for i := worker; i < l.requests && errs[worker] == nil; i += l.workers {
+			for i := worker; i < last-first && errs[worker] == nil; i += workers {
 				start := time.Now()
-				namespace, err := l.send(ctx, op, i, first+i)
-				s.latencies[i] = time.Since(start)
+				namespace, err := l.send(ctx, op, first+i, serial+i)
+				latencies[i] = time.Since(start)
 				if err == nil {
 					err = l.check(op, namespace)
 				}
@@ -86,19 +96,18 @@ func (l *load) run(ctx context.Context, op operation) (sample, error) {
 		})
 	}
 	group.Wait()
-	s.wall = time.Since(begin)
-	for _, err := range errs {
-		if err != nil {
-			return s, fmt.Errorf("%s: %w", op, err)
-		}
+	s.wall += time.Since(begin)
+	s.latencies = append(s.latencies, latencies...)
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("%s: %s: %w", l.target.name, op, err)
 	}
-	return s, nil
+	return nil
 }
 
 func (l *load) send(ctx context.Context, op operation, i, serial int) (*corev1.Namespace, error) {
 	namespaces := l.clients.kube.CoreV1().Namespaces()
 	patch := func(body []byte) (*corev1.Namespace, error) {
-		return namespaces.Patch(ctx, fmt.Sprintf("load-%d", i+1), types.MergePatchType, body, metav1.PatchOptions{})
+		return namespaces.Patch(ctx, l.patched(i), types.MergePatchType, body, metav1.PatchOptions{})
 	}
 	switch op {
 	case join:
@@ -114,9 +123,7 @@ func (l *load) send(ctx context.Context, op operation, i, serial int) (*corev1.N
 	case plain:
 		return patch(labelsOf(fmt.Sprintf(`"example.com/serial":"%d"`, time.Now().UnixNano())))
 	case create:
-		return namespaces.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-			Name: fmt.Sprintf("made-%d", serial), Labels: map[string]string{"istio-discovery": "mesh-1"},
-		}}, metav1.CreateOptions{})
+		return namespaces.Create(ctx, l.namespace(l.made(serial), "mesh-1"), metav1.CreateOptions{})
 	default:
 		return nil, fmt.Errorf("what is %q?", op)
 	}
@@ -125,7 +132,7 @@ func (l *load) send(ctx context.Context, op operation, i, serial int) (*corev1.N
 // check looks at every answer: what was to be filled in is there, and only then.
 func (l *load) check(op operation, namespace *corev1.Namespace) error {
 	want := ""
-	if op == both || op == inject || l.fills && (op == join || op == create) {
+	if op == both || op == inject || l.fills() && (op == join || op == create) {
 		want = "mesh-1"
 	}
 	if op == plain {
@@ -140,9 +147,9 @@ func (l *load) check(op operation, namespace *corev1.Namespace) error {
 // refused checks that what is wrong is refused now, or, without meshfence, is not.
 func (l *load) refused(ctx context.Context) error {
 	body := labelsOf(`"istio-discovery":"mesh-1","istio.io/rev":"mesh-2"`)
-	_, err := l.clients.kube.CoreV1().Namespaces().Patch(ctx, "load-1", types.MergePatchType, body, metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+	_, err := l.clients.kube.CoreV1().Namespaces().Patch(ctx, l.patched(0), types.MergePatchType, body, metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
 	switch got := apierrors.IsInvalid(err); {
-	case got == l.fills:
+	case got == l.fills():
 		return nil
 	case err == nil:
 		return errors.New("a label of another mesh was admitted")
@@ -151,12 +158,11 @@ func (l *load) refused(ctx context.Context) error {
 	}
 }
 
-// clean deletes what create made since the number from. Without its finalizer a namespace goes at once, and nobody has to
-// empty it.
+// clean deletes what create made. Without its finalizer a namespace goes at once, and nobody has to empty it.
 func (l *load) clean(ctx context.Context, from int) error {
 	namespaces := l.clients.kube.CoreV1().Namespaces()
-	return each(from, *l.created-1, func(i int) error {
-		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("made-%d", i)}}
+	return each(from, l.created-1, func(serial int) error {
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: l.made(serial)}}
 		if _, err := namespaces.Finalize(ctx, namespace, metav1.UpdateOptions{}); err != nil {
 			return err
 		}

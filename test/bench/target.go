@@ -7,14 +7,19 @@ import (
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/meshfence/meshfence/test/harness"
 )
 
-// configurationName is that of both webhook configurations here. It is not meshfence's own, so that no meshfence keeps
-// their match conditions: they are the manifest's, widened once by the keys that the meshes use.
-const configurationName = "bench"
+const (
+	// configurationPrefix begins the names of the webhook configurations here. They are not meshfence's own, so that no
+	// meshfence keeps their match conditions, which are the manifest's.
+	configurationPrefix = "bench-"
+	// targetLabel says, on a namespace, the letter of the target that is asked about it.
+	targetLabel = "bench.meshfence.io/target"
+)
 
 // target is what the API server asks about a namespace, if anything.
 type target struct {
@@ -83,17 +88,78 @@ func (e endpoint) at(path string) admissionregistrationv1.WebhookClientConfig {
 	return admissionregistrationv1.WebhookClientConfig{URL: &url, CABundle: e.authority}
 }
 
-// use makes the API server ask this target, and nobody else, and returns when it does.
+// share makes the API server ask each target about its own namespaces, those with its letter in targetLabel, and returns when
+// it does. So requests about them can be sent in turns, one by one, and nothing is changed in between.
+func share(ctx context.Context, cluster *harness.Cluster, targets []*target) error {
+	for _, t := range targets {
+		mine := metav1.LabelSelectorRequirement{Key: targetLabel, Operator: metav1.LabelSelectorOpIn, Values: []string{t.letter}}
+		own := &target{letter: t.letter, name: t.name}
+		for _, hook := range t.validating {
+			hook.Name = t.hook(hook.Name)
+			hook.NamespaceSelector = with(hook.NamespaceSelector, mine)
+			own.validating = append(own.validating, hook)
+		}
+		for _, hook := range t.mutating {
+			hook.Name = t.hook(hook.Name)
+			hook.NamespaceSelector = with(hook.NamespaceSelector, mine)
+			own.mutating = append(own.mutating, hook)
+		}
+		if err := own.put(ctx, cluster); err != nil {
+			return err
+		}
+	}
+	return cluster.WaitWebhooks(ctx)
+}
+
+// hook is the name of a webhook among those of other targets.
+func (t *target) hook(name string) string { return t.letter + "." + name }
+
+// with returns a selector that also asks for one thing more.
+func with(selector *metav1.LabelSelector, more metav1.LabelSelectorRequirement) *metav1.LabelSelector {
+	if selector == nil {
+		selector = &metav1.LabelSelector{}
+	}
+	selector = selector.DeepCopy()
+	selector.MatchExpressions = append(selector.MatchExpressions, more)
+	return selector
+}
+
+// use makes the API server ask the target, about everything, and returns when it does.
 func (t *target) use(ctx context.Context, cluster *harness.Cluster) error {
-	validating := &admissionregistrationv1.ValidatingWebhookConfiguration{Webhooks: slices.Clone(t.validating)}
-	mutating := &admissionregistrationv1.MutatingWebhookConfiguration{Webhooks: slices.Clone(t.mutating)}
-	for _, object := range []client.Object{validating, mutating} {
-		object.SetName(configurationName)
+	if err := t.put(ctx, cluster); err != nil {
+		return err
+	}
+	return cluster.WaitWebhooks(ctx)
+}
+
+// put stores the target's webhook configurations.
+func (t *target) put(ctx context.Context, cluster *harness.Cluster) error {
+	for _, object := range t.configurations() {
 		if err := replace(ctx, cluster.Client, object); err != nil {
 			return fmt.Errorf("ask %s: %w", t.name, err)
 		}
 	}
+	return nil
+}
+
+// retire makes the API server ask none of the targets any more.
+func retire(ctx context.Context, cluster *harness.Cluster, targets []*target) error {
+	for _, t := range targets {
+		for _, object := range t.configurations() {
+			if err := cluster.Client.Delete(ctx, object); client.IgnoreNotFound(err) != nil {
+				return err
+			}
+		}
+	}
 	return cluster.WaitWebhooks(ctx)
+}
+
+func (t *target) configurations() []client.Object {
+	name := metav1.ObjectMeta{Name: configurationPrefix + t.letter}
+	return []client.Object{
+		&admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: name, Webhooks: slices.Clone(t.validating)},
+		&admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: name, Webhooks: slices.Clone(t.mutating)},
+	}
 }
 
 // replace stores the object in the place of the one of its name.
