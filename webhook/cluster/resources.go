@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -10,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
@@ -18,17 +20,13 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/tools/pager"
 
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
-// namespacesPerPage makes a page about a megabyte.
-const namespacesPerPage = 1000
-
 // resources are the parts of the API that are used.
 type resources struct {
-	namespaces           metadata.ResourceInterface
+	namespaces           *namespaceSource
 	istios, revisions    meshResource
 	tags                 dynamic.ResourceInterface
 	configMaps           dynamic.ResourceInterface // in our own namespace
@@ -65,9 +63,11 @@ func newResources(cfg *rest.Config, namespace string) (*resources, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to the API server: %w", err)
 	}
-	sailConfig := rest.CopyConfig(cfg)
-	sailConfig.APIPath, sailConfig.GroupVersion, sailConfig.NegotiatedSerializer = "/apis", &sail.GroupVersion, scheme.Codecs.WithoutConversion()
-	meshes, err := rest.RESTClientForConfigAndClient(sailConfig, httpClient)
+	core, err := restClient(cfg, httpClient, "/api", corev1.SchemeGroupVersion)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the API server: %w", err)
+	}
+	meshes, err := restClient(cfg, httpClient, "/apis", sail.GroupVersion)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the API server: %w", err)
 	}
@@ -77,7 +77,7 @@ func newResources(cfg *rest.Config, namespace string) (*resources, error) {
 	}
 	registration := admissionregistrationv1.SchemeGroupVersion
 	return &resources{
-		namespaces: meta.Resource(corev1.SchemeGroupVersion.WithResource("namespaces")),
+		namespaces: &namespaceSource{client: core, watches: meta.Resource(corev1.SchemeGroupVersion.WithResource("namespaces"))},
 		istios:     meshResourceOf(sail.KindIstio, "istios"),
 		revisions:  meshResourceOf(sail.KindIstioRevision, "istiorevisions"),
 		tags:       objects.Resource(sail.GroupVersion.WithResource("istiorevisiontags")),
@@ -90,13 +90,20 @@ func newResources(cfg *rest.Config, namespace string) (*resources, error) {
 	}, nil
 }
 
+// restClient makes a client whose requests say themselves what they accept, and whose answers are read here.
+func restClient(cfg *rest.Config, httpClient *http.Client, path string, group schema.GroupVersion) (*rest.RESTClient, error) {
+	cfg = rest.CopyConfig(cfg)
+	cfg.APIPath, cfg.GroupVersion, cfg.NegotiatedSerializer = path, &group, scheme.Codecs.WithoutConversion()
+	return rest.RESTClientForConfigAndClient(cfg, httpClient)
+}
+
 // newReflectors makes a reflector for each of the cluster's stores but the mesh map, whose name can change.
 func newReflectors(c *Cluster) []*cache.Reflector {
 	sailResource := func(source cache.ListerWatcherWithContext) *cache.ListWatch {
 		return (&optional{inner: source, lookAgain: lookAgain}).listWatch()
 	}
 	reflectors := []*cache.Reflector{
-		newReflector("namespaces", listFirst(namespaceMetadata(c.resources.namespaces)), c.namespaces),
+		newReflector("namespaces", listFirst(c.resources.namespaces.listWatch()), c.namespaces),
 		newReflector("istios", listFirst(sailResource(c.resources.istios.slim)), c.istios),
 		newReflector("istiorevisions", listFirst(sailResource(c.resources.revisions.slim)), c.revisions),
 		newReflector("istiorevisiontags", listFirst(sailResource(objects(c.resources.tags, ""))), c.tags),
@@ -116,34 +123,6 @@ func newReflector(name string, source cache.ListerWatcher, target cache.Reflecto
 		TypeDescription: name,
 		Backoff:         &wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.3, Steps: 10, Cap: 1500 * time.Millisecond},
 	})
-}
-
-// namespaceMetadata lists and watches the namespaces' metadata. It lists in pages, of which everything but name, labels and
-// deletion is dropped before the next one is read: one list of 10,000 namespaces would cost 40 MB at the start, and a
-// streamed one, whose end the API server marks only about a second later, a second. Pages have to be of the present, so
-// the options, which ask for a list of any age or of a certain one, are not followed.
-func namespaceMetadata(resource metadata.ResourceInterface) *cache.ListWatch {
-	pages := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-		page, err := resource.List(ctx, options)
-		if err != nil {
-			return nil, err
-		}
-		for i := range page.Items {
-			whole := page.Items[i].ObjectMeta
-			page.Items[i].ObjectMeta = metav1.ObjectMeta{Name: whole.Name, Labels: whole.Labels, DeletionTimestamp: whole.DeletionTimestamp}
-		}
-		return page, nil
-	})
-	pages.PageSize = namespacesPerPage
-	return &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, _ metav1.ListOptions) (runtime.Object, error) {
-			list, _, err := pages.List(ctx, metav1.ListOptions{})
-			return list, err
-		},
-		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			return resource.Watch(ctx, options)
-		},
-	}
 }
 
 // objects lists and watches the objects of a resource, or only the one of that name. A Role that is restricted to this

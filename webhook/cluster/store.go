@@ -65,8 +65,17 @@ func (s *store[T]) at(name string, wanted version) (value T, ok bool) {
 	return value, ok
 }
 
+// keeping is an object of a list that holds nothing but the value that a store without versions keeps.
+type keeping[T any] interface {
+	kept() (name string, value T)
+}
+
 // read converts an object.
 func (s *store[T]) read(object any) (name string, of version, value T, err error) {
+	if object, ok := object.(keeping[T]); ok {
+		name, value = object.kept()
+		return name, version{}, value, nil
+	}
 	accessor, err := meta.Accessor(object)
 	if err != nil {
 		return "", version{}, value, fmt.Errorf("an object without metadata, of type %T: %w", object, err)

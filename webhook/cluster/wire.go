@@ -1,0 +1,268 @@
+package cluster
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"unique"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
+
+// fieldNumber is that of a field of a message. (protowire has a type for it, with constants that no switch here is about.)
+type fieldNumber = int32
+
+// The fields that are read of a list of namespaces in protobuf, by number (generated.proto of k8s.io/apimachinery/pkg/runtime,
+// k8s.io/apimachinery/pkg/apis/meta/v1 and k8s.io/api/core/v1). Numbers never get another meaning.
+const (
+	protobufMagic = "k8s\x00"
+
+	envelopeRaw fieldNumber = 2 // Unknown
+
+	listMeta  fieldNumber = 1 // NamespaceList
+	listItems fieldNumber = 2
+
+	listMetaResourceVersion fieldNumber = 2 // ListMeta
+	listMetaContinue        fieldNumber = 3
+
+	itemMetadata fieldNumber = 1 // Namespace
+
+	metaName     fieldNumber = 1 // ObjectMeta
+	metaDeletion fieldNumber = 9
+	metaLabels   fieldNumber = 11
+
+	entryKey   fieldNumber = 1 // an entry of a map
+	entryValue fieldNumber = 2
+)
+
+const (
+	// wireBuffer is how much is read at once.
+	wireBuffer = 32 << 10
+	// maxItem is more than any object that an API server stores: it takes requests of up to 3 MiB, and etcd of up to 1.5 MiB.
+	maxItem = 8 << 20
+	// maxShared is how many label values are kept once: enough for those that repeat in any cluster, and no more memory
+	// than a page takes where none does.
+	maxShared = 4096
+)
+
+// namespaceReader reads lists of namespaces in protobuf. A general decoder would make everything that a namespace has, of
+// which a fifth is kept, and all label keys and values anew for each. It is for one goroutine, and for one list.
+type namespaceReader struct {
+	item   []byte
+	labels []label
+	// keys and values are those that were read so far: each is kept once.
+	keys, values map[string]string
+}
+
+type label struct{ key, value string }
+
+func newNamespaceReader() *namespaceReader {
+	return &namespaceReader{keys: map[string]string{}, values: map[string]string{}}
+}
+
+// read reads one page. It calls begin for the list's own metadata, of which it reads the resourceVersion and where the next
+// page begins, and each for every namespace. The API server sends them in this order.
+func (r *namespaceReader) read(page io.Reader, begin func(metav1.ListMeta), each func(mesh.Namespace)) error {
+	magic := make([]byte, len(protobufMagic))
+	if _, err := io.ReadFull(page, magic); err != nil || string(magic) != protobufMagic {
+		return fmt.Errorf("not in protobuf: it begins with %q", magic)
+	}
+	whole := false
+	err := eachField(page, func(number fieldNumber, list *io.LimitedReader) error {
+		if number != envelopeRaw {
+			return nil
+		}
+		whole = true
+		return eachField(list, func(number fieldNumber, value *io.LimitedReader) error {
+			if number != listMeta && number != listItems {
+				return nil
+			}
+			content, err := r.content(value)
+			if err != nil {
+				return err
+			}
+			if number == listMeta {
+				return readListMeta(content, begin)
+			}
+			ns, err := r.namespace(content)
+			if err == nil {
+				each(ns)
+			}
+			return err
+		})
+	})
+	if err == nil && !whole {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// content returns all of a value. It is valid until the next call.
+func (r *namespaceReader) content(value *io.LimitedReader) ([]byte, error) {
+	if value.N > maxItem {
+		return nil, fmt.Errorf("an object of %d bytes", value.N)
+	}
+	if int64(cap(r.item)) < value.N {
+		r.item = make([]byte, value.N)
+	}
+	content := r.item[:value.N]
+	_, err := io.ReadFull(value, content)
+	return content, notTheEnd(err)
+}
+
+func readListMeta(content []byte, begin func(metav1.ListMeta)) error {
+	var meta metav1.ListMeta
+	err := eachValue(content, func(number fieldNumber, value []byte) error {
+		switch number {
+		case listMetaResourceVersion:
+			meta.ResourceVersion = string(value)
+		case listMetaContinue:
+			meta.Continue = string(value)
+		}
+		return nil
+	})
+	if err == nil {
+		begin(meta)
+	}
+	return err
+}
+
+// namespace reads a Namespace; the result is what the function namespace makes of one that was decoded.
+func (r *namespaceReader) namespace(content []byte) (mesh.Namespace, error) {
+	var ns mesh.Namespace
+	r.labels = r.labels[:0]
+	err := eachValue(content, func(number fieldNumber, metadata []byte) error {
+		if number != itemMetadata {
+			return nil
+		}
+		return eachValue(metadata, func(number fieldNumber, value []byte) error {
+			switch number {
+			case metaName:
+				ns.Name = string(value)
+			case metaDeletion:
+				ns.Deleting = true
+			case metaLabels:
+				return r.label(value, ns.Name)
+			}
+			return nil
+		})
+	})
+	if err != nil || len(r.labels) == 0 {
+		return ns, err
+	}
+	ns.Labels = make(map[string]string, len(r.labels))
+	for _, l := range r.labels {
+		ns.Labels[l.key] = l.value
+	}
+	return ns, nil
+}
+
+// label reads one label of the namespace of this name.
+func (r *namespaceReader) label(entry []byte, name string) error {
+	var l label
+	err := eachValue(entry, func(number fieldNumber, value []byte) error {
+		switch number {
+		case entryKey:
+			l.key = r.key(value)
+		case entryValue:
+			l.value = r.value(value, name)
+		}
+		return nil
+	})
+	r.labels = append(r.labels, l)
+	return err
+}
+
+// key returns the label key that all namespaces share, as the function namespace does.
+func (r *namespaceReader) key(text []byte) string {
+	known, ok := r.keys[string(text)]
+	if !ok {
+		known = unique.Make(string(text)).Value()
+		r.keys[known] = known
+	}
+	return known
+}
+
+// value returns a label's value. That of one label is the name of the namespace.
+func (r *namespaceReader) value(text []byte, name string) string {
+	if string(text) == name {
+		return name
+	}
+	known, ok := r.values[string(text)]
+	if !ok {
+		known = string(text)
+		if len(r.values) < maxShared {
+			r.values[known] = known
+		}
+	}
+	return known
+}
+
+// eachField calls field for each field of a message, up to its end. What field does not read of the value is passed over.
+func eachField(message io.Reader, field func(number fieldNumber, value *io.LimitedReader) error) error {
+	r := bufio.NewReaderSize(message, wireBuffer)
+	for {
+		tag, err := binary.ReadUvarint(r)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		parsed, kind := protowire.DecodeTag(tag)
+		number := fieldNumber(parsed)
+		if kind != protowire.BytesType {
+			return fmt.Errorf("field %d has the wire type %d", number, kind)
+		}
+		size, err := binary.ReadUvarint(r)
+		if err != nil {
+			return notTheEnd(err)
+		}
+		if size > math.MaxInt32 {
+			return fmt.Errorf("field %d has %d bytes", number, size)
+		}
+		value := &io.LimitedReader{R: r, N: int64(size)}
+		if err := field(number, value); err != nil {
+			return err
+		}
+		if _, err := r.Discard(int(value.N)); err != nil {
+			return notTheEnd(err)
+		}
+	}
+}
+
+// notTheEnd returns the error of a reader from which more was to come.
+func notTheEnd(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// eachValue calls field for each field of a message that has a length; others are passed over.
+func eachValue(message []byte, field func(number fieldNumber, value []byte) error) error {
+	for len(message) > 0 {
+		number, kind, tag := protowire.ConsumeTag(message)
+		if tag < 0 {
+			return protowire.ParseError(tag)
+		}
+		size := protowire.ConsumeFieldValue(number, kind, message[tag:])
+		if size < 0 {
+			return protowire.ParseError(size)
+		}
+		if kind == protowire.BytesType {
+			value, _ := protowire.ConsumeBytes(message[tag:])
+			if err := field(fieldNumber(number), value); err != nil {
+				return err
+			}
+		}
+		message = message[tag+size:]
+	}
+	return nil
+}

@@ -1,0 +1,182 @@
+package cluster
+
+import (
+	"bytes"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"google.golang.org/protobuf/encoding/protowire"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	apiruntime "k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
+	"k8s.io/client-go/kubernetes/scheme"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
+
+// inProtobuf is an object as the API server sends it.
+func inProtobuf(t testing.TB, object apiruntime.Object) []byte {
+	t.Helper()
+	var buffer bytes.Buffer
+	serializer := protobuf.NewSerializer(scheme.Scheme, scheme.Scheme)
+	if err := scheme.Codecs.EncoderForVersion(serializer, corev1.SchemeGroupVersion).Encode(object, &buffer); err != nil {
+		t.Fatal(err)
+	}
+	return buffer.Bytes()
+}
+
+// namespacesRead are what a list begins with and the namespaces in it.
+func namespacesRead(page []byte) (begin metav1.ListMeta, found []mesh.Namespace, err error) {
+	err = newNamespaceReader().read(bytes.NewReader(page), func(meta metav1.ListMeta) { begin = meta },
+		func(ns mesh.Namespace) { found = append(found, ns) })
+	return begin, found, err
+}
+
+// someNamespaces have all that a namespace can have, and one has nothing.
+func someNamespaces() []corev1.Namespace {
+	now := metav1.Now()
+	many := map[string]string{}
+	for i := range 20 {
+		many[fmt.Sprintf("key-%d", i)] = fmt.Sprint(i % 3)
+	}
+	list := []corev1.Namespace{
+		{ObjectMeta: metav1.ObjectMeta{
+			Name: "shop", GenerateName: "sh", UID: "u", ResourceVersion: "5", Generation: 3, CreationTimestamp: now,
+			Labels:          map[string]string{mesh.NameLabel: "shop", "istio-discovery": "mesh-1", "istio.io/rev": "mesh-1", "empty": ""},
+			Annotations:     map[string]string{"example.com/owner": strings.Repeat("x", 3*wireBuffer)},
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "X", Name: "x", UID: "y"}},
+			Finalizers:      []string{"a", "b"},
+			ManagedFields:   []metav1.ManagedFieldsEntry{{Manager: "kubectl", FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{}}`)}},
+		}, Spec: corev1.NamespaceSpec{Finalizers: []corev1.FinalizerName{"kubernetes"}}, Status: corev1.NamespaceStatus{Phase: corev1.NamespaceActive}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "plain"}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "going", DeletionTimestamp: &now, Labels: map[string]string{mesh.NameLabel: "going"}}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "many", Labels: many}},
+	}
+	return list
+}
+
+func decoded(items []corev1.Namespace) (found []mesh.Namespace) {
+	for i := range items {
+		found = append(found, namespace(&items[i].ObjectMeta))
+	}
+	return found
+}
+
+func TestAListOfNamespacesIsReadAsItIsDecoded(t *testing.T) {
+	items := someNamespaces()
+	meta := metav1.ListMeta{ResourceVersion: "17", Continue: "where"}
+	begin, found, err := namespacesRead(inProtobuf(t, &corev1.NamespaceList{ListMeta: meta, Items: items}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(meta, begin); diff != "" {
+		t.Errorf("begin (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(decoded(items), found); diff != "" {
+		t.Errorf("namespaces (-want +got):\n%s", diff)
+	}
+}
+
+// A connection that breaks must not look like the end of the list: the namespaces that are missing would be unknown.
+func TestAListOfNamespacesThatBreaksOffIsAnError(t *testing.T) {
+	items := someNamespaces()
+	items[0].Annotations = nil
+	page := inProtobuf(t, &corev1.NamespaceList{ListMeta: metav1.ListMeta{ResourceVersion: "17"}, Items: items})
+	failed := 0
+	for end := range page {
+		if _, found, err := namespacesRead(page[:end]); err != nil {
+			failed++
+		} else if diff := cmp.Diff(decoded(items), found); diff != "" {
+			t.Fatalf("the first %d of %d bytes are no error (-want +got):\n%s", end, len(page), diff)
+		}
+	}
+	// Behind the list the envelope has two fields that are empty.
+	if least := len(page) - 4; failed < least {
+		t.Errorf("%d beginnings are an error, want %d", failed, least)
+	}
+}
+
+func TestWhatIsNoListOfNamespacesIsAnError(t *testing.T) {
+	list := inProtobuf(t, &corev1.NamespaceList{})
+	for name, test := range map[string]struct{ page, want string }{
+		"nothing":            {"", "not in protobuf"},
+		"JSON":               {`{"kind":"NamespaceList","items":[]}`, `it begins with "{\"ki"`},
+		"no list inside":     {protobufMagic, "unexpected EOF"},
+		"a varint":           {protobufMagic + "\x08\x01", "field 1 has the wire type 0"},
+		"a long tag":         {protobufMagic + strings.Repeat("\xff", 11), "overflows"},
+		"a huge list":        {protobufMagic + "\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "field 2 has 18446744073709551615 bytes"},
+		"a huge namespace":   {protobufMagic + "\x12\x05\x12\x80\x80\x80\x10", "an object of 33554432 bytes"},
+		"a broken namespace": {protobufMagic + "\x12\x04\x12\x02\x0a\x05", "unexpected EOF"},
+		"more behind it":     {string(list) + "\x08\x01", "field 1 has the wire type 0"},
+	} {
+		_, found, err := namespacesRead([]byte(test.page))
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: error %v and %d namespaces, want %s", name, err, len(found), test.want)
+		}
+	}
+}
+
+// The limit is DESIGN 10's few hundred bytes. Labels that repeat are kept once.
+func TestAListedNamespaceTakesAFewHundredBytes(t *testing.T) {
+	const count, limit = 20000, 470
+	items := make([]corev1.Namespace, count)
+	for i := range items {
+		name := fmt.Sprintf("team-%d-application", i)
+		of := fmt.Sprintf("mesh-%d", i%100)
+		items[i].ObjectMeta = metav1.ObjectMeta{Name: name, Labels: map[string]string{
+			mesh.NameLabel: name, "istio-discovery": of, mesh.RevisionLabel: of, "pod-security.kubernetes.io/enforce": "restricted",
+			"app.kubernetes.io/part-of": "shop", "cost-center": fmt.Sprint(i % 50),
+		}}
+	}
+	page := inProtobuf(t, &corev1.NamespaceList{Items: items})
+	s := newStore(namespace, func() {})
+	before := heap()
+	_, found, err := namespacesRead(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects := make([]any, 0, len(found))
+	for _, ns := range found {
+		objects = append(objects, &listedNamespace{ns})
+	}
+	if err := s.Replace(objects, ""); err != nil {
+		t.Fatal(err)
+	}
+	found, objects = nil, nil
+	if each := (heap() - before) / count; each > limit {
+		t.Errorf("a namespace takes %d bytes, more than %d", each, limit)
+	}
+	runtime.KeepAlive(page)
+	runtime.KeepAlive(s)
+	_, _ = found, objects
+}
+
+// FuzzNamespaceList reads whatever comes as a list. Nothing panics, and where the API machinery's own decoder accepts it,
+// what is read is the same.
+func FuzzNamespaceList(f *testing.F) {
+	items := someNamespaces()
+	items[0].Annotations = nil
+	list, err := (&corev1.NamespaceList{ListMeta: metav1.ListMeta{ResourceVersion: "17", Continue: "x"}, Items: items}).Marshal()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(list)
+	f.Add([]byte("\x12\x02\x0a\x00"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		page := protowire.AppendTag([]byte(protobufMagic), protowire.Number(envelopeRaw), protowire.BytesType)
+		_, found, err := namespacesRead(protowire.AppendBytes(page, raw))
+		var list corev1.NamespaceList
+		if err != nil || list.Unmarshal(raw) != nil {
+			return
+		}
+		// No labels are no labels, whether or not there is an entry for them.
+		if diff := cmp.Diff(decoded(list.Items), found, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("%q (-decoded +read):\n%s", raw, diff)
+		}
+	})
+}
