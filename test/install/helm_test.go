@@ -3,7 +3,6 @@ package install
 import (
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -34,7 +33,7 @@ func TestHelm(t *testing.T) {
 	w.eventually("the mesh's label is asked about", w.asksAbout("meshfence", "team-mesh"))
 	w.upgrade()
 	remove()
-	w.helm("uninstall", "meshfence", "--namespace", "meshfence-system")
+	w.replay("remove-with-helm")
 	w.gone("meshfence")
 	l.end(t)
 	w.again()
@@ -59,28 +58,13 @@ func (w *world) tryNotes(notes string) {
 	}
 }
 
-// What docs/install.md says about a first day: how it begins, and how it ends.
-const (
-	warnOnly     = "mode=warn"
-	onlyWhoTries = `rollout.namespaceSelector={"matchLabels":{"meshfence.io/try":"yes"}}`
-	everybody    = "mode=enforce,rollout.namespaceSelector=null"
-)
-
 // again installs what was removed, beside what it left behind (the ledger), as for a first day, ends that day, and removes it
 // while no replica can answer.
 func (w *world) again() {
 	w.t.Helper()
-	doc, err := os.ReadFile(filepath.Join(w.root, "docs", "install.md"))
-	w.do("read the documentation", err)
-	for _, shown := range []string{"--set " + warnOnly, "--set-json '" + onlyWhoTries + "'", "--set " + everybody} {
-		if !strings.Contains(string(doc), shown) {
-			w.t.Errorf("docs/install.md does not show %s", shown)
-		}
-	}
-	notes := w.helm("install", "meshfence", w.chart(), "--namespace", "meshfence-system", "--set", "certs.mode=self-signed", "--set", warnOnly, "--set-json", onlyWhoTries)
-	w.rollout("meshfence-system", "meshfence")
+	notes := w.replay("first-day")
 	w.firstDay(notes)
-	w.helm("upgrade", "meshfence", w.chart(), "--namespace", "meshfence-system", "--reset-then-reuse-values", "--set", everybody)
+	w.replay("end-of-the-first-day")
 	w.eventually("meshfence judges after the first day", w.guarded)
 	w.kubectl("-n", "meshfence-system", "scale", "deployment/meshfence", "--replicas=0")
 	w.helm("uninstall", "meshfence", "--namespace", "meshfence-system")
@@ -116,6 +100,7 @@ func (w *world) firstDay(notes string) {
 // upgrade changes the image and the configuration, which gives new pods, and goes back.
 func (w *world) upgrade() {
 	w.t.Helper()
+	w.replay("upgrade-with-helm")
 	w.helm("upgrade", "meshfence", w.chart(), "--namespace", "meshfence-system", "--reset-then-reuse-values", "--set", "image.tag=v9,config.rules.MF204=warn")
 	if err := w.asksAbout("meshfence", "team-mesh")(); err != nil {
 		w.t.Errorf("after the upgrade: %v", err)
@@ -129,7 +114,7 @@ func (w *world) upgrade() {
 		return nil
 	})
 	// What is rolled back to was made when no mesh had its own label: a field that meshfence has written since.
-	w.helm("rollback", "meshfence", "1", "--namespace", "meshfence-system", "--force-conflicts")
+	w.replay("roll-back")
 	w.rollout("meshfence-system", "meshfence")
 	w.eventually("meshfence judges", w.guarded)
 	w.eventually("the mesh's label is asked about", w.asksAbout("meshfence", "team-mesh"))
