@@ -49,7 +49,7 @@ func Parse(document string) ([]Transcript, error) {
 		}
 		seen[name] = true
 		transcript := Transcript{Name: name}
-		for _, command := range strings.Split("\n" + text, "\n$ ")[1:] {
+		for _, command := range strings.Split("\n"+text, "\n$ ")[1:] {
 			line, output, _ := strings.Cut(command, "\n")
 			transcript.Commands = append(transcript.Commands, Command{Line: line, Output: output})
 		}
