@@ -47,7 +47,7 @@ func TestOLM(t *testing.T) {
 	w.replay("olm")
 	w.eventually("meshfence judges", w.guarded)
 	w.apply(mesh)
-	w.eventually("the mesh's label is asked about", w.asksAbout("meshfence", "team-mesh"))
+	w.eventually("the mesh's label is asked about", w.asksAboutTheMesh)
 }
 
 // bundle does OLM's part: the objects beside the ClusterServiceVersion go into the namespace as they are; from the ClusterServiceVersion come service
