@@ -1,8 +1,8 @@
 // Package transcript replays the consoles that the documentation shows, so that every command in it does what it says.
 //
 // A transcript is a block of console below a comment that names it, <!-- transcript: NAME -->. Each line that begins with "$ " is a
-// command for a shell, and the lines below it are what it prints. "..." on a line of its own stands for any lines, and elsewhere for any
-// characters.
+// command for a shell, and the lines below it are what it prints. "..." on a line of its own stands for any lines or none, and elsewhere for any
+// characters of that line.
 package transcript
 
 import (
@@ -76,8 +76,19 @@ func Read(file string) ([]Transcript, error) {
 
 // Check returns an error unless a command has printed what is documented.
 func (c Command) Check(printed string) error {
-	pattern := strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(c.Output)), `\.\.\.`, `(?s:.*)`)
-	if !regexp.MustCompile("^" + pattern + "$").MatchString(strings.TrimSpace(printed)) {
+	var pattern strings.Builder
+	for line := range strings.Lines(strings.TrimSpace(c.Output)) {
+		if line = strings.TrimSuffix(line, "\n"); line == "..." {
+			pattern.WriteString(`(?:.*\n)*`)
+		} else {
+			pattern.WriteString(strings.ReplaceAll(regexp.QuoteMeta(line), `\.\.\.`, `.*`) + `\n`)
+		}
+	}
+	text := strings.TrimSpace(printed)
+	if text != "" {
+		text += "\n"
+	}
+	if !regexp.MustCompile("^" + pattern.String() + "$").MatchString(text) {
 		return fmt.Errorf("$ %s\nprints\n%s\nbut the documentation shows\n%s", c.Line, printed, c.Output)
 	}
 	return nil

@@ -37,6 +37,9 @@ func TestCheck(t *testing.T) {
 	}{
 		{"a\nb", "a\nb\n", true},
 		{"a\n...\nd", "a\nb\nc\nd\n", true},
+		{"...\nb", "b", true},
+		{"a\n...", "a", true},
+		{"a ... c", "a b\nb c", false},
 		{"created at ... by me", "created at noon by me", true},
 		{"", "", true},
 		{"a", "a\nb", false},
