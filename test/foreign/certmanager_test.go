@@ -34,6 +34,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -66,24 +67,7 @@ func TestCertManager(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cluster, err := harness.Start(t.Context(), harness.Options{WithNode: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("%v\n%.10000s", cluster.Node.Err(), cluster.Node.Logs())
-		}
-		if err := cluster.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	kubectl(t, cluster, "apply", "--server-side", "-f", filepath.Join(moduleDir(t, "github.com/cert-manager/cert-manager"), "deploy", "crds"))
-	if err := cmapi.AddToScheme(cluster.Client.Scheme()); err != nil {
-		t.Fatal(err)
-	}
-	startCertManager(t, cluster)
-
+	cluster := startCluster(t)
 	eventually(t, "the manifests are accepted", func() error {
 		_, stderr, err := cluster.RunKubectl(t.Context(), root, "apply", "-f", "deploy/meshfence-cert-manager.yaml")
 		if err != nil {
@@ -108,6 +92,29 @@ func TestCertManager(t *testing.T) {
 	}
 	eventually(t, "the renewed certificate is served and trusted", func() error { return servedIsStored(t, cluster, deployment) })
 	stop()
+}
+
+// startCluster starts a cluster with a node and with cert-manager.
+func startCluster(t *testing.T) *harness.Cluster {
+	t.Helper()
+	cluster, err := harness.Start(t.Context(), harness.Options{WithNode: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%v\n%.10000s", cluster.Node.Err(), cluster.Node.Logs())
+		}
+		if err := cluster.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	kubectl(t, cluster, "apply", "--server-side", "-f", filepath.Join(moduleDir(t, "github.com/cert-manager/cert-manager"), "deploy", "crds"))
+	if err := cmapi.AddToScheme(cluster.Client.Scheme()); err != nil {
+		t.Fatal(err)
+	}
+	startCertManager(t, cluster)
+	return cluster
 }
 
 // startCertManager runs the controllers that issue from self-signed and CA issuers, and the cainjector, as cert-manager's two
@@ -148,6 +155,8 @@ func startCertManager(t *testing.T, cluster *harness.Cluster) {
 	mgr, err := manager.New(config, manager.Options{
 		Scheme: cluster.Client.Scheme(), Metrics: metricsserver.Options{BindAddress: "0"},
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
+		// Each test has an injector, in one process.
+		Controller: ctrlconfig.Controller{SkipNameValidation: new(true)},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,4 +39,27 @@ func (c *Cluster) kubectlEnv() []string {
 // RunKubectl runs kubectl as the administrator, in dir. err is an *exec.ExitError when kubectl says that it failed.
 func (c *Cluster) RunKubectl(ctx context.Context, dir string, args ...string) (stdout, stderr string, err error) {
 	return c.runKubectl(ctx, c.kubectlEnv(), dir, args)
+}
+
+// UserEnv is the environment of somebody who uses the cluster from a shell, as its administrator. kubectl and helm are those of the
+// tests, and oc is kubectl by another name: it is built of the same packages, and `oc apply`, `label`, `delete` and `rollout status` are
+// kubectl's commands.
+func (c *Cluster) UserEnv() ([]string, error) {
+	root, err := Root()
+	if err != nil {
+		return nil, err
+	}
+	own := filepath.Join(c.dir, "path")
+	if err := os.MkdirAll(own, 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.Symlink(c.Kubectl, filepath.Join(own, "oc")); err != nil && !errors.Is(err, os.ErrExist) {
+		return nil, err
+	}
+	path := []string{own, filepath.Dir(c.Kubectl), filepath.Join(root, "bin", "tools"), os.Getenv("PATH")}
+	helm := filepath.Join(c.dir, "helm")
+	return []string{
+		"PATH=" + strings.Join(path, string(os.PathListSeparator)), "KUBECONFIG=" + c.Kubeconfig, "HOME=" + c.dir, "TMPDIR=" + c.dir,
+		"HELM_CACHE_HOME=" + helm, "HELM_CONFIG_HOME=" + helm, "HELM_DATA_HOME=" + helm,
+	}, nil
 }

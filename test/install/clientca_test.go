@@ -17,6 +17,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/meshfence/meshfence/test/harness/transcript"
 )
 
 // How an API server is told which certificate to show to webhooks; docs/install.md shows the same.
@@ -58,9 +60,10 @@ func TestClientCA(t *testing.T) {
 		}
 	}
 	w := start(t, map[string]string{"admission-control-config-file": filepath.Join(dir, "admission.yaml")})
-	w.kubectl("create", "namespace", "meshfence-system")
-	w.kubectl("-n", "meshfence-system", "create", "configmap", "api-server", "--from-file=ca.crt="+authority)
-	w.helm("install", "meshfence", w.chart(), "--namespace", "meshfence-system", "--set", "certs.mode=self-signed,clientCA.configMap=api-server")
+	w.helm("install", "meshfence", w.chart(), "--namespace", "meshfence-system", "--create-namespace", "--set", "certs.mode=self-signed")
+	here, err := transcript.Dir(w.Cluster)
+	w.do("find the folder of the transcripts", errors.Join(err, os.Symlink(authority, filepath.Join(here, "ca.crt"))))
+	w.replay("client-authority")
 	w.rollout("meshfence-system", "meshfence")
 	w.eventually("meshfence judges what the API server asks", w.guarded)
 	for _, process := range w.Node.Ready(client.ObjectKey{Namespace: "meshfence-system", Name: "meshfence"}) {

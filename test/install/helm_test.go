@@ -3,7 +3,6 @@ package install
 import (
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -31,10 +30,10 @@ func TestHelm(t *testing.T) {
 
 	remove := w.second()
 	l := w.startLoad()
-	w.eventually("the mesh's label is asked about", w.asksAbout("meshfence", "team-mesh"))
+	w.eventually("the mesh's label is asked about", w.asksAboutTheMesh)
 	w.upgrade()
 	remove()
-	w.helm("uninstall", "meshfence", "--namespace", "meshfence-system")
+	w.replay("remove-with-helm")
 	w.gone("meshfence")
 	l.end(t)
 	w.again()
@@ -59,28 +58,13 @@ func (w *world) tryNotes(notes string) {
 	}
 }
 
-// What docs/install.md says about a first day: how it begins, and how it ends.
-const (
-	warnOnly     = "mode=warn"
-	onlyWhoTries = `rollout.namespaceSelector={"matchLabels":{"meshfence.io/try":"yes"}}`
-	everybody    = "mode=enforce,rollout.namespaceSelector=null"
-)
-
 // again installs what was removed, beside what it left behind (the ledger), as for a first day, ends that day, and removes it
 // while no replica can answer.
 func (w *world) again() {
 	w.t.Helper()
-	doc, err := os.ReadFile(filepath.Join(w.root, "docs", "install.md"))
-	w.do("read the documentation", err)
-	for _, shown := range []string{"--set " + warnOnly, "--set-json '" + onlyWhoTries + "'", "--set " + everybody} {
-		if !strings.Contains(string(doc), shown) {
-			w.t.Errorf("docs/install.md does not show %s", shown)
-		}
-	}
-	notes := w.helm("install", "meshfence", w.chart(), "--namespace", "meshfence-system", "--set", "certs.mode=self-signed", "--set", warnOnly, "--set-json", onlyWhoTries)
-	w.rollout("meshfence-system", "meshfence")
+	notes := w.replay("first-day")
 	w.firstDay(notes)
-	w.helm("upgrade", "meshfence", w.chart(), "--namespace", "meshfence-system", "--reset-then-reuse-values", "--set", everybody)
+	w.replay("end-of-the-first-day")
 	w.eventually("meshfence judges after the first day", w.guarded)
 	w.kubectl("-n", "meshfence-system", "scale", "deployment/meshfence", "--replicas=0")
 	w.helm("uninstall", "meshfence", "--namespace", "meshfence-system")
@@ -116,8 +100,9 @@ func (w *world) firstDay(notes string) {
 // upgrade changes the image and the configuration, which gives new pods, and goes back.
 func (w *world) upgrade() {
 	w.t.Helper()
+	w.replay("upgrade-with-helm")
 	w.helm("upgrade", "meshfence", w.chart(), "--namespace", "meshfence-system", "--reset-then-reuse-values", "--set", "image.tag=v9,config.rules.MF204=warn")
-	if err := w.asksAbout("meshfence", "team-mesh")(); err != nil {
+	if err := w.asksAboutTheMesh(); err != nil {
 		w.t.Errorf("after the upgrade: %v", err)
 	}
 	w.rollout("meshfence-system", "meshfence")
@@ -129,10 +114,10 @@ func (w *world) upgrade() {
 		return nil
 	})
 	// What is rolled back to was made when no mesh had its own label: a field that meshfence has written since.
-	w.helm("rollback", "meshfence", "1", "--namespace", "meshfence-system", "--force-conflicts")
+	w.replay("roll-back")
 	w.rollout("meshfence-system", "meshfence")
 	w.eventually("meshfence judges", w.guarded)
-	w.eventually("the mesh's label is asked about", w.asksAbout("meshfence", "team-mesh"))
+	w.eventually("the mesh's label is asked about", w.asksAboutTheMesh)
 }
 
 // second installs another release in another namespace from what `helm template` prints, with both serving, and returns what
@@ -184,14 +169,12 @@ func (w *world) gone(instance string) {
 	})
 }
 
-// asksAbout is a condition: the API server asks about namespaces with this label.
-func (w *world) asksAbout(configuration, label string) func() error {
-	return func() error {
-		if expression := w.expression(configuration); !strings.Contains(expression, "'"+label+"'") {
-			return fmt.Errorf("%s is not in %s", label, expression)
-		}
-		return nil
+// asksAboutTheMesh is a condition: the API server asks about namespaces with the label of the mesh that the load has made.
+func (w *world) asksAboutTheMesh() error {
+	if expression := w.expression(); !strings.Contains(expression, "'team-mesh'") {
+		return fmt.Errorf("team-mesh is not in %s", expression)
 	}
+	return nil
 }
 
 // podsAreAllowed creates a pod of the Deployment's template, in a dry run, where Pod Security enforces the level restricted.

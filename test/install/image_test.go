@@ -73,6 +73,15 @@ func TestTheDockerfile(t *testing.T) {
 			t.Errorf("the builder does not copy %s", path)
 		}
 	}
+	sent, err := os.ReadFile(filepath.Join(w.root, ".dockerignore"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range append(folders, "go.mod", "go.sum") {
+		if !strings.Contains(string(sent), "\n!"+name+"\n") {
+			t.Errorf(".dockerignore keeps %s from the builder", name)
+		}
+	}
 	binary := filepath.Join(w.root, "bin", "meshfence")
 	info, err := os.Stat(binary)
 	if err != nil {

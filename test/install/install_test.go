@@ -101,12 +101,11 @@ func (w *world) run(cmd *exec.Cmd, input string) (string, error) {
 	if input != "" {
 		cmd.Stdin = strings.NewReader(input)
 	}
-	cmd.Env = []string{
-		"KUBECONFIG=" + w.Kubeconfig, "HOME=" + w.Dir(), "TMPDIR=" + w.Dir(),
-		// kubectl and helm are those of the tests.
-		"PATH=" + filepath.Dir(w.Kubectl) + ":" + filepath.Join(w.root, "bin", "tools") + ":" + os.Getenv("PATH"),
-		"HELM_CACHE_HOME=" + w.Dir() + "/helm", "HELM_CONFIG_HOME=" + w.Dir() + "/helm", "HELM_DATA_HOME=" + w.Dir() + "/helm",
+	env, err := w.UserEnv()
+	if err != nil {
+		return "", err
 	}
+	cmd.Env = env
 	text, err := cmd.CombinedOutput()
 	return string(text), err
 }

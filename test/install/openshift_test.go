@@ -148,15 +148,12 @@ func TestOpenShift(t *testing.T) {
 	if err := ca.rotate(); err != nil {
 		t.Fatal(err)
 	}
-	w.kubectl("apply", "-f", w.file("meshfence-openshift.yaml"))
-	service := &corev1.Service{}
-	if err := w.Client.Get(t.Context(), client.ObjectKey{Namespace: "meshfence-system", Name: "meshfence"}, service); err != nil {
-		t.Fatal(err)
-	}
-	w.do("sign the certificate", ca.sign(t.Context(), service))
-	w.eventually("the authority is injected", func() error { return ca.inject(t.Context()) })
-	w.rollout("meshfence-system", "meshfence")
+	stop := w.operate(ca)
+	w.replay("openshift")
 	w.eventually("meshfence judges", w.guarded)
+	stop()
+	service := &corev1.Service{}
+	w.do("read the Service", w.Client.Get(t.Context(), client.ObjectKey{Namespace: "meshfence-system", Name: "meshfence"}, service))
 	// Volumes that are mounted before the Secret is there keep the pod from starting; the node tries again.
 	clean := w.Node.Err() == nil || strings.Contains(w.Node.Err().Error(), `"meshfence-service-ca" not found`)
 
@@ -174,6 +171,45 @@ func TestOpenShift(t *testing.T) {
 	if !clean {
 		t.Error(w.Node.Err())
 	}
+}
+
+// operate does what the operator's controllers do until stop is called: it signs what a Service asks for, and keeps the authority in the webhook
+// configurations.
+func (w *world) operate(ca *serviceCA) (stop func()) {
+	ctx, cancel := context.WithCancel(w.t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		pace := time.NewTicker(50 * time.Millisecond)
+		defer pace.Stop()
+		var failed error
+		for ctx.Err() == nil {
+			for _, err := range []error{ca.signMissing(ctx), ca.inject(ctx)} {
+				if ctx.Err() == nil && err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+					failed = err
+				}
+			}
+			<-pace.C
+		}
+		ended <- failed
+	}()
+	return func() {
+		w.t.Helper()
+		cancel()
+		w.do("sign and inject", <-ended)
+	}
+}
+
+// signMissing signs for meshfence's Service, if that asks for a Secret that is not there.
+func (s *serviceCA) signMissing(ctx context.Context) error {
+	service, secret := &corev1.Service{}, &corev1.Secret{}
+	if err := s.client.Get(ctx, client.ObjectKey{Namespace: "meshfence-system", Name: "meshfence"}, service); err != nil {
+		return err
+	}
+	err := s.client.Get(ctx, client.ObjectKey{Namespace: service.Namespace, Name: service.Annotations[servingCertAnnotation]}, secret)
+	if apierrors.IsNotFound(err) {
+		return s.sign(ctx, service)
+	}
+	return err
 }
 
 func (w *world) do(what string, err error) {

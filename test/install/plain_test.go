@@ -26,7 +26,7 @@ func TestWithoutHelm(t *testing.T) {
 	w.eventually("meshfence judges", w.guarded)
 
 	// A second time changes nothing.
-	w.kubectl("apply", "-f", file)
+	w.replay("upgrade-with-kubectl")
 	w.eventually("meshfence judges", w.guarded)
 
 	w.metricsAreThere()
@@ -35,8 +35,7 @@ func TestWithoutHelm(t *testing.T) {
 	w.notOverkill()
 	w.emergencyExit(file)
 
-	w.kubectl("delete", "validatingwebhookconfiguration,mutatingwebhookconfiguration", "meshfence")
-	w.kubectl("delete", "-f", file, "--wait=false", "--ignore-not-found")
+	w.replay("remove-with-kubectl")
 	w.eventually("everything is gone", func() error {
 		if left := w.leftovers("meshfence"); len(left) > 0 {
 			return fmt.Errorf("left: %q", left)
@@ -98,7 +97,7 @@ func (w *world) notOverkill() {
 // emergencyExit switches meshfence off with the one line that is documented everywhere, while it is down, and on again.
 func (w *world) emergencyExit(file string) {
 	w.t.Helper()
-	w.kubectl("delete", "validatingwebhookconfiguration,mutatingwebhookconfiguration", "meshfence")
+	w.replay("emergency-exit")
 	w.eventually("mesh labels can be changed", func() error {
 		text, err := w.try("", "label", "namespace", "ordinary", "istio.io/rev=x", "--overwrite")
 		if err != nil {

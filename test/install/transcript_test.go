@@ -2,50 +2,65 @@ package install
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/meshfence/meshfence/test/harness/transcript"
 )
 
-// transcripts are the consoles of the documentation that are replayed, by the name in the comment above each.
-var transcripts = regexp.MustCompile("(?s)<!-- transcript: ([a-z]+) -->\n```console\n(.*?)```")
-
-// TestTranscripts replays what docs/install.md shows: each command with a shell, and each output line by line. "..." on a line of its own
-// stands for any lines, at the end of a line for its rest.
+// TestTranscripts replays how docs/install.md installs meshfence where nothing else is needed. The other transcripts there are replayed where a
+// test has what they begin with; those with cert-manager in test/foreign.
 func TestTranscripts(t *testing.T) {
 	w := start(t, nil)
-	doc, err := os.ReadFile(filepath.Join(w.root, "docs", "install.md"))
-	w.do("read the documentation", err)
-	found := transcripts.FindAllStringSubmatch(string(doc), -1)
-	if len(found) != 2 {
-		t.Fatalf("%d transcripts", len(found))
-	}
-	for _, transcript := range found {
-		for i, command := range strings.Split("\n"+transcript[2], "\n$ ") {
-			if i > 0 {
-				w.replay(command)
-			}
-		}
-		w.kubectl("delete", "validatingwebhookconfiguration,mutatingwebhookconfiguration", "meshfence")
-		if transcript[1] == "helm" {
-			w.helm("uninstall", "meshfence", "--namespace", "meshfence-system")
-			w.kubectl("delete", "namespace", "meshfence-system")
-		}
-	}
+	w.replay("helm")
+	w.replay("second")
+	w.kubectl("delete", "validatingwebhookconfiguration,mutatingwebhookconfiguration", "other")
+	w.helm("uninstall", "other", "--namespace", "other-system")
+	w.replay("remove-with-helm")
+	w.gone("meshfence")
+	w.replay("remove-the-rest")
+	w.replay("kubectl")
+	w.eventually("meshfence judges", w.guarded)
 }
 
-// replay runs the first line of a text and compares what it prints with the others.
-func (w *world) replay(text string) {
+// replay replays a transcript, and returns what it printed.
+func (w *world) replay(name string) string {
 	w.t.Helper()
-	command, want, _ := strings.Cut(text, "\n")
-	cmd := exec.CommandContext(w.t.Context(), "sh", "-c", command)
-	cmd.Dir = w.root
-	got, _ := w.run(cmd, "") // Some commands fail on purpose; what they print says so.
-	pattern := regexp.QuoteMeta(strings.TrimSpace(want))
-	pattern = strings.ReplaceAll(pattern, `\.\.\.`, `(?s:.*)`)
-	if !regexp.MustCompile("^" + pattern + "$").MatchString(strings.TrimSpace(got)) {
-		w.t.Fatalf("$ %s\nprints\n%s\nbut the documentation shows\n%s", command, got, want)
+	printed, err := transcript.Replay(w.t.Context(), w.Cluster, name)
+	w.do("replay "+name, err)
+	return printed
+}
+
+// No console of docs/install.md is left out, and no command stands outside of one.
+func TestEveryTranscriptIsReplayed(t *testing.T) {
+	all, err := transcript.Read(filepath.Join("docs", "install.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tests strings.Builder
+	for _, folder := range []string{"install", "foreign"} {
+		files, err := filepath.Glob(filepath.Join(mustRoot(t), "test", folder, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tests.Write(text)
+		}
+	}
+	var missed []string
+	for _, console := range all {
+		if !strings.Contains(tests.String(), `replay("`+console.Name+`")`) {
+			missed = append(missed, console.Name)
+		}
+	}
+	slices.Sort(missed)
+	if len(missed) > 0 || len(all) < 10 {
+		t.Errorf("of %d transcripts in docs/install.md no test replays %q", len(all), missed)
 	}
 }

@@ -96,6 +96,12 @@ func TestValues(t *testing.T) {
 		{`rollout.namespaceSelector=null`, "ValidatingWebhookConfiguration", `"namespaceSelector":{"matchExpressions":[{"key":"kubernetes.io/metadata.name","operator":"NotIn","values":["kube-system","meshfence-system"]}]}`},
 		{`config=null`, "ConfigMap", `\n#rules: {}\n`},
 		{`resources=null`, "Deployment", `"securityContext":`},
+		{`podLabels=null`, "Deployment", `"replicas":2`},
+		{`podLabels={"team":"mesh"}`, "Deployment", `"app.kubernetes.io/name":"meshfence","team":"mesh"`},
+		{`podAnnotations={"team":"mesh"}`, "Deployment", `"sidecar.istio.io/inject":"false","team":"mesh"`},
+		{`serviceAccount.annotations=null`, "ServiceAccount", `"name":"meshfence"`},
+		{`priorityClassName=""`, "Deployment", `"replicas":2`},
+		{`priorityClassName=null`, "Deployment", `"replicas":2`},
 		{`certs.certManager.issuerRef=null`, "Certificate", `"issuerRef":{"group":"cert-manager.io","kind":"Issuer","name":"meshfence-ca"}`},
 		{`fullnameOverride="fence"`, "Service", `"name":"fence"`},
 		{`image={"digest":"sha256:` + strings.Repeat("a", 64) + `"}`, "Deployment", `"image":"ghcr.io/meshfence/meshfence@sha256:aaaa`},
@@ -134,6 +140,11 @@ func TestWrongValues(t *testing.T) {
 		`config={"rules":{"MF103":"maybe"}}`, `config={"discoveryLabels":["not'a'key"]}`, `resources={"limits":{"memory":"lots"}}`, `metrics.prometheusRule.latencySeconds=0.2`,
 		`config.rule={"MF103":"warn"}`, `config.meshMap.nam="x"`, `certs.certManager.issuerRef={"kind":"ClusterIssuer"}`,
 		`clientCA={"secret":"a","configMap":"b"}`, `clientCA.key=""`,
+		// null takes a value away, with all that is in it.
+		`image=null`, `replicas=null`, `mode=null`, `certs=null`, `clientCA=null`, `webhooks=null`, `rollout=null`, `namespace=null`, `serviceAccount=null`,
+		`priorityQuota=null`, `podDisruptionBudget=null`, `networkPolicy=null`, `metrics=null`, `log=null`, `certs.certManager=null`, `certs.selfSigned=null`,
+		`metrics.serviceMonitor=null`, `metrics.prometheusRule=null`, `log.level=null`, `webhooks.enabled=null`, `networkPolicy.enabled=null`,
+		`certs.certManager.duration=null`, `clientCA.key=null`, `namespace.create=null`, `networkPolicy.apiServerPorts=null`, `podDisruptionBudget.minAvailable=null`,
 		`rollout.namespaceSelector={"matchExpressions":[{"key":"try","operator":"In"}]}`, `rollout.namespaceSelector={"matchExpressions":[{"key":"try","operator":"Exists","values":["x"]}]}`,
 	} {
 		t.Run(set, func(t *testing.T) {
@@ -152,6 +163,20 @@ func TestImpossibleValues(t *testing.T) {
 		`podDisruptionBudget.minAvailable=2`:      "podDisruptionBudget.minAvailable is 2 of 2 replicas: no node with one of them could ever be drained",
 		`podDisruptionBudget.minAvailable="100%"`: "podDisruptionBudget.minAvailable is 100% of 2 replicas",
 		`podDisruptionBudget.minAvailable="50%"`:  "",
+
+		`certs.certManager.renewBefore="2160h"`:                            "certs.certManager.renewBefore is 2160h, and certs.certManager.duration 2160h: a certificate must be renewed before it ends, but not at once",
+		`certs.certManager={"duration":"1h30m","renewBefore":"5400s"}`:     "certs.certManager.renewBefore is 5400s",
+		`certs.certManager={"duration":"1h30m","renewBefore":"1h29m59s"}`:  "",
+		`certs.certManager.caDuration="2159h"`:                             "certs.certManager.duration is 2160h, and certs.certManager.caDuration 2159h: a certificate must not end after its authority",
+		`certs.certManager={"caDuration":"1h","issuerRef":{"name":"own"}}`: "",
+		`certs={"mode":"self-signed","selfSigned":{"caDuration":"6479h"}}`: "certs.selfSigned.duration is 2160h, and certs.selfSigned.caDuration 6479h: the authority must last at least three times as long as the certificate",
+		`certs={"mode":"self-signed","selfSigned":{"caDuration":"6480h"}}`: "",
+
+		`podLabels={"app.kubernetes.io/name":"mine"}`:                                            "podLabels cannot set app.kubernetes.io/name, which the chart sets",
+		`podLabels={"app.kubernetes.io/component":"mine"}`:                                       "",
+		`podAnnotations={"sidecar.istio.io/inject":"true"}`:                                      "podAnnotations cannot set sidecar.istio.io/inject, which the chart sets",
+		`metrics.serviceMonitor={"enabled":true,"labels":{"app.kubernetes.io/instance":"mine"}}`: "metrics.serviceMonitor.labels cannot set app.kubernetes.io/instance, which the chart sets",
+		`metrics.prometheusRule={"enabled":true,"labels":{"release":"mine"}}`:                    "",
 	} {
 		if text, err := render(t, set); (err == nil) != (want == "") || !strings.Contains(text, want) {
 			t.Errorf("%s: %v\n%.500s", set, err, text)

@@ -149,3 +149,44 @@ matchExpressions:
 {{- max 1 (ceil .) -}}
 {{- end -}}
 {{- end -}}
+
+{{/* A duration such as 2160h or 1h30m in seconds. */}}
+{{- define "meshfence.seconds" -}}
+{{- $total := 0 -}}
+{{- range $unit, $seconds := dict "h" 3600 "m" 60 "s" 1 -}}
+{{- $total = add $total (mul $seconds (regexFind (printf "[0-9]+%s" $unit) $ | trimSuffix $unit | int64)) -}}
+{{- end -}}
+{{- $total -}}
+{{- end -}}
+
+{{/* Lifetimes with which a certificate would be renewed at once and for ever, or end after its authority. */}}
+{{- define "meshfence.checkLifetimes" -}}
+{{- if eq .Values.certs.mode "cert-manager" -}}
+{{- with .Values.certs.certManager -}}
+{{- if ge (include "meshfence.seconds" .renewBefore | int64) (include "meshfence.seconds" .duration | int64) -}}
+{{- fail (printf "certs.certManager.renewBefore is %s, and certs.certManager.duration %s: a certificate must be renewed before it ends, but not at once" .renewBefore .duration) -}}
+{{- end -}}
+{{- if and (not .issuerRef) (gt (include "meshfence.seconds" .duration | int64) (include "meshfence.seconds" .caDuration | int64)) -}}
+{{- fail (printf "certs.certManager.duration is %s, and certs.certManager.caDuration %s: a certificate must not end after its authority" .duration .caDuration) -}}
+{{- end -}}
+{{- end -}}
+{{- else if eq .Values.certs.mode "self-signed" -}}
+{{- with .Values.certs.selfSigned -}}
+{{- if gt (mul 3 (include "meshfence.seconds" .duration | int64)) (include "meshfence.seconds" .caDuration | int64) -}}
+{{- fail (printf "certs.selfSigned.duration is %s, and certs.selfSigned.caDuration %s: the authority must last at least three times as long as the certificate" .duration .caDuration) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Labels or annotations of a value, where some of the same names are taken. Called with value, more, taken (a list). */}}
+{{- define "meshfence.more" -}}
+{{- range $key := .taken -}}
+{{- if hasKey ($.more | default dict) $key -}}
+{{- fail (printf "%s cannot set %s, which the chart sets" $.value $key) -}}
+{{- end -}}
+{{- end -}}
+{{- with .more -}}
+{{ toYaml . }}
+{{- end -}}
+{{- end -}}

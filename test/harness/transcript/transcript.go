@@ -1,0 +1,144 @@
+// Package transcript replays the consoles that the documentation shows, so that every command in it does what it says.
+//
+// A transcript is a block of console below a comment that names it, <!-- transcript: NAME -->. Each line that begins with "$ " is a
+// command for a shell, and the lines below it are what it prints. "..." on a line of its own stands for any lines or none, and elsewhere for any
+// characters of that line.
+package transcript
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/meshfence/meshfence/test/harness"
+)
+
+// Transcript is one console.
+type Transcript struct {
+	Name     string
+	Commands []Command
+}
+
+// Command is a line for a shell, and what it prints as it is documented.
+type Command struct{ Line, Output string }
+
+// block finds a console with or without its name, loose a command that nobody would replay: in a block of indented lines.
+func block() *regexp.Regexp {
+	return regexp.MustCompile("(?s)(?:<!-- transcript: ([-a-z]+) -->\n)?```console\n(.*?)```")
+}
+
+func loose() *regexp.Regexp { return regexp.MustCompile(`(?m)^    (?:\$ )?(?:helm|kubectl|oc) .*$`) }
+
+// Parse returns the transcripts of a Markdown document in their order. A command outside of them is an error, as are a transcript without a name
+// and two with the same.
+func Parse(document string) ([]Transcript, error) {
+	if line := loose().FindString(document); line != "" {
+		return nil, fmt.Errorf("not in a transcript: %s", line)
+	}
+	var all []Transcript
+	seen := map[string]bool{"": true}
+	for _, found := range block().FindAllStringSubmatch(document, -1) {
+		name, text := found[1], found[2]
+		if seen[name] {
+			return nil, fmt.Errorf("a transcript has no name, or one that another has: %q\n%s", name, text)
+		}
+		seen[name] = true
+		transcript := Transcript{Name: name}
+		for _, command := range strings.Split("\n"+text, "\n$ ")[1:] {
+			line, output, _ := strings.Cut(command, "\n")
+			transcript.Commands = append(transcript.Commands, Command{Line: line, Output: output})
+		}
+		if len(transcript.Commands) == 0 {
+			return nil, fmt.Errorf("the transcript %q has no commands", name)
+		}
+		all = append(all, transcript)
+	}
+	return all, nil
+}
+
+// Read returns the transcripts of a file of the repository, named from its top folder.
+func Read(file string) ([]Transcript, error) {
+	root, err := harness.Root()
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(filepath.Join(root, file))
+	if err != nil {
+		return nil, err
+	}
+	return Parse(string(text))
+}
+
+// Check returns an error unless a command has printed what is documented.
+func (c Command) Check(printed string) error {
+	var pattern strings.Builder
+	for line := range strings.Lines(strings.TrimSpace(c.Output)) {
+		if line = strings.TrimSuffix(line, "\n"); line == "..." {
+			pattern.WriteString(`(?:.*\n)*`)
+		} else {
+			pattern.WriteString(strings.ReplaceAll(regexp.QuoteMeta(line), `\.\.\.`, `.*`) + `\n`)
+		}
+	}
+	text := strings.TrimSpace(printed)
+	if text != "" {
+		text += "\n"
+	}
+	if !regexp.MustCompile("^" + pattern.String() + "$").MatchString(text) {
+		return fmt.Errorf("$ %s\nprints\n%s\nbut the documentation shows\n%s", c.Line, printed, c.Output)
+	}
+	return nil
+}
+
+// Replay replays the transcript of this name in docs/install.md, as the administrator of a cluster, in Dir. It returns all that was printed.
+func Replay(ctx context.Context, cluster *harness.Cluster, name string) (string, error) {
+	all, err := Read(filepath.Join("docs", "install.md"))
+	if err != nil {
+		return "", err
+	}
+	dir, err := Dir(cluster)
+	if err != nil {
+		return "", err
+	}
+	env, err := cluster.UserEnv()
+	if err != nil {
+		return "", err
+	}
+	var printed strings.Builder
+	for _, transcript := range all {
+		if transcript.Name != name {
+			continue
+		}
+		for _, command := range transcript.Commands {
+			shell := exec.CommandContext(ctx, "sh", "-c", command.Line)
+			shell.Dir, shell.Env = dir, env
+			text, _ := shell.CombinedOutput() // Some commands fail on purpose; what they print says so.
+			printed.Write(text)
+			if err := command.Check(string(text)); err != nil {
+				return "", err
+			}
+		}
+		return printed.String(), nil
+	}
+	return "", fmt.Errorf("docs/install.md has no transcript %q", name)
+}
+
+// Dir is the folder in which a cluster's transcripts run. It has what they need of the repository, and they may find other files there.
+func Dir(cluster *harness.Cluster) (string, error) {
+	root, err := harness.Root()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cluster.Dir(), "transcripts")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	if err := os.Symlink(filepath.Join(root, "deploy"), filepath.Join(dir, "deploy")); !errors.Is(err, os.ErrExist) {
+		return dir, err
+	}
+	return dir, nil
+}

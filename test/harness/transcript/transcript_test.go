@@ -1,0 +1,55 @@
+package transcript
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParse(t *testing.T) {
+	const good = "text\n<!-- transcript: a-b -->\n```console\n$ helm version\nv4\n...\n$ kubectl get x\n```\n"
+	all, err := Parse(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Transcript{{Name: "a-b", Commands: []Command{{Line: "helm version", Output: "v4\n..."}, {Line: "kubectl get x"}}}}
+	if diff := cmp.Diff(want, all); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for what, document := range map[string]string{
+		"has no name":          "```console\n$ helm version\n```\n",
+		"one that another has": good + good,
+		"not in a transcript":  "text:\n\n    kubectl get pods\n",
+		"has no commands":      "<!-- transcript: a -->\n```console\nv4\n```\n",
+	} {
+		if _, err := Parse(document); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("%q: %v", document, err)
+		}
+	}
+}
+
+// What is printed is compared as a whole: a line more or less, or another one, is an error.
+func TestCheck(t *testing.T) {
+	for _, test := range []struct {
+		documented, printed string
+		fits                bool
+	}{
+		{"a\nb", "a\nb\n", true},
+		{"a\n...\nd", "a\nb\nc\nd\n", true},
+		{"...\nb", "b", true},
+		{"a\n...", "a", true},
+		{"a ... c", "a b\nb c", false},
+		{"created at ... by me", "created at noon by me", true},
+		{"", "", true},
+		{"a", "a\nb", false},
+		{"a\nb", "a", false},
+		{"a.c", "abc", false},
+		{"", "error", false},
+		{"...\nsucceeded", "it failed", false},
+	} {
+		if err := (Command{Output: test.documented}).Check(test.printed); (err == nil) != test.fits {
+			t.Errorf("%q beside %q: %v", test.printed, test.documented, err)
+		}
+	}
+}
