@@ -114,7 +114,7 @@ fuzz: ## run every fuzz target for a short time (FUZZTIME=30s)
 		done; \
 	done
 
-# Three fuzz targets at a time, each with one worker, for STRESSFUZZ; then the stress tests' long forms. A fuzz target that is
+# Four fuzz targets at a time, each with one worker, for STRESSFUZZ; then the stress tests' long forms. A fuzz target that is
 # busy making an input smaller finds nothing new, so that has little time. It closes with what was counted: go test prints a
 # package's own table only in the package's folder.
 STRESSFUZZ ?= 5m
@@ -126,7 +126,7 @@ stress: build controlplane ## run the long forms of the stress tests and of fuzz
 		targets=$$(go test -list '^Fuzz' $$package) || { echo "$$targets" >&2; exit 1; }; \
 		echo "$$targets" | sed -n "s|^\(Fuzz.*\)|$$package \1|p"; \
 	done >$(STRESSLOG)/targets
-	@xargs -P 3 -L 1 sh -c 'echo "$$2 for $(STRESSFUZZ)"; \
+	@xargs -P 4 -L 1 sh -c 'echo "$$2 for $(STRESSFUZZ)"; \
 		go test -run "^$$" -fuzz "^$$2\$$" -fuzztime $(STRESSFUZZ) -fuzzminimizetime 2s -parallel 1 $$1 >$(STRESSLOG)/$$2 2>&1 || \
 		{ cat $(STRESSLOG)/$$2; exit 1; }' sh <$(STRESSLOG)/targets
 	cd test/stress && STRESS=long go test -count=1 -timeout 50m $(ARGS)

@@ -40,7 +40,7 @@ type plan struct {
 
 func defaultPlan() plan {
 	return plan{
-		rounds: 4, requests: 150,
+		rounds: 4, requests: 130,
 		namespaces: []int{1000, fullNamespaces, mostNamespaces},
 		meshes:     []int{fewMeshes, 10, fullMeshes, mostMeshes},
 	}

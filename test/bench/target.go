@@ -23,7 +23,7 @@ const (
 
 // target is what the API server asks about a namespace, if anything.
 type target struct {
-	// letter is that of the comparison: a, b, c, d.
+	// letter is that of the comparison: a, b, c, d, f.
 	letter, name string
 	// pid is the process that answers; 0 for none.
 	pid int
@@ -75,6 +75,16 @@ func meshfenceTarget(letter, name string, manifests []client.Object, server endp
 		return nil, fmt.Errorf("the manifests have %d validating and %d mutating webhooks", len(t.validating), len(t.mutating))
 	}
 	return t, nil
+}
+
+// floorTarget asks a process that answers at once, and always the same, under the very conditions under which meshfence is
+// asked: the floor of anything that fills in a label.
+func floorTarget(cluster *harness.Cluster, server endpoint, pid int) (*target, error) {
+	manifests, err := cluster.Manifests()
+	if err != nil {
+		return nil, err
+	}
+	return meshfenceTarget("f", "the same calls, answered at once", manifests, server, pid)
 }
 
 // endpoint is where webhooks are served.
