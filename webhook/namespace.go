@@ -68,7 +68,7 @@ func (h *namespaces) Handle(ctx context.Context, req admission.Request) admissio
 	if err != nil {
 		return h.recorder.badRequest(ctx, err)
 	}
-	change := policy.NamespaceChange{Old: old.judged(), New: updated.judged(), Now: h.now(), User: req.UserInfo.Username, WasIn: old.wasFilled()}
+	change := policy.NamespaceChange{Old: old.judged(), New: updated.judged(), Now: h.now(), User: req.UserInfo.Username}
 	// The object's name counts, because that of the request is empty if it was generated.
 	if change.New.Deleting || h.exempt.user(req.UserInfo.Username) || h.exempt.namespace(change.New.Name) {
 		return allow()

@@ -144,11 +144,6 @@ func (n *namespaceObject) judged() *mesh.Namespace {
 	return ns
 }
 
-// wasFilled says whether istio.io/rev was filled in at some time, which stays to be seen when the labels are gone.
-func (n *namespaceObject) wasFilled() bool {
-	return n != nil && n.Metadata.Annotations[FilledRevisionAnnotation] != ""
-}
-
 // optedOut says whether the namespace carries meshfence.io/fill: "false", as an annotation or a label.
 func (n *namespaceObject) optedOut() bool {
 	return n.Metadata.Annotations[FillAnnotation] == "false" || n.Metadata.Labels[FillAnnotation] == "false"

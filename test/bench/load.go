@@ -19,15 +19,16 @@ import (
 type operation string
 
 const (
-	// join sets the discovery label: istio.io/rev is filled in and the result judged. Both calls are needed.
+	// join sets the discovery label: istio.io/rev is filled in and the result judged. Both calls are needed, with a look at
+	// the namespace's pods (MF207).
 	join operation = "join"
-	// leave takes both labels away: only the validating call is needed, with a look at the namespace's pods (MF207).
+	// leave takes both labels away: only the validating call is needed, with a look at the pods.
 	leave operation = "leave"
 	// drop takes istio.io/rev away. It makes room for inject and is not measured.
 	drop operation = "drop"
 	// inject sets istio.io/rev where the discovery label is there: only the validating call is needed.
 	inject operation = "inject"
-	// both sets the discovery label and istio.io/rev: only the validating call is needed.
+	// both sets the discovery label and istio.io/rev: only the validating call is needed, with a look at the pods.
 	both operation = "both"
 	// plain sets a label that is nobody's business. No call is needed.
 	plain operation = "plain"

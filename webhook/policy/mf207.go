@@ -25,16 +25,14 @@ type Pods struct {
 
 // Moves says whether the pods of the namespace are worth a look: it moves to other meshes, and the rules want to know
 // whether its pods do. To look costs a request to the API server, so whoever asks does it only before an answer that
-// allows. A namespace that joins its first mesh is not worth it: a sidecar does not start without the root certificate,
-// which an istiod writes only where it discovers (istio 56574). If it left one earlier, and its pods did not, that was said then.
+// allows. One that no mesh has discovered so far counts too: it may have left one earlier, with pods that still have its sidecar.
 func (p *Policy) Moves(c NamespaceChange) bool {
 	if c.Old == nil || c.New.Deleting || !p.asks("MF207") {
 		return false
 	}
 	var room [2][4]*mesh.Mesh
 	from, to := c.Fleet.AppendDiscoveredBy(room[0][:0], c.Old.Labels), c.Fleet.AppendDiscoveredBy(room[1][:0], c.New.Labels)
-	wasIn := len(from) > 0 || mesh.InjectionOf(c.Old.Labels).By || c.WasIn
-	return wasIn && !slices.Equal(from, to)
+	return !slices.Equal(from, to)
 }
 
 // asks says whether the configuration has a rule judged.

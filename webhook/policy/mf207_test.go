@@ -122,26 +122,24 @@ func TestPodsAreWorthALookOnlyIfTheNamespaceMoves(t *testing.T) {
 		from, to string
 		create   bool
 		deleting bool
-		wasIn    bool
 		actions  policy.Actions
 		want     bool
 	}{
 		{name: "to another mesh", from: "istio-discovery=mesh-1", to: "istio-discovery=mesh-2", want: true},
 		{name: "to no mesh", from: "istio-discovery=mesh-1", want: true},
-		{name: "to a first mesh", from: "team=a", to: "istio-discovery=mesh-1"},
-		{name: "to a first mesh, with its revision", to: "istio-discovery=mesh-1 istio.io/rev=mesh-1"},
-		{name: "to a mesh again", to: "istio-discovery=mesh-1", wasIn: true, want: true},
+		{name: "to a first mesh", from: "team=a", to: "istio-discovery=mesh-1", want: true},
+		{name: "to a first mesh, with its revision", to: "istio-discovery=mesh-1 istio.io/rev=mesh-1", want: true},
 		{name: "to the mesh that injects it", from: "istio.io/rev=mesh-1", to: "istio-discovery=mesh-1 istio.io/rev=mesh-1", want: true},
 		{name: "to a mesh after one that nobody knows", from: "istio.io/rev=mesh-0", to: "istio-discovery=mesh-1", want: true},
 		{name: "to a mesh after the default one", from: "istio-injection=enabled", to: "istio-discovery=mesh-1", want: true},
-		{name: "to a first mesh, without injection before", from: "istio-injection=disabled", to: "istio-discovery=mesh-1"},
+		{name: "to a first mesh, without injection before", from: "istio-injection=disabled", to: "istio-discovery=mesh-1", want: true},
 		{name: "to another revision", from: "istio-discovery=mesh-1", to: "istio-discovery=mesh-1 istio.io/rev=mesh-1"},
 		{name: "between values that are no mesh's", from: "istio-discovery=a", to: "istio-discovery=b"},
 		{name: "created", to: "istio-discovery=mesh-1", create: true},
 		{name: "deleted", from: "istio-discovery=mesh-1", deleting: true},
 		{name: "rule off", from: "istio-discovery=mesh-1", to: "istio-discovery=mesh-2", actions: off},
 	} {
-		change := policy.NamespaceChange{Old: namespace(t, "app", c.from), New: namespace(t, "app", c.to), Fleet: fleet(t, guide()...), WasIn: c.wasIn}
+		change := policy.NamespaceChange{Old: namespace(t, "app", c.from), New: namespace(t, "app", c.to), Fleet: fleet(t, guide()...)}
 		change.New.Deleting = c.deleting
 		if c.create {
 			change.Old = nil

@@ -56,8 +56,6 @@ type NamespaceChange struct {
 	User string
 	// Rights are the user's to use the meshes of Joins. A mesh that is missing could not be asked about.
 	Rights map[mesh.Ref]Right
-	// WasIn says that the namespace has been in a mesh before, whether or not its old labels show it.
-	WasIn bool
 	// Pods is what was seen of the namespace's pods; nil if nobody looked, because of Moves.
 	Pods *Pods
 }
