@@ -146,6 +146,9 @@ func (c *comparison) measureLatencies(ctx context.Context, round, requests, conc
 func (c *comparison) alternate(ctx context.Context, op operation, round, requests, stretch, workers int, samples map[string]*sample) error {
 	for turn, first := 0, 0; first < requests; turn, first = turn+1, first+stretch {
 		for i := range c.loads {
+			if turn%2 == 1 { // so that none always comes after the same other one
+				i = len(c.loads) - 1 - i
+			}
 			l := c.loads[(i+turn+round+1)%len(c.loads)]
 			s := samples[l.target.letter]
 			if s == nil {

@@ -48,7 +48,7 @@ const (
 // grown measures meshfence alone in a cluster of some size. meshfence must not be running.
 func grown(ctx context.Context, cluster *harness.Cluster, c *clients, at size) (point, error) {
 	p := point{size: at}
-	right, err := review(false)
+	right, err := review(injects)
 	if err != nil {
 		return p, err
 	}

@@ -36,13 +36,28 @@ func newReviewer(server endpoint, path string, body []byte, allowed bool) *revie
 	return &reviewer{client: http.Client{Transport: transport, Timeout: 10 * time.Second}, url: "https://" + server.address + path, body: body, allowed: allowed}
 }
 
-// review is an UPDATE that moves a namespace into mesh-1, or, if wrong, one that gives it the revision of another mesh.
-func review(wrong bool) ([]byte, error) {
-	revision := "mesh-1"
-	if wrong {
+// question is what an AdmissionReview is about.
+type question int
+
+const (
+	// injects gives a namespace that mesh-1 discovers its revision: to judge it calls nobody.
+	injects question = iota + 1
+	// moves lets mesh-1 discover a namespace, with its revision: its pods are looked at.
+	moves
+	// errs gives a namespace that mesh-1 discovers the revision of another mesh.
+	errs
+)
+
+// review is an UPDATE of a namespace.
+func review(q question) ([]byte, error) {
+	old, revision := map[string]string{"istio-discovery": "mesh-1"}, "mesh-1"
+	switch q {
+	case moves:
+		old = nil
+	case errs:
 		revision = "mesh-2"
 	}
-	before, err := json.Marshal(stored(map[string]string{}))
+	before, err := json.Marshal(stored(old))
 	if err != nil {
 		return nil, err
 	}

@@ -84,7 +84,8 @@ func New(cfg *rest.Config, opts Options) (*Cluster, error) {
 	opts.MeshMap = cmp.Or(opts.MeshMap, DefaultMeshMap)
 	opts.Configuration = cmp.Or(opts.Configuration, DefaultConfiguration)
 	opts.NarrowEvery = cmp.Or(opts.NarrowEvery, DefaultNarrowEvery)
-	resources, err := newResources(cfg, opts.Namespace)
+	repeated := newTexts()
+	resources, err := newResources(cfg, opts.Namespace, repeated)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +96,7 @@ func New(cfg *rest.Config, opts Options) (*Cluster, error) {
 	c := &Cluster{options: opts, resources: *resources, metrics: metrics, dirty: make(chan struct{}, 1), renamed: make(chan struct{}, 1)}
 	c.mapName.Store(&opts.MeshMap)
 	c.fleet.Store(mesh.NewFleet(mesh.Objects{}))
-	c.namespaces = newStore(namespace, sync.OnceFunc(func() { time.AfterFunc(settleAfter, debug.FreeOSMemory) }))
+	c.namespaces = newStore(repeated.namespace, sync.OnceFunc(func() { time.AfterFunc(settleAfter, debug.FreeOSMemory) }))
 	c.istios = newStore(c.noting(cachedControlPlane(sail.KindIstio)), c.markDirty).keepVersions()
 	c.revisions = newStore(c.noting(cachedControlPlane(sail.KindIstioRevision)), c.markDirty).keepVersions()
 	c.tags = newStore(cachedTag, c.markDirty)

@@ -3,7 +3,6 @@ package cluster
 import (
 	"encoding/json"
 	"strings"
-	"unique"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -15,9 +14,11 @@ import (
 // ownAnnotations begins the names of the annotations that are read on a mesh.
 const ownAnnotations = "meshfence.io/"
 
-// namespace keeps name and labels. The label keys, which repeat from namespace to namespace, are kept once, and so is the
+// namespace keeps name and labels. Label keys and values, which repeat from namespace to namespace, are kept once, and so is the
 // name, which is the value of one label: that leaves a few hundred bytes, most of them the map.
-func namespace(object metav1.Object) mesh.Namespace {
+func (t *texts) namespace(object metav1.Object) mesh.Namespace {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	name := object.GetName()
 	kept := mesh.Namespace{Name: name, Deleting: object.GetDeletionTimestamp() != nil}
 	labels := object.GetLabels()
@@ -28,8 +29,10 @@ func namespace(object metav1.Object) mesh.Namespace {
 	for key, value := range labels {
 		if value == name {
 			value = name
+		} else {
+			value = t.lockedSame(value)
 		}
-		kept.Labels[unique.Make(key).Value()] = value
+		kept.Labels[t.lockedSame(key)] = value
 	}
 	return kept
 }

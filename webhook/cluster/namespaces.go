@@ -32,6 +32,7 @@ type namespaceSource struct {
 	client rest.Interface
 	// watches are of the metadata only.
 	watches metadata.ResourceInterface
+	texts   *texts
 }
 
 // listWatch returns what the reflector is given.
@@ -46,11 +47,15 @@ func (s *namespaceSource) listWatch() *cache.ListWatch {
 
 // list returns all namespaces, as of some moment after the call began.
 func (s *namespaceSource) list(ctx context.Context) (*slimList, error) {
-	// The request for a page that nobody reads any more ends with the call.
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	all, reader := &slimList{}, newNamespaceReader()
+	all, reader := &slimList{}, newNamespaceReader(s.texts)
 	var ahead <-chan answer
+	// The request for a page that nobody reads any more ends with the call. Its body is closed, as the connection, which all
+	// requests share, would hold back what was not read of it.
+	defer func() {
+		cancel()
+		drop(ahead)
+	}()
 	err := pages(namespacesPerPage, func(options metav1.ListOptions) (next string, err error) {
 		page := ahead
 		if ahead = nil; page == nil {
@@ -79,6 +84,16 @@ func (s *namespaceSource) list(ctx context.Context) (*slimList, error) {
 type answer struct {
 	body io.ReadCloser
 	err  error
+}
+
+// drop closes the body of an answer that nobody will read.
+func drop(page <-chan answer) {
+	if page == nil {
+		return
+	}
+	if got := <-page; got.body != nil {
+		_ = got.body.Close()
+	}
 }
 
 // ask asks for a page, and does not wait for it. Every API server has its own resources in protobuf.

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 
@@ -52,8 +53,16 @@ func podsOf(t *testing.T, pods []metav1.PartialObjectMetadata, asked *[]url.Valu
 		if to < len(pods) {
 			list.Continue = strconv.Itoa(to)
 		}
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(list)
+		raw, err := list.Marshal()
+		if err != nil {
+			t.Error(err)
+		}
+		envelope, err := (&runtime.Unknown{Raw: raw}).Marshal()
+		if err != nil {
+			t.Error(err)
+		}
+		w.Header().Set("Content-Type", podMetadata)
+		_, _ = w.Write(append([]byte(protobufMagic), envelope...))
 	}
 }
 
@@ -133,6 +142,15 @@ func TestIfThereIsNoTimeForAllPodsThenThoseThatWereSeenCount(t *testing.T) {
 	}
 	if diff := cmp.Diff(policy.Pods{Seen: 100, Revisions: map[string]int{"mesh-1": 50}, Stopped: "after 200ms"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestIfPodsAreListedAsNobodyAskedThenTheLookSaysSo(t *testing.T) {
+	for _, answer := range []string{`{"kind":"PartialObjectMetadataList","items":[]}`, protobufMagic + "\x12\x05", protobufMagic + "\x12\x02\x12\x05"} {
+		c := against(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(answer)) })
+		if pods := c.Pods(t.Context(), "blog", 10); pods.Stopped != "because the API server did not list them" {
+			t.Errorf("%q: %+v", answer, pods)
+		}
 	}
 }
 

@@ -31,12 +31,12 @@ type resources struct {
 	tags                 dynamic.ResourceInterface
 	configMaps           dynamic.ResourceInterface // in our own namespace
 	validating, mutating dynamic.ResourceInterface
-	pods                 metadata.Getter
+	core                 rest.Interface
 	accessReviews        authorizationclient.SubjectAccessReviewInterface
 }
 
 // newResources makes the clients, which share one connection. The metadata client speaks protobuf, the other one JSON.
-func newResources(cfg *rest.Config, namespace string) (*resources, error) {
+func newResources(cfg *rest.Config, namespace string, repeated *texts) (*resources, error) {
 	cfg = rest.CopyConfig(cfg)
 	// What is asked for is bounded by its purpose. The client's own limiter, five requests a second unless told otherwise,
 	// would let an admission request wait behind the looks for absent resources.
@@ -77,7 +77,7 @@ func newResources(cfg *rest.Config, namespace string) (*resources, error) {
 	}
 	registration := admissionregistrationv1.SchemeGroupVersion
 	return &resources{
-		namespaces: &namespaceSource{client: core, watches: meta.Resource(corev1.SchemeGroupVersion.WithResource("namespaces"))},
+		namespaces: &namespaceSource{client: core, watches: meta.Resource(corev1.SchemeGroupVersion.WithResource("namespaces")), texts: repeated},
 		istios:     meshResourceOf(sail.KindIstio, "istios"),
 		revisions:  meshResourceOf(sail.KindIstioRevision, "istiorevisions"),
 		tags:       objects.Resource(sail.GroupVersion.WithResource("istiorevisiontags")),
@@ -85,7 +85,7 @@ func newResources(cfg *rest.Config, namespace string) (*resources, error) {
 		validating: objects.Resource(registration.WithResource("validatingwebhookconfigurations")),
 		mutating:   objects.Resource(registration.WithResource("mutatingwebhookconfigurations")),
 
-		pods:          meta.Resource(corev1.SchemeGroupVersion.WithResource("pods")),
+		core:          core,
 		accessReviews: access.SubjectAccessReviews(),
 	}, nil
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"unique"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -46,9 +45,6 @@ const (
 	wireBuffer = 32 << 10
 	// maxItem is more than any object that an API server stores: it takes requests of up to 3 MiB, and etcd of up to 1.5 MiB.
 	maxItem = 8 << 20
-	// maxShared is how many label values are kept once: enough for those that repeat in any cluster, and no more memory
-	// than a page takes where none does.
-	maxShared = 4096
 )
 
 // namespaceReader reads lists of namespaces in protobuf. A general decoder would make everything that a namespace has, of
@@ -56,15 +52,18 @@ const (
 type namespaceReader struct {
 	item   []byte
 	labels []label
-	// keys and values are those that were read so far: each is kept once.
-	keys, values map[string]string
+	texts  *texts
 }
 
 type label struct{ key, value string }
 
-func newNamespaceReader() *namespaceReader {
-	return &namespaceReader{keys: map[string]string{}, values: map[string]string{}}
-}
+func newNamespaceReader(repeated *texts) *namespaceReader { return &namespaceReader{texts: repeated} }
+
+// Errors of what is no list, or no whole one: a namespace that is not seen would be one that nobody judges.
+var (
+	errNoListMeta = errors.New("the list does not begin with the resourceVersion that it is of")
+	errNoName     = errors.New("a namespace has no name")
+)
 
 // read reads one page. It calls begin for the list's own metadata, of which it reads the resourceVersion and where the next
 // page begins, and each for every namespace. The API server sends them in this order.
@@ -73,7 +72,7 @@ func (r *namespaceReader) read(page io.Reader, begin func(metav1.ListMeta), each
 	if _, err := io.ReadFull(page, magic); err != nil || string(magic) != protobufMagic {
 		return fmt.Errorf("not in protobuf: it begins with %q", magic)
 	}
-	whole := false
+	whole, begun := false, false
 	err := eachField(page, func(number fieldNumber, list *io.LimitedReader) error {
 		if number != envelopeRaw {
 			return nil
@@ -87,18 +86,27 @@ func (r *namespaceReader) read(page io.Reader, begin func(metav1.ListMeta), each
 			if err != nil {
 				return err
 			}
-			if number == listMeta {
+			if begun != (number == listItems) {
+				return errNoListMeta
+			}
+			if begun = true; number == listMeta {
 				return readListMeta(content, begin)
 			}
 			ns, err := r.namespace(content)
+			if err == nil && ns.Name == "" {
+				err = errNoName
+			}
 			if err == nil {
 				each(ns)
 			}
 			return err
 		})
 	})
-	if err == nil && !whole {
-		err = io.ErrUnexpectedEOF
+	switch {
+	case err == nil && !whole:
+		return io.ErrUnexpectedEOF
+	case err == nil && !begun:
+		return errNoListMeta
 	}
 	return err
 }
@@ -127,6 +135,9 @@ func readListMeta(content []byte, begin func(metav1.ListMeta)) error {
 		}
 		return nil
 	})
+	if err == nil && meta.ResourceVersion == "" {
+		err = errNoListMeta
+	}
 	if err == nil {
 		begin(meta)
 	}
@@ -135,6 +146,8 @@ func readListMeta(content []byte, begin func(metav1.ListMeta)) error {
 
 // namespace reads a Namespace; the result is what the function namespace makes of one that was decoded.
 func (r *namespaceReader) namespace(content []byte) (mesh.Namespace, error) {
+	r.texts.mu.Lock()
+	defer r.texts.mu.Unlock()
 	var ns mesh.Namespace
 	r.labels = r.labels[:0]
 	err := eachValue(content, func(number fieldNumber, metadata []byte) error {
@@ -169,39 +182,16 @@ func (r *namespaceReader) label(entry []byte, name string) error {
 	err := eachValue(entry, func(number fieldNumber, value []byte) error {
 		switch number {
 		case entryKey:
-			l.key = r.key(value)
+			l.key = r.texts.lockedOf(value)
 		case entryValue:
-			l.value = r.value(value, name)
+			if l.value = name; string(value) != name { // that of one label is the name
+				l.value = r.texts.lockedOf(value)
+			}
 		}
 		return nil
 	})
 	r.labels = append(r.labels, l)
 	return err
-}
-
-// key returns the label key that all namespaces share, as the function namespace does.
-func (r *namespaceReader) key(text []byte) string {
-	known, ok := r.keys[string(text)]
-	if !ok {
-		known = unique.Make(string(text)).Value()
-		r.keys[known] = known
-	}
-	return known
-}
-
-// value returns a label's value. That of one label is the name of the namespace.
-func (r *namespaceReader) value(text []byte, name string) string {
-	if string(text) == name {
-		return name
-	}
-	known, ok := r.values[string(text)]
-	if !ok {
-		known = string(text)
-		if len(r.values) < maxShared {
-			r.values[known] = known
-		}
-	}
-	return known
 }
 
 // eachField calls field for each field of a message, up to its end. What field does not read of the value is passed over.
@@ -217,15 +207,15 @@ func eachField(message io.Reader, field func(number fieldNumber, value *io.Limit
 		}
 		parsed, kind := protowire.DecodeTag(tag)
 		number := fieldNumber(parsed)
-		if kind != protowire.BytesType {
-			return fmt.Errorf("field %d has the wire type %d", number, kind)
-		}
-		size, err := binary.ReadUvarint(r)
+		size, err := sizeOf(r, kind)
 		if err != nil {
-			return notTheEnd(err)
+			return fmt.Errorf("field %d: %w", number, notTheEnd(err))
 		}
-		if size > math.MaxInt32 {
-			return fmt.Errorf("field %d has %d bytes", number, size)
+		if kind != protowire.BytesType { // a number, of a later version: none is read
+			if _, err := r.Discard(size); err != nil {
+				return notTheEnd(err)
+			}
+			continue
 		}
 		value := &io.LimitedReader{R: r, N: int64(size)}
 		if err := field(number, value); err != nil {
@@ -234,6 +224,27 @@ func eachField(message io.Reader, field func(number fieldNumber, value *io.Limit
 		if _, err := r.Discard(int(value.N)); err != nil {
 			return notTheEnd(err)
 		}
+	}
+}
+
+// sizeOf reads how many bytes the value of a field has that follows; that of a varint is read by that.
+func sizeOf(r *bufio.Reader, kind protowire.Type) (int, error) {
+	switch kind {
+	case protowire.VarintType:
+		_, err := binary.ReadUvarint(r)
+		return 0, err
+	case protowire.Fixed32Type:
+		return 4, nil
+	case protowire.Fixed64Type:
+		return 8, nil
+	case protowire.BytesType:
+		size, err := binary.ReadUvarint(r)
+		if err == nil && size > math.MaxInt32 {
+			err = fmt.Errorf("it has %d bytes", size)
+		}
+		return int(min(size, math.MaxInt32)), err
+	default:
+		return 0, fmt.Errorf("the wire type %d", kind)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -32,7 +33,7 @@ func inProtobuf(t testing.TB, object apiruntime.Object) []byte {
 
 // namespacesRead are what a list begins with and the namespaces in it.
 func namespacesRead(page []byte) (begin metav1.ListMeta, found []mesh.Namespace, err error) {
-	err = newNamespaceReader().read(bytes.NewReader(page), func(meta metav1.ListMeta) { begin = meta },
+	err = newNamespaceReader(newTexts()).read(bytes.NewReader(page), func(meta metav1.ListMeta) { begin = meta },
 		func(ns mesh.Namespace) { found = append(found, ns) })
 	return begin, found, err
 }
@@ -61,8 +62,9 @@ func someNamespaces() []corev1.Namespace {
 }
 
 func decoded(items []corev1.Namespace) (found []mesh.Namespace) {
+	texts := newTexts()
 	for i := range items {
-		found = append(found, namespace(&items[i].ObjectMeta))
+		found = append(found, texts.namespace(&items[i].ObjectMeta))
 	}
 	return found
 }
@@ -102,22 +104,82 @@ func TestAListOfNamespacesThatBreaksOffIsAnError(t *testing.T) {
 }
 
 func TestWhatIsNoListOfNamespacesIsAnError(t *testing.T) {
-	list := inProtobuf(t, &corev1.NamespaceList{})
+	list := func(version string, items ...corev1.Namespace) string {
+		return string(inProtobuf(t, &corev1.NamespaceList{ListMeta: metav1.ListMeta{ResourceVersion: version}, Items: items}))
+	}
 	for name, test := range map[string]struct{ page, want string }{
 		"nothing":            {"", "not in protobuf"},
 		"JSON":               {`{"kind":"NamespaceList","items":[]}`, `it begins with "{\"ki"`},
 		"no list inside":     {protobufMagic, "unexpected EOF"},
-		"a varint":           {protobufMagic + "\x08\x01", "field 1 has the wire type 0"},
+		"a number only":      {protobufMagic + "\x08\x01", "unexpected EOF"},
+		"half a number":      {protobufMagic + "\x08", "unexpected EOF"},
+		"a group":            {protobufMagic + "\x0b", "field 1: the wire type 3"},
+		"an empty list":      {protobufMagic + "\x12\x00", "does not begin with the resourceVersion"},
+		"no version":         {list(""), "does not begin with the resourceVersion"},
+		"two beginnings":     {protobufMagic + "\x12\x0a\x0a\x03\x12\x01\x37\x0a\x03\x12\x01\x37", "does not begin with the resourceVersion"},
+		"items first":        {protobufMagic + "\x12\x07\x12\x05\x0a\x03\x0a\x01a", "does not begin with the resourceVersion"},
+		"a nameless one":     {list("17", corev1.Namespace{}), "has no name"},
 		"a long tag":         {protobufMagic + strings.Repeat("\xff", 11), "overflows"},
-		"a huge list":        {protobufMagic + "\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "field 2 has 18446744073709551615 bytes"},
-		"a huge namespace":   {protobufMagic + "\x12\x05\x12\x80\x80\x80\x10", "an object of 33554432 bytes"},
-		"a broken namespace": {protobufMagic + "\x12\x04\x12\x02\x0a\x05", "unexpected EOF"},
-		"more behind it":     {string(list) + "\x08\x01", "field 1 has the wire type 0"},
+		"a huge list":        {protobufMagic + "\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "field 2: it has 18446744073709551615 bytes"},
+		"a huge namespace":   {protobufMagic + "\x12\x0a\x0a\x03\x12\x01\x37\x12\x80\x80\x80\x10", "an object of 33554432 bytes"},
+		"a broken namespace": {protobufMagic + "\x12\x09\x0a\x03\x12\x01\x37\x12\x02\x0a\x05", "unexpected EOF"},
+		"more behind it":     {list("17") + "\x08", "unexpected EOF"},
 	} {
 		_, found, err := namespacesRead([]byte(test.page))
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: error %v and %d namespaces, want %s", name, err, len(found), test.want)
 		}
+	}
+}
+
+// A later version may have numbers where this one has none.
+func TestNumbersInAListOfNamespacesArePassedOver(t *testing.T) {
+	const numbers = "\x50\xff\x01" + "\x5d\x01\x02\x03\x04" + "\x61\x01\x02\x03\x04\x05\x06\x07\x08"
+	list, err := (&corev1.NamespaceList{ListMeta: metav1.ListMeta{ResourceVersion: "17"}, Items: someNamespaces()}).Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := protowire.AppendTag([]byte(protobufMagic+numbers), protowire.Number(envelopeRaw), protowire.BytesType)
+	_, found, err := namespacesRead(append(protowire.AppendBytes(page, append([]byte(numbers), list...)), numbers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(decoded(someNamespaces())[3], found[3]); diff != "" || len(found) != 4 {
+		t.Errorf("%d namespaces, the last (-want +got):\n%s", len(found), diff)
+	}
+}
+
+// Whatever comes later, and whatever was collected in between, has the texts of the list.
+func TestLabelsOfANamespaceThatChangesShareTheTextsOfTheList(t *testing.T) {
+	repeated := newTexts()
+	var first mesh.Namespace
+	page := inProtobuf(t, &corev1.NamespaceList{ListMeta: metav1.ListMeta{ResourceVersion: "17"}, Items: []corev1.Namespace{
+		{ObjectMeta: metav1.ObjectMeta{Name: "a", Labels: map[string]string{"istio-discovery": "mesh-1"}}},
+	}})
+	if err := newNamespaceReader(repeated).read(bytes.NewReader(page), func(metav1.ListMeta) {}, func(ns mesh.Namespace) { first = ns }); err != nil {
+		t.Fatal(err)
+	}
+	runtime.GC()
+	runtime.GC()
+	later := repeated.namespace(&metav1.ObjectMeta{Name: "b", Labels: map[string]string{strings.Clone("istio-discovery"): strings.Clone("mesh-1")}})
+	for key, value := range first.Labels {
+		for other, same := range later.Labels {
+			if unsafe.StringData(key) != unsafe.StringData(other) || unsafe.StringData(value) != unsafe.StringData(same) {
+				t.Errorf("%s: %s is kept twice", key, value)
+			}
+		}
+	}
+}
+
+func TestTextsAreBounded(t *testing.T) {
+	repeated := newTexts()
+	for i := range maxTexts + 10 {
+		if got := repeated.lockedOf(fmt.Append(nil, i)); got != fmt.Sprint(i) {
+			t.Fatalf("%d became %q", i, got)
+		}
+	}
+	if len(repeated.known) != maxTexts {
+		t.Errorf("%d are kept, want %d", len(repeated.known), maxTexts)
 	}
 }
 
@@ -133,8 +195,8 @@ func TestAListedNamespaceTakesAFewHundredBytes(t *testing.T) {
 			"app.kubernetes.io/part-of": "shop", "cost-center": fmt.Sprint(i % 50),
 		}}
 	}
-	page := inProtobuf(t, &corev1.NamespaceList{Items: items})
-	s := newStore(namespace, func() {})
+	page := inProtobuf(t, &corev1.NamespaceList{ListMeta: metav1.ListMeta{ResourceVersion: "17"}, Items: items})
+	s := newStore(newTexts().namespace, func() {})
 	before := heap()
 	_, found, err := namespacesRead(page)
 	if err != nil {

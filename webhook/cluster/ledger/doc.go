@@ -75,5 +75,8 @@
 //   - A declaration that an overlap is meant, and the tags, are read in step 2 and are not part of what is claimed against
 //     each other: taking a declaration away at the same moment as another mesh relies on it is found by an audit only.
 //
-// The tests of this package run two and three requests in every order of their steps that there is.
+// The tests of this package run two and three requests in every order of their steps that there is, with the list as one
+// step. It is several, one for each resource, side by side: what one of them has missed was stored after it began, so its claim
+// is in the ledger that was read, or was written later, which the write of step 4 finds out; and package cluster reads Istios
+// again if a revision is there whose Istio is not.
 package ledger
