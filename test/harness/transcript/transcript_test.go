@@ -53,3 +53,32 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+// Whether a command succeeds is as documented as what it prints.
+func TestExitCodes(t *testing.T) {
+	const invalid = `The Namespace "a" is invalid: no`
+	for _, test := range []struct {
+		line, documented string
+		fits             bool
+	}{
+		{"echo a", "a", true},
+		{"echo a; exit 1", "a", false},
+		{"exit 1", "", false},
+		{"exit 1", "...", false},
+		{"echo Error: no; exit 1", "Error: no", true},
+		{"echo Error: no", "Error: no", false},
+		{"echo Errors are counted", "Errors are counted", true},
+		{"echo '" + invalid + "'; exit 1", "...\n" + invalid, true},
+		{"echo '" + invalid + "'", "...\n" + invalid, false},
+		{"echo '" + invalid + "'; exit 1", `The Namespace "a" is invalid: ...`, true},
+		{"echo '" + invalid + "'; echo b; exit 1", invalid + "\nb", false},
+		{"echo '" + invalid + "'; echo b", invalid + "\nb", true},
+		{"echo Error: no; exit 1", "Error: yes", false},
+		{"echo Error: no; kill $$", "Error: no", false},
+	} {
+		printed, err := (Command{Line: test.line, Output: test.documented}).run(t.Context(), t.TempDir(), nil)
+		if (err == nil) != test.fits {
+			t.Errorf("%s, documented as %q, prints %q: %v", test.line, test.documented, printed, err)
+		}
+	}
+}
