@@ -27,17 +27,44 @@ type Transcript struct {
 // Command is a line for a shell, and what it prints as it is documented.
 type Command struct{ Line, Output string }
 
-// block finds a console with or without its name, loose a command that nobody would replay: in a block of indented lines.
+// block finds a console with or without its name.
 func block() *regexp.Regexp {
 	return regexp.MustCompile("(?s)(?:<!-- transcript: ([-a-z]+) -->\n)?```console\n(.*?)```")
 }
 
-func loose() *regexp.Regexp { return regexp.MustCompile(`(?m)^    (?:\$ )?(?:helm|kubectl|oc) .*$`) }
+// fence finds a line that begins or ends a fenced block; pasted and indented a command that a reader would paste, the latter in a block
+// without fences.
+func fence() *regexp.Regexp  { return regexp.MustCompile("^[ \t>]*(?:`{3,}|~{3,})") }
+func pasted() *regexp.Regexp { return regexp.MustCompile(`^\s*(?:\$ )?(?:helm|kubectl|oc) `) }
+func indented() *regexp.Regexp {
+	return regexp.MustCompile(`^(?: {4}|\t)\s*(?:\$ )?(?:helm|kubectl|oc) `)
+}
 
-// Parse returns the transcripts of a Markdown document in their order. A command outside of them is an error, as are a transcript without a name
-// and two with the same.
+// loose returns the first line that would be a command nobody replays, or that begins a block which could hold some: outside of consoles, the
+// only blocks are data, as YAML, and have no commands.
+func loose(document string) string {
+	begin, inside := "", false // How the block begins, and whether there is one.
+	for line := range strings.Lines(document) {
+		line = strings.TrimSuffix(line, "\n")
+		switch found := fence().MatchString(line); {
+		case found && inside:
+			inside = false
+		case found:
+			begin, inside = line, true
+			if begin != "```console" && begin != "```yaml" {
+				return line
+			}
+		case inside && begin != "```console" && pasted().MatchString(line), !inside && indented().MatchString(line):
+			return line
+		}
+	}
+	return ""
+}
+
+// Parse returns the transcripts of a Markdown document in their order. A command outside of them is an error, as are a block that is neither
+// a console nor YAML, a transcript without a name, and two with the same.
 func Parse(document string) ([]Transcript, error) {
-	if line := loose().FindString(document); line != "" {
+	if line := loose(document); line != "" {
 		return nil, fmt.Errorf("not in a transcript: %s", line)
 	}
 	var all []Transcript

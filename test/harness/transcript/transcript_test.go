@@ -29,6 +29,31 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// A command that nobody replays is found wherever Markdown shows one.
+func TestLoose(t *testing.T) {
+	for document, want := range map[string]string{
+		"text:\n\n    kubectl get pods\n":                   "    kubectl get pods",
+		"text:\n\n\t$ oc get pods\n":                        "\t$ oc get pods",
+		"```\nkubectl get pods\n```\n":                      "```",
+		"```sh\nkubectl get pods\n```\n":                    "```sh",
+		"```bash\nmake build\n```\n":                        "```bash",
+		"```shell-session\n$ helm version\n```\n":           "```shell-session",
+		"```console title\n$ helm version\n```\n":           "```console title",
+		"~~~\nkubectl get pods\n~~~\n":                      "~~~",
+		"- text\n  ```sh\n  kubectl get pods\n  ```\n":      "  ```sh",
+		"```yaml\na: b\n```\n```sh\nhelm version\n```\n":    "```sh",
+		"```yaml\na: b\n$ kubectl get pods\n```\n":          "$ kubectl get pods",
+		"```yaml\na: b\n```\n\n    helm version\n":          "    helm version",
+		"```yaml\na:\n    b: kubectl get pods\n```\n":       "",
+		"```console\n$ helm version\n    helm v4\n```\n":    "",
+		"kubectl or\noc apply does it, and `helm template`": "",
+	} {
+		if got := loose(document); got != want {
+			t.Errorf("%q: %q, not %q", document, got, want)
+		}
+	}
+}
+
 // What is printed is compared as a whole: a line more or less, or another one, is an error.
 func TestCheck(t *testing.T) {
 	for _, test := range []struct {
