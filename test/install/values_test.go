@@ -97,7 +97,7 @@ func TestValues(t *testing.T) {
 		{`config=null`, "ConfigMap", `\n#rules: {}\n`},
 		{`resources=null`, "Deployment", `"securityContext":`},
 		{`podLabels=null`, "Deployment", `"replicas":2`},
-		{`podLabels={"team":"mesh"}`, "Deployment", `"app.kubernetes.io/name":"meshfence","team":"mesh"`},
+		{`podLabels={"team":"mesh"}`, "Deployment", `"app.kubernetes.io/name":"meshfence","sidecar.istio.io/inject":"false","team":"mesh"`},
 		{`podAnnotations={"team":"mesh"}`, "Deployment", `"sidecar.istio.io/inject":"false","team":"mesh"`},
 		{`serviceAccount.annotations=null`, "ServiceAccount", `"name":"meshfence"`},
 		{`priorityClassName=""`, "Deployment", `"replicas":2`},
@@ -181,6 +181,8 @@ func TestImpossibleValues(t *testing.T) {
 
 		`podLabels={"app.kubernetes.io/name":"mine"}`:                                            "podLabels cannot set app.kubernetes.io/name, which the chart sets",
 		`podLabels={"app.kubernetes.io/component":"mine"}`:                                       "",
+		`podLabels={"sidecar.istio.io/inject":"true"}`:                                           "podLabels cannot set sidecar.istio.io/inject, which the chart sets",
+		`podLabels={"istio.io/rev":"mesh-1"}`:                                                    "podLabels cannot set istio.io/rev: meshfence must not depend on a mesh that it guards",
 		`podAnnotations={"sidecar.istio.io/inject":"true"}`:                                      "podAnnotations cannot set sidecar.istio.io/inject, which the chart sets",
 		`metrics.serviceMonitor={"enabled":true,"labels":{"app.kubernetes.io/instance":"mine"}}`: "metrics.serviceMonitor.labels cannot set app.kubernetes.io/instance, which the chart sets",
 		`metrics.prometheusRule={"enabled":true,"labels":{"release":"mine"}}`:                    "",
