@@ -318,6 +318,13 @@ func workloadFitsTheRest(t *testing.T, file string) {
 	budget := find(t, file, "PodDisruptionBudget", "meshfence", &policyv1.PodDisruptionBudget{})
 	network := find(t, file, "NetworkPolicy", "meshfence", &networkingv1.NetworkPolicy{})
 	template := deployment.Spec.Template
+	// An injector prefers the label; the selectors do without it, as they cannot be changed.
+	for what, values := range map[string]map[string]string{"label": template.Labels, "annotation": template.Annotations} {
+		if values["sidecar.istio.io/inject"] != "false" {
+			t.Errorf("the pods' %s does not keep Istio's sidecar out: %v", what, values)
+		}
+	}
+	delete(template.Labels, "sidecar.istio.io/inject")
 	for what, selector := range map[string]map[string]string{
 		"Deployment": deployment.Spec.Selector.MatchLabels, "Service": service.Spec.Selector, "PodDisruptionBudget": budget.Spec.Selector.MatchLabels,
 		"NetworkPolicy": network.Spec.PodSelector.MatchLabels,

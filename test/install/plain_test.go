@@ -2,10 +2,15 @@ package install
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/meshfence/meshfence/test/harness/transcript"
 )
 
 // TestWithoutHelm installs, switches off, and removes meshfence with kubectl and a rendered file, nothing else.
@@ -25,11 +30,9 @@ func TestWithoutHelm(t *testing.T) {
 	w.kubectl("apply", "-f", file)
 	w.eventually("meshfence judges", w.guarded)
 
-	// A second time changes nothing.
-	w.replay("upgrade-with-kubectl")
-	w.eventually("meshfence judges", w.guarded)
-
 	w.metricsAreThere()
+
+	w.upgradeWithoutHelm(file)
 	w.newCertificates()
 	w.imageRuns()
 	w.notOverkill()
@@ -48,6 +51,26 @@ func TestWithoutHelm(t *testing.T) {
 	if err := w.Node.Err(); err != nil {
 		t.Error(err)
 	}
+}
+
+// upgradeWithoutHelm applies the file a second time, which changes nothing, and then, as documented, that of a later version.
+func (w *world) upgradeWithoutHelm(file string) {
+	w.t.Helper()
+	if text := w.kubectl("apply", "-f", file); !strings.Contains(text, "\nvalidatingwebhookconfiguration.admissionregistration.k8s.io/meshfence unchanged\n") {
+		w.t.Errorf("the same file again:\n%s", text)
+	}
+	dir, err := transcript.Dir(w.Cluster)
+	w.do("find the folder of the transcripts", err)
+	content, err := os.ReadFile(file)
+	w.do("read the file", err)
+	// Other versions differ in this at least: the image's tag, and the label of everything.
+	later := filepath.Join(dir, "deploy")
+	w.do("leave the repository's files", os.Remove(later))
+	w.do("make a folder for a later version's", os.Mkdir(later, 0o755))
+	content = regexp.MustCompile(`\bv[0-9]+\.[0-9]+\.[0-9]+\b`).ReplaceAll(content, []byte("v99.0.0"))
+	w.do("write a later version's", os.WriteFile(filepath.Join(later, filepath.Base(file)), content, 0o600))
+	w.replay("upgrade-with-kubectl")
+	w.eventually("meshfence judges", w.guarded)
 }
 
 // newCertificates: who wants other certificates deletes the Secret, and meshfence, which judges meanwhile, makes another one.

@@ -97,7 +97,7 @@ func TestValues(t *testing.T) {
 		{`config=null`, "ConfigMap", `\n#rules: {}\n`},
 		{`resources=null`, "Deployment", `"securityContext":`},
 		{`podLabels=null`, "Deployment", `"replicas":2`},
-		{`podLabels={"team":"mesh"}`, "Deployment", `"app.kubernetes.io/name":"meshfence","team":"mesh"`},
+		{`podLabels={"team":"mesh"}`, "Deployment", `"app.kubernetes.io/name":"meshfence","sidecar.istio.io/inject":"false","team":"mesh"`},
 		{`podAnnotations={"team":"mesh"}`, "Deployment", `"sidecar.istio.io/inject":"false","team":"mesh"`},
 		{`serviceAccount.annotations=null`, "ServiceAccount", `"name":"meshfence"`},
 		{`priorityClassName=""`, "Deployment", `"replicas":2`},
@@ -172,8 +172,17 @@ func TestImpossibleValues(t *testing.T) {
 		`certs={"mode":"self-signed","selfSigned":{"caDuration":"6479h"}}`: "certs.selfSigned.duration is 2160h, and certs.selfSigned.caDuration 6479h: the authority must last at least three times as long as the certificate",
 		`certs={"mode":"self-signed","selfSigned":{"caDuration":"6480h"}}`: "",
 
+		`certs.certManager={"duration":"59m59s","renewBefore":"5m"}`:                  "certs.certManager.duration is 59m59s: cert-manager wants at least 1h",
+		`certs.certManager={"duration":"1h","renewBefore":"299s"}`:                    "certs.certManager.renewBefore is 299s: cert-manager wants at least 5m",
+		`certs.certManager={"duration":"60m","renewBefore":"300s","caDuration":"1h"}`: "",
+		`certs={"mode":"self-signed","selfSigned":{"duration":"59s"}}`:                "certs.selfSigned.duration is 59s: meshfence wants at least 1m",
+		`certs={"mode":"self-signed","selfSigned":{"duration":"60s"}}`:                "",
+		`certs={"mode":"self-signed","certManager":{"duration":"1s"}}`:                "", // Not in use.
+
 		`podLabels={"app.kubernetes.io/name":"mine"}`:                                            "podLabels cannot set app.kubernetes.io/name, which the chart sets",
 		`podLabels={"app.kubernetes.io/component":"mine"}`:                                       "",
+		`podLabels={"sidecar.istio.io/inject":"true"}`:                                           "podLabels cannot set sidecar.istio.io/inject, which the chart sets",
+		`podLabels={"istio.io/rev":"mesh-1"}`:                                                    "podLabels cannot set istio.io/rev: meshfence must not depend on a mesh that it guards",
 		`podAnnotations={"sidecar.istio.io/inject":"true"}`:                                      "podAnnotations cannot set sidecar.istio.io/inject, which the chart sets",
 		`metrics.serviceMonitor={"enabled":true,"labels":{"app.kubernetes.io/instance":"mine"}}`: "metrics.serviceMonitor.labels cannot set app.kubernetes.io/instance, which the chart sets",
 		`metrics.prometheusRule={"enabled":true,"labels":{"release":"mine"}}`:                    "",

@@ -159,10 +159,19 @@ matchExpressions:
 {{- $total -}}
 {{- end -}}
 
-{{/* Lifetimes with which a certificate would be renewed at once and for ever, or end after its authority. */}}
+{{/*
+Lifetimes with which a certificate would be renewed at once and for ever, or end after its authority; and those that cert-manager (its
+MinimumCertificateDuration and MinimumRenewBefore) or meshfence itself (certs.Options) refuses as too short.
+*/}}
 {{- define "meshfence.checkLifetimes" -}}
 {{- if eq .Values.certs.mode "cert-manager" -}}
 {{- with .Values.certs.certManager -}}
+{{- if lt (include "meshfence.seconds" .duration | int64) 3600 -}}
+{{- fail (printf "certs.certManager.duration is %s: cert-manager wants at least 1h" .duration) -}}
+{{- end -}}
+{{- if lt (include "meshfence.seconds" .renewBefore | int64) 300 -}}
+{{- fail (printf "certs.certManager.renewBefore is %s: cert-manager wants at least 5m" .renewBefore) -}}
+{{- end -}}
 {{- if ge (include "meshfence.seconds" .renewBefore | int64) (include "meshfence.seconds" .duration | int64) -}}
 {{- fail (printf "certs.certManager.renewBefore is %s, and certs.certManager.duration %s: a certificate must be renewed before it ends, but not at once" .renewBefore .duration) -}}
 {{- end -}}
@@ -172,6 +181,9 @@ matchExpressions:
 {{- end -}}
 {{- else if eq .Values.certs.mode "self-signed" -}}
 {{- with .Values.certs.selfSigned -}}
+{{- if lt (include "meshfence.seconds" .duration | int64) 60 -}}
+{{- fail (printf "certs.selfSigned.duration is %s: meshfence wants at least 1m" .duration) -}}
+{{- end -}}
 {{- if gt (mul 3 (include "meshfence.seconds" .duration | int64)) (include "meshfence.seconds" .caDuration | int64) -}}
 {{- fail (printf "certs.selfSigned.duration is %s, and certs.selfSigned.caDuration %s: the authority must last at least three times as long as the certificate" .duration .caDuration) -}}
 {{- end -}}

@@ -2,7 +2,7 @@
 //
 // A transcript is a block of console below a comment that names it, <!-- transcript: NAME -->. Each line that begins with "$ " is a
 // command for a shell, and the lines below it are what it prints. "..." on a line of its own stands for any lines or none, and elsewhere for any
-// characters of that line.
+// characters of that line. A command whose last documented line is an error has to fail, and every other one to succeed.
 package transcript
 
 import (
@@ -27,17 +27,44 @@ type Transcript struct {
 // Command is a line for a shell, and what it prints as it is documented.
 type Command struct{ Line, Output string }
 
-// block finds a console with or without its name, loose a command that nobody would replay: in a block of indented lines.
+// block finds a console with or without its name.
 func block() *regexp.Regexp {
 	return regexp.MustCompile("(?s)(?:<!-- transcript: ([-a-z]+) -->\n)?```console\n(.*?)```")
 }
 
-func loose() *regexp.Regexp { return regexp.MustCompile(`(?m)^    (?:\$ )?(?:helm|kubectl|oc) .*$`) }
+// fence finds a line that begins or ends a fenced block; pasted and indented a command that a reader would paste, the latter in a block
+// without fences.
+func fence() *regexp.Regexp  { return regexp.MustCompile("^[ \t>]*(?:`{3,}|~{3,})") }
+func pasted() *regexp.Regexp { return regexp.MustCompile(`^\s*(?:\$ )?(?:helm|kubectl|oc) `) }
+func indented() *regexp.Regexp {
+	return regexp.MustCompile(`^(?: {4}|\t)\s*(?:\$ )?(?:helm|kubectl|oc) `)
+}
 
-// Parse returns the transcripts of a Markdown document in their order. A command outside of them is an error, as are a transcript without a name
-// and two with the same.
+// loose returns the first line that would be a command nobody replays, or that begins a block which could hold some: outside of consoles, the
+// only blocks are data, as YAML, and have no commands.
+func loose(document string) string {
+	begin, inside := "", false // How the block begins, and whether there is one.
+	for line := range strings.Lines(document) {
+		line = strings.TrimSuffix(line, "\n")
+		switch found := fence().MatchString(line); {
+		case found && inside:
+			inside = false
+		case found:
+			begin, inside = line, true
+			if begin != "```console" && begin != "```yaml" {
+				return line
+			}
+		case inside && begin != "```console" && pasted().MatchString(line), !inside && indented().MatchString(line):
+			return line
+		}
+	}
+	return ""
+}
+
+// Parse returns the transcripts of a Markdown document in their order. A command outside of them is an error, as are a block that is neither
+// a console nor YAML, a transcript without a name, and two with the same.
 func Parse(document string) ([]Transcript, error) {
-	if line := loose().FindString(document); line != "" {
+	if line := loose(document); line != "" {
 		return nil, fmt.Errorf("not in a transcript: %s", line)
 	}
 	var all []Transcript
@@ -94,6 +121,30 @@ func (c Command) Check(printed string) error {
 	return nil
 }
 
+// failure is the beginning of what kubectl and helm say when they fail, about the whole or about an object that the API server finds invalid.
+func failure() *regexp.Regexp { return regexp.MustCompile(`^(?:Error\b|The .* is invalid\b)`) }
+
+// fails tells whether the documentation shows that a command fails: its last line says so.
+func (c Command) fails() bool {
+	lines := strings.Split(strings.TrimSpace(c.Output), "\n")
+	return failure().MatchString(lines[len(lines)-1])
+}
+
+// run runs a command with a shell in a folder. It returns what was printed, and an error unless that, and whether the command succeeds, is as documented.
+func (c Command) run(ctx context.Context, dir string, env []string) (string, error) {
+	shell := exec.CommandContext(ctx, "sh", "-c", c.Line)
+	shell.Dir, shell.Env = dir, env
+	text, err := shell.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && (!errors.As(err, &exit) || !exit.Exited()) {
+		return "", fmt.Errorf("$ %s\nis not run to its end: %w\n%s", c.Line, err, text)
+	}
+	if (err != nil) != c.fails() {
+		return "", fmt.Errorf("$ %s\nends with %v, but the documentation shows\n%s\nIt prints\n%s", c.Line, shell.ProcessState, c.Output, text)
+	}
+	return string(text), c.Check(string(text))
+}
+
 // Replay replays the transcript of this name in docs/install.md, as the administrator of a cluster, in Dir. It returns all that was printed.
 func Replay(ctx context.Context, cluster *harness.Cluster, name string) (string, error) {
 	all, err := Read(filepath.Join("docs", "install.md"))
@@ -114,13 +165,11 @@ func Replay(ctx context.Context, cluster *harness.Cluster, name string) (string,
 			continue
 		}
 		for _, command := range transcript.Commands {
-			shell := exec.CommandContext(ctx, "sh", "-c", command.Line)
-			shell.Dir, shell.Env = dir, env
-			text, _ := shell.CombinedOutput() // Some commands fail on purpose; what they print says so.
-			printed.Write(text)
-			if err := command.Check(string(text)); err != nil {
+			text, err := command.run(ctx, dir, env)
+			if err != nil {
 				return "", err
 			}
+			printed.WriteString(text)
 		}
 		return printed.String(), nil
 	}
