@@ -31,7 +31,7 @@ type resources struct {
 	tags                 dynamic.ResourceInterface
 	configMaps           dynamic.ResourceInterface // in our own namespace
 	validating, mutating dynamic.ResourceInterface
-	core                 rest.Interface
+	pods                 *podSource
 	accessReviews        authorizationclient.SubjectAccessReviewInterface
 }
 
@@ -63,6 +63,10 @@ func newResources(cfg *rest.Config, namespace string, repeated *texts) (*resourc
 	if err != nil {
 		return nil, fmt.Errorf("connect to the API server: %w", err)
 	}
+	pods, err := newPodSource(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the API server: %w", err)
+	}
 	core, err := restClient(cfg, httpClient, "/api", corev1.SchemeGroupVersion)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the API server: %w", err)
@@ -85,7 +89,7 @@ func newResources(cfg *rest.Config, namespace string, repeated *texts) (*resourc
 		validating: objects.Resource(registration.WithResource("validatingwebhookconfigurations")),
 		mutating:   objects.Resource(registration.WithResource("mutatingwebhookconfigurations")),
 
-		core:          core,
+		pods:          pods,
 		accessReviews: access.SubjectAccessReviews(),
 	}, nil
 }
