@@ -18,25 +18,20 @@ func newTexts() *texts { return &texts{known: map[string]string{}} }
 
 // lockedOf returns the one copy of a text that is kept, or a copy if there is no room for more. The caller holds the lock.
 func (t *texts) lockedOf(text []byte) string {
-	known, ok := t.known[string(text)]
+	if known, ok := t.known[string(text)]; ok { // which makes no string
+		return known
+	}
+	return t.lockedSame(string(text))
+}
+
+// lockedSame is lockedOf of a text that is a string already.
+func (t *texts) lockedSame(text string) string {
+	known, ok := t.known[text]
 	if ok {
 		return known
 	}
-	return t.lockedAdd(string(text))
-}
-
-// lockedAdd keeps a text that is not known, if there is room.
-func (t *texts) lockedAdd(text string) string {
 	if len(t.known) < maxTexts {
 		t.known[text] = text
 	}
 	return text
-}
-
-// lockedSame is lockedOf of a text that somebody else holds already.
-func (t *texts) lockedSame(text string) string {
-	if known, ok := t.known[text]; ok {
-		return known
-	}
-	return t.lockedAdd(text)
 }
