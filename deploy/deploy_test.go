@@ -196,8 +196,6 @@ func webhooksFailAsDesigned(t *testing.T, file string) {
 		}},
 		{"namespace.fill.meshfence.io", webhook.PathMutateNamespace, "/v1 namespaces", "CREATE UPDATE", "Ignore", "None", 5, []admissionregistrationv1.MatchCondition{
 			{Name: match.ConditionName, Expression: match.FillExpression(keys)},
-			{Name: match.FillableConditionName, Expression: match.FillableExpression()},
-			{Name: match.WantedConditionName, Expression: match.WantedExpression()},
 		}},
 	}
 	var got []hook

@@ -76,8 +76,8 @@ func newKeeper(c *Cluster) *keeper {
 			writer: writer{client: resource, writes: c.metrics.writes},
 		})
 	}
-	add(c.resources.validating, match.ValidateExpression)
-	add(c.resources.mutating, match.FillExpression)
+	add(c.resources.validating, generator{match.ValidateExpression, match.ValidateAnyLabel})
+	add(c.resources.mutating, generator{match.FillExpression, match.FillAnyLabel()})
 	return k
 }
 

@@ -68,7 +68,7 @@ func newBench(t *testing.T, objects ...runtime.Object) *bench {
 		wake: make(chan struct{}, 1), writing: make(chan struct{}, 1),
 	}
 	b.configurations = []*configuration{{
-		name: "meshfence", generate: match.ValidateExpression, seen: newStore(expressions, b.wakeUp),
+		name: "meshfence", generate: generators["validate"], seen: newStore(expressions, b.wakeUp),
 		writer: writer{client: b.api.Resource(validatingResource), writes: prometheus.NewCounter(prometheus.CounterOpts{Name: "w", Help: "h"})},
 	}}
 	b.watch(t)

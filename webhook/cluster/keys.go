@@ -2,28 +2,21 @@ package cluster
 
 import (
 	"maps"
-	"regexp"
 	"slices"
+
+	"github.com/meshfence/meshfence/webhook/match"
 )
 
 // A match condition has to stay below the API server's limits: 100,000 characters for the CEL parser, and a budget of
-// 2,500,000 cost units for an evaluation, of which a thousand keys with the longest values take a part (the tests of
+// 2,500,000 cost units for an evaluation, of which as many keys with the longest values take a part (the tests of
 // webhook/match measure it). These bounds leave room on both sides.
 const (
-	maxKeys           = 1000
-	maxExpressionSize = 64 << 10
+	maxKeys           = 500
+	maxExpressionSize = 96_000
 )
 
 // anyLabel stands for every label key.
 const anyLabel = "*"
-
-// anyLabelChanges is the condition when there are more keys than an expression can have: any label of the namespace is not
-// as it was before. It holds whenever one of the expressions with keys does, so nothing escapes, and what is asked about
-// needlessly is allowed; the price is one call for each namespace that is created or relabelled.
-const anyLabelChanges = "object.metadata.?labels != (oldObject == null ? optional.none() : oldObject.metadata.?labels)"
-
-// quoted finds the string literals of an expression, where the keys are.
-var quoted = regexp.MustCompile(`'([^']*)'`)
 
 // keySet is a set of label keys, or of all of them if it has anyLabel.
 type keySet map[string]bool
@@ -53,31 +46,33 @@ func (s keySet) minus(other keySet) keySet {
 
 func (s keySet) sorted() []string { return slices.Sorted(maps.Keys(s)) }
 
-// generator makes an expression of a list of keys: match.ValidateExpression or match.FillExpression.
-type generator func(keys []string) string
+// generator makes the condition of a webhook.
+type generator struct {
+	// of makes it of a list of keys: match.ValidateExpression or match.FillExpression.
+	of func(keys []string) string
+	// any is the one for more keys than an expression can have.
+	any string
+}
 
 // expression returns the condition for a set of keys. The same set gives the same text in every replica.
 func (g generator) expression(keys keySet) string {
 	if keys[anyLabel] || len(keys) > maxKeys {
-		return anyLabelChanges
+		return g.any
 	}
-	if text := g(keys.sorted()); len(text) <= maxExpressionSize {
+	if text := g.of(keys.sorted()); len(text) <= maxExpressionSize {
 		return text
 	}
-	return anyLabelChanges
+	return g.any
 }
 
-// keys returns the keys of a stored expression. It is none of ours if making it anew from its literals gives another
-// text; then a person has edited it, and its keys are unknown: none.
+// keys returns the keys of a stored expression. It is none of ours if making it anew of its keys gives another text; then a
+// person has edited it, and its keys are unknown: none.
 func (g generator) keys(expression string) keySet {
-	if expression == anyLabelChanges {
+	if expression == g.any {
 		return keySet{anyLabel: true}
 	}
-	found := keySet{}
-	for _, literal := range quoted.FindAllStringSubmatch(expression, -1) {
-		found[literal[1]] = true
-	}
-	if g(found.sorted()) != expression {
+	found := newKeySet(match.Keys(expression))
+	if g.of(found.sorted()) != expression {
 		return keySet{}
 	}
 	return found

@@ -10,7 +10,9 @@ import (
 	"github.com/meshfence/meshfence/webhook/match"
 )
 
-var generators = map[string]generator{"validate": match.ValidateExpression, "fill": match.FillExpression}
+var generators = map[string]generator{
+	"validate": {match.ValidateExpression, match.ValidateAnyLabel}, "fill": {match.FillExpression, match.FillAnyLabel()},
+}
 
 // many returns distinct keys, each of the given length.
 func many(count, length int) []string {
@@ -35,7 +37,7 @@ func TestKeysOfAnExpressionAreRead(t *testing.T) {
 func TestExpressionOfSomebodyElseHasNoKeys(t *testing.T) {
 	for name, g := range generators {
 		ours := g.expression(newKeySet([]string{"mesh"}))
-		for _, edited := range []string{"", "true", "'mesh' in object.metadata.labels", ours + " ", "!(" + ours + ")", strings.Replace(ours, "'mesh'", "'mesh', 'b'", 1)} {
+		for _, edited := range []string{"", "true", "'mesh' in object.metadata.labels", ours + " ", "!(" + ours + ")", strings.Replace(ours, "'mesh'", "'b'", 1)} {
 			if got := g.keys(edited); len(got) != 0 {
 				t.Errorf("%s: %q: got keys %v", name, edited, got)
 			}
@@ -55,16 +57,16 @@ func TestWideningAndNarrowing(t *testing.T) {
 		{"no key", g.widened(text("a"), keySet{}), text("a")},
 		{"an unused key", g.narrowed(text("a", "b"), newKeySet([]string{"a"}), newKeySet([]string{"b"})), text("a")},
 		{"a key that nobody knows to be unused", g.narrowed(text("a", "b"), newKeySet([]string{"a"}), keySet{}), text("a", "b")},
-		{"too many keys", g.widened(text("a"), newKeySet(many(maxKeys, 10))), anyLabelChanges},
-		{"keys that are too long together", g.expression(newKeySet(many(maxKeys, 60))), anyLabelChanges},
-		{"one more after too many", g.widened(anyLabelChanges, newKeySet([]string{"a"})), anyLabelChanges},
-		{"no longer too many", g.narrowed(anyLabelChanges, newKeySet([]string{"a"}), newKeySet([]string{anyLabel})), text("a")},
+		{"too many keys", g.widened(text("a"), newKeySet(many(maxKeys, 10))), g.any},
+		{"keys that are too long together", g.expression(newKeySet(many(maxKeys, 60))), g.any},
+		{"one more after too many", g.widened(g.any, newKeySet([]string{"a"})), g.any},
+		{"no longer too many", g.narrowed(g.any, newKeySet([]string{"a"}), newKeySet([]string{anyLabel})), text("a")},
 	} {
 		if diff := cmp.Diff(test.want, test.got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", test.name, diff)
 		}
 	}
-	if !g.covers(anyLabelChanges, newKeySet([]string{"a"})) || !g.covers(text("a", "b"), newKeySet([]string{"a"})) || g.covers(text("b"), newKeySet([]string{"a"})) {
+	if !g.covers(g.any, newKeySet([]string{"a"})) || !g.covers(text("a", "b"), newKeySet([]string{"a"})) || g.covers(text("b"), newKeySet([]string{"a"})) {
 		t.Error("covers is wrong about any label, a key that is there, or one that is not")
 	}
 }

@@ -7,29 +7,28 @@
 // What the expressions rest on (k8s.io/apiserver, pkg/admission/plugin/webhook/matchconditions, since Kubernetes 1.28):
 // object is the namespace after the request, oldObject the one before it and null on CREATE; a namespace without labels
 // has no metadata.labels at all. So nothing is selected plainly that may be absent: `.?name` and `[?key]` give an optional
-// value, two absent ones are equal, and a label with an empty value is present and differs from an absent one. This
-// matters because an expression that fails is, with failurePolicy Fail, a refused request.
+// value, also of null, two absent ones are equal, and a label with an empty value is present and differs from an absent one.
+// This matters because an expression that fails is, with failurePolicy Fail, a refused request.
+//
+// They are evaluated for every namespace that is created or changed, whatever it is about, which is what meshfence costs
+// those who have nothing to do with meshes. The API server evaluates all conditions of a webhook, even if the first is false,
+// and counts the cost of every step. So there is one condition, not several, that ends as soon as it can; and keys are
+// written out, which takes half as long as a loop over a list of them (BenchmarkNotSent).
 package match
 
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// ConditionName is the name of the match condition that depends on the label keys in use: the one that the server
+// ConditionName is the name of the match condition, which depends on the label keys in use: the one that the server
 // rewrites. It is the same in the validating and in the mutating webhook. A person may add conditions of other names.
 const ConditionName = "mesh-labels"
-
-// FillableConditionName and WantedConditionName are the names of the mutating webhook's second and third match condition,
-// FillableExpression and WantedExpression, which never change.
-const (
-	FillableConditionName = "fillable"
-	WantedConditionName   = "wanted"
-)
 
 // The labels and the annotation of Istio and meshfence that the expressions name.
 const (
@@ -41,58 +40,84 @@ const (
 	fillAnnotation     = "meshfence.io/fill"
 )
 
+// ValidateAnyLabel is for when there are more keys than an expression can have: any label of the namespace is not as it was
+// before. It holds whenever ValidateExpression does, so nothing escapes, and what is asked about needlessly is allowed; the
+// price is a call for each namespace that is created or relabelled.
+const ValidateAnyLabel = "object.metadata.?labels != oldObject.?metadata.?labels"
+
+// FillAnyLabel is to FillExpression what ValidateAnyLabel is to ValidateExpression.
+func FillAnyLabel() string { return fill(ValidateAnyLabel) }
+
 // ValidateExpression returns the condition under which a namespace is judged: one of the mesh labels is not as it was
 // before. Mesh labels are istio.io/rev, istio-injection, and the given keys. On CREATE that means: is there.
 //
 // The order and repetition of the keys make no difference. Keys that are not valid label keys are left out: no namespace
 // can carry them, and so nothing in a key can break out of the expression.
 func ValidateExpression(keys []string) string {
-	return anyLabel(labelKeys(append([]string{revisionLabel, injectionLabel}, keys...)),
-		"object.metadata.?labels[?key] != (oldObject == null ? optional.none() : oldObject.metadata.?labels[?key])")
+	return anyOf(labelKeys(append([]string{revisionLabel, injectionLabel}, keys...)), " ||\n", changed)
 }
 
-// FillExpression returns the first condition under which istio.io/rev may be filled in: one of the given keys, which
-// decide to which mesh a namespace belongs, appears or changes its value. A label that goes away does not count, nor do
-// istio.io/rev and istio-injection, even if a selector asks for them: where one of them appears there is nothing to fill.
+// FillExpression returns the condition under which istio.io/rev may be filled in:
+//
+//   - One of the given keys, which decide to which mesh a namespace belongs, appears or changes its value. A label that goes
+//     away does not count, nor do istio.io/rev and istio-injection, even if a selector asks for them: where one of them
+//     appears there is nothing to fill.
+//   - The namespace carries none of the labels by which a person or another product has already chosen, or its istio.io/rev
+//     is, unchanged, the one that meshfence filled in earlier, so that it may follow the namespace to another mesh.
+//   - Nobody has opted out, by a label or an annotation.
+//
 // Keys are treated as in ValidateExpression; without any key the expression is false.
 func FillExpression(keys []string) string {
 	deciding := slices.DeleteFunc(labelKeys(keys), func(key string) bool { return key == revisionLabel || key == injectionLabel })
-	return anyLabel(deciding,
-		"object.metadata.?labels[?key].hasValue() && (oldObject == null || object.metadata.?labels[?key] != oldObject.metadata.?labels[?key])")
+	if len(deciding) == 0 {
+		return "false"
+	}
+	return fill(anyOf(deciding, " ||\n", func(key string) string { return present(key) + " && " + changed(key) }))
 }
 
-// FillableExpression returns the second condition under which istio.io/rev may be filled in: the namespace carries none of
-// the labels by which a person or another product has already chosen, or its istio.io/rev is, unchanged, the one that
-// meshfence filled in earlier, so that it may follow the namespace to another mesh.
-func FillableExpression() string {
+// fill returns the condition under which istio.io/rev may be filled in because something holds.
+func fill(because string) string {
 	chosen := labelKeys([]string{revisionLabel, injectionLabel, dataplaneModeLabel, memberOfLabel})
-	const expression = `!(%[3]s) ||
-(oldObject != null && object.metadata.?labels[?%[1]s].hasValue() &&
- object.metadata.?labels[?%[1]s] == oldObject.metadata.?labels[?%[1]s] &&
- object.metadata.?labels[?%[1]s] == object.metadata.?annotations[?%[2]s])`
-	return fmt.Sprintf(expression, quote(revisionLabel), quote(filledAnnotation), anyLabel(chosen, "object.metadata.?labels[?key].hasValue()"))
+	return fmt.Sprintf(`has(object.metadata.labels) && (
+%[1]s
+) && (
+!(%[2]s) ||
+%[3]s &&
+object.metadata.?labels[?%[4]s] == oldObject.?metadata.?labels[?%[4]s] &&
+object.metadata.?labels[?%[4]s] == object.metadata.?annotations[?%[5]s]
+) &&
+object.metadata.?labels[?%[6]s] != optional.of('false') &&
+object.metadata.?annotations[?%[6]s] != optional.of('false')`,
+		because, anyOf(chosen, " || ", present), present(revisionLabel), quote(revisionLabel), quote(filledAnnotation), quote(fillAnnotation))
 }
 
-// WantedExpression returns the third condition under which istio.io/rev may be filled in: nobody has opted out, by a label or
-// an annotation.
-func WantedExpression() string {
-	return fmt.Sprintf("object.metadata.?labels[?%[1]s] != optional.of('false') &&\nobject.metadata.?annotations[?%[1]s] != optional.of('false')", quote(fillAnnotation))
+// changed returns the condition that a label is not as it was before.
+func changed(key string) string {
+	return fmt.Sprintf("object.metadata.?labels[?%[1]s] != oldObject.?metadata.?labels[?%[1]s]", quote(key))
 }
 
-// anyLabel returns the expression that holds if condition holds for one of the keys, which it calls key. It has one line
-// for each key, so that a diff of two configurations can be read.
-func anyLabel(keys []string, condition string) string {
-	var list strings.Builder
+// present returns the condition that a label is there, if there are labels.
+func present(key string) string { return quote(key) + " in object.metadata.labels" }
+
+// anyOf returns the condition that one of the conditions of the keys holds.
+func anyOf(keys []string, or string, condition func(key string) string) string {
+	conditions := make([]string, len(keys))
 	for i, key := range keys {
-		if i > 0 {
-			list.WriteString(",")
-		}
-		list.WriteString("\n  " + quote(key))
+		conditions[i] = condition(key)
 	}
-	if len(keys) > 0 {
-		list.WriteString("\n")
+	return strings.Join(conditions, or)
+}
+
+// changedKey finds the label keys in an expression that asks whether they have changed.
+var changedKey = regexp.MustCompile(`\[\?'([^']*)'\] != oldObject\.`)
+
+// Keys returns the keys about which an expression of this package asks, in its order. Those of any other text mean nothing.
+func Keys(expression string) []string {
+	var keys []string
+	for _, found := range changedKey.FindAllStringSubmatch(expression, -1) {
+		keys = append(keys, found[1])
 	}
-	return "[" + list.String() + "].exists(key,\n  " + condition + ")"
+	return keys
 }
 
 // quote returns a CEL string literal. Valid label keys have no characters that would need escaping.

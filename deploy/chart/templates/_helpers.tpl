@@ -49,29 +49,40 @@ service.beta.openshift.io/inject-cabundle: "true"
 {{- end -}}
 {{- end -}}
 
-{{/* The beginning of a CEL expression about label keys: one line for each of a JSON list, sorted. */}}
-{{- define "meshfence.keys" -}}
-[
-{{- range $i, $key := . | fromJsonArray | uniq | sortAlpha }}
-{{- if $i }},{{ end }}
-  '{{ $key }}'
-{{- end }}
-{{- if . | fromJsonArray }}
-{{ end -}}
-].exists(key,
-{{- end -}}
-
 {{/* The conditions as webhook/match makes them. A test compares the two. */}}
 {{- define "meshfence.validateExpression" -}}
 {{- $keys := concat (include "meshfence.discoveryLabels" . | fromJsonArray) (list "istio.io/rev" "istio-injection") -}}
-{{ include "meshfence.keys" ($keys | toJson) }}
-  object.metadata.?labels[?key] != (oldObject == null ? optional.none() : oldObject.metadata.?labels[?key]))
+{{- range $i, $key := $keys | uniq | sortAlpha -}}
+{{- if $i }} ||
+{{ end -}}
+{{ include "meshfence.changed" $key }}
+{{- end -}}
 {{- end -}}
 
 {{- define "meshfence.fillExpression" -}}
 {{- $keys := without (include "meshfence.discoveryLabels" . | fromJsonArray) "istio.io/rev" "istio-injection" -}}
-{{ include "meshfence.keys" ($keys | toJson) }}
-  object.metadata.?labels[?key].hasValue() && (oldObject == null || object.metadata.?labels[?key] != oldObject.metadata.?labels[?key]))
+{{- if $keys -}}
+has(object.metadata.labels) && (
+{{ range $i, $key := $keys | uniq | sortAlpha -}}
+{{- if $i }} ||
+{{ end -}}
+'{{ $key }}' in object.metadata.labels && {{ include "meshfence.changed" $key }}
+{{- end }}
+) && (
+!('istio-injection' in object.metadata.labels || 'istio.io/dataplane-mode' in object.metadata.labels || 'istio.io/rev' in object.metadata.labels || 'maistra.io/member-of' in object.metadata.labels) ||
+'istio.io/rev' in object.metadata.labels &&
+object.metadata.?labels[?'istio.io/rev'] == oldObject.?metadata.?labels[?'istio.io/rev'] &&
+object.metadata.?labels[?'istio.io/rev'] == object.metadata.?annotations[?'meshfence.io/filled-revision']
+) &&
+object.metadata.?labels[?'meshfence.io/fill'] != optional.of('false') &&
+object.metadata.?annotations[?'meshfence.io/fill'] != optional.of('false')
+{{- else -}}
+false
+{{- end -}}
+{{- end -}}
+
+{{- define "meshfence.changed" -}}
+object.metadata.?labels[?'{{ . }}'] != oldObject.?metadata.?labels[?'{{ . }}']
 {{- end -}}
 
 {{/*
