@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/meshfence/meshfence/test/harness"
 )
@@ -107,7 +108,36 @@ func (b *bench) growNamespaces(ctx context.Context, r *report) error {
 			}
 		}
 	}
-	return nil
+	return b.flatness(ctx, r)
+}
+
+// flatness compares an AdmissionReview in the cluster at its largest with one in the small cluster, which is made as large as
+// the other was one step before.
+func (b *bench) flatness(ctx context.Context, r *report) error {
+	sizes := b.plan.namespaces
+	most, less := sizes[len(sizes)-1], sizes[len(sizes)-2]
+	progress("comparing %d namespaces with %d", most, less)
+	c, err := newClients(b.small.Config)
+	if err != nil {
+		return err
+	}
+	if err := c.setMeshes(ctx, fewMeshes, fullMeshes); err != nil {
+		return err
+	}
+	if err := c.addNamespaces(ctx, fewNamespaces, less, fullMeshes); err != nil {
+		return err
+	}
+	if err := b.small.StopMeshfence(); err != nil {
+		return err
+	}
+	figure, err := reviewsInTurns(ctx, b.main, b.small)
+	if err != nil {
+		return err
+	}
+	r.Rows = append(r.Rows, row{
+		Name: fmt.Sprintf("one AdmissionReview, %d namespaces against %d, p50", most, less), Unit: "ratio", Figure: figure, Target: 1.05,
+	})
+	return b.main.StopMeshfence()
 }
 
 // growTo makes the cluster larger and measures meshfence in it.

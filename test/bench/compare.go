@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -133,7 +134,7 @@ func (c *comparison) measureLatencies(ctx context.Context, round, requests, conc
 		if round < 0 {
 			continue
 		}
-		for _, t := range c.targets {
+		for _, t := range c.measured(op) {
 			k := key{t.letter, op, concurrency}
 			c.at(k).add(*samples[t.letter])
 			c.calls[k] = append(c.calls[k], (askedAfter.of(t)-asked.of(t))/float64(requests))
@@ -144,12 +145,13 @@ func (c *comparison) measureLatencies(ctx context.Context, round, requests, conc
 
 // alternate sends one operation to all targets in turns, each turn beginning with another one.
 func (c *comparison) alternate(ctx context.Context, op operation, round, requests, stretch, workers int, samples map[string]*sample) error {
+	loads := slices.DeleteFunc(slices.Clone(c.loads), func(l *load) bool { return !l.target.takes(op) })
 	for turn, first := 0, 0; first < requests; turn, first = turn+1, first+stretch {
-		for i := range c.loads {
+		for i := range loads {
 			if turn%2 == 1 { // so that none always comes after the same other one
-				i = len(c.loads) - 1 - i
+				i = len(loads) - 1 - i
 			}
-			l := c.loads[(i+turn+round+1)%len(c.loads)]
+			l := loads[(i+turn+round+1)%len(loads)]
 			s := samples[l.target.letter]
 			if s == nil {
 				s = &sample{}
@@ -170,7 +172,7 @@ func (c *comparison) alternate(ctx context.Context, op operation, round, request
 func (c *comparison) measureProcessorTime(ctx context.Context, round, requests int) error {
 	for i := range c.loads {
 		l := c.loads[(i+round+1)%len(c.loads)]
-		if l.target.pid == 0 {
+		if l.target.pid == 0 || l.target.measures != nil {
 			continue
 		}
 		spent := time.Duration(0)
@@ -195,6 +197,11 @@ func (c *comparison) measureProcessorTime(ctx context.Context, round, requests i
 		}
 	}
 	return nil
+}
+
+// measured are the targets of which an operation is measured.
+func (c *comparison) measured(op operation) []*target {
+	return slices.DeleteFunc(slices.Clone(c.targets), func(t *target) bool { return t.measures != nil && !slices.Contains(t.measures, op) })
 }
 
 func (c *comparison) at(k key) *series {

@@ -107,6 +107,45 @@ func medians(rounds int, unit time.Duration, run func() (sample, error)) (figure
 	return newFigure(values), nil
 }
 
+// reviewsInTurns compares the median time of an AdmissionReview of two clusters' meshfences, which are asked in turns. Neither
+// may be running: both are started anew, because one that has just learnt of thousands of namespaces is busy with what that
+// has left behind.
+func reviewsInTurns(ctx context.Context, of, to *harness.Cluster) (figure, error) {
+	body, err := review(injects)
+	if err != nil {
+		return figure{}, err
+	}
+	var reviewers []*reviewer
+	for _, cluster := range []*harness.Cluster{of, to} {
+		if _, err := cluster.StartMeshfence(ctx, harness.ProcessOptions{}); err != nil {
+			return figure{}, err
+		}
+		if _, err := atRest(ctx, cluster.Meshfence().PID()); err != nil {
+			return figure{}, err
+		}
+		reviewers = append(reviewers, newReviewer(serving(cluster), "/validate/namespace", body, true))
+	}
+	medians := make([][]float64, len(reviewers))
+	for round := -1; round < reviewRounds; round++ {
+		samples := make([]sample, len(reviewers))
+		for range reviewsARound {
+			for i, r := range reviewers {
+				one, err := r.run(ctx, 1, 1)
+				if err != nil {
+					return figure{}, err
+				}
+				samples[i].latencies = append(samples[i].latencies, one.latencies...)
+			}
+		}
+		for i := range samples {
+			if round >= 0 { // the first one warms up
+				medians[i] = append(medians[i], float64(samples[i].quantile(0.5)))
+			}
+		}
+	}
+	return ratio(medians[0], medians[1]), nil
+}
+
 // updateIstios changes the version of one mesh to and fro, with the webhooks of meshfence in the way.
 func updateIstios(ctx context.Context, cluster *harness.Cluster, c *clients) (f figure, err error) {
 	t, err := meshfenceOf(cluster, "d", "meshfence")

@@ -30,13 +30,14 @@ func (b *bench) compare(ctx context.Context, r *report) error {
 	if err != nil {
 		return err
 	}
+	yes := yesTarget(b.yesAt, b.yes.pid)
 	idle, err := atRest(ctx, small.pid)
 	if err != nil {
 		return err
 	}
 	r.Rows = append(r.Rows, row{Name: "(c) resident, 10 namespaces", Unit: "MiB", Figure: single(idle)})
 	c := &comparison{cluster: b.main, clients: b.clients, requests: b.plan.requests,
-		targets: []*target{nobody(), yesTarget(b.yesAt, b.yes.pid), small, large, floor}}
+		targets: []*target{nobody(), yes, small, large, floor, oneYesTarget(yes), neverTarget(yes)}}
 	if err := c.run(ctx, b.plan.rounds); err != nil {
 		return err
 	}
@@ -57,7 +58,7 @@ func (c *comparison) absolutes() []row {
 	var rows []row
 	for _, op := range operations() {
 		for _, concurrency := range c.concurrencies() {
-			for _, t := range c.targets {
+			for _, t := range c.measured(op) {
 				s := c.at(key{t.letter, op, concurrency})
 				name := fmt.Sprintf("%s %s, %d at once, ", label(t, op), op, concurrency)
 				rows = append(rows, row{Name: name + "p50", Unit: "ms", Figure: newFigure(s.p50)}, row{Name: name + "p90", Unit: "ms", Figure: newFigure(s.p90)},
@@ -65,8 +66,10 @@ func (c *comparison) absolutes() []row {
 			}
 		}
 	}
-	for _, t := range c.targets[1:] {
-		rows = append(rows, row{Name: fmt.Sprintf("(%s) processor time for 1,000 label patches", t.letter), Unit: "s", Figure: newFigure(c.cpu[t.letter])})
+	for _, t := range c.targets {
+		if spent := c.cpu[t.letter]; spent != nil {
+			rows = append(rows, row{Name: fmt.Sprintf("(%s) processor time for 1,000 label patches", t.letter), Unit: "s", Figure: newFigure(spent)})
+		}
 	}
 	return append(rows, c.callRows()...)
 }
@@ -83,7 +86,7 @@ func label(t *target, op operation) string {
 func (c *comparison) callRows() []row {
 	var rows []row
 	for _, op := range operations() {
-		for _, t := range c.targets {
+		for _, t := range c.measured(op) {
 			rows = append(rows, row{Name: fmt.Sprintf("%s %s, webhooks asked", label(t, op), op), Unit: "calls", Figure: newFigure(c.calls[key{t.letter, op, 1}]),
 				Never: t.letter == "d" && op == plain})
 		}
@@ -110,21 +113,11 @@ func (c *comparison) ratios() []row {
 		for _, op := range []operation{join, create, inject, both, leave} {
 			compare(fmt.Sprintf("(d)/(f) %s%s", op, at), key{"d", op, n}, key{"f", op, n}, 0, 0)
 		}
-		rows = append(rows, row{Name: "(b) with one call instead of two, calculated" + at + ", p50", Unit: "ratio", Figure: c.halved(n)})
+		compare("(g)/(b) inject, one call that is answered with yes"+at, key{"g", inject, n}, key{"b", inject, n}, 0, 0)
 		compare("(e)/(a) no mesh label"+at, key{"d", plain, n}, key{"a", plain, n}, 1.03, 0)
+		compare("(h)/(a) no mesh label, conditions that are false"+at, key{"h", plain, n}, key{"a", plain, n}, 0, 0)
 	}
 	return rows
-}
-
-// halved is what one of (b)'s two calls leaves of its time: the least that a webhook can come to which is asked once and takes
-// as long for it.
-func (c *comparison) halved(concurrency int) figure {
-	none, two := c.at(key{"a", inject, concurrency}).p50, c.at(key{"b", inject, concurrency}).p50
-	one := make([]float64, len(two))
-	for i := range two {
-		one[i] = (none[i] + two[i]) / 2
-	}
-	return ratio(one, two)
 }
 
 // compareReviews asks the webhooks themselves, without an API server.

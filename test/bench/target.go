@@ -23,8 +23,10 @@ const (
 
 // target is what the API server asks about a namespace, if anything.
 type target struct {
-	// letter is that of the comparison: a, b, c, d, f.
+	// letter is that of the comparison: a, b, c, d, f, g, h.
 	letter, name string
+	// measures are the operations for which the target is there; nil for all.
+	measures []operation
 	// pid is the process that answers; 0 for none.
 	pid int
 	// validating and mutating are the configurations; empty for no webhooks.
@@ -52,6 +54,35 @@ func yesTarget(server endpoint, pid int) *target {
 			FailurePolicy: &fail, AdmissionReviewVersions: []string{"v1"},
 		}},
 	}
+}
+
+// oneYesTarget is one of the two webhooks that say yes: the floor of anything that needs one call.
+func oneYesTarget(two *target) *target {
+	return &target{letter: "g", name: "one webhook that says yes", pid: two.pid, measures: []operation{inject}, validating: two.validating}
+}
+
+// neverTarget has as many webhooks as meshfence has for namespaces, of which each has a match condition that is merely false:
+// the floor of whatever decides by match conditions not to be asked.
+func neverTarget(two *target) *target {
+	t := &target{letter: "h", name: "webhooks that are never asked", pid: two.pid, measures: []operation{plain}}
+	never := []admissionregistrationv1.MatchCondition{{Name: "never", Expression: "false"}}
+	for _, hook := range two.validating {
+		hook.MatchConditions = never
+		t.validating = append(t.validating, hook)
+	}
+	for _, hook := range two.mutating {
+		hook.MatchConditions = never
+		t.mutating = append(t.mutating, hook)
+	}
+	return t
+}
+
+// takes says whether the target is sent an operation: one that it measures, or what makes room for that.
+func (t *target) takes(op operation) bool {
+	if t.measures == nil || slices.Contains(t.measures, op) {
+		return true
+	}
+	return slices.Contains(t.measures, inject) && (op == join || op == drop || op == leave)
 }
 
 // meshfenceTarget asks a meshfence with the webhooks of the manifests, about namespaces and meshes as they say.

@@ -3,12 +3,8 @@ package match_test
 import (
 	"testing"
 
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apiserver/pkg/admission"
-	"k8s.io/apiserver/pkg/admission/plugin/cel"
-	"k8s.io/apiserver/pkg/admission/plugin/webhook/matchconditions"
-	"k8s.io/apiserver/pkg/cel/environment"
 
 	"github.com/meshfence/meshfence/webhook/match"
 )
@@ -26,12 +22,8 @@ func BenchmarkNotSent(b *testing.B) {
 		{"fill", []string{match.FillExpression(keys)}},
 	} {
 		b.Run(webhook.name, func(b *testing.B) {
-			compiler := cel.NewConditionCompiler(environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion()))
-			evaluator := compiler.CompileCondition(accessors(webhook.conditions...), cel.OptionalVariableDeclarations{HasAuthorizer: true}, environment.StoredExpressions)
-			policy := admissionregistrationv1.Fail
-			matcher := matchconditions.NewMatcher(evaluator, &policy, "webhook", "test", "test")
+			matcher := newCondition(webhook.conditions...)
 			request := attributesOf(with(fields{"team": "a", "example.com/serial": "1"}), with(fields{"team": "a", "example.com/serial": "2"}))
-			interfaces := objectInterfaces()
 			b.ReportAllocs()
 			for b.Loop() {
 				attributes, err := admission.NewVersionedAttributes(request, corev1.SchemeGroupVersion.WithKind("Namespace"), interfaces)

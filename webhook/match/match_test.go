@@ -1,8 +1,10 @@
 package match_test
 
 import (
-	"context"
 	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -140,6 +142,91 @@ func TestWhichRequestsAreSent(t *testing.T) {
 	}
 }
 
+// The expressions say what their documentation says, of namespaces whose labels and annotations are chosen at random.
+func TestExpressionsMeanWhatTheyAreDocumentedToMean(t *testing.T) {
+	keys := []string{"istio-discovery", "mesh"}
+	chosen := []string{"istio-injection", "istio.io/dataplane-mode", "istio.io/rev", "maistra.io/member-of"}
+	random := rand.New(rand.NewPCG(1, 2))
+	pick := func(names []string, values ...string) fields {
+		if random.IntN(8) == 0 {
+			return nil
+		}
+		picked := fields{}
+		for _, name := range names {
+			if random.IntN(3) == 0 {
+				picked[name] = values[random.IntN(len(values))]
+			}
+		}
+		return picked
+	}
+	any := func() *namespace {
+		n := with(pick(slices.Concat(keys, chosen, []string{"team"}), "", "a", "b"))
+		if n.labels != nil && random.IntN(6) == 0 {
+			n.labels["meshfence.io/fill"] = []string{"false", "true"}[random.IntN(2)]
+		}
+		n.annotations = pick([]string{"meshfence.io/filled-revision", "meshfence.io/fill"}, "a", "b", "false")
+		return n
+	}
+	validate, fill := newCondition(match.ValidateExpression(keys)), newCondition(match.FillExpression(keys))
+	asked := map[bool]int{}
+	for range 20000 {
+		var old *namespace
+		if random.IntN(4) > 0 {
+			old = any()
+		}
+		current := any()
+		if old != nil && random.IntN(2) == 0 { // what is filled in follows only if much stays as it was
+			current.labels = maps.Clone(old.labels)
+			if current.labels != nil {
+				current.labels[keys[random.IntN(2)]] = "c"
+			}
+		}
+		if want, got := judged(keys, old, current), validate.holds(t, old, current); got != want {
+			t.Fatalf("from %v to %v: asked to validate: %t", old, current, got)
+		}
+		want, got := fillable(keys, chosen, old, current), fill.holds(t, old, current)
+		if got != want {
+			t.Fatalf("from %v to %v: asked to fill: %t", old, current, got)
+		}
+		asked[got]++
+	}
+	if asked[true] < 500 {
+		t.Errorf("only %d of %d may be filled in", asked[true], asked[true]+asked[false])
+	}
+}
+
+// judged is the documentation of ValidateExpression.
+func judged(keys []string, old, current *namespace) bool {
+	return slices.ContainsFunc(append([]string{"istio.io/rev", "istio-injection"}, keys...), func(key string) bool {
+		return old.label(key) != current.label(key)
+	})
+}
+
+// fillable is the documentation of FillExpression.
+func fillable(keys, chosen []string, old, current *namespace) bool {
+	is := func(key string) bool { return current.label(key) != absent }
+	appears := slices.ContainsFunc(keys, func(key string) bool { return is(key) && old.label(key) != current.label(key) })
+	follows := is("istio.io/rev") && old.label("istio.io/rev") == current.label("istio.io/rev") &&
+		current.annotations["meshfence.io/filled-revision"] == current.label("istio.io/rev")
+	if _, noted := current.annotations["meshfence.io/filled-revision"]; !noted {
+		follows = false
+	}
+	return appears && (!slices.ContainsFunc(chosen, is) || follows) &&
+		current.label("meshfence.io/fill") != "false" && current.annotations["meshfence.io/fill"] != "false"
+}
+
+// absent is the value of a label that is not there; no label can have it.
+const absent = "*"
+
+func (n *namespace) label(key string) string {
+	if n != nil {
+		if value, ok := n.labels[key]; ok {
+			return value
+		}
+	}
+	return absent
+}
+
 func TestWithoutKeysNothingIsFilled(t *testing.T) {
 	if matches(t, nil, with(fields{"mesh": "a"}), match.FillExpression(nil)) {
 		t.Error("asked to fill, with no key that decides membership")
@@ -179,24 +266,37 @@ func TestOldestKubernetesAcceptsTheExpressions(t *testing.T) {
 	}
 }
 
-// matches evaluates conditions as the API server does: with its own compiler, variables and budget.
+// matches evaluates conditions as the API server does.
 func matches(t *testing.T, old, current *namespace, expressions ...string) bool {
 	t.Helper()
-	attributes, err := admission.NewVersionedAttributes(attributesOf(old, current), corev1.SchemeGroupVersion.WithKind("Namespace"), objectInterfaces())
-	if err != nil {
-		t.Fatal(err)
-	}
+	return newCondition(expressions...).holds(t, old, current)
+}
+
+// condition is one or several expressions, compiled as the API server does: with its own compiler, variables and budget.
+type condition struct{ matchconditions.Matcher }
+
+func newCondition(expressions ...string) condition {
 	compiler := cel.NewConditionCompiler(environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion()))
 	evaluator := compiler.CompileCondition(accessors(expressions...), cel.OptionalVariableDeclarations{HasAuthorizer: true}, environment.StoredExpressions)
 	// With Ignore an expression that fails would look like one that does not match.
 	policy := admissionregistrationv1.Fail
-	matcher := matchconditions.NewMatcher(evaluator, &policy, "webhook", "test", "test")
-	result := matcher.Match(context.Background(), attributes, nil, nil)
+	return condition{matchconditions.NewMatcher(evaluator, &policy, "webhook", "test", "test")}
+}
+
+func (c condition) holds(t *testing.T, old, current *namespace) bool {
+	t.Helper()
+	attributes, err := admission.NewVersionedAttributes(attributesOf(old, current), corev1.SchemeGroupVersion.WithKind("Namespace"), interfaces)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := c.Match(t.Context(), attributes, nil, nil)
 	if result.Error != nil {
 		t.Fatalf("the API server would refuse the request: %v", result.Error)
 	}
 	return result.Matches
 }
+
+var interfaces = objectInterfaces()
 
 func attributesOf(old, current *namespace) admission.Attributes {
 	operation, options := admission.Create, runtime.Object(&metav1.CreateOptions{})
