@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -54,6 +56,47 @@ func (s lister) Live(ctx context.Context, kind string) (mesh.Objects, error) {
 type claims struct {
 	client    dynamic.ResourceInterface
 	namespace string
+	// seen is the ConfigMap as a watch has told of it.
+	seen *store[ledger.Page]
+
+	mu sync.Mutex
+	// written is the page that was last written here, of which the watch may not have told yet.
+	written ledger.Page
+}
+
+func newClaims(client dynamic.ResourceInterface, namespace string) *claims {
+	return &claims{client: client, namespace: namespace, seen: newStore(pageOf, func() {})}
+}
+
+// pageOf is how the ConfigMap is kept in memory. One whose data cannot be read is none that can be used.
+func pageOf(object metav1.Object) ledger.Page {
+	if stored, ok := object.(*unstructured.Unstructured); ok {
+		if page, err := readPage(stored); err == nil {
+			return page
+		}
+	}
+	return ledger.Page{}
+}
+
+func readPage(stored *unstructured.Unstructured) (ledger.Page, error) {
+	entries, _, err := unstructured.NestedStringMap(stored.Object, "data")
+	return ledger.Page{UID: stored.GetUID(), Version: stored.GetResourceVersion(), Entries: entries}, err
+}
+
+// Recent returns what the watch has told of, or what was written here since.
+func (s *claims) Recent() (ledger.Page, bool) {
+	var seen ledger.Page
+	for _, page := range s.seen.values() {
+		seen = page
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if seen.UID == s.written.UID {
+		if order, err := resourceversion.CompareResourceVersion(seen.Version, s.written.Version); err == nil && order < 0 {
+			return s.written, true
+		}
+	}
+	return seen, seen.Version != ""
 }
 
 // Read gets the ConfigMap from the API server, which asks etcd for it.
@@ -65,8 +108,7 @@ func (s *claims) Read(ctx context.Context) (ledger.Page, error) {
 	if err != nil {
 		return ledger.Page{}, err
 	}
-	entries, _, err := unstructured.NestedStringMap(stored.Object, "data")
-	return ledger.Page{UID: stored.GetUID(), Version: stored.GetResourceVersion(), Entries: entries}, err
+	return readPage(stored)
 }
 
 // Write replaces the data of the very ConfigMap that was read.
@@ -100,5 +142,8 @@ func (s *claims) Write(ctx context.Context, read ledger.Page, entries map[string
 	case err != nil:
 		return "", err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.written = ledger.Page{UID: written.GetUID(), Version: written.GetResourceVersion(), Entries: entries}
 	return written.GetUID(), nil
 }

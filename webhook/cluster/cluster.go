@@ -60,6 +60,7 @@ type Cluster struct {
 	reflectors []*cache.Reflector
 	metrics    *metrics
 	keeper     *keeper
+	claims     *claims
 	ledger     *ledger.Ledger
 
 	namespaces        *store[mesh.Namespace]
@@ -102,7 +103,8 @@ func New(cfg *rest.Config, opts Options) (*Cluster, error) {
 	c.tags = newStore(cachedTag, c.markDirty)
 	c.meshMap = newStore(readMeshMap, nil)
 	c.keeper = newKeeper(c)
-	c.ledger = ledger.New(&claims{client: resources.configMaps, namespace: opts.Namespace}, lister{c}, metrics.ofLedger())
+	c.claims = newClaims(resources.configMaps, opts.Namespace)
+	c.ledger = ledger.New(c.claims, lister{c}, metrics.ofLedger())
 	c.reflectors = newReflectors(c)
 	return c, nil
 }

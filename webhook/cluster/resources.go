@@ -111,6 +111,7 @@ func newReflectors(c *Cluster) []*cache.Reflector {
 		newReflector("istios", listFirst(sailResource(c.resources.istios.slim)), c.istios),
 		newReflector("istiorevisions", listFirst(sailResource(c.resources.revisions.slim)), c.revisions),
 		newReflector("istiorevisiontags", listFirst(sailResource(objects(c.resources.tags, ""))), c.tags),
+		newReflector("ledger", listFirst(objects(c.resources.configMaps, Claims)), c.claims.seen),
 	}
 	for _, configuration := range c.keeper.configurations {
 		source := listFirst(objects(configuration.writer.client, configuration.name))

@@ -159,7 +159,7 @@ func TestExpressionsMeanWhatTheyAreDocumentedToMean(t *testing.T) {
 		}
 		return picked
 	}
-	any := func() *namespace {
+	anything := func() *namespace {
 		n := with(pick(slices.Concat(keys, chosen, []string{"team"}), "", "a", "b"))
 		if n.labels != nil && random.IntN(6) == 0 {
 			n.labels["meshfence.io/fill"] = []string{"false", "true"}[random.IntN(2)]
@@ -172,9 +172,9 @@ func TestExpressionsMeanWhatTheyAreDocumentedToMean(t *testing.T) {
 	for range 20000 {
 		var old *namespace
 		if random.IntN(4) > 0 {
-			old = any()
+			old = anything()
 		}
-		current := any()
+		current := anything()
 		if old != nil && random.IntN(2) == 0 { // what is filled in follows only if much stays as it was
 			current.labels = maps.Clone(old.labels)
 			if current.labels != nil {

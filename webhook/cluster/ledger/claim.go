@@ -181,6 +181,8 @@ type World struct {
 type page struct {
 	Page
 	claims map[string]Claim
+	// unconfirmed says that the page was seen and not read, so that it need not be what is stored.
+	unconfirmed bool
 }
 
 // newPage decodes what was read. An entry that is no claim is an error: it may have been one, so nothing can be allowed.

@@ -3,11 +3,15 @@
 // A change is judged in one place and stored in another, a moment later, and in between others are judged that do not see
 // it. So whoever allows a change leaves a claim in the ledger, one ConfigMap, before it answers:
 //
-//  1. Read the ledger, past all caches.
+//  1. Take the ledger, as a watch or the last write has shown it, or read it past all caches.
 //  2. Then list the stored meshes, with consistent reads.
 //  3. Judge the change against the stored meshes and against the open claims on other objects.
 //  4. If it is allowed, write its claim, on the condition that the ledger is still the one of step 1; else start over.
 //  5. Answer.
+//
+// Step 1 need not ask the API server, because step 4 does: if the write succeeds, the ledger was the one that had been seen all
+// the time from then on, and reading it would have given the same. It is read where no write shows that: if a claim is in the
+// way, which may be there no more; if the change leaves no claim; and in every try after the first.
 //
 // A dry run stops before step 4: it stores nothing, so nobody has to know of it. So does a change that leaves everything
 // as it was that is judged, and an UPDATE of a version that step 2 did not find any more, because the API server cannot
@@ -55,7 +59,7 @@
 // That each was judged against the other's claim and not only in the company of all other claims is why Worlds holds every
 // claim in some world, and why a change has to be right in all of them.
 //
-// This is why the ledger is read before the list, and not after it: a claim that is missing there was closed because of
+// This is why the ledger is taken before the list, and not after it: a claim that is missing there was closed because of
 // something that the later list shows.
 //
 // # What is assumed

@@ -28,6 +28,9 @@ var ErrConflict = errors.New("the ledger has been written in the meantime")
 
 // Store keeps the ledger.
 type Store interface {
+	// Recent returns the ledger as it was last seen, without asking, which is usually what is stored; false if nothing has
+	// been seen.
+	Recent() (Page, bool)
 	// Read returns the ledger as it is stored at some moment during the call; a zero Page if there is none.
 	Read(ctx context.Context) (Page, error)
 	// Write replaces the entries of the page, if it is still the one that is stored, and returns the new one's uid. Else
@@ -83,8 +86,8 @@ type Ledger struct {
 	// that matters.
 	uid   types.UID
 	until time.Time
-	// known and older are uids of objects that were stored once.
-	known, older map[string]bool
+	// stored and older are uids of objects that were stored once.
+	stored, older map[string]bool
 	// seen is when this replica saw each entry of the ledger first.
 	seen map[string]time.Time
 }
@@ -101,7 +104,7 @@ type Counters struct {
 func New(store Store, meshes Meshes, counters Counters) *Ledger {
 	return &Ledger{
 		store: store, meshes: meshes, counters: counters, now: time.Now, lifetime: lifetime(), turn: make(chan struct{}, 1),
-		known: map[string]bool{}, older: map[string]bool{},
+		stored: map[string]bool{}, older: map[string]bool{},
 	}
 }
 
@@ -113,10 +116,10 @@ func (l *Ledger) Stored(uid string) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.known) >= maxRemembered {
-		l.known, l.older = map[string]bool{}, l.known
+	if len(l.stored) >= maxRemembered {
+		l.stored, l.older = map[string]bool{}, l.stored
 	}
-	l.known[uid] = true
+	l.stored[uid] = true
 }
 
 // storedOf says which of a page's objects are known now to have been stored.
@@ -126,7 +129,7 @@ func (l *Ledger) storedOf(read *page) func(uid string) bool {
 	stored := map[string]bool{}
 	for _, claim := range read.claims {
 		uid := claim.Object.Metadata.UID
-		stored[uid] = l.known[uid] || l.older[uid]
+		stored[uid] = l.stored[uid] || l.older[uid]
 	}
 	return func(uid string) bool { return stored[uid] }
 }
@@ -145,8 +148,18 @@ func (l *Ledger) Admit(ctx context.Context, change Change, judge func(State) boo
 	defer func() { <-l.turn }()
 	key := string(uuid.NewUUID())
 	pause := wait.Backoff{Duration: 3 * time.Millisecond, Factor: 1.5, Jitter: 1, Steps: 100, Cap: 100 * time.Millisecond}
+	// What has been seen of the ledger will do for a change that leaves a claim, since the claim is only written if that is
+	// the ledger.
+	if !change.DryRun && !same(change.Old, change.New) {
+		switch err := l.try(ctx, key, change, judge, l.recent); {
+		case errors.Is(err, ErrConflict):
+			l.counters.Conflict()
+		case !errors.Is(err, errReadFirst):
+			return err
+		}
+	}
 	for {
-		err := l.try(ctx, key, change, judge)
+		err := l.try(ctx, key, change, judge, l.read)
 		if !errors.Is(err, ErrConflict) {
 			return err
 		}
@@ -162,10 +175,13 @@ func (l *Ledger) Admit(ctx context.Context, change Change, judge func(State) boo
 // errBusy is for a request that has waited too long for its turn.
 var errBusy = fmt.Errorf("too many meshes are being changed at the same time, and this request has waited for %s", admitTimeout)
 
-// try is one round of the protocol. The comments count its steps.
-func (l *Ledger) try(ctx context.Context, key string, change Change, judge func(State) bool) error {
+// errReadFirst says that nothing can be decided with what was last seen of the ledger.
+var errReadFirst = errors.New("the ledger has to be read")
+
+// try is one round of the protocol, with a ledger that get returns. The comments count its steps.
+func (l *Ledger) try(ctx context.Context, key string, change Change, judge func(State) bool, get func(context.Context) (page, error)) error {
 	point("before-read")
-	read, err := l.read(ctx) // 1
+	read, err := get(ctx) // 1
 	if err != nil {
 		return err
 	}
@@ -187,7 +203,11 @@ func (l *Ledger) try(ctx context.Context, key string, change Change, judge func(
 		claim.OldVersion = change.Old.Metadata.ResourceVersion
 	}
 	outdated := change.Old != nil && !claim.open(inventory, wasStored, now)
-	if !judge(State{Stored: stored, Claims: read.others(claim.Ref()), Outdated: outdated}) { // 3
+	others := read.others(claim.Ref())
+	if !judge(State{Stored: stored, Claims: others, Outdated: outdated}) { // 3
+		if read.unconfirmed && len(others) > 0 { // a claim that is in the way may be there no more
+			return errReadFirst
+		}
 		return nil
 	}
 	if stored, taken := inventory[claim.Ref()]; taken && change.Old == nil && stored.UID != change.New.Metadata.UID {
@@ -227,6 +247,31 @@ func (l *Ledger) date(read *page, now time.Time) {
 	l.seen = seen
 }
 
+// recent returns the ledger as it was last seen. It is errReadFirst if that cannot be used, because nothing was seen, or what
+// was seen is not in order, which only a read can tell people about.
+func (l *Ledger) recent(context.Context) (page, error) {
+	if !enabled() {
+		return page{}, errReadFirst
+	}
+	seen, ok := l.store.Recent()
+	if !ok || !l.known(seen.UID) {
+		return page{}, errReadFirst
+	}
+	p, err := newPage(seen)
+	if err != nil {
+		return page{}, errReadFirst
+	}
+	p.unconfirmed = true
+	return p, nil
+}
+
+// known says whether this is the ledger of before, of which nothing has been lost.
+func (l *Ledger) known(uid types.UID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return uid == l.uid && !l.now().Before(l.until)
+}
+
 // read returns the ledger. If it is another one than before, claims have been lost, and nothing can be admitted until
 // they would have ended.
 func (l *Ledger) read(ctx context.Context) (page, error) {
@@ -260,6 +305,9 @@ func (l *Ledger) lost(uid types.UID) time.Time {
 
 func (l *Ledger) write(ctx context.Context, read *page, key string, claim *Claim) error {
 	entries, err := read.with(key, claim)
+	if err != nil && read.unconfirmed {
+		return errReadFirst
+	}
 	if err != nil {
 		return err
 	}

@@ -17,19 +17,33 @@ import (
 
 // storage is an API server in the hands of a test.
 type storage struct {
+	// seen is what a watch has told of the page; nothing if it has no version.
+	seen    Page
 	page    Page
 	objects mesh.Objects
 	readErr error
 	listErr error
 	writes  []map[string]string
+	reads   int
+	// strict refuses to replace another page than the one that is stored.
+	strict bool
 }
 
-func (s *storage) Read(context.Context) (Page, error) { return s.page, s.readErr }
+func (s *storage) Recent() (Page, bool) { return s.seen, s.seen.Version != "" }
+
+func (s *storage) Read(context.Context) (Page, error) {
+	s.reads++
+	return s.page, s.readErr
+}
+
 func (s *storage) Live(context.Context, string) (mesh.Objects, error) {
 	return s.objects, s.listErr
 }
 
 func (s *storage) Write(_ context.Context, read Page, entries map[string]string) (types.UID, error) {
+	if s.strict && read.Version != s.page.Version {
+		return "", ErrConflict
+	}
 	s.writes = append(s.writes, entries)
 	s.page = Page{UID: "ledger", Version: fmt.Sprint(len(s.writes)), Entries: entries}
 	return "ledger", nil
@@ -195,6 +209,74 @@ func TestWhatCannotBeReadIsAnErrorThatSaysSo(t *testing.T) {
 	}
 }
 
+// claimed is a ledger with one claim, on the namespaces of "x".
+func claimed(t *testing.T, version string) Page {
+	t.Helper()
+	claim := Claim{Object: istio("other", "uid-other", "", "x"), Time: time.Now()}
+	text, err := claim.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Page{UID: "ledger", Version: version, Entries: map[string]string{"k": text}}
+}
+
+func TestWhatWasSeenOfTheLedgerIsReliedOnOnlyWhereTheWriteConfirmsIt(t *testing.T) {
+	empty := Page{UID: "ledger", Version: "5"}
+	unusable := Page{UID: "ledger", Version: "5", Entries: map[string]string{"k": "x"}}
+	noClaims := func(state State) bool { return len(state.Claims) == 0 }
+	old := istio("a", "uid-a", "5", "x")
+	for _, test := range []struct {
+		name         string
+		seen, stored Page
+		judge        func(State) bool
+		change       Change
+		reads        int
+		written      bool
+	}{
+		{"allowed", empty, empty, always, Change{New: istio("a", "1", "", "x")}, 0, true},
+		{"allowed, somebody else has written", empty, claimed(t, "6"), always, Change{New: istio("a", "1", "", "x")}, 1, true},
+		{"refused because of a claim that somebody else has written", empty, claimed(t, "6"), noClaims, Change{New: istio("a", "1", "", "x")}, 1, false},
+		{"a claim was in the way, and is there no more", claimed(t, "5"), Page{UID: "ledger", Version: "6"}, noClaims, Change{New: istio("a", "1", "", "x")}, 1, true},
+		{"refused because of a claim", claimed(t, "5"), claimed(t, "5"), noClaims, Change{New: istio("a", "1", "", "x")}, 1, false},
+		{"refused because of what is stored", empty, empty, func(State) bool { return false }, Change{New: istio("a", "1", "", "x")}, 0, false},
+		{"a dry run", empty, empty, always, Change{New: istio("a", "1", "", "x"), DryRun: true}, 1, false},
+		{"nothing that is judged changes", empty, empty, always, Change{Old: old, New: old}, 1, false},
+		{"another ledger than before", Page{UID: "older", Version: "5"}, empty, always, Change{New: istio("a", "1", "", "x")}, 1, true},
+		{"nothing that could be used", unusable, empty, always, Change{New: istio("a", "1", "", "x")}, 1, true},
+		{"nothing", Page{}, empty, always, Change{New: istio("a", "1", "", "x")}, 1, true},
+	} {
+		s := &storage{seen: test.seen, page: test.stored, strict: true, objects: mesh.Objects{Istios: []*sail.ControlPlane{old}}}
+		if test.change.Old == nil {
+			s.objects = mesh.Objects{}
+		}
+		l := newLedger(s)
+		l.uid = "ledger"
+		if err := l.Admit(t.Context(), test.change, test.judge); err != nil {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if s.reads != test.reads || (len(s.writes) > 0) != test.written {
+			t.Errorf("%s: read %d times and wrote %d times, want %d and %t", test.name, s.reads, len(s.writes), test.reads, test.written)
+		}
+		if _, kept := s.page.Entries["k"]; kept != (test.stored.Entries["k"] != "") {
+			t.Errorf("%s: somebody else's claim was there %t, is there %t", test.name, !kept, kept)
+		}
+	}
+}
+
+func TestAfterTheLedgerWasLostWhatIsSeenOfItIsNotReliedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &storage{page: Page{UID: "another", Version: "77"}, seen: Page{UID: "another", Version: "77"}}
+		l := newLedger(s)
+		l.uid = "ledger"
+		for range 2 {
+			err := l.Admit(t.Context(), Change{New: istio("a", "1", "", "x")}, always)
+			if lost := (*LostError)(nil); !errors.As(err, &lost) {
+				t.Fatalf("got %v", err)
+			}
+		}
+	})
+}
+
 func TestIfTheLedgerIsDeletedOrReplacedThenNothingIsAdmittedUntilItsClaimsHaveEnded(t *testing.T) {
 	for name, replacement := range map[string]Page{"deleted": {}, "replaced": {UID: "another", Version: "77"}} {
 		t.Run(name, func(t *testing.T) {
@@ -230,7 +312,7 @@ func TestUIDsAreRememberedForAWhileAndNotForEver(t *testing.T) {
 	}
 	claims := map[string]Claim{"new": {Object: istio("a", fmt.Sprint(9*maxRemembered+1), "", "x")}, "old": {Object: istio("b", "1", "", "y")}}
 	wasStored := l.storedOf(&page{claims: claims})
-	if len(l.known)+len(l.older) > 2*maxRemembered || !wasStored(fmt.Sprint(9*maxRemembered+1)) || wasStored("1") {
-		t.Errorf("%d and %d are remembered", len(l.known), len(l.older))
+	if len(l.stored)+len(l.older) > 2*maxRemembered || !wasStored(fmt.Sprint(9*maxRemembered+1)) || wasStored("1") {
+		t.Errorf("%d and %d are remembered", len(l.stored), len(l.older))
 	}
 }

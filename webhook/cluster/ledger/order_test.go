@@ -51,6 +51,14 @@ type replica struct {
 	actor int
 }
 
+// Recent returns what a watch has told of at some moment, which others have had time to change.
+func (r *replica) Recent() (Page, bool) {
+	r.schedule.step(r.actor, "sees the ledger")
+	seen := r.ledger
+	r.schedule.step(r.actor, "begins")
+	return seen, seen.Version != ""
+}
+
 func (r *replica) Read(context.Context) (Page, error) {
 	r.schedule.step(r.actor, "reads the ledger")
 	return r.ledger, nil
@@ -246,8 +254,13 @@ func (r *replica) do(what request, report func(outcome string)) {
 }
 
 // concurrent runs requests in the order that the schedule says. It returns what is wrong, or "", and the outcomes.
-func concurrent(s *schedule, before []*sail.ControlPlane, requests []request) (problem string, outcomes []string) {
+//
+// With a ledger that there is from the beginning the replicas have known it for long, and rely on what they have seen of it.
+func concurrent(s *schedule, known bool, before []*sail.ControlPlane, requests []request) (problem string, outcomes []string) {
 	k := &kubernetes{schedule: s, objects: map[string]*sail.ControlPlane{}, revision: 100}
+	if known {
+		k.ledger = Page{UID: "ledger", Version: "99"}
+	}
 	for _, cp := range before {
 		k.objects[cp.Metadata.Name] = cp
 	}
@@ -255,7 +268,9 @@ func concurrent(s *schedule, before []*sail.ControlPlane, requests []request) (p
 	var actors []func()
 	for i, what := range requests {
 		r := &replica{kubernetes: k, actor: i}
-		k.replicas = append(k.replicas, New(r, r, Counters{Written: func() {}, Conflict: func() {}, Open: func(int) {}}))
+		l := New(r, r, Counters{Written: func() {}, Conflict: func() {}, Open: func(int) {}})
+		l.uid = k.ledger.UID
+		k.replicas = append(k.replicas, l)
 		actors = append(actors, func() {
 			r.do(what, func(outcome string) {
 				outcomes[i] = outcome
@@ -269,18 +284,16 @@ func concurrent(s *schedule, before []*sail.ControlPlane, requests []request) (p
 	return problem, outcomes
 }
 
-// scenarios are requests in flight together; "exactly one" if exactly one of them may be stored.
-func scenarios() map[string]struct {
+// scenario is a state and requests in flight together, of which exactly one may be stored if it says so.
+type scenario struct {
 	before     []*sail.ControlPlane
 	requests   []request
 	exactlyOne bool
-} {
+}
+
+func scenarios() map[string]scenario {
 	ab := []*sail.ControlPlane{istio("a", "uid-a", "1", "x"), istio("b", "uid-b", "2", "y")}
-	return map[string]struct {
-		before     []*sail.ControlPlane
-		requests   []request
-		exactlyOne bool
-	}{
+	return map[string]scenario{
 		"two creates": {nil, []request{{"create", "a", "x y"}, {"create", "b", "y z"}}, true},
 		"a create and an update": {
 			[]*sail.ControlPlane{istio("a", "uid-a", "1", "x")}, []request{{"update", "a", "x y"}, {"create", "b", "y"}}, true,
@@ -321,48 +334,54 @@ func fewOrders(requests []request) bool {
 
 func TestInEveryOrderOfStepsNoTwoOverlappingMeshesAreStored(t *testing.T) {
 	for name, scenario := range scenarios() {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				random := rand.New(rand.NewPCG(1, 2))
-				s := &schedule{}
-				count := 0
-				most := limit
-				if !fewOrders(scenario.requests) {
-					most = runs
-				}
-				for ; s != nil && count < most; count++ {
-					if !fewOrders(scenario.requests) {
-						s.random = random
-					}
-					problem, outcomes := concurrent(s, scenario.before, scenario.requests)
-					stored := len(slices.DeleteFunc(slices.Clone(outcomes), func(o string) bool { return o != "stored" }))
-					if problem == "" && scenario.exactlyOne && stored > 1 {
-						problem = fmt.Sprintf("%d requests were stored", stored)
-					}
-					if problem != "" {
-						t.Fatalf("%s, in the order:\n%s", problem, strings.Join(s.steps, "\n"))
-					}
-					choices := s.following()
-					if choices == nil && s.random == nil {
-						s = nil
-					} else {
-						s = &schedule{choices: choices}
-					}
-				}
-				if t.Logf("%d orders", count); count == limit {
-					t.Error("there are more")
-				}
+		for _, known := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, with a ledger from the beginning %t", name, known), func(t *testing.T) {
+				inEveryOrder(t, known, scenario)
 			})
-		})
+		}
 	}
+}
+
+func inEveryOrder(t *testing.T, known bool, scenario scenario) {
+	synctest.Test(t, func(t *testing.T) {
+		random := rand.New(rand.NewPCG(1, 2))
+		s := &schedule{}
+		count := 0
+		most := limit
+		if !fewOrders(scenario.requests) {
+			most = runs
+		}
+		for ; s != nil && count < most; count++ {
+			if !fewOrders(scenario.requests) {
+				s.random = random
+			}
+			problem, outcomes := concurrent(s, known, scenario.before, scenario.requests)
+			stored := len(slices.DeleteFunc(slices.Clone(outcomes), func(o string) bool { return o != "stored" }))
+			if problem == "" && scenario.exactlyOne && stored > 1 {
+				problem = fmt.Sprintf("%d requests were stored", stored)
+			}
+			if problem != "" {
+				t.Fatalf("%s, in the order:\n%s", problem, strings.Join(s.steps, "\n"))
+			}
+			choices := s.following()
+			if choices == nil && s.random == nil {
+				s = nil
+			} else {
+				s = &schedule{choices: choices}
+			}
+		}
+		if t.Logf("%d orders", count); count == limit {
+			t.Error("there are more")
+		}
+	})
 }
 
 // A claim of a CREATE must not be closed because there is an object of its name: that one may go.
 func TestAnotherObjectOfTheSameNameClosesNoClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const a, b, c, d = 0, 1, 2, 3
-		s := &schedule{plan: []int{a, a, a, a, b, b, b, b, b, c, c, c, c, d, a, c}}
-		problem, outcomes := concurrent(s, nil, []request{{"create", "a", "x"}, {"create", "a", "y"}, {"create", "b", "x"}, {"delete", "a", ""}})
+		s := &schedule{plan: []int{a, a, a, a, a, b, b, b, b, b, b, c, c, c, c, d, a, c}}
+		problem, outcomes := concurrent(s, true, nil, []request{{"create", "a", "x"}, {"create", "a", "y"}, {"create", "b", "x"}, {"delete", "a", ""}})
 		if diff := cmp.Diff([]string{"stored", "stored", "refused", ""}, outcomes); problem != "" || diff != "" {
 			t.Errorf("%s (-want +got):\n%s\nin the order:\n%s", problem, diff, strings.Join(s.steps, "\n"))
 		}
@@ -415,6 +434,7 @@ func TestTooManyConflictsAreAnErrorInTime(t *testing.T) {
 // never is a ledger that somebody else always has written first.
 type never struct{}
 
+func (never) Recent() (Page, bool)                               { return Page{}, false }
 func (never) Read(context.Context) (Page, error)                 { return Page{}, nil }
 func (never) Live(context.Context, string) (mesh.Objects, error) { return mesh.Objects{}, nil }
 func (never) Write(context.Context, Page, map[string]string) (types.UID, error) {
