@@ -46,13 +46,15 @@ type comparison struct {
 	cpu map[string][]float64
 	// calls is how many webhooks the API server asked for one request, by round.
 	calls map[key][]float64
+	// conditions is how many microseconds the API server spent on evaluating match conditions for one request, by round.
+	conditions map[key][]float64
 }
 
 func (c *comparison) concurrencies() []int { return []int{1, 8} }
 
 // run measures so many rounds, and one before them that warms up.
 func (c *comparison) run(ctx context.Context, rounds int) error {
-	c.series, c.cpu, c.calls = map[key]*series{}, map[string][]float64{}, map[key][]float64{}
+	c.series, c.cpu, c.calls, c.conditions = map[key]*series{}, map[string][]float64{}, map[key][]float64{}, map[key][]float64{}
 	for _, t := range c.targets {
 		c.loads = append(c.loads, &load{clients: c.clients, target: t})
 	}
@@ -114,7 +116,7 @@ func (c *comparison) measureLatencies(ctx context.Context, round, requests, conc
 				return err
 			}
 		}
-		asked, err := webhooksAsked(ctx, c.clients)
+		before, err := countWebhooks(ctx, c.clients)
 		if err != nil {
 			return err
 		}
@@ -122,7 +124,7 @@ func (c *comparison) measureLatencies(ctx context.Context, round, requests, conc
 		if err := c.alternate(ctx, op, round, requests, stretch, concurrency, samples); err != nil {
 			return err
 		}
-		askedAfter, err := webhooksAsked(ctx, c.clients)
+		after, err := countWebhooks(ctx, c.clients)
 		if err != nil {
 			return err
 		}
@@ -137,7 +139,8 @@ func (c *comparison) measureLatencies(ctx context.Context, round, requests, conc
 		for _, t := range c.measured(op) {
 			k := key{t.letter, op, concurrency}
 			c.at(k).add(*samples[t.letter])
-			c.calls[k] = append(c.calls[k], (askedAfter.of(t)-asked.of(t))/float64(requests))
+			c.calls[k] = append(c.calls[k], (t.sum(after.asked)-t.sum(before.asked))/float64(requests))
+			c.conditions[k] = append(c.conditions[k], (t.sum(after.evaluated)-t.sum(before.evaluated))*1e6/float64(requests))
 		}
 	}
 	return nil
@@ -211,39 +214,55 @@ func (c *comparison) at(k key) *series {
 	return c.series[k]
 }
 
-// askedWebhooks is how often the API server has asked each webhook since its start, by its own count.
-type askedWebhooks map[string]float64
+// webhookCounts is what the API server has counted for each webhook since its start.
+type webhookCounts struct {
+	// asked is how often it was asked; evaluated how many seconds the evaluation of its match conditions took.
+	asked, evaluated map[string]float64
+}
 
-// of counts the webhooks of one target.
-func (a askedWebhooks) of(t *target) float64 {
+// sum adds up one of the counts of a target's webhooks.
+func (t *target) sum(counted map[string]float64) float64 {
 	total := 0.0
 	for _, hook := range t.validating {
-		total += a[t.hook(hook.Name)]
+		total += counted[t.hook(hook.Name)]
 	}
 	for _, hook := range t.mutating {
-		total += a[t.hook(hook.Name)]
+		total += counted[t.hook(hook.Name)]
 	}
 	return total
 }
 
-func webhooksAsked(ctx context.Context, c *clients) (askedWebhooks, error) {
+func countWebhooks(ctx context.Context, c *clients) (webhookCounts, error) {
+	counts := webhookCounts{asked: map[string]float64{}, evaluated: map[string]float64{}}
 	page, err := c.kube.RESTClient().Get().AbsPath("/metrics").DoRaw(ctx)
 	if err != nil {
-		return nil, err
+		return counts, err
 	}
-	asked := askedWebhooks{}
-	for line := range strings.Lines(string(page)) {
-		labels, isCount := strings.CutPrefix(line, "apiserver_admission_webhook_admission_duration_seconds_count{")
-		if !isCount {
+	for metric, into := range map[string]map[string]float64{
+		"apiserver_admission_webhook_admission_duration_seconds_count{": counts.asked,
+		"apiserver_admission_match_condition_evaluation_seconds_sum{":   counts.evaluated,
+	} {
+		if err := addUp(string(page), metric, into); err != nil {
+			return counts, err
+		}
+	}
+	return counts, nil
+}
+
+// addUp adds the values of a metric to those of the name that its label gives.
+func addUp(page, metric string, into map[string]float64) error {
+	for line := range strings.Lines(page) {
+		labels, found := strings.CutPrefix(line, metric)
+		if !found {
 			continue
 		}
-		count, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndex(line, "}")+1:]), 64)
+		value, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndex(line, "}")+1:]), 64)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", line, err)
+			return fmt.Errorf("%s: %w", line, err)
 		}
 		_, name, _ := strings.Cut(labels, `name="`)
 		name, _, _ = strings.Cut(name, `"`)
-		asked[name] += count
+		into[name] += value
 	}
-	return asked, nil
+	return nil
 }

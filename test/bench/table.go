@@ -82,13 +82,20 @@ func label(t *target, op operation) string {
 	return "(" + t.letter + ")"
 }
 
-// callRows are how many webhooks the API server asked for one request.
+// callRows are how many webhooks the API server asked for one request, and what it took it to find out which.
 func (c *comparison) callRows() []row {
 	var rows []row
 	for _, op := range operations() {
 		for _, t := range c.measured(op) {
 			rows = append(rows, row{Name: fmt.Sprintf("%s %s, webhooks asked", label(t, op), op), Unit: "calls", Figure: newFigure(c.calls[key{t.letter, op, 1}]),
 				Never: t.letter == "d" && op == plain})
+		}
+	}
+	for _, op := range []operation{inject, plain} {
+		for _, t := range c.measured(op) {
+			if evaluated := newFigure(c.conditions[key{t.letter, op, 1}]); evaluated.Max > 0 {
+				rows = append(rows, row{Name: fmt.Sprintf("%s %s, the API server's evaluation of match conditions", label(t, op), op), Unit: "µs", Figure: evaluated})
+			}
 		}
 	}
 	return rows

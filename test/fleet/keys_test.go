@@ -237,16 +237,16 @@ func (s *suite) manyKeys(t *testing.T) {
 		}
 		return list
 	}
-	s.must(t, r.EnsureKeys(ctx, keys(0, 300)))
-	if after := s.configurations(t); !after.asksAbout(keys(0, 1)[0]) || !after.asksAbout(keys(299, 300)[0]) {
-		t.Error("the conditions do not have 300 keys")
+	s.must(t, r.EnsureKeys(ctx, keys(0, 900)))
+	if after := s.configurations(t); !after.asksAbout(keys(0, 1)[0]) || !after.asksAbout(keys(899, 900)[0]) {
+		t.Error("the conditions do not have 900 keys")
 	}
-	eventually(t, soon, "a namespace with one of 300 keys is asked about", func() bool { return s.asked(t, keys(150, 151)[0]) })
+	eventually(t, soon, "a namespace with one of 900 keys is asked about", func() bool { return s.asked(t, keys(450, 451)[0]) })
 	if s.asked(t, "unrelated") {
-		t.Error("with 300 keys, a namespace with another label is asked about")
+		t.Error("with 900 keys, a namespace with another label is asked about")
 	}
 
-	s.must(t, r.EnsureKeys(ctx, keys(300, 3000)))
+	s.must(t, r.EnsureKeys(ctx, keys(900, 3000)))
 	list := regexp.MustCompile(`discovery\.example\.com`)
 	for _, condition := range s.configurations(t).conditions() {
 		if list.MatchString(condition.Expression) {

@@ -60,8 +60,8 @@ type claims struct {
 	seen *store[ledger.Page]
 
 	mu sync.Mutex
-	// written is the page that was last written here, of which the watch may not have told yet.
-	written ledger.Page
+	// known is the page that was last read or written here, of which the watch may not have told yet.
+	known ledger.Page
 }
 
 func newClaims(client dynamic.ResourceInterface, namespace string) *claims {
@@ -83,7 +83,7 @@ func readPage(stored *unstructured.Unstructured) (ledger.Page, error) {
 	return ledger.Page{UID: stored.GetUID(), Version: stored.GetResourceVersion(), Entries: entries}, err
 }
 
-// Recent returns what the watch has told of, or what was written here since.
+// Recent returns what the watch has told of, or what was read or written here since.
 func (s *claims) Recent() (ledger.Page, bool) {
 	var seen ledger.Page
 	for _, page := range s.seen.values() {
@@ -91,9 +91,9 @@ func (s *claims) Recent() (ledger.Page, bool) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if seen.UID == s.written.UID {
-		if order, err := resourceversion.CompareResourceVersion(seen.Version, s.written.Version); err == nil && order < 0 {
-			return s.written, true
+	if seen.UID == s.known.UID {
+		if order, err := resourceversion.CompareResourceVersion(seen.Version, s.known.Version); err == nil && order < 0 {
+			return s.known, true
 		}
 	}
 	return seen, seen.Version != ""
@@ -102,13 +102,24 @@ func (s *claims) Recent() (ledger.Page, bool) {
 // Read gets the ConfigMap from the API server, which asks etcd for it.
 func (s *claims) Read(ctx context.Context) (ledger.Page, error) {
 	stored, err := s.client.Get(ctx, Claims, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return ledger.Page{}, nil
+	var page ledger.Page
+	if err == nil {
+		page, err = readPage(stored)
+	} else if apierrors.IsNotFound(err) {
+		err = nil
 	}
 	if err != nil {
 		return ledger.Page{}, err
 	}
-	return readPage(stored)
+	s.note(page)
+	return page, nil
+}
+
+// note keeps a page for Recent.
+func (s *claims) note(page ledger.Page) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known = page
 }
 
 // Write replaces the data of the very ConfigMap that was read.
@@ -142,8 +153,10 @@ func (s *claims) Write(ctx context.Context, read ledger.Page, entries map[string
 	case err != nil:
 		return "", err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.written = ledger.Page{UID: written.GetUID(), Version: written.GetResourceVersion(), Entries: entries}
-	return written.GetUID(), nil
+	page, err := readPage(written)
+	if err != nil {
+		return "", err
+	}
+	s.note(page)
+	return page.UID, nil
 }

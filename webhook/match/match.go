@@ -6,14 +6,15 @@
 //
 // What the expressions rest on (k8s.io/apiserver, pkg/admission/plugin/webhook/matchconditions, since Kubernetes 1.28):
 // object is the namespace after the request, oldObject the one before it and null on CREATE; a namespace without labels
-// has no metadata.labels at all. So nothing is selected plainly that may be absent: `.?name` and `[?key]` give an optional
-// value, also of null, two absent ones are equal, and a label with an empty value is present and differs from an absent one.
-// This matters because an expression that fails is, with failurePolicy Fail, a refused request.
+// has no metadata.labels at all. So nothing is selected plainly that may be absent, except behind has(): `.?name` and `[?key]`
+// give an optional value, also of null (cel-go has an option EnableErrorOnBadPresenceTest, which API servers do not set), two
+// absent ones are equal, and a label with an empty value is present and differs from an absent one. This matters because an
+// expression that fails is, with failurePolicy Fail, a refused request.
 //
 // They are evaluated for every namespace that is created or changed, whatever it is about, which is what meshfence costs
 // those who have nothing to do with meshes. The API server evaluates all conditions of a webhook, even if the first is false,
 // and counts the cost of every step. So there is one condition, not several, that ends as soon as it can; and keys are
-// written out, which takes half as long as a loop over a list of them (BenchmarkNotSent).
+// written out, up to maxWrittenOut, which takes half as long as a loop over a list of them (BenchmarkNotSent).
 package match
 
 import (
@@ -29,6 +30,10 @@ import (
 // ConditionName is the name of the match condition, which depends on the label keys in use: the one that the server
 // rewrites. It is the same in the validating and in the mutating webhook. A person may add conditions of other names.
 const ConditionName = "mesh-labels"
+
+// maxWrittenOut is how many keys are written out. What the API server takes to compile an expression, in the first request
+// after a change, grows with the square of its length: 500 keys written out would take it seconds, and take it 20 ms as a list.
+const maxWrittenOut = 16
 
 // The labels and the annotation of Istio and meshfence that the expressions name.
 const (
@@ -88,33 +93,54 @@ object.metadata.?labels[?%[4]s] == object.metadata.?annotations[?%[5]s]
 ) &&
 object.metadata.?labels[?%[6]s] != optional.of('false') &&
 object.metadata.?annotations[?%[6]s] != optional.of('false')`,
-		because, anyOf(chosen, " || ", present), present(revisionLabel), quote(revisionLabel), quote(filledAnnotation), quote(fillAnnotation))
+		because, anyOf(chosen, " || ", present), present(quote(revisionLabel)), quote(revisionLabel), quote(filledAnnotation), quote(fillAnnotation))
 }
 
-// changed returns the condition that a label is not as it was before.
+// changed returns the condition that a label is not as it was before. The key is a CEL expression, like that of present.
 func changed(key string) string {
-	return fmt.Sprintf("object.metadata.?labels[?%[1]s] != oldObject.?metadata.?labels[?%[1]s]", quote(key))
+	return fmt.Sprintf("object.metadata.?labels[?%[1]s] != oldObject.?metadata.?labels[?%[1]s]", key)
 }
 
 // present returns the condition that a label is there, if there are labels.
-func present(key string) string { return quote(key) + " in object.metadata.labels" }
+func present(key string) string { return key + " in object.metadata.labels" }
 
-// anyOf returns the condition that one of the conditions of the keys holds.
+// anyOf returns the condition that one of the keys has the condition.
 func anyOf(keys []string, or string, condition func(key string) string) string {
-	conditions := make([]string, len(keys))
-	for i, key := range keys {
-		conditions[i] = condition(key)
+	if len(keys) > maxWrittenOut {
+		return listBegin + joined(keys, ",\n  ", quote) + listEnd + condition("key") + ")"
 	}
-	return strings.Join(conditions, or)
+	return joined(keys, or, func(key string) string { return condition(quote(key)) })
 }
 
-// changedKey finds the label keys in an expression that asks whether they have changed.
-var changedKey = regexp.MustCompile(`\[\?'([^']*)'\] != oldObject\.`)
+func joined(keys []string, separator string, of func(key string) string) string {
+	texts := make([]string, len(keys))
+	for i, key := range keys {
+		texts[i] = of(key)
+	}
+	return strings.Join(texts, separator)
+}
+
+// listBegin and listEnd are around a list of keys.
+const (
+	listBegin = "[\n  "
+	listEnd   = "\n].exists(key, "
+)
+
+var (
+	// quoted finds the string literals of a list of keys, changedKey those that an expression asks about one by one.
+	quoted     = regexp.MustCompile(`'([^']*)'`)
+	changedKey = regexp.MustCompile(`\[\?'([^']*)'\] != oldObject\.`)
+)
 
 // Keys returns the keys about which an expression of this package asks, in its order. Those of any other text mean nothing.
 func Keys(expression string) []string {
+	literals := changedKey
+	if before, _, isList := strings.Cut(expression, listEnd); isList {
+		_, expression, _ = strings.Cut(before, listBegin)
+		literals = quoted
+	}
 	var keys []string
-	for _, found := range changedKey.FindAllStringSubmatch(expression, -1) {
+	for _, found := range literals.FindAllStringSubmatch(expression, -1) {
 		keys = append(keys, found[1])
 	}
 	return keys

@@ -49,7 +49,10 @@ service.beta.openshift.io/inject-cabundle: "true"
 {{- end -}}
 {{- end -}}
 
-{{/* The conditions as webhook/match makes them. A test compares the two. */}}
+{{/*
+The conditions as webhook/match makes them of a few keys. A test compares the two. Of many keys meshfence makes a list, which it
+writes in their place.
+*/}}
 {{- define "meshfence.validateExpression" -}}
 {{- $keys := concat (include "meshfence.discoveryLabels" . | fromJsonArray) (list "istio.io/rev" "istio-injection") -}}
 {{- range $i, $key := $keys | uniq | sortAlpha -}}

@@ -9,9 +9,11 @@
 //  4. If it is allowed, write its claim, on the condition that the ledger is still the one of step 1; else start over.
 //  5. Answer.
 //
-// Step 1 need not ask the API server, because step 4 does: if the write succeeds, the ledger was the one that had been seen all
-// the time from then on, and reading it would have given the same. It is read where no write shows that: if a claim is in the
-// way, which may be there no more; if the change leaves no claim; and in every try after the first.
+// Step 1 need not ask the API server, because step 4 does: if the write succeeds, the ledger was, from the moment it was seen
+// until the write, the one that was seen, and reading it would have given the same. What is refused because of stored meshes, and
+// a CREATE or UPDATE that the API server cannot store, is so whatever the ledger holds. In all other cases it is read: if there are
+// claims that may be in the way, and may be there no more; for a dry run or a change of nothing that is judged, which write
+// nothing; if what was seen is not the ledger of before, or damaged; and in every try after the first.
 //
 // A dry run stops before step 4: it stores nothing, so nobody has to know of it. So does a change that leaves everything
 // as it was that is judged, and an UPDATE of a version that step 2 did not find any more, because the API server cannot

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -94,7 +95,8 @@ type Ledger struct {
 
 // Counters count what a ledger does.
 type Counters struct {
-	// Written is called when a claim was written, Conflict when somebody else was faster. Open is told how many claims
+	// Written is called when a claim was written, Conflict when the ledger was not the one that was judged with, because
+	// somebody else was faster. Open is told how many claims
 	// were open at the last look.
 	Written, Conflict func()
 	Open              func(int)
@@ -148,8 +150,7 @@ func (l *Ledger) Admit(ctx context.Context, change Change, judge func(State) boo
 	defer func() { <-l.turn }()
 	key := string(uuid.NewUUID())
 	pause := wait.Backoff{Duration: 3 * time.Millisecond, Factor: 1.5, Jitter: 1, Steps: 100, Cap: 100 * time.Millisecond}
-	// What has been seen of the ledger will do for a change that leaves a claim, since the claim is only written if that is
-	// the ledger.
+	// What has been seen of the ledger will do for a change that is to leave a claim: see the package comment.
 	if !change.DryRun && !same(change.Old, change.New) {
 		switch err := l.try(ctx, key, change, judge, l.recent); {
 		case errors.Is(err, ErrConflict):
@@ -205,7 +206,7 @@ func (l *Ledger) try(ctx context.Context, key string, change Change, judge func(
 	outdated := change.Old != nil && !claim.open(inventory, wasStored, now)
 	others := read.others(claim.Ref())
 	if !judge(State{Stored: stored, Claims: others, Outdated: outdated}) { // 3
-		if read.unconfirmed && len(others) > 0 { // a claim that is in the way may be there no more
+		if read.unconfirmed && len(others) > 0 { // one of them may be in the way, and there no more
 			return errReadFirst
 		}
 		return nil
@@ -232,6 +233,9 @@ func (l *Ledger) date(read *page, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	seen := make(map[string]time.Time, len(read.claims))
+	if read.unconfirmed { // which may be an older page than the last one
+		maps.Copy(seen, l.seen)
+	}
 	for key, claim := range read.claims {
 		first, ok := l.seen[key]
 		if !ok {
