@@ -102,12 +102,14 @@ func (s *claims) Recent() (ledger.Page, bool) {
 // Read gets the ConfigMap from the API server, which asks etcd for it.
 func (s *claims) Read(ctx context.Context) (ledger.Page, error) {
 	stored, err := s.client.Get(ctx, Claims, metav1.GetOptions{})
-	var page ledger.Page
-	if err == nil {
-		page, err = readPage(stored)
-	} else if apierrors.IsNotFound(err) {
-		err = nil
+	if apierrors.IsNotFound(err) {
+		s.note(ledger.Page{})
+		return ledger.Page{}, nil
 	}
+	if err != nil {
+		return ledger.Page{}, err
+	}
+	page, err := readPage(stored)
 	if err != nil {
 		return ledger.Page{}, err
 	}

@@ -233,8 +233,9 @@ func (l *Ledger) date(read *page, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	seen := make(map[string]time.Time, len(read.claims))
-	if read.unconfirmed { // which may be an older page than the last one
+	if read.unconfirmed { // so it may be older than the last page, and a claim that it lacks may come again
 		maps.Copy(seen, l.seen)
+		maps.DeleteFunc(seen, func(_ string, first time.Time) bool { return now.Sub(first) >= l.lifetime })
 	}
 	for key, claim := range read.claims {
 		first, ok := l.seen[key]

@@ -268,6 +268,24 @@ func TestWhatWasSeenOfTheLedgerIsReliedOnOnlyWhereTheWriteConfirmsIt(t *testing.
 	}
 }
 
+func TestClaimsThatHaveEndedAreForgottenAlsoIfTheLedgerIsNeverRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &storage{page: Page{UID: "ledger", Version: "5"}}
+		l := newLedger(s)
+		l.uid = "ledger"
+		for i := range 200 {
+			s.seen = s.page
+			if err := l.Admit(t.Context(), Change{New: istio(fmt.Sprint(i), fmt.Sprint(i), "", "x")}, always); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(Lifetime / 10)
+		}
+		if s.reads > 0 || len(l.seen) > 20 {
+			t.Errorf("read %d times, and %d claims are remembered", s.reads, len(l.seen))
+		}
+	})
+}
+
 func TestAfterTheLedgerWasLostWhatIsSeenOfItIsNotReliedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &storage{page: Page{UID: "another", Version: "77"}, seen: Page{UID: "another", Version: "77"}}
