@@ -1,20 +1,35 @@
-// Package match makes the CEL expressions with which the API server decides, on its own, whether meshfence is asked about
-// a namespace. They stand in the matchConditions of the webhook configurations: deploy/chart has them for the
-// default configuration, and the server regenerates them when a live selector brings a new label key into use.
+// Package match makes the selectors and the CEL expressions with which the API server decides, on its own, whether meshfence
+// is asked about a namespace. They stand in the webhook configurations, as objectSelector and matchConditions: deploy/chart has
+// them for the default configuration, and the server regenerates some of them when a live selector brings a new label key into use.
 //
-// The package is pure: keys in, text out.
+// The package is pure: keys in, selectors and text out.
 //
-// What the expressions rest on (k8s.io/apiserver, pkg/admission/plugin/webhook/matchconditions, since Kubernetes 1.28):
+// # A webhook for each label
+//
+// A condition is evaluated for every namespace that is created or changed, whatever it is about, unless a selector has left it
+// out before, which costs next to nothing. So each label that the configuration knows has a webhook of its own, whose selector
+// (ForLabel) wants the label; and all other labels have one together (ForOthers), which is closed as long as there are none.
+// Who uses no mesh label pays for no condition.
+//
+// Nothing escapes by that: an objectSelector lets a request pass if it matches the object before or after
+// (k8s.io/apiserver, pkg/admission/plugin/webhook/predicates/object), and a label that appears, changes or goes away is there
+// before or after. And nothing is sent twice: a request is the business of the first webhook whose label is there, before or
+// after. Those behind it leave it out by their selector, which suffices as long as the labels stay, and by a condition of
+// its own, called FirstLabelName (NoneOf), which holds also when they come and go.
+//
+// # The expressions
+//
+// What they rest on (k8s.io/apiserver, pkg/admission/plugin/webhook/matchconditions, since Kubernetes 1.28):
 // object is the namespace after the request, oldObject the one before it and null on CREATE; a namespace without labels
 // has no metadata.labels at all. So nothing is selected plainly that may be absent, except behind has(): `.?name` and `[?key]`
 // give an optional value, also of null (cel-go has an option EnableErrorOnBadPresenceTest, which API servers do not set), two
 // absent ones are equal, and a label with an empty value is present and differs from an absent one. This matters because an
 // expression that fails is, with failurePolicy Fail, a refused request.
 //
-// They are evaluated for every namespace that is created or changed, whatever it is about, which is what meshfence costs
-// those who have nothing to do with meshes. The API server evaluates all conditions of a webhook, even if the first is false,
-// and counts the cost of every step. So there is one condition, not several, that ends as soon as it can; and keys are
-// written out, up to maxWrittenOut, which takes half as long as a loop over a list of them (BenchmarkNotSent).
+// They are evaluated for every change of a namespace with mesh labels, whatever it is about. The API server evaluates all
+// conditions of a webhook, even if the first is false, and counts the cost of every step. So what can be is one condition,
+// that ends as soon as it can; and keys are written out, up to maxWrittenOut, which takes half as long as a loop over a
+// list of them (BenchmarkNotSent).
 package match
 
 import (
@@ -24,12 +39,74 @@ import (
 	"slices"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // ConditionName is the name of the match condition, which depends on the label keys in use: the one that the server
-// rewrites. It is the same in the validating and in the mutating webhook. A person may add conditions of other names.
+// rewrites. It is the same in all webhooks about namespaces. A person may add conditions of other names.
 const ConditionName = "mesh-labels"
+
+// FirstLabelName is the name of the match condition that leaves out what another webhook is asked about: NoneOf.
+const FirstLabelName = "first-label"
+
+// OthersPrefix begins the names of the webhooks for the labels that have none of their own, whose objectSelector the server
+// rewrites.
+const OthersPrefix = "other."
+
+// nobody is a label that no namespace needs to have. One that does is merely looked at more closely.
+const nobody = "meshfence.io/no-other-label"
+
+// ForLabel returns the selector of the webhook for a label, behind those for earlier ones.
+func ForLabel(key string, earlier []string) *metav1.LabelSelector {
+	return &metav1.LabelSelector{MatchExpressions: append(without(earlier), exists(key))}
+}
+
+// ForOthers returns the selector of the webhook for all labels that have none of their own, when an expression asks about keys:
+// it is closed if there are no others, and wants the label if there is one. Keys that are not valid label keys are left out.
+func ForOthers(having, keys []string) *metav1.LabelSelector {
+	others := slices.DeleteFunc(labelKeys(keys), func(key string) bool { return slices.Contains(having, key) })
+	selector := &metav1.LabelSelector{MatchExpressions: without(having)}
+	switch len(others) {
+	case 0:
+		selector.MatchExpressions = append(selector.MatchExpressions, exists(nobody))
+	case 1:
+		selector.MatchExpressions = append(selector.MatchExpressions, exists(others[0]))
+	}
+	return selector
+}
+
+// ForAnyOther returns the selector that ForOthers would for more keys than one.
+func ForAnyOther(having []string) *metav1.LabelSelector {
+	return &metav1.LabelSelector{MatchExpressions: without(having)}
+}
+
+// Label returns the label that a selector made by ForLabel is about.
+func Label(selector *metav1.LabelSelector) (key string, ok bool) {
+	for _, requirement := range selector.MatchExpressions {
+		if requirement.Operator == metav1.LabelSelectorOpExists {
+			return requirement.Key, true
+		}
+	}
+	return "", false
+}
+
+func exists(key string) metav1.LabelSelectorRequirement {
+	return metav1.LabelSelectorRequirement{Key: key, Operator: metav1.LabelSelectorOpExists}
+}
+
+func without(keys []string) []metav1.LabelSelectorRequirement {
+	var all []metav1.LabelSelectorRequirement
+	for _, key := range keys {
+		all = append(all, metav1.LabelSelectorRequirement{Key: key, Operator: metav1.LabelSelectorOpDoesNotExist})
+	}
+	return all
+}
+
+// NoneOf returns the condition that none of the labels is there, neither before nor after. The keys must be valid label keys.
+func NoneOf(keys []string) string {
+	return fmt.Sprintf("![%s].exists(key, object.metadata.?labels[?key].hasValue() || oldObject.?metadata.?labels[?key].hasValue())", joined(keys, ", ", quote))
+}
 
 // maxWrittenOut is how many keys are written out. What the API server takes to compile an expression, in the first request
 // after a change, grows with the square of its length: 500 keys written out would take it seconds, and take it 20 ms as a list.

@@ -286,7 +286,7 @@ func TestManyKeysStayWithinTheBudget(t *testing.T) {
 func TestOldestKubernetesAcceptsTheExpressions(t *testing.T) {
 	compiler := cel.NewConditionCompiler(environment.MustBaseEnvSet(version.MajorMinor(1, 31)))
 	for _, keys := range [][]string{nil, {"mesh"}, {"istio-discovery", "mesh"}} {
-		evaluator := compiler.CompileCondition(accessors(match.ValidateExpression(keys), match.FillExpression(keys), match.ValidateAnyLabel, match.FillAnyLabel()),
+		evaluator := compiler.CompileCondition(accessors(match.ValidateExpression(keys), match.FillExpression(keys), match.ValidateAnyLabel, match.FillAnyLabel(), match.NoneOf(keys)),
 			cel.OptionalVariableDeclarations{HasAuthorizer: true}, environment.NewExpressions)
 		for _, err := range evaluator.CompilationErrors() {
 			t.Errorf("keys %q: %v", keys, err)
