@@ -172,6 +172,28 @@ type hook struct {
 	sideEffects                      admissionregistrationv1.SideEffectClass
 	timeoutSeconds                   int32
 	conditions                       []admissionregistrationv1.MatchCondition
+	objects                          *metav1.LabelSelector
+}
+
+// namespaceHooks are the webhooks about namespaces: one for each of the labels, with these names before the common one, and one for
+// all others.
+func namespaceHooks(like hook, labels, names []string, expression string) []hook {
+	var all []hook
+	for i := range len(labels) + 1 {
+		h := like
+		h.conditions = []admissionregistrationv1.MatchCondition{{Name: match.ConditionName, Expression: expression}}
+		if i > 0 {
+			h.conditions = append(h.conditions, admissionregistrationv1.MatchCondition{Name: match.FirstLabelName, Expression: match.NoneOf(labels[:i])})
+		}
+		if i < len(labels) {
+			h.name = names[i] + like.name
+			h.objects = match.ForLabel(labels[i], labels[:i])
+		} else {
+			h.name, h.objects = match.OthersPrefix+like.name, match.ForOthers(labels, match.Keys(expression))
+		}
+		all = append(all, h)
+	}
+	return all
 }
 
 // The table of DESIGN, section 9, as far as there are rules for it.
@@ -184,30 +206,28 @@ func webhooksFailAsDesigned(t *testing.T, file string) {
 	validating := find(t, file, "ValidatingWebhookConfiguration", "meshfence", &admissionregistrationv1.ValidatingWebhookConfiguration{})
 	mutating := find(t, file, "MutatingWebhookConfiguration", "meshfence", &admissionregistrationv1.MutatingWebhookConfiguration{})
 	want := []hook{
-		{"istio.validate.meshfence.io", webhook.PathValidateIstio, "sailoperator.io/v1 istios", "CREATE UPDATE DELETE", "Fail", "NoneOnDryRun", 10, nil},
-		{"istiorevision.validate.meshfence.io", webhook.PathValidateIstioRevision, "sailoperator.io/v1 istiorevisions", "CREATE UPDATE DELETE", "Fail", "NoneOnDryRun", 10, nil},
-		{"istiorevisiontag.validate.meshfence.io", webhook.PathValidateIstioRevisionTag, "sailoperator.io/v1 istiorevisiontags", "CREATE UPDATE DELETE", "Fail", "None", 10, nil},
+		{"istio.validate.meshfence.io", webhook.PathValidateIstio, "sailoperator.io/v1 istios", "CREATE UPDATE DELETE", "Fail", "NoneOnDryRun", 10, nil, nil},
+		{"istiorevision.validate.meshfence.io", webhook.PathValidateIstioRevision, "sailoperator.io/v1 istiorevisions", "CREATE UPDATE DELETE", "Fail", "NoneOnDryRun", 10, nil, nil},
+		{"istiorevisiontag.validate.meshfence.io", webhook.PathValidateIstioRevisionTag, "sailoperator.io/v1 istiorevisiontags", "CREATE UPDATE DELETE", "Fail", "None", 10, nil, nil},
 		{"meshmap.validate.meshfence.io", webhook.PathValidateMeshMap, "/v1 configmaps", "CREATE UPDATE", "Ignore", "None", 5, []admissionregistrationv1.MatchCondition{{
 			Name:       "written-by-people",
 			Expression: "!(object.metadata.name in ['meshfence-claims', 'istio-ca-root-cert', 'kube-root-ca.crt', 'openshift-service-ca.crt'])",
-		}}},
-		{"namespace.validate.meshfence.io", webhook.PathValidateNamespace, "/v1 namespaces", "CREATE UPDATE", "Fail", "None", 5, []admissionregistrationv1.MatchCondition{
-			{Name: match.ConditionName, Expression: match.ValidateExpression(keys)},
-		}},
-		{"namespace.fill.meshfence.io", webhook.PathMutateNamespace, "/v1 namespaces", "CREATE UPDATE", "Ignore", "None", 5, []admissionregistrationv1.MatchCondition{
-			{Name: match.ConditionName, Expression: match.FillExpression(keys)},
-		}},
+		}}, nil},
 	}
+	want = append(want, namespaceHooks(hook{"namespace.validate.meshfence.io", webhook.PathValidateNamespace, "/v1 namespaces", "CREATE UPDATE", "Fail", "None", 5, nil, nil},
+		append(slices.Clone(keys), "istio.io/rev", "istio-injection"), []string{"", "mesh.", "revision.", "injection."}, match.ValidateExpression(keys))...)
+	want = append(want, namespaceHooks(hook{"namespace.fill.meshfence.io", webhook.PathMutateNamespace, "/v1 namespaces", "CREATE UPDATE", "Ignore", "None", 5, nil, nil},
+		keys, []string{"", "mesh."}, match.FillExpression(keys))...)
 	var got []hook
 	for _, w := range validating.Webhooks {
 		resource, operations := rule(t, w.Rules)
-		got = append(got, hook{w.Name, *w.ClientConfig.Service.Path, resource, operations, *w.FailurePolicy, *w.SideEffects, *w.TimeoutSeconds, w.MatchConditions})
-		checkCommon(t, w.Name, resource, w.ClientConfig, w.AdmissionReviewVersions, w.MatchPolicy, w.NamespaceSelector, w.ObjectSelector)
+		got = append(got, hook{w.Name, *w.ClientConfig.Service.Path, resource, operations, *w.FailurePolicy, *w.SideEffects, *w.TimeoutSeconds, w.MatchConditions, w.ObjectSelector})
+		checkCommon(t, w.Name, resource, w.ClientConfig, w.AdmissionReviewVersions, w.MatchPolicy, w.NamespaceSelector)
 	}
 	for _, w := range mutating.Webhooks {
 		resource, operations := rule(t, w.Rules)
-		got = append(got, hook{w.Name, *w.ClientConfig.Service.Path, resource, operations, *w.FailurePolicy, *w.SideEffects, *w.TimeoutSeconds, w.MatchConditions})
-		checkCommon(t, w.Name, resource, w.ClientConfig, w.AdmissionReviewVersions, w.MatchPolicy, w.NamespaceSelector, w.ObjectSelector)
+		got = append(got, hook{w.Name, *w.ClientConfig.Service.Path, resource, operations, *w.FailurePolicy, *w.SideEffects, *w.TimeoutSeconds, w.MatchConditions, w.ObjectSelector})
+		checkCommon(t, w.Name, resource, w.ClientConfig, w.AdmissionReviewVersions, w.MatchPolicy, w.NamespaceSelector)
 		if *w.ReinvocationPolicy != admissionregistrationv1.NeverReinvocationPolicy {
 			t.Errorf("%s: reinvocationPolicy is %s", w.Name, *w.ReinvocationPolicy)
 		}
@@ -255,15 +275,15 @@ func rule(t *testing.T, rules []admissionregistrationv1.RuleWithOperations) (res
 // checkCommon checks what is the same for every webhook. Requests about Istio resources have no namespace, so only those
 // about namespaces need to leave some out.
 func checkCommon(t *testing.T, name, resource string, clientConfig admissionregistrationv1.WebhookClientConfig, versions []string,
-	policy *admissionregistrationv1.MatchPolicyType, namespaces, objects *metav1.LabelSelector,
+	policy *admissionregistrationv1.MatchPolicyType, namespaces *metav1.LabelSelector,
 ) {
 	t.Helper()
 	service := clientConfig.Service
 	if service.Namespace != "meshfence-system" || service.Name != "meshfence" || service.Port != nil || clientConfig.CABundle != nil {
 		t.Errorf("%s: asks %+v", name, clientConfig)
 	}
-	if !slices.Equal(versions, []string{"v1"}) || *policy != admissionregistrationv1.Equivalent || objects != nil {
-		t.Errorf("%s: reviews %q, matches by %s, selects objects by %v", name, versions, *policy, objects)
+	if !slices.Equal(versions, []string{"v1"}) || *policy != admissionregistrationv1.Equivalent {
+		t.Errorf("%s: reviews %q, matches by %s", name, versions, *policy)
 	}
 	var want *metav1.LabelSelector
 	if resource == "/v1 namespaces" {

@@ -222,7 +222,7 @@ func (s *suite) audited(t *testing.T, hook, name string) map[string]string {
 			}
 			noted = map[string]string{}
 			for key, value := range e.Annotations {
-				if short, ours := strings.CutPrefix(key, hook+".validate.meshfence.io/"); ours {
+				if _, short, ours := strings.Cut(key, hook+".validate.meshfence.io/"); ours {
 					noted[short] = value
 				}
 			}

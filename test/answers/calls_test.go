@@ -1,6 +1,7 @@
 package answers
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,7 +18,7 @@ type calls struct{ Fill, Validate int }
 // calls sends changes of namespaces, and counts by the API server's own metric which webhooks it asked: none about what is
 // nobody's business, the mutating one only where something may be filled in.
 func (s *suite) calls(t *testing.T) {
-	s.start(t, "exemptNamespaces: []")
+	s.start(t, "exemptNamespaces: [], rules: {MF205: warn}")
 	client, err := kubernetes.NewForConfig(s.Config)
 	must(t, err)
 	create := func(name, metadata string) func(*testing.T) {
@@ -62,6 +63,9 @@ func (s *suite) calls(t *testing.T) {
 		{"created with the discovery label", create("filled", `"labels":{`+discovered+`}`), calls{Fill: 1, Validate: 1}},
 		{"created with both labels", create("whole", `"labels":{`+discovered+`,`+revision+`}`), calls{Validate: 1}},
 		{"created and opted out", create("out", `"labels":{`+discovered+`},"annotations":{`+fill+`}`), calls{Validate: 1}},
+		{"a revision alone", patch(`"labels":{"istio-discovery":null,` + revision + `},"annotations":{"meshfence.io/fill":null}`), calls{Validate: 1}},
+		{"a label of an earlier webhook comes to it", patch(`"labels":{` + discovered + `}`), calls{Validate: 1}},
+		{"a label of a later webhook takes its place", patch(`"labels":{"istio-discovery":null,"istio.io/rev":null,"mesh":"mesh-1"}`), calls{Fill: 1, Validate: 1}},
 		{"created without injection", create("disabled", `"labels":{`+discovered+`,"istio-injection":"disabled"}`), calls{Validate: 1}},
 		{"created as from a backup", create("restored", `"labels":{`+discovered+`,`+revision+`},"annotations":{"meshfence.io/filled-revision":"mesh-1"}`), calls{Validate: 1}},
 	} {
@@ -86,7 +90,7 @@ func (s *suite) asked(t *testing.T, client *kubernetes.Clientset) calls {
 	must(t, err)
 	count := func(webhook string) (total int) {
 		for line := range strings.Lines(string(page)) {
-			if strings.HasPrefix(line, "apiserver_admission_webhook_admission_duration_seconds_count{") && strings.Contains(line, `name="`+webhook+`"`) {
+			if strings.HasPrefix(line, "apiserver_admission_webhook_admission_duration_seconds_count{") && named(webhook).MatchString(line) {
 				n, err := strconv.Atoi(strings.TrimSpace(line[strings.LastIndex(line, "}")+1:]))
 				must(t, err)
 				total += n
@@ -94,5 +98,11 @@ func (s *suite) asked(t *testing.T, client *kubernetes.Clientset) calls {
 		}
 		return total
 	}
+	// Which of the webhooks for one label each, or of all others, is no matter.
 	return calls{Fill: count("namespace.fill.meshfence.io"), Validate: count("namespace.validate.meshfence.io")}
+}
+
+// named finds the lines of a webhook, whatever is before its name.
+func named(webhook string) *regexp.Regexp {
+	return regexp.MustCompile(`[{,]name="([^"]*\.)?` + regexp.QuoteMeta(webhook) + `"`)
 }

@@ -51,6 +51,22 @@ func (c *configurations) conditions() []*admissionregistrationv1.MatchCondition 
 	return all
 }
 
+// selectors are the objectSelectors that meshfence may write: those of the webhooks for the labels that have none of their own.
+func (c *configurations) selectors() []*metav1.LabelSelector {
+	var all []*metav1.LabelSelector
+	for i := range c.Validating.Webhooks {
+		if webhook := &c.Validating.Webhooks[i]; strings.HasPrefix(webhook.Name, match.OthersPrefix) {
+			all = append(all, webhook.ObjectSelector)
+		}
+	}
+	for i := range c.Mutating.Webhooks {
+		if webhook := &c.Mutating.Webhooks[i]; strings.HasPrefix(webhook.Name, match.OthersPrefix) {
+			all = append(all, webhook.ObjectSelector)
+		}
+	}
+	return all
+}
+
 // withoutKeys blanks what meshfence may write, and what the API server notes whenever something is written.
 func (c *configurations) withoutKeys() *configurations {
 	for _, condition := range c.conditions() {
@@ -58,24 +74,32 @@ func (c *configurations) withoutKeys() *configurations {
 			condition.Expression = ""
 		}
 	}
+	for _, selector := range c.selectors() {
+		selector.MatchExpressions = nil
+	}
 	for _, meta := range []*metav1.ObjectMeta{&c.Validating.ObjectMeta, &c.Mutating.ObjectMeta} {
 		meta.ResourceVersion, meta.Generation, meta.ManagedFields = "", 0, nil
 	}
 	return c
 }
 
-// asking counts the conditions of meshfence's that have the key: both configurations have one.
-func (c *configurations) asking(key string) int {
-	having := 0
+// asking counts the webhooks that ask about the key, and all that could.
+func (c *configurations) asking(key string) (having, all int) {
 	for _, condition := range c.conditions() {
-		if condition.Name == match.ConditionName && strings.Contains(condition.Expression, "'"+key+"'") {
-			having++
+		if condition.Name == match.ConditionName {
+			all++
+			if strings.Contains(condition.Expression, "'"+key+"'") {
+				having++
+			}
 		}
 	}
-	return having
+	return having, all
 }
 
-func (c *configurations) asksAbout(key string) bool { return c.asking(key) == 2 }
+func (c *configurations) asksAbout(key string) bool {
+	having, all := c.asking(key)
+	return having == all && all > 2
+}
 
 // asked says whether the API server asks the validating webhook, where nobody listens, about a new namespace with the label.
 func (s *suite) asked(t *testing.T, key string) bool {
@@ -153,8 +177,10 @@ func (s *suite) upkeep(t *testing.T) {
 	writes := func() float64 { return first.writes(t) + second.writes(t) }
 	wantKey := func(limit time.Duration, when, key string, want bool) {
 		t.Helper()
-		count := map[bool]int{true: 2, false: 0}[want]
-		eventually(t, limit, fmt.Sprintf("%s: asked about %s: %t", when, key, want), func() bool { return s.configurations(t).asking(key) == count })
+		eventually(t, limit, fmt.Sprintf("%s: asked about %s: %t", when, key, want), func() bool {
+			having, all := s.configurations(t).asking(key)
+			return all > 2 && having == map[bool]int{true: all, false: 0}[want]
+		})
 	}
 	s.must(t, s.InstallWebhooks(ctx))
 	wantKey(soon, "installed", "zone", true)
@@ -164,10 +190,17 @@ func (s *suite) upkeep(t *testing.T) {
 
 	s.edit(t)
 	wantKey(heals, "edited by a person", "zone", true)
+	eventually(t, heals, "edited by a person: a namespace with zone is asked about", func() bool { return s.asked(t, "zone") })
 
 	s.forgetDeletions(t)
 	s.must(t, s.Client.Delete(ctx, zone))
 	wantKey(soon+heals, "the mesh is gone", "zone", false)
+	eventually(t, soon, "the mesh is gone: a namespace with zone is no longer looked at", func() bool {
+		return !slices.ContainsFunc(s.configurations(t).selectors(), func(selector *metav1.LabelSelector) bool {
+			_, about := match.Label(selector)
+			return !about || strings.Contains(selector.String(), "zone")
+		})
+	})
 	wantKey(soon, "the mesh is gone", "istio-discovery", true)
 	s.must(t, first.EnsureKeys(ctx, []string{"ensured"}))
 	if !s.configurations(t).asksAbout("ensured") {
@@ -190,7 +223,7 @@ func (s *suite) upkeep(t *testing.T) {
 	}
 }
 
-// edit gives meshfence's conditions an expression that is not meshfence's.
+// edit gives what is meshfence's to write an expression and a selector that are not meshfence's.
 func (s *suite) edit(t *testing.T) {
 	t.Helper()
 	s.must(t, retry.RetryOnConflict(retry.DefaultRetry, func() error {
@@ -199,6 +232,9 @@ func (s *suite) edit(t *testing.T) {
 			if condition.Name == match.ConditionName {
 				condition.Expression = "false"
 			}
+		}
+		for _, selector := range edited.selectors() {
+			selector.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "edited", Operator: metav1.LabelSelectorOpExists}}
 		}
 		if err := s.Client.Update(t.Context(), &edited.Mutating); err != nil {
 			return err

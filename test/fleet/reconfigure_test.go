@@ -38,7 +38,10 @@ func (s *suite) reconfigured(t *testing.T) {
 	r.Reconfigure("second", []string{"team"})
 	wantMap("another name", "second")
 	eventually(t, soon, "the new discovery label is asked about", func() bool { return s.configurations(t).asksAbout("team") })
-	eventually(t, heals, "the old ones are no longer asked about", func() bool { return s.configurations(t).asking("istio-discovery") == 0 })
+	eventually(t, heals, "the old ones are no longer asked about", func() bool {
+		having, _ := s.configurations(t).asking("istio-discovery")
+		return having == 0
+	})
 	if !s.configurations(t).asksAbout("team") {
 		t.Error("the new discovery label is no longer asked about")
 	}

@@ -12,6 +12,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/meshfence/meshfence/webhook/match"
 )
 
 // TestHelm installs meshfence with Helm, tests it, upgrades it and rolls it back under load, puts a second one of another name beside
@@ -105,6 +107,10 @@ func (w *world) upgrade() {
 	if err := w.asksAboutTheMesh(); err != nil {
 		w.t.Errorf("after the upgrade: %v", err)
 	}
+	for _, labels := range []string{"istio-discovery", "istio-discovery,mesh,stage"} {
+		w.helm("upgrade", "meshfence", w.chart(), "--namespace", "meshfence-system", "--reset-then-reuse-values", "--set", "config.discoveryLabels={"+labels+"}")
+		w.eventually("with other discovery labels the mesh's is still asked about", w.asksAboutTheMesh)
+	}
 	w.rollout("meshfence-system", "meshfence")
 	w.eventually("only the new pods answer, with MF204: warn", func() error {
 		text, err := w.try(fmt.Sprintf(conflicting, "conflicting"), "create", "--dry-run=server", "-f", "-")
@@ -171,8 +177,10 @@ func (w *world) gone(instance string) {
 
 // asksAboutTheMesh is a condition: the API server asks about namespaces with the label of the mesh that the load has made.
 func (w *world) asksAboutTheMesh() error {
-	if expression := w.expression(); !strings.Contains(expression, "'team-mesh'") {
-		return fmt.Errorf("team-mesh is not in %s", expression)
+	expression, others := w.asked()
+	only, one := match.Label(others)
+	if !strings.Contains(expression, "'team-mesh'") || one && only != "team-mesh" {
+		return fmt.Errorf("team-mesh is not in %s, or not in %s", expression, others)
 	}
 	return nil
 }

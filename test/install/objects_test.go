@@ -10,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/meshfence/meshfence/webhook/match"
 )
 
 func namespace(name string) *corev1.Namespace {
@@ -24,8 +26,9 @@ func istio(name string) *unstructured.Unstructured {
 	return u
 }
 
-// expression returns the condition under which a namespace is judged, as stored.
-func (w *world) expression() string {
+// asked returns the condition under which a namespace is judged, and the selector of the webhook for labels that have none of their
+// own, as stored.
+func (w *world) asked() (expression string, others *metav1.LabelSelector) {
 	w.t.Helper()
 	c := &admissionregistrationv1.ValidatingWebhookConfiguration{}
 	if err := w.Client.Get(w.t.Context(), client.ObjectKey{Name: "meshfence"}, c); err != nil {
@@ -33,13 +36,18 @@ func (w *world) expression() string {
 	}
 	for _, webhook := range c.Webhooks {
 		for _, condition := range webhook.MatchConditions {
-			if condition.Name == "mesh-labels" && strings.Contains(webhook.Name, "validate") {
-				return condition.Expression
+			if condition.Name == match.ConditionName {
+				expression = condition.Expression
 			}
 		}
+		if strings.HasPrefix(webhook.Name, match.OthersPrefix) {
+			others = webhook.ObjectSelector
+		}
 	}
-	w.t.Fatal("the ValidatingWebhookConfiguration has no condition mesh-labels")
-	return ""
+	if expression == "" || others == nil {
+		w.t.Fatalf("the ValidatingWebhookConfiguration lacks a condition or a webhook: %v", c.Webhooks)
+	}
+	return expression, others
 }
 
 // leftovers returns what is still there of an installation, by the label that all its objects have.

@@ -11,6 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -199,7 +202,8 @@ func TestImpossibleValues(t *testing.T) {
 
 // The conditions and the configuration of any discovery labels are those that meshfence itself would write.
 func TestConditionsOfOtherLabels(t *testing.T) {
-	for _, keys := range [][]string{{"team.example.com/mesh"}, {"z", "a", "istio.io/rev"}, {}} {
+	having := []string{"istio-discovery", "mesh", "istio.io/rev", "istio-injection"}
+	for _, keys := range [][]string{{"team.example.com/mesh"}, {"z", "a", "istio.io/rev"}, {}, {"istio-discovery"}, {"true", "mesh"}} {
 		list := "[]"
 		if len(keys) > 0 {
 			list = `["` + strings.Join(keys, `","`) + `"]`
@@ -209,18 +213,52 @@ func TestConditionsOfOtherLabels(t *testing.T) {
 			t.Fatal(text)
 		}
 		all := documents(t, text)
-		for kind, want := range map[string]string{
-			"ValidatingWebhookConfiguration": match.ValidateExpression(keys), "MutatingWebhookConfiguration": match.FillExpression(keys),
+		for kind, want := range map[string]struct {
+			expression string
+			having     []string
+		}{
+			"ValidatingWebhookConfiguration": {match.ValidateExpression(keys), having}, "MutatingWebhookConfiguration": {match.FillExpression(keys), having[:2]},
 		} {
-			if shown := fmt.Sprint(all[kind]); !strings.Contains(shown, want) {
-				t.Errorf("%q: %s has not\n%s\nbut\n%s", keys, kind, want, shown)
-			}
+			checkAsked(t, fmt.Sprintf("%q: %s", keys, kind), all[kind], want.expression, match.ForOthers(want.having, match.Keys(want.expression)))
 		}
 		file := all["ConfigMap"]["data"].(map[string]any)["config.yaml"].(string)
 		loaded, err := config.Load([]byte(file), webhook.RuleCodes())
 		if err != nil || strings.Join(loaded.DiscoveryLabels, " ") != strings.Join(keys, " ") {
 			t.Errorf("%q: %v in\n%s", keys, err, file)
 		}
+	}
+}
+
+// checkAsked compares what a configuration asks about with this expression, and this selector for the labels without a webhook of
+// their own.
+func checkAsked(t *testing.T, what string, configuration map[string]any, expression string, others *metav1.LabelSelector) {
+	t.Helper()
+	text, err := yaml.Marshal(configuration)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := admissionregistrationv1.ValidatingWebhookConfiguration{} // both kinds have the same fields, as far as they are looked at
+	if err := yaml.Unmarshal(text, &c); err != nil {
+		t.Fatal(err)
+	}
+	asking := 0
+	for _, webhook := range c.Webhooks {
+		for _, condition := range webhook.MatchConditions {
+			if condition.Name == match.ConditionName {
+				asking++
+				if condition.Expression != expression {
+					t.Errorf("%s, %s asks about\n%s\nwant\n%s", what, webhook.Name, condition.Expression, expression)
+				}
+			}
+		}
+		if strings.HasPrefix(webhook.Name, match.OthersPrefix) {
+			if diff := cmp.Diff(others, webhook.ObjectSelector); diff != "" {
+				t.Errorf("%s, %s selects (-want +got):\n%s", what, webhook.Name, diff)
+			}
+		}
+	}
+	if asking < 3 {
+		t.Errorf("%s: %d webhooks have a condition", what, asking)
 	}
 }
 

@@ -27,8 +27,8 @@ const (
 	writeEvery   = 4 * time.Second
 )
 
-// keeper keeps the match conditions of the two webhook configurations asking about every label key in use: the configured
-// discovery labels, istio.io/rev, istio-injection, and the keys of the live selectors.
+// keeper keeps the two webhook configurations asking about every label key in use: the configured discovery labels,
+// istio.io/rev, istio-injection, and the keys of the live selectors.
 //
 // Every replica has one, without an election. They agree because keys are only ever added, to what is stored, at once,
 // and taken away slowly: in a pass that comes every narrowEvery, if the key was stored and unused at the pass before as
@@ -72,8 +72,8 @@ func newKeeper(c *Cluster) *keeper {
 	}
 	add := func(resource dynamic.ResourceInterface, generate generator) {
 		k.configurations = append(k.configurations, &configuration{
-			name: c.options.Configuration, generate: generate, seen: newStore(expressions, k.wakeUp),
-			writer: writer{client: resource, writes: c.metrics.writes},
+			name: c.options.Configuration, seen: newStore(hooksOf, k.wakeUp),
+			writer: writer{client: resource, generate: generate, writes: c.metrics.writes},
 		})
 	}
 	add(c.resources.validating, generator{match.ValidateExpression, match.ValidateAnyLabel})
@@ -81,26 +81,22 @@ func newKeeper(c *Cluster) *keeper {
 	return k
 }
 
-// configuration is one of the webhook configurations: how its conditions are made, and those that were last seen.
+// configuration is one of the webhook configurations: what writes it, and what was last seen of it.
 type configuration struct {
-	name     string
-	generate generator
-	writer   writer
-	// seen has the expressions of the conditions; no value while there is no such configuration.
-	seen *store[[]string]
+	name   string
+	writer writer
+	// seen has the webhooks; no value while there is no such configuration.
+	seen *store[[]hook]
 	// unused are the keys that were stored but not in use at the last narrowing pass. Only that pass touches it.
 	unused keySet
 }
 
-// expressions is how a configuration is kept in memory.
-func expressions(object metav1.Object) []string {
-	var found []string
+// hooksOf is how a configuration is kept in memory.
+func hooksOf(object metav1.Object) []hook {
 	if u, ok := object.(*unstructured.Unstructured); ok {
-		for _, c := range conditions(u) {
-			found = append(found, c.expression)
-		}
+		return hooks(u)
 	}
-	return found
+	return nil
 }
 
 // wakeUp makes run look at the conditions soon. It never blocks.
@@ -186,7 +182,7 @@ func (k *keeper) add(ctx context.Context, keys keySet) error {
 			return nil
 		}
 		all := keys.union(k.inUse())
-		return c.writer.rewrite(ctx, c.name, func(stored string) string { return c.generate.widened(stored, all) })
+		return c.writer.rewrite(ctx, c.name, widened(all))
 	})
 }
 
@@ -210,7 +206,7 @@ func (k *keeper) narrow(ctx context.Context) error {
 		if len(gone) == 0 {
 			return nil
 		}
-		return c.writer.rewrite(ctx, c.name, func(stored string) string { return c.generate.narrowed(stored, keep, gone) })
+		return c.writer.rewrite(ctx, c.name, narrowed(keep, gone))
 	})
 }
 
@@ -254,22 +250,20 @@ func (c *configuration) covers(keys keySet) bool {
 	if !c.seen.hasSynced() {
 		return false
 	}
-	for _, list := range c.seen.values() {
-		for _, stored := range list {
-			if !c.generate.covers(stored, keys) {
-				return false
-			}
+	for _, stored := range c.seen.values() {
+		if !c.writer.generate.covers(stored, keys) {
+			return false
 		}
 	}
 	return true
 }
 
-// keys returns the keys of the conditions that were last seen.
+// keys returns the keys about which the webhooks that were last seen ask.
 func (c *configuration) keys() keySet {
 	keys := keySet{}
-	for _, list := range c.seen.values() {
-		for _, stored := range list {
-			keys = keys.union(c.generate.keys(stored))
+	for _, stored := range c.seen.values() {
+		for _, h := range stored {
+			keys = keys.union(c.writer.generate.keys(h.expression))
 		}
 	}
 	return keys

@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -31,8 +33,10 @@ var (
 	validatingGroup    = validatingResource.GroupResource()
 )
 
-// stored is a webhook configuration with a condition of ours between those of others.
+// stored is a webhook configuration with a condition of ours between those of others, a webhook for one label and one for others.
 func stored(keys ...string) *unstructured.Unstructured {
+	expression := match.ValidateExpression(keys)
+	condition := map[string]any{"name": match.ConditionName, "expression": expression}
 	return &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
 		"metadata": map[string]any{"name": "meshfence", "resourceVersion": "7", "labels": map[string]any{"a": "b"}},
@@ -40,10 +44,21 @@ func stored(keys ...string) *unstructured.Unstructured {
 			map[string]any{"name": "istio.validate.meshfence.io", "futureField": "x"},
 			map[string]any{"name": "namespace.validate.meshfence.io", "matchConditions": []any{
 				map[string]any{"name": "a-person-s-own", "expression": "true"},
-				map[string]any{"name": match.ConditionName, "expression": match.ValidateExpression(keys)},
-			}},
+				condition,
+			}, "objectSelector": fieldsOf(match.ForLabel("istio-discovery", nil))},
+			map[string]any{"name": "other.namespace.validate.meshfence.io", "matchConditions": []any{maps.Clone(condition)},
+				"objectSelector": fieldsOf(match.ForOthers([]string{"istio-discovery"}, match.Keys(expression)))},
 		},
 	}}
+}
+
+// fieldsOf returns a selector as it is stored.
+func fieldsOf(selector *metav1.LabelSelector) map[string]any {
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(selector)
+	if err != nil {
+		panic(err)
+	}
+	return fields
 }
 
 // bench is a keeper with one configuration, and what it stands on.
@@ -68,8 +83,8 @@ func newBench(t *testing.T, objects ...runtime.Object) *bench {
 		wake: make(chan struct{}, 1), writing: make(chan struct{}, 1),
 	}
 	b.configurations = []*configuration{{
-		name: "meshfence", generate: generators["validate"], seen: newStore(expressions, b.wakeUp),
-		writer: writer{client: b.api.Resource(validatingResource), writes: prometheus.NewCounter(prometheus.CounterOpts{Name: "w", Help: "h"})},
+		name: "meshfence", seen: newStore(hooksOf, b.wakeUp),
+		writer: writer{client: b.api.Resource(validatingResource), generate: generators["validate"], writes: prometheus.NewCounter(prometheus.CounterOpts{Name: "w", Help: "h"})},
 	}}
 	b.watch(t)
 	return b
@@ -151,10 +166,15 @@ func TestPatchIsBoundToTheVersionThatWasRead(t *testing.T) {
 		{Op: "test", Path: "/metadata/resourceVersion", Value: "7"},
 		{Op: "replace", Path: "/webhooks/1/matchConditions/1/expression", Value: "new"},
 	}
-	if diff := cmp.Diff(want, patch(stored("mesh"), func(string) string { return "new" })); diff != "" {
+	renewed := func(stored []hook) []hook {
+		changed := slices.Clone(stored)
+		changed[0].expression = "new"
+		return changed
+	}
+	if diff := cmp.Diff(want, patch(stored("mesh"), renewed)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got := patch(stored("mesh"), func(stored string) string { return stored }); got != nil {
+	if got := patch(stored("mesh"), func(stored []hook) []hook { return stored }); got != nil {
 		t.Errorf("nothing to change: got %v", got)
 	}
 }

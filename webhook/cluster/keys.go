@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/meshfence/meshfence/webhook/match"
 )
 
@@ -46,7 +48,7 @@ func (s keySet) minus(other keySet) keySet {
 
 func (s keySet) sorted() []string { return slices.Sorted(maps.Keys(s)) }
 
-// generator makes the condition of a webhook.
+// generator makes the conditions of a configuration's webhooks, and the selectors of those for other labels.
 type generator struct {
 	// of makes it of a list of keys: match.ValidateExpression or match.FillExpression.
 	of func(keys []string) string
@@ -78,17 +80,48 @@ func (g generator) keys(expression string) keySet {
 	return found
 }
 
-// widened returns the expression that asks about these keys too. It is the stored text itself if that does already.
-func (g generator) widened(stored string, keys keySet) string {
-	return g.expression(g.keys(stored).union(keys))
+// others returns the selector of the webhook for the labels that have none of their own, of which having are those that do.
+func (g generator) others(having []string, expression string) *metav1.LabelSelector {
+	keys := g.keys(expression)
+	if keys[anyLabel] {
+		return match.ForAnyOther(having)
+	}
+	return match.ForOthers(having, keys.sorted())
 }
 
-// narrowed returns the expression that asks about keys, and no longer about the unused ones.
-func (g generator) narrowed(stored string, keys, unused keySet) string {
-	return g.expression(g.keys(stored).union(keys).minus(unused))
+// change makes another set of the keys about which a webhook asks.
+type change func(stored keySet) keySet
+
+// widened adds keys.
+func widened(keys keySet) change {
+	return func(stored keySet) keySet { return stored.union(keys) }
 }
 
-// covers says whether the stored expression asks about these keys.
-func (g generator) covers(stored string, keys keySet) bool {
-	return g.widened(stored, keys) == stored
+// narrowed adds keys, and takes away the unused ones.
+func narrowed(keys, unused keySet) change {
+	return func(stored keySet) keySet { return stored.union(keys).minus(unused) }
+}
+
+// wanted returns the webhooks as they are to be written when what they ask about changes.
+func (g generator) wanted(stored []hook, change change) []hook {
+	var having []string
+	for _, h := range stored {
+		if label, ok := match.Label(&h.selector); ok && !h.others {
+			having = append(having, label)
+		}
+	}
+	wanted := slices.Clone(stored)
+	for i := range wanted {
+		h := &wanted[i]
+		h.expression = g.expression(change(g.keys(h.expression)))
+		if h.others {
+			h.selector = *g.others(having, h.expression)
+		}
+	}
+	return wanted
+}
+
+// covers says whether the stored webhooks ask about these keys.
+func (g generator) covers(stored []hook, keys keySet) bool {
+	return slices.EqualFunc(stored, g.wanted(stored, widened(keys)), hook.same)
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/meshfence/meshfence/webhook/match"
 )
@@ -41,8 +42,60 @@ func TestExpressionOfSomebodyElseHasNoKeys(t *testing.T) {
 			if got := g.keys(edited); len(got) != 0 {
 				t.Errorf("%s: %q: got keys %v", name, edited, got)
 			}
-			if got, want := g.widened(edited, newKeySet([]string{"mesh"})), ours; got != want {
+			if got, want := after(g, edited, widened(newKeySet([]string{"mesh"}))), ours; got != want {
 				t.Errorf("%s: %q becomes %q, want %q", name, edited, got, want)
+			}
+		}
+	}
+}
+
+// after returns the expression of a webhook when what it asks about has changed.
+func after(g generator, stored string, change change) string {
+	return g.wanted([]hook{{expression: stored}}, change)[0].expression
+}
+
+// A webhook that asks about a label has to be open for the namespaces that carry it.
+func TestTheWebhookForOtherLabelsOpensAndCloses(t *testing.T) {
+	for name, g := range generators {
+		configuration := func(selector *metav1.LabelSelector, keys ...string) []hook {
+			text := g.expression(newKeySet(append(keys, "mesh", "istio.io/rev", "istio-injection")))
+			all := []hook{{expression: text, others: true, selector: *selector}}
+			for _, label := range []string{"mesh", "istio.io/rev", "istio-injection"} {
+				all = append(all, hook{expression: text, selector: *match.ForLabel(label, nil)})
+			}
+			return all
+		}
+		having := []string{"mesh", "istio.io/rev", "istio-injection"}
+		closed := match.ForOthers(having, nil)
+		if g.covers(configuration(closed, "a"), keySet{"a": true}) {
+			t.Errorf("%s: an expression is not enough where no request comes to it", name)
+		}
+		for _, test := range []struct {
+			name   string
+			stored []hook
+			change change
+			want   *metav1.LabelSelector
+		}{
+			{"no other", configuration(closed), widened(keySet{"mesh": true}), closed},
+			{"one other", configuration(closed), widened(keySet{"a": true}), match.ForOthers(having, []string{"a"})},
+			{"a second one", configuration(match.ForOthers(having, []string{"a"}), "a"), widened(keySet{"b": true}), match.ForAnyOther(having)},
+			{"one that was already asked about", configuration(closed, "a"), widened(keySet{"a": true}), match.ForOthers(having, []string{"a"})},
+			{"opened by a person", configuration(&metav1.LabelSelector{}), widened(keySet{}), closed},
+			{"one goes", configuration(match.ForAnyOther(having), "a", "b"), narrowed(keySet{}, keySet{"a": true}), match.ForOthers(having, []string{"b"})},
+			{"the last one goes", configuration(match.ForOthers(having, []string{"a"}), "a"), narrowed(keySet{}, keySet{"a": true}), closed},
+			{"too many", configuration(closed), widened(newKeySet(many(maxKeys+1, 10))), match.ForAnyOther(having)},
+		} {
+			wanted := g.wanted(test.stored, test.change)
+			if diff := cmp.Diff(test.want, &wanted[0].selector); diff != "" {
+				t.Errorf("%s, %s (-want +got):\n%s", name, test.name, diff)
+			}
+			for i, h := range wanted[1:] {
+				if !h.sameSelector(test.stored[i+1]) {
+					t.Errorf("%s, %s: the selector of a label's webhook has changed to %v", name, test.name, h.selector)
+				}
+			}
+			if !g.covers(wanted, test.change(keySet{})) {
+				t.Errorf("%s, %s: written, and still not what is wanted", name, test.name)
 			}
 		}
 	}
@@ -52,21 +105,22 @@ func TestWideningAndNarrowing(t *testing.T) {
 	g := generators["fill"]
 	text := func(keys ...string) string { return g.expression(newKeySet(keys)) }
 	for _, test := range []struct{ name, got, want string }{
-		{"a new key", g.widened(text("b"), newKeySet([]string{"a"})), text("a", "b")},
-		{"a known key", g.widened(text("a", "b"), newKeySet([]string{"a"})), text("a", "b")},
-		{"no key", g.widened(text("a"), keySet{}), text("a")},
-		{"an unused key", g.narrowed(text("a", "b"), newKeySet([]string{"a"}), newKeySet([]string{"b"})), text("a")},
-		{"a key that nobody knows to be unused", g.narrowed(text("a", "b"), newKeySet([]string{"a"}), keySet{}), text("a", "b")},
-		{"too many keys", g.widened(text("a"), newKeySet(many(maxKeys, 10))), g.any},
+		{"a new key", after(g, text("b"), widened(newKeySet([]string{"a"}))), text("a", "b")},
+		{"a known key", after(g, text("a", "b"), widened(newKeySet([]string{"a"}))), text("a", "b")},
+		{"no key", after(g, text("a"), widened(keySet{})), text("a")},
+		{"an unused key", after(g, text("a", "b"), narrowed(newKeySet([]string{"a"}), newKeySet([]string{"b"}))), text("a")},
+		{"a key that nobody knows to be unused", after(g, text("a", "b"), narrowed(newKeySet([]string{"a"}), keySet{})), text("a", "b")},
+		{"too many keys", after(g, text("a"), widened(newKeySet(many(maxKeys, 10)))), g.any},
 		{"keys that are too long together", g.expression(newKeySet(many(maxKeys, 60))), g.any},
-		{"one more after too many", g.widened(g.any, newKeySet([]string{"a"})), g.any},
-		{"no longer too many", g.narrowed(g.any, newKeySet([]string{"a"}), newKeySet([]string{anyLabel})), text("a")},
+		{"one more after too many", after(g, g.any, widened(newKeySet([]string{"a"}))), g.any},
+		{"no longer too many", after(g, g.any, narrowed(newKeySet([]string{"a"}), newKeySet([]string{anyLabel}))), text("a")},
 	} {
 		if diff := cmp.Diff(test.want, test.got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", test.name, diff)
 		}
 	}
-	if !g.covers(g.any, newKeySet([]string{"a"})) || !g.covers(text("a", "b"), newKeySet([]string{"a"})) || g.covers(text("b"), newKeySet([]string{"a"})) {
+	covers := func(stored string) bool { return g.covers([]hook{{expression: stored}}, newKeySet([]string{"a"})) }
+	if !covers(g.any) || !covers(text("a", "b")) || covers(text("b")) {
 		t.Error("covers is wrong about any label, a key that is there, or one that is not")
 	}
 }

@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
@@ -22,21 +25,23 @@ import (
 // fieldManager is the name under which the API server notes which fields were written here.
 const fieldManager = "meshfence"
 
-// writer writes match conditions, the only thing in a webhook configuration that it touches: those called
-// match.ConditionName, wherever the configuration has one. It adds and removes none.
+// writer writes the only things in a webhook configuration that it touches: the expressions of the conditions called
+// match.ConditionName, wherever the configuration has one, and the objectSelector where it is for other labels
+// (match.OthersPrefix). It adds and removes no webhook, and no condition.
 type writer struct {
-	client dynamic.ResourceInterface
-	writes prometheus.Counter
+	client   dynamic.ResourceInterface
+	generate generator
+	writes   prometheus.Counter
 }
 
-// rewrite gives each of the conditions of the configuration, if there is one of that name, the expression that want makes of
-// the stored one. It writes only if something differs, and only onto the very version that it has read: if somebody else
-// was faster it begins anew, a few times.
-func (w *writer) rewrite(ctx context.Context, name string, want func(stored string) string) error {
+// rewrite makes the webhooks of the configuration, if there is one of that name, ask about other keys. It writes only if
+// something differs, all at once, and only onto the very version that it has read: if somebody else was faster it begins anew,
+// a few times.
+func (w *writer) rewrite(ctx context.Context, name string, change change) error {
 	pause := wait.Backoff{Duration: 10 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 8, Cap: time.Second}
 	var outdated error
 	err := wait.ExponentialBackoffWithContext(ctx, pause, func(ctx context.Context) (bool, error) {
-		err := w.try(ctx, name, want)
+		err := w.try(ctx, name, change)
 		// A failed test of a JSON patch is answered with 422, not with 409.
 		if apierrors.IsConflict(err) || apierrors.IsInvalid(err) {
 			outdated = err
@@ -50,7 +55,7 @@ func (w *writer) rewrite(ctx context.Context, name string, want func(stored stri
 	return err
 }
 
-func (w *writer) try(ctx context.Context, name string, want func(stored string) string) error {
+func (w *writer) try(ctx context.Context, name string, change change) error {
 	configuration, err := w.client.Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil
@@ -58,7 +63,7 @@ func (w *writer) try(ctx context.Context, name string, want func(stored string) 
 	if err != nil {
 		return err
 	}
-	operations := patch(configuration, want)
+	operations := patch(configuration, func(stored []hook) []hook { return w.generate.wanted(stored, change) })
 	if len(operations) == 0 {
 		return nil
 	}
@@ -81,13 +86,17 @@ type operation struct {
 	Value any    `json:"value"`
 }
 
-// patch returns the operations that rewrite the conditions, none if they are as wanted. The places are those of this
+// patch returns the operations that make the webhooks what is wanted, none if they are. The places are those of this
 // version of the configuration, so a test of the version comes first.
-func patch(configuration *unstructured.Unstructured, want func(stored string) string) []operation {
+func patch(configuration *unstructured.Unstructured, want func([]hook) []hook) []operation {
 	var replacements []operation
-	for _, c := range conditions(configuration) {
-		if wanted := want(c.expression); wanted != c.expression {
-			replacements = append(replacements, operation{Op: "replace", Path: c.path, Value: wanted})
+	stored := hooks(configuration)
+	for i, wanted := range want(stored) {
+		if wanted.expression != stored[i].expression {
+			replacements = append(replacements, operation{Op: "replace", Path: wanted.path + wanted.condition, Value: wanted.expression})
+		}
+		if !wanted.sameSelector(stored[i]) { // "add" also replaces, and the API server takes none for an empty one
+			replacements = append(replacements, operation{Op: "add", Path: wanted.path + "/objectSelector", Value: wanted.selector})
 		}
 	}
 	if len(replacements) == 0 {
@@ -96,25 +105,50 @@ func patch(configuration *unstructured.Unstructured, want func(stored string) st
 	return slices.Insert(replacements, 0, operation{Op: "test", Path: "/metadata/resourceVersion", Value: configuration.GetResourceVersion()})
 }
 
-// condition is the expression of a match condition, and where it stands, as a JSON pointer.
-type condition struct {
-	path, expression string
+// hook is a webhook of a configuration with a condition that is ours to write.
+type hook struct {
+	// path is where it stands, as a JSON pointer, and condition where the expression does in it.
+	path, condition string
+	expression      string
+	// others is true if it is the one for all labels that have none of their own; then the selector is ours to write too.
+	others   bool
+	selector metav1.LabelSelector
 }
 
-// conditions returns the match conditions of the configuration that are ours to write, in its order.
-func conditions(configuration *unstructured.Unstructured) []condition {
-	var found []condition
+func (h hook) same(other hook) bool { return h.expression == other.expression && h.sameSelector(other) }
+
+func (h hook) sameSelector(other hook) bool {
+	return equality.Semantic.DeepEqual(h.selector, other.selector)
+}
+
+// hooks returns the webhooks of the configuration that are ours to write, in its order.
+func hooks(configuration *unstructured.Unstructured) []hook {
+	var found []hook
 	webhooks, _, _ := unstructured.NestedSlice(configuration.Object, "webhooks")
 	for i, webhook := range webhooks {
 		fields, _ := webhook.(map[string]any)
+		name, _ := fields["name"].(string)
 		list, _, _ := unstructured.NestedSlice(fields, "matchConditions")
 		for j, item := range list {
-			fields, _ := item.(map[string]any)
-			expression, ok := fields["expression"].(string)
-			if ok && fields["name"] == match.ConditionName {
-				found = append(found, condition{fmt.Sprintf("/webhooks/%d/matchConditions/%d/expression", i, j), expression})
+			condition, _ := item.(map[string]any)
+			expression, ok := condition["expression"].(string)
+			if ok && condition["name"] == match.ConditionName {
+				found = append(found, hook{
+					path: fmt.Sprintf("/webhooks/%d", i), condition: fmt.Sprintf("/matchConditions/%d/expression", j),
+					expression: expression, others: strings.HasPrefix(name, match.OthersPrefix), selector: selectorOf(fields),
+				})
 			}
 		}
 	}
 	return found
+}
+
+// selectorOf returns the objectSelector of a webhook. The API server stores none that could not be read.
+func selectorOf(webhook map[string]any) metav1.LabelSelector {
+	var selector metav1.LabelSelector
+	fields, _, _ := unstructured.NestedMap(webhook, "objectSelector")
+	if runtime.DefaultUnstructuredConverter.FromUnstructured(fields, &selector) != nil {
+		return metav1.LabelSelector{}
+	}
+	return selector
 }
