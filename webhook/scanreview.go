@@ -14,6 +14,7 @@ import (
 func scanReview(body []byte) (review *admissionv1.AdmissionReview, ok bool) {
 	review = &admissionv1.AdmissionReview{}
 	s := newScan(body)
+	defer s.free()
 	ok = s.all(func() {
 		s.object(func(name string) {
 			switch name {
@@ -143,6 +144,7 @@ func (s *scan) userInfo() (user authenticationv1.UserInfo) {
 func scanNamespace(raw []byte) (ns *namespaceObject, ok bool) {
 	ns = &namespaceObject{}
 	s := newScan(raw)
+	defer s.free()
 	ok = s.all(func() {
 		s.object(func(name string) {
 			if name != "metadata" {
