@@ -215,9 +215,9 @@ func webhooksFailAsDesigned(t *testing.T, file string) {
 		}}, nil},
 	}
 	want = append(want, namespaceHooks(hook{"namespace.validate.meshfence.io", webhook.PathValidateNamespace, "/v1 namespaces", "CREATE UPDATE", "Fail", "None", 5, nil, nil},
-		append(slices.Clone(keys), "istio.io/rev", "istio-injection"), []string{"", "mesh.", "revision.", "injection."}, match.ValidateExpression(keys))...)
+		match.JudgeLabels(), []string{"", "mesh.", "revision.", "injection."}, match.ValidateExpression(keys))...)
 	want = append(want, namespaceHooks(hook{"namespace.fill.meshfence.io", webhook.PathMutateNamespace, "/v1 namespaces", "CREATE UPDATE", "Ignore", "None", 5, nil, nil},
-		keys, []string{"", "mesh."}, match.FillExpression(keys))...)
+		match.FillLabels(), []string{"", "mesh."}, match.FillExpression(keys))...)
 	var got []hook
 	for _, w := range validating.Webhooks {
 		resource, operations := rule(t, w.Rules)

@@ -61,8 +61,8 @@ func oneYesTarget(two *target) *target {
 	return &target{letter: "g", name: "one webhook that says yes", pid: two.pid, measures: []operation{inject}, validating: two.validating}
 }
 
-// neverTarget has as many webhooks as meshfence has for namespaces, of which each has a match condition that is merely false:
-// the floor of whatever decides by match conditions not to be asked.
+// neverTarget is the pair that says yes, with a match condition that is merely false: what it would cost to decide by match
+// conditions not to be asked.
 func neverTarget(two *target) *target {
 	t := &target{letter: "h", name: "webhooks that are never asked", pid: two.pid, measures: []operation{plain}}
 	never := []admissionregistrationv1.MatchCondition{{Name: "never", Expression: "false"}}

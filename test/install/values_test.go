@@ -13,7 +13,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -202,7 +201,6 @@ func TestImpossibleValues(t *testing.T) {
 
 // The conditions and the configuration of any discovery labels are those that meshfence itself would write.
 func TestConditionsOfOtherLabels(t *testing.T) {
-	having := []string{"istio-discovery", "mesh", "istio.io/rev", "istio-injection"}
 	for _, keys := range [][]string{{"team.example.com/mesh"}, {"z", "a", "istio.io/rev"}, {}, {"istio-discovery"}, {"true", "mesh"}} {
 		list := "[]"
 		if len(keys) > 0 {
@@ -215,11 +213,11 @@ func TestConditionsOfOtherLabels(t *testing.T) {
 		all := documents(t, text)
 		for kind, want := range map[string]struct {
 			expression string
-			having     []string
+			labels     []string
 		}{
-			"ValidatingWebhookConfiguration": {match.ValidateExpression(keys), having}, "MutatingWebhookConfiguration": {match.FillExpression(keys), having[:2]},
+			"ValidatingWebhookConfiguration": {match.ValidateExpression(keys), match.JudgeLabels()}, "MutatingWebhookConfiguration": {match.FillExpression(keys), match.FillLabels()},
 		} {
-			checkAsked(t, fmt.Sprintf("%q: %s", keys, kind), all[kind], want.expression, match.ForOthers(want.having, match.Keys(want.expression)))
+			checkAsked(t, fmt.Sprintf("%q: %s", keys, kind), all[kind], want.expression, want.labels)
 		}
 		file := all["ConfigMap"]["data"].(map[string]any)["config.yaml"].(string)
 		loaded, err := config.Load([]byte(file), webhook.RuleCodes())
@@ -229,9 +227,9 @@ func TestConditionsOfOtherLabels(t *testing.T) {
 	}
 }
 
-// checkAsked compares what a configuration asks about with this expression, and this selector for the labels without a webhook of
-// their own.
-func checkAsked(t *testing.T, what string, configuration map[string]any, expression string, others *metav1.LabelSelector) {
+// checkAsked compares what the webhooks about namespaces ask about with what meshfence itself makes of this expression and of the
+// labels that have a webhook of their own.
+func checkAsked(t *testing.T, what string, configuration map[string]any, expression string, labels []string) {
 	t.Helper()
 	text, err := yaml.Marshal(configuration)
 	if err != nil {
@@ -241,24 +239,25 @@ func checkAsked(t *testing.T, what string, configuration map[string]any, express
 	if err := yaml.Unmarshal(text, &c); err != nil {
 		t.Fatal(err)
 	}
-	asking := 0
+	var want, got []any
 	for _, webhook := range c.Webhooks {
-		for _, condition := range webhook.MatchConditions {
-			if condition.Name == match.ConditionName {
-				asking++
-				if condition.Expression != expression {
-					t.Errorf("%s, %s asks about\n%s\nwant\n%s", what, webhook.Name, condition.Expression, expression)
-				}
-			}
-		}
-		if strings.HasPrefix(webhook.Name, match.OthersPrefix) {
-			if diff := cmp.Diff(others, webhook.ObjectSelector); diff != "" {
-				t.Errorf("%s, %s selects (-want +got):\n%s", what, webhook.Name, diff)
-			}
+		if strings.Contains(webhook.Name, "namespace.") {
+			got = append(got, webhook.ObjectSelector, webhook.MatchConditions)
 		}
 	}
-	if asking < 3 {
-		t.Errorf("%s: %d webhooks have a condition", what, asking)
+	for i := range len(labels) + 1 {
+		selector := match.ForOthers(labels, match.Keys(expression))
+		if i < len(labels) {
+			selector = match.ForLabel(labels[i], labels[:i])
+		}
+		conditions := []admissionregistrationv1.MatchCondition{{Name: match.ConditionName, Expression: expression}}
+		if i > 0 {
+			conditions = append(conditions, admissionregistrationv1.MatchCondition{Name: match.FirstLabelName, Expression: match.NoneOf(labels[:i])})
+		}
+		want = append(want, selector, conditions)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }
 

@@ -164,8 +164,8 @@ func (c *Cluster) Fleet() *mesh.Fleet { return c.fleet.Load() }
 // Namespaces returns all namespaces by name, as last seen. The slice and the maps are shared and must not be written.
 func (c *Cluster) Namespaces() []mesh.Namespace { return c.namespaces.values() }
 
-// EnsureKeys returns when the webhook configurations, as far as they exist, are stored with match conditions that ask about
-// these label keys too. It is to be called before a mesh whose selectors use the keys is admitted, so that the namespaces
+// EnsureKeys returns when the webhook configurations, as far as they exist, are stored with match conditions and selectors that
+// ask about these label keys too. It is to be called before a mesh whose selectors use the keys is admitted, so that the namespaces
 // that carry them are asked about from its first moment; but not in a dry run. It neither reads nor writes if the keys are
 // known to be asked about. An API server acts on a stored configuration as soon as it has watched the change, usually
 // within a tenth of a second, so a namespace request in that time can still pass by.

@@ -1,7 +1,7 @@
 // Package cluster is the only one that reads and writes the API server. It keeps what a judgement needs in memory, as
 // little of it as can be: the namespaces' names and labels, and the fleet as an immutable snapshot that is replaced as a
 // whole. It reads the meshes straight from the API server where a cache would not do, notes the changes of meshes that are
-// in flight (package ledger), and keeps the webhook configurations' matchConditions up to date with the label keys in use.
+// in flight (package ledger), and keeps the webhook configurations asking about the label keys in use.
 //
 // It uses client-go's reflectors with stores of its own, not shared informers, because those keep whole objects: here each
 // object is cut down the moment it arrives.

@@ -76,8 +76,8 @@ func newKeeper(c *Cluster) *keeper {
 			writer: writer{client: resource, generate: generate, writes: c.metrics.writes},
 		})
 	}
-	add(c.resources.validating, generator{match.ValidateExpression, match.ValidateAnyLabel})
-	add(c.resources.mutating, generator{match.FillExpression, match.FillAnyLabel()})
+	add(c.resources.validating, generator{match.ValidateExpression, match.ValidateAnyLabel, match.JudgeLabels()})
+	add(c.resources.mutating, generator{match.FillExpression, match.FillAnyLabel(), match.FillLabels()})
 	return k
 }
 
@@ -99,7 +99,7 @@ func hooksOf(object metav1.Object) []hook {
 	return nil
 }
 
-// wakeUp makes run look at the conditions soon. It never blocks.
+// wakeUp makes run look at the configurations soon. It never blocks.
 func (k *keeper) wakeUp() {
 	select {
 	case k.wake <- struct{}{}:
@@ -107,7 +107,7 @@ func (k *keeper) wakeUp() {
 	}
 }
 
-// run keeps the conditions until the context ends.
+// run keeps the configurations until the context ends.
 func (k *keeper) run(ctx context.Context) {
 	retry, narrow := time.NewTicker(retryEvery), time.NewTicker(k.narrowEvery)
 	defer retry.Stop()
@@ -138,7 +138,7 @@ func (k *keeper) configure(discoveryLabels []string) {
 	k.wakeUp()
 }
 
-// ensure returns when the conditions that are stored ask about these keys. See Cluster.EnsureKeys.
+// ensure returns when the configurations that are stored ask about these keys. See Cluster.EnsureKeys.
 func (k *keeper) ensure(ctx context.Context, keys []string) error {
 	wanted := newKeySet(keys)
 	if k.covers(wanted) {

@@ -47,7 +47,7 @@ func stored(keys ...string) *unstructured.Unstructured {
 				condition,
 			}, "objectSelector": fieldsOf(match.ForLabel("istio-discovery", nil))},
 			map[string]any{"name": "other.namespace.validate.meshfence.io", "matchConditions": []any{maps.Clone(condition)},
-				"objectSelector": fieldsOf(match.ForOthers([]string{"istio-discovery"}, match.Keys(expression)))},
+				"objectSelector": fieldsOf(match.ForOthers(match.JudgeLabels(), match.Keys(expression)))},
 		},
 	}}
 }
@@ -176,6 +176,29 @@ func TestPatchIsBoundToTheVersionThatWasRead(t *testing.T) {
 	}
 	if got := patch(stored("mesh"), func(stored []hook) []hook { return stored }); got != nil {
 		t.Errorf("nothing to change: got %v", got)
+	}
+}
+
+func TestPatchWritesTheSelectorOfTheWebhookForOtherLabels(t *testing.T) {
+	wanted := func(stored []hook) []hook { return generators["validate"].wanted(stored, widened(keySet{"new": true})) }
+	expression := match.ValidateExpression([]string{"mesh", "new"})
+	want := []operation{
+		{Op: "test", Path: "/metadata/resourceVersion", Value: "7"},
+		{Op: "replace", Path: "/webhooks/1/matchConditions/1/expression", Value: expression},
+		{Op: "replace", Path: "/webhooks/2/matchConditions/0/expression", Value: expression},
+		{Op: "add", Path: "/webhooks/2/objectSelector", Value: *match.ForOthers(match.JudgeLabels(), []string{"new"})},
+	}
+	if diff := cmp.Diff(want, patch(stored("mesh"), wanted)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+
+	edited := stored("mesh")
+	others := edited.Object["webhooks"].([]any)[2].(map[string]any)
+	delete(others, "objectSelector")
+	delete(others, "matchConditions")
+	want = []operation{want[0], want[1], {Op: "add", Path: "/webhooks/2/objectSelector", Value: *match.ForAnyOther(match.JudgeLabels())}}
+	if diff := cmp.Diff(want, patch(edited, wanted)); diff != "" {
+		t.Errorf("without a condition and a selector (-want +got):\n%s", diff)
 	}
 }
 

@@ -54,6 +54,8 @@ type generator struct {
 	of func(keys []string) string
 	// any is the one for more keys than an expression can have.
 	any string
+	// labels have a webhook of their own: match.JudgeLabels or match.FillLabels.
+	labels []string
 }
 
 // expression returns the condition for a set of keys. The same set gives the same text in every replica.
@@ -80,13 +82,14 @@ func (g generator) keys(expression string) keySet {
 	return found
 }
 
-// others returns the selector of the webhook for the labels that have none of their own, of which having are those that do.
-func (g generator) others(having []string, expression string) *metav1.LabelSelector {
+// others returns the selector of the webhook for the labels that have none of their own, beside this expression. Without one,
+// which only a person can have taken away, it is to be asked about all of them.
+func (g generator) others(expression string) *metav1.LabelSelector {
 	keys := g.keys(expression)
-	if keys[anyLabel] {
-		return match.ForAnyOther(having)
+	if keys[anyLabel] || expression == "" {
+		return match.ForAnyOther(g.labels)
 	}
-	return match.ForOthers(having, keys.sorted())
+	return match.ForOthers(g.labels, keys.sorted())
 }
 
 // change makes another set of the keys about which a webhook asks.
@@ -104,18 +107,18 @@ func narrowed(keys, unused keySet) change {
 
 // wanted returns the webhooks as they are to be written when what they ask about changes.
 func (g generator) wanted(stored []hook, change change) []hook {
-	var having []string
-	for _, h := range stored {
-		if label, ok := match.Label(&h.selector); ok && !h.others {
-			having = append(having, label)
-		}
-	}
+	expressions := map[string]string{} // all webhooks have the same, unless somebody has edited one
 	wanted := slices.Clone(stored)
 	for i := range wanted {
 		h := &wanted[i]
-		h.expression = g.expression(change(g.keys(h.expression)))
+		if h.condition != "" {
+			if _, done := expressions[h.expression]; !done {
+				expressions[h.expression] = g.expression(change(g.keys(h.expression)))
+			}
+			h.expression = expressions[h.expression]
+		}
 		if h.others {
-			h.selector = *g.others(having, h.expression)
+			h.selector = *g.others(h.expression)
 		}
 	}
 	return wanted

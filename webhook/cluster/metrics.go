@@ -28,7 +28,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		}),
 		writes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "meshfence_webhook_configuration_writes_total",
-			Help: "Times that the match conditions of a webhook configuration were rewritten because other label keys are in use.",
+			Help: "Times that a webhook configuration was rewritten because other label keys are in use.",
 		}),
 		badEntries: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "meshfence_mesh_map_bad_entries",

@@ -95,7 +95,7 @@ func patch(configuration *unstructured.Unstructured, want func([]hook) []hook) [
 		if wanted.expression != stored[i].expression {
 			replacements = append(replacements, operation{Op: "replace", Path: wanted.path + wanted.condition, Value: wanted.expression})
 		}
-		if !wanted.sameSelector(stored[i]) { // "add" also replaces, and the API server takes none for an empty one
+		if !wanted.sameSelector(stored[i]) { // add, not replace, because there may be none
 			replacements = append(replacements, operation{Op: "add", Path: wanted.path + "/objectSelector", Value: wanted.selector})
 		}
 	}
@@ -105,9 +105,9 @@ func patch(configuration *unstructured.Unstructured, want func([]hook) []hook) [
 	return slices.Insert(replacements, 0, operation{Op: "test", Path: "/metadata/resourceVersion", Value: configuration.GetResourceVersion()})
 }
 
-// hook is a webhook of a configuration with a condition that is ours to write.
+// hook is a webhook of a configuration in which something is ours to write.
 type hook struct {
-	// path is where it stands, as a JSON pointer, and condition where the expression does in it.
+	// path is where it stands, as a JSON pointer, and condition where the expression does in it: empty if there is none.
 	path, condition string
 	expression      string
 	// others is true if it is the one for all labels that have none of their own; then the selector is ours to write too.
@@ -128,19 +128,25 @@ func hooks(configuration *unstructured.Unstructured) []hook {
 	for i, webhook := range webhooks {
 		fields, _ := webhook.(map[string]any)
 		name, _ := fields["name"].(string)
-		list, _, _ := unstructured.NestedSlice(fields, "matchConditions")
-		for j, item := range list {
-			condition, _ := item.(map[string]any)
-			expression, ok := condition["expression"].(string)
-			if ok && condition["name"] == match.ConditionName {
-				found = append(found, hook{
-					path: fmt.Sprintf("/webhooks/%d", i), condition: fmt.Sprintf("/matchConditions/%d/expression", j),
-					expression: expression, others: strings.HasPrefix(name, match.OthersPrefix), selector: selectorOf(fields),
-				})
-			}
+		h := hook{path: fmt.Sprintf("/webhooks/%d", i), others: strings.HasPrefix(name, match.OthersPrefix), selector: selectorOf(fields)}
+		h.condition, h.expression = conditionOf(fields)
+		if h.condition != "" || h.others {
+			found = append(found, h)
 		}
 	}
 	return found
+}
+
+// conditionOf returns the expression of a webhook's condition that is ours to write, and where it stands; empty if it has none.
+func conditionOf(webhook map[string]any) (path, expression string) {
+	list, _, _ := unstructured.NestedSlice(webhook, "matchConditions")
+	for i, item := range list {
+		condition, _ := item.(map[string]any)
+		if expression, ok := condition["expression"].(string); ok && condition["name"] == match.ConditionName {
+			return fmt.Sprintf("/matchConditions/%d/expression", i), expression
+		}
+	}
+	return "", ""
 }
 
 // selectorOf returns the objectSelector of a webhook. The API server stores none that could not be read.

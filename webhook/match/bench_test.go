@@ -17,8 +17,8 @@ func BenchmarkNotSent(b *testing.B) {
 	keys := []string{"istio-discovery", "mesh"}
 	b.Run("selectors", func(b *testing.B) {
 		validate, fill := match.ValidateExpression(keys), match.FillExpression(keys)
-		all := slices.Concat(webhooks(b, []string{"istio-discovery", "mesh", "istio.io/rev", "istio-injection"}, match.Keys(validate), validate),
-			webhooks(b, keys, match.Keys(fill), fill))
+		all := slices.Concat(webhooks(b, match.JudgeLabels(), match.Keys(validate), validate),
+			webhooks(b, match.FillLabels(), match.Keys(fill), fill))
 		old, current := with(fields{"team": "a", "example.com/serial": "1"}), with(fields{"team": "a", "example.com/serial": "2"})
 		b.ReportAllocs()
 		for b.Loop() {

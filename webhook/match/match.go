@@ -7,15 +7,19 @@
 // # A webhook for each label
 //
 // A condition is evaluated for every namespace that is created or changed, whatever it is about, unless a selector has left it
-// out before, which costs next to nothing. So each label that the configuration knows has a webhook of its own, whose selector
-// (ForLabel) wants the label; and all other labels have one together (ForOthers), which is closed as long as there are none.
-// Who uses no mesh label pays for no condition.
+// out before, which costs next to nothing. So each of a few labels that are in use nearly everywhere has a webhook of its own,
+// whose selector (ForLabel) wants the label; and all others that are in use have one together (ForOthers). That one is closed
+// while there are none, and wants the label while there is one: so far no namespace without any of the labels pays for a
+// condition. With two and more it is open, since a selector cannot say "one of these", and all pay for its condition.
 //
 // Nothing escapes by that: an objectSelector lets a request pass if it matches the object before or after
 // (k8s.io/apiserver, pkg/admission/plugin/webhook/predicates/object), and a label that appears, changes or goes away is there
 // before or after. And nothing is sent twice: a request is the business of the first webhook whose label is there, before or
 // after. Those behind it leave it out by their selector, which suffices as long as the labels stay, and by a condition of
 // its own, called FirstLabelName (NoneOf), which holds also when they come and go.
+//
+// Which labels have a webhook is fixed, whatever is configured and stored. A webhook that came with another configuration
+// would have no authority at first (clientConfig.caBundle), and refuse requests; and what a person does to one webhook must not close another.
 //
 // # The expressions
 //
@@ -54,6 +58,14 @@ const FirstLabelName = "first-label"
 // rewrites.
 const OthersPrefix = "other."
 
+// JudgeLabels returns the labels that have a validating webhook of their own, in its order.
+func JudgeLabels() []string {
+	return append(FillLabels(), revisionLabel, injectionLabel)
+}
+
+// FillLabels returns the labels that have a mutating webhook of their own, in its order: the default discovery labels.
+func FillLabels() []string { return []string{"istio-discovery", "mesh"} }
+
 // nobody is a label that no namespace needs to have. One that does is merely looked at more closely.
 const nobody = "meshfence.io/no-other-label"
 
@@ -62,11 +74,11 @@ func ForLabel(key string, earlier []string) *metav1.LabelSelector {
 	return &metav1.LabelSelector{MatchExpressions: append(without(earlier), exists(key))}
 }
 
-// ForOthers returns the selector of the webhook for all labels that have none of their own, when an expression asks about keys:
-// it is closed if there are no others, and wants the label if there is one. Keys that are not valid label keys are left out.
-func ForOthers(having, keys []string) *metav1.LabelSelector {
-	others := slices.DeleteFunc(labelKeys(keys), func(key string) bool { return slices.Contains(having, key) })
-	selector := &metav1.LabelSelector{MatchExpressions: without(having)}
+// ForOthers returns the selector of the webhook for all but some labels, when an expression asks about keys: it is closed if
+// there are no others, and wants the label if there is one. Keys that are not valid label keys are left out.
+func ForOthers(labels, keys []string) *metav1.LabelSelector {
+	others := slices.DeleteFunc(labelKeys(keys), func(key string) bool { return slices.Contains(labels, key) })
+	selector := ForAnyOther(labels)
 	switch len(others) {
 	case 0:
 		selector.MatchExpressions = append(selector.MatchExpressions, exists(nobody))
@@ -77,18 +89,8 @@ func ForOthers(having, keys []string) *metav1.LabelSelector {
 }
 
 // ForAnyOther returns the selector that ForOthers would for more keys than one.
-func ForAnyOther(having []string) *metav1.LabelSelector {
-	return &metav1.LabelSelector{MatchExpressions: without(having)}
-}
-
-// Label returns the label that a selector made by ForLabel is about.
-func Label(selector *metav1.LabelSelector) (key string, ok bool) {
-	for _, requirement := range selector.MatchExpressions {
-		if requirement.Operator == metav1.LabelSelectorOpExists {
-			return requirement.Key, true
-		}
-	}
-	return "", false
+func ForAnyOther(labels []string) *metav1.LabelSelector {
+	return &metav1.LabelSelector{MatchExpressions: without(labels)}
 }
 
 func exists(key string) metav1.LabelSelectorRequirement {

@@ -3,6 +3,7 @@ package match_test
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -69,11 +70,11 @@ func asked(t *testing.T, all []asker, old, current *namespace) (asked, evaluated
 // without a selector would send it, and by none otherwise.
 func TestExactlyOneWebhookIsAsked(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
-	used := []string{"a", "b", "istio-injection", "istio.io/rev", "one", "two"}
+	used := []string{"a", "b", "istio-injection", "istio.io/rev", "one", "two", "istio.io/dataplane-mode", "meshfence.io/fill", "meshfence.io/no-other-label"}
 	anything := func() *namespace {
 		n := with(fields{})
 		for _, key := range append(slices.Clone(used), "team") {
-			if random.IntN(4) == 0 {
+			if random.IntN(5) == 0 {
 				n.labels[key] = []string{"", "x", "y"}[random.IntN(3)]
 			}
 		}
@@ -91,6 +92,10 @@ func TestExactlyOneWebhookIsAsked(t *testing.T) {
 		{"two others", []string{"a", "b"}, []string{"one", "two"}},
 		{"no discovery labels", nil, []string{"one"}},
 		{"a discovery label that is no longer in use", []string{"a", "team"}, []string{"one"}},
+		{"so many others that they are a list", []string{"a", "b"}, append(strings.Fields("c d e f g h i j k l m n o p q"), "two")},
+		{"keys that no namespace can have", []string{"a", "b"}, []string{"bad key", "no' || true || '", "two"}},
+		{"the label that is nobody's", []string{"a", "b"}, []string{"meshfence.io/no-other-label"}},
+		{"labels that have a meaning in the conditions", []string{"a"}, []string{"istio.io/dataplane-mode", "meshfence.io/fill", "istio.io/rev"}},
 	} {
 		keys := append(slices.Clone(test.more), "a", "b")
 		judging := append(slices.Clone(test.having), "istio.io/rev", "istio-injection")
@@ -130,8 +135,7 @@ func TestExactlyOneWebhookIsAsked(t *testing.T) {
 
 // What this is for: who has nothing to do with meshes pays for no condition, and who has, for one of each kind.
 func TestHowManyConditionsAreEvaluated(t *testing.T) {
-	having := []string{"istio-discovery", "mesh"}
-	judging := []string{"istio-discovery", "mesh", "istio.io/rev", "istio-injection"}
+	having, judging := match.FillLabels(), match.JudgeLabels()
 	member, team := fields{"istio-discovery": "a", "istio.io/rev": "a"}, fields{"team": "a"}
 	for _, test := range []struct {
 		name     string
@@ -181,11 +185,5 @@ func TestSelectors(t *testing.T) {
 		if diff := cmp.Diff(&metav1.LabelSelector{MatchExpressions: test.want}, test.got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", test.name, diff)
 		}
-	}
-	if label, ok := match.Label(match.ForLabel("c", []string{"a", "b"})); label != "c" || !ok {
-		t.Errorf("the label is %q", label)
-	}
-	if label, ok := match.Label(match.ForAnyOther([]string{"a"})); ok {
-		t.Errorf("a selector that asks for no label is about %q", label)
 	}
 }

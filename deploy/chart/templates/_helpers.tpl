@@ -51,7 +51,7 @@ service.beta.openshift.io/inject-cabundle: "true"
 
 {{/* The discovery labels, as far as they can be ones: where istio.io/rev appears there is nothing to fill in. */}}
 {{- define "meshfence.decidingLabels" -}}
-{{ without (include "meshfence.discoveryLabels" . | fromJsonArray) "istio.io/rev" "istio-injection" | uniq | sortAlpha | toJson }}
+{{ without (include "meshfence.discoveryLabels" . | fromJsonArray) "istio.io/rev" "istio-injection" | sortAlpha | toJson }}
 {{- end -}}
 
 {{/*
@@ -150,7 +150,10 @@ moment, nor conflicts with meshfence, which is the field's manager. Called with 
 {{ $found }}
 {{- end -}}
 
-{{/* The same for the selector of the webhook for other labels. Called with root, kind, webhook, earlier. */}}
+{{/*
+The same for the selector of the webhook for other labels. If the configuration is stored without it, it may be that other labels are
+in use: then it is open until meshfence has looked. Called with root, kind, webhook, earlier.
+*/}}
 {{- define "meshfence.storedSelector" -}}
 {{- $expressions := list -}}
 {{- range .earlier -}}
@@ -160,11 +163,11 @@ moment, nor conflicts with meshfence, which is the field's manager. Called with 
 {{- range .earlier -}}
 {{- $others = without $others . -}}
 {{- end -}}
-{{- if le (len $others) 1 -}}
+{{- $stored := lookup "admissionregistration.k8s.io/v1" .kind "" (include "meshfence.name" .root) -}}
+{{- if and (not $stored) (le (len $others) 1) -}}
 {{- $expressions = append $expressions (dict "key" (first $others | default "meshfence.io/no-other-label") "operator" "Exists") -}}
 {{- end -}}
 {{- $found := dict "matchExpressions" $expressions -}}
-{{- $stored := lookup "admissionregistration.k8s.io/v1" .kind "" (include "meshfence.name" .root) -}}
 {{- range $webhook := ($stored.webhooks | default list) -}}
 {{- if eq $webhook.name $.webhook -}}
 {{- $found = $webhook.objectSelector -}}
