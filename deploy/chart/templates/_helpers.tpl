@@ -49,7 +49,7 @@ service.beta.openshift.io/inject-cabundle: "true"
 {{- end -}}
 {{- end -}}
 
-{{/* The discovery labels, as far as they can be ones: where istio.io/rev appears there is nothing to fill in. */}}
+{{/* The discovery labels for which something can be filled in: where istio.io/rev or istio-injection appears there is nothing to do. */}}
 {{- define "meshfence.decidingLabels" -}}
 {{ without (include "meshfence.discoveryLabels" . | fromJsonArray) "istio.io/rev" "istio-injection" | sortAlpha | toJson }}
 {{- end -}}
