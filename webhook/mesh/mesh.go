@@ -103,6 +103,22 @@ func (m *Mesh) Discovers(labels map[string]string) (*Source, *Term) {
 	return nil, nil
 }
 
+// SameTerms reports whether two sources have the same selectors in the same order.
+func (s *Source) SameTerms(other *Source) bool {
+	if len(s.Terms) != len(other.Terms) {
+		return false
+	}
+	if len(s.Terms) == 0 || &s.Terms[0] == &other.Terms[0] { // a list is read once, see lists
+		return true
+	}
+	return slices.EqualFunc(s.Terms, other.Terms, func(a, b Term) bool { return a.Selector.Equal(b.Selector) })
+}
+
+// SameSelectors reports whether two versions of a mesh have the same sources with the same selectors.
+func (m *Mesh) SameSelectors(other *Mesh) bool {
+	return slices.EqualFunc(m.Sources, other.Sources, func(a, b Source) bool { return a.Ref == b.Ref && a.SameTerms(&b) })
+}
+
 // Has says whether the mesh has a revision of that name.
 func (m *Mesh) Has(revision string) bool {
 	_, found := slices.BinarySearch(m.Revisions, revision)

@@ -86,16 +86,25 @@ func overlappedBefore(f Finding, old, updated *mesh.Mesh, w *World) bool {
 	return true
 }
 
-// overlapsNoMore says whether each pair of selectors of updated and the other mesh that overlaps without an excuse lies in
-// what old and the other mesh shared.
+// overlapsNoMore reports whether each pair of selectors of updated and the other mesh that overlaps without an excuse lies in
+// what old and the other mesh, as it is stored, shared.
 func overlapsNoMore(old, updated, other *mesh.Mesh, w *World) bool {
-	before := make(map[*mesh.Source][]selector.Selector, len(other.Sources))
-	for i := range other.Sources {
-		before[&other.Sources[i]] = fighting(old, &other.Sources[i], other, w.Now)
+	stored := w.Before.Mesh(other.Ref)
+	if stored == nil {
+		return false
 	}
-	changed := withoutOld(updated, before)
+	before := make(map[mesh.Ref][]selector.Selector, len(stored.Sources))
+	sources := make(map[mesh.Ref]*mesh.Source, len(stored.Sources))
+	for i := range stored.Sources {
+		source := &stored.Sources[i]
+		before[source.Ref], sources[source.Ref] = fighting(old, source, stored, w.Now), source
+	}
+	changed := withoutOld(updated, before, stored, other)
 	for pair := range clashes(mesh.Compare(changed, w.Now), changed, other) {
-		shared := before[pair.OtherSource]
+		if !coveredBy(sources[pair.OtherSource.Ref], pair, w) {
+			return false
+		}
+		shared := before[pair.OtherSource.Ref]
 		if pair.OtherTerm.Selector.Everything() && len(shared) > 0 || slices.ContainsFunc(shared, pair.Term.Selector.Equal) {
 			continue
 		}
@@ -106,9 +115,29 @@ func overlapsNoMore(old, updated, other *mesh.Mesh, w *World) bool {
 	return true
 }
 
+// coveredBy reports whether a source of the other mesh, as it is stored, discovers the namespaces of an overlap already. It
+// does, unless a change of that mesh is in flight.
+func coveredBy(stored *mesh.Source, pair mesh.Overlap, w *World) bool {
+	if stored == nil {
+		return false
+	}
+	if stored.SameTerms(pair.OtherSource) || slices.ContainsFunc(stored.Terms, func(t mesh.Term) bool { return t.Selector.Equal(pair.OtherTerm.Selector) }) {
+		return true
+	}
+	terms := make([]selector.Selector, len(stored.Terms))
+	for i := range stored.Terms {
+		terms[i] = stored.Terms[i].Selector
+	}
+	_, covered := w.searches.Uncovered(pair.Region(), terms)
+	return covered == selector.Covered
+}
+
 // withoutOld leaves out of a mesh the selectors that fought with each source of another mesh before: nothing has to be asked
-// about those.
-func withoutOld(m *mesh.Mesh, before map[*mesh.Source][]selector.Selector) *mesh.Mesh {
+// about those, unless the other mesh is not as it is stored.
+func withoutOld(m *mesh.Mesh, before map[mesh.Ref][]selector.Selector, stored, other *mesh.Mesh) *mesh.Mesh {
+	if !stored.SameSelectors(other) {
+		return m
+	}
 	times := map[string]int{} // how many sources a selector, by its text, fought with
 	for _, selectors := range before {
 		of := map[string]bool{}

@@ -69,6 +69,9 @@ type World struct {
 	// moves is what a change of a mesh does to the existing namespaces; only in judgements of a mesh.
 	moves func() movement
 
+	// past is what stored returns.
+	past *World
+
 	// discovered is what discovering remembers.
 	discovered [2]discovered
 }
@@ -149,9 +152,23 @@ func (r *rule[T]) hadBefore(f Finding, old, updated *T, w *World) bool {
 	if r.held != nil {
 		return r.held(f, old, updated, w)
 	}
-	return slices.ContainsFunc(r.complete(r.state(old, w)), func(before Finding) bool {
+	return slices.ContainsFunc(r.complete(r.state(old, w.stored())), func(before Finding) bool {
 		return before.Action >= f.Action && containsAll(before.Subjects, f.Subjects)
 	})
+}
+
+// stored is the world in which the old object is judged: everything else is as it is stored, whatever may come true at the
+// same time as the change.
+func (w *World) stored() *World {
+	if w.Before == w.Fleet {
+		return w
+	}
+	if w.past == nil {
+		past := *w
+		past.Fleet, past.discovered = w.Before, [2]discovered{}
+		w.past = &past
+	}
+	return w.past
 }
 
 func containsAll(set, wanted []string) bool {
