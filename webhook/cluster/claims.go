@@ -64,8 +64,20 @@ type claims struct {
 	known ledger.Page
 }
 
-func newClaims(client dynamic.ResourceInterface, namespace string) *claims {
-	return &claims{client: client, namespace: namespace, seen: newStore(pageOf, func() {})}
+// newClaims returns the ledger's store. shown is called with the ledger whenever a watch shows another one.
+func newClaims(client dynamic.ResourceInterface, namespace string, shown func(ledger.Page)) *claims {
+	s := &claims{client: client, namespace: namespace}
+	s.seen = newStore(pageOf, func() { shown(s.watched()) })
+	return s
+}
+
+// watched returns the ledger as a watch has last told of it; a zero Page if there is none.
+func (s *claims) watched() ledger.Page {
+	var seen ledger.Page
+	for _, page := range s.seen.values() {
+		seen = page
+	}
+	return seen
 }
 
 // pageOf is how the ConfigMap is kept in memory. One whose data cannot be read is none that can be used.
@@ -85,10 +97,7 @@ func readPage(stored *unstructured.Unstructured) (ledger.Page, error) {
 
 // Recent returns what the watch has told of, or what was read or written here since.
 func (s *claims) Recent() (ledger.Page, bool) {
-	var seen ledger.Page
-	for _, page := range s.seen.values() {
-		seen = page
-	}
+	seen := s.watched()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if seen.UID == s.known.UID {

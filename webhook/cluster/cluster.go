@@ -103,7 +103,7 @@ func New(cfg *rest.Config, opts Options) (*Cluster, error) {
 	c.tags = newStore(cachedTag, c.markDirty)
 	c.meshMap = newStore(readMeshMap, nil)
 	c.keeper = newKeeper(c)
-	c.claims = newClaims(resources.configMaps, opts.Namespace)
+	c.claims = newClaims(resources.configMaps, opts.Namespace, func(shown ledger.Page) { c.ledger.Saw(shown) })
 	c.ledger = ledger.New(c.claims, lister{c}, metrics.ofLedger())
 	c.reflectors = newReflectors(c)
 	return c, nil

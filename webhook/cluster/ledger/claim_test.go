@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ func moment(offset time.Duration) time.Time {
 
 func TestAClaimIsClosedWhenItHasComeTrueOrCannot(t *testing.T) {
 	create := Claim{Object: istio("a", "uid-new", "", "x"), Time: moment(0)}
+	anonymous := Claim{Object: istio("a", "", "", "x"), Time: moment(0)}
 	update := Claim{Object: istio("a", "uid-a", "", "x"), OldVersion: "5", Time: moment(0)}
 	for _, test := range []struct {
 		name   string
@@ -38,7 +40,10 @@ func TestAClaimIsClosedWhenItHasComeTrueOrCannot(t *testing.T) {
 		{"create, another was stored once", create, nil, "uid-old", 0, true},
 		{"create, just before its end", create, nil, "", Lifetime - 1, true},
 		{"create, at its end", create, nil, "", Lifetime, false},
-		{"create, made by a clock that is ahead", create, nil, "", -time.Hour, true},
+		{"create without a uid, nothing of that name", anonymous, nil, "", 0, true},
+		{"create without a uid, an object of that name", anonymous, istio("a", "uid-a", "9", "x"), "", 0, true},
+		{"create without a uid, an object of that name without one", anonymous, istio("a", "", "9", "x"), "", 0, true},
+		{"create without a uid, at its end", anonymous, nil, "", Lifetime, false},
 		{"update, the version that it was made on", update, istio("a", "uid-a", "5", "y"), "", 0, true},
 		{"update, another version", update, istio("a", "uid-a", "6", "y"), "", 0, false},
 		{"update, a version of before", update, istio("a", "uid-a", "4", "y"), "", 0, false},
@@ -64,18 +69,17 @@ func TestAClaimIsClosedWhenItHasComeTrueOrCannot(t *testing.T) {
 func TestAClaimCarriesAllThatIsJudged(t *testing.T) {
 	yes := true
 	full := istio("a", "uid-a", "17", "x y")
-	full.Metadata.Annotations = map[string]string{"meshfence.io/allow-overlap": "b", "somebody/else": strings.Repeat("long", 1000)}
+	full.Metadata.Annotations = map[string]string{"meshfence.io/allow-overlap": "b", "meshfence.io/allow-overlap-until": "2027-01-01T00:00:00Z", "meshfence.io/override": "MF103", "example.com/other": strings.Repeat("long", 1000)}
 	full.Metadata.OwnerReferences = []metav1.OwnerReference{{APIVersion: "sailoperator.io/v1", Kind: "Istio", Name: "o", UID: "u", Controller: &yes}}
 	full.Spec.Version, full.Spec.Profile, full.Spec.UpdateStrategy.Type = "v1.30.3", "ambient", sail.RevisionBased
 	full.Spec.Values.Global.TrustBundleName = "own"
-	full.Spec.Values.Pilot.Env = map[string]string{"A": "b"}
 	full.Spec.Values.MeshConfig.DiscoverySelectors = append(full.Spec.Values.MeshConfig.DiscoverySelectors, nil, &metav1.LabelSelector{
 		MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "k", Operator: "NotIn", Values: []string{"v"}}},
 	})
 	broken := istio("b", "uid-b", "", "x")
 	broken.Malformed = errors.New("spec.version: found a number")
 	for _, cp := range []*sail.ControlPlane{full, broken} {
-		claim := Claim{Object: judged(cp), OldVersion: "17", Time: moment(0)}
+		claim := Claim{Object: judged(cp), OldVersion: "17", Time: moment(0), User: nameless("jane")}
 		text, err := claim.encode()
 		if err != nil {
 			t.Fatal(err)
@@ -87,9 +91,9 @@ func TestAClaimCarriesAllThatIsJudged(t *testing.T) {
 		want := *cp
 		want.Metadata.ResourceVersion = ""
 		if cp == full {
-			want.Metadata.Annotations = map[string]string{"meshfence.io/allow-overlap": "b"}
+			want.Metadata.Annotations = map[string]string{"meshfence.io/allow-overlap": "b", "meshfence.io/allow-overlap-until": "2027-01-01T00:00:00Z"}
 		}
-		if diff := cmp.Diff(Claim{Object: &want, OldVersion: "17", Time: moment(0)}, got, cmp.Comparer(sameProblem)); diff != "" {
+		if diff := cmp.Diff(Claim{Object: &want, OldVersion: "17", Time: moment(0), User: nameless("jane")}, got, cmp.Comparer(sameProblem)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", cp.Metadata.Name, diff)
 		}
 	}
@@ -97,53 +101,105 @@ func TestAClaimCarriesAllThatIsJudged(t *testing.T) {
 
 func sameProblem(a, b error) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
 
-func TestVeryManySelectorsAreClaimedAsEveryNamespace(t *testing.T) {
-	huge := istio("a", "uid-a", "", strings.Repeat("value ", maxSelectors/10))
-	claim := Claim{Object: judged(huge), Time: moment(0)}
-	text, err := claim.encode()
-	if err != nil || len(text) > maxSelectors {
-		t.Fatalf("%d bytes, %v", len(text), err)
-	}
-	got, err := decode(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := mesh.NewFleet(mesh.Objects{Istios: []*sail.ControlPlane{got.Object}}).Meshes()[0]
-	if source, _ := m.Discovers(nil); source == nil || m.ControlPlane != "istio-system-a" {
-		t.Errorf("the claim is of %+v, want a mesh that discovers everything and is otherwise the same", got.Object)
-	}
-	if len(huge.Spec.Values.MeshConfig.DiscoverySelectors) == 1 {
-		t.Error("the object that is judged was changed")
-	}
-
-	huge.Spec.Values.Pilot.Env = map[string]string{"A": strings.Repeat("x", maxClaim)}
-	if text, err := claim.encode(); err != nil {
-		t.Errorf("%d bytes: %v", len(text), err)
-	}
-	claim.Object = judged(huge)
-	const want = `Istio "a" has more than 65536 bytes in the fields that are judged besides its selectors`
-	if _, err := claim.encode(); err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
+func TestAClaimSaysExactlyWhatItsRequestSaidWhateverItsSize(t *testing.T) {
+	for _, selectors := range []int{0, 1, 10, 100, 700, 5000, 10000} {
+		want := grown(istio("a", "uid-a", "", "x"), selectors)
+		claim := Claim{Object: judged(want), Time: moment(0)}
+		text, err := claim.encode()
+		if err != nil {
+			t.Fatalf("%d selectors: %v", selectors, err)
+		}
+		got, err := decode(text)
+		if err != nil {
+			t.Fatalf("%d selectors: %v", selectors, err)
+		}
+		if diff := cmp.Diff(want.Spec, got.Object.Spec); diff != "" {
+			t.Errorf("%d selectors (-want +got):\n%s", selectors, diff)
+		}
+		t.Logf("%5d selectors: %d bytes", selectors, len(text))
+		if isCompressed := strings.HasPrefix(text, compressed); isCompressed != (selectors >= 100) {
+			t.Errorf("%d selectors, %d bytes: compressed is %t", selectors, len(text), isCompressed)
+		}
 	}
 }
 
-func TestTheLedgerHasABound(t *testing.T) {
+// incompressible has selectors for so many values at random, of 40 characters each.
+func incompressible(name string, selectors int) *sail.ControlPlane {
+	random := rand.New(rand.NewPCG(1, 2))
+	cp := istio(name, "uid-"+name, "", "")
+	for range selectors {
+		value := fmt.Sprintf("%016x%016x%08x", random.Uint64(), random.Uint64(), random.Uint32())
+		cp.Spec.Values.MeshConfig.DiscoverySelectors = append(cp.Spec.Values.MeshConfig.DiscoverySelectors,
+			&metav1.LabelSelector{MatchLabels: map[string]string{"mesh": value}})
+	}
+	return cp
+}
+
+func TestWhatIsTooLargeToBeClaimedInFullIsRefused(t *testing.T) {
+	long := istio("long", "uid-long", "", "x")
+	long.Spec.Version = strings.Repeat("x", maxExpanded)
+	for name, cp := range map[string]*sail.ControlPlane{"compressed": incompressible("huge", 20000), "before it is compressed": long} {
+		_, err := (&Claim{Object: judged(cp), Time: moment(0)}).encode()
+		if large := (*TooLargeError)(nil); !errors.As(err, &large) || large.Ref.Name != cp.Metadata.Name || large.Bytes <= large.Most {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	err := &TooLargeError{Ref: mesh.Ref{Kind: "Istio", Name: "a"}, Bytes: 300000, Most: maxShare}
+	const want = `the selectors and other judged fields of Istio "a" take 300000 bytes in the ledger of changes in flight, more than the 256000 that one change may`
+	if diff := cmp.Diff(want, err.Error()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// fill puts claims into an empty ledger until there is no room, and returns how many there were then. of makes the claim of
+// a number.
+func fill(t *testing.T, of func(number int) Claim) (count int, err error) {
+	t.Helper()
 	p := page{Page: Page{Entries: map[string]string{}}, claims: map[string]Claim{}}
-	claim := Claim{Object: istio("a", "uid-a", "", "x"), Time: moment(0)}
-	count := 0
 	for ; count < 10000; count++ {
-		entries, err := p.with(fmt.Sprintf("%036d", count), &claim)
+		key, claim := fmt.Sprintf("%036d", count), of(count)
+		claim.Until = moment(Lifetime + time.Duration(count)*time.Second)
+		entries, err := p.with(key, &claim)
 		if err != nil {
-			if want := fmt.Sprintf("the ledger is full: %d changes of meshes are in flight", count); err.Error() != want {
-				t.Errorf("got %v, want %s", err, want)
-			}
-			break
+			return count, err
 		}
 		p.Entries = entries
-		p.claims[fmt.Sprintf("%036d", count)] = claim
+		p.claims[key] = claim
 	}
-	if count < 1000 || count == 10000 {
-		t.Errorf("%d claims fit, want some thousands", count)
+	return count, nil
+}
+
+func TestTheClaimsOfOneObjectOfOneUserAndAllTogetherHaveABound(t *testing.T) {
+	named := func(object, user string, cp *sail.ControlPlane) Claim {
+		small := *cp
+		small.Metadata.Name = object
+		return Claim{Object: &small, Time: moment(0), User: user}
+	}
+	small, large := istio("a", "uid-a", "", "x"), incompressible("a", 2000)
+	const rest = " were admitted and are not stored, as many as may be in flight; another webhook or the API server may refuse them. " +
+		"The first of them ends at 2026-08-01T10:02:00Z"
+	for name, test := range map[string]struct {
+		of          func(number int) Claim
+		least, most int
+		of1         string
+		own         bool
+	}{
+		"one object":               {func(n int) Claim { return named("a", fmt.Sprint(n), small) }, maxOfObject, maxOfObject, `Istio "a"`, true},
+		"one object, large claims": {func(n int) Claim { return named("a", fmt.Sprint(n), large) }, 2, 5, `Istio "a"`, true},
+		"one user":                 {func(n int) Claim { return named(fmt.Sprint(n), "jane", small) }, maxOfUser, maxOfUser, "meshes by this user", true},
+		"one user, large claims":   {func(n int) Claim { return named(fmt.Sprint(n), "jane", large) }, 2, 5, "meshes by this user", true},
+		"all":                      {func(n int) Claim { return named(fmt.Sprint(n), fmt.Sprint(n), small) }, 1000, 5000, "meshes", false},
+		"all, large claims":        {func(n int) Claim { return named(fmt.Sprint(n), fmt.Sprint(n), large) }, 8, 20, "meshes", false},
+	} {
+		count, err := fill(t, test.of)
+		full := (*FullError)(nil)
+		if !errors.As(err, &full) || count < test.least || count > test.most || full.Own() != test.own {
+			t.Errorf("%s: %d claims fit, want %d to %d: %v", name, count, test.least, test.most, err)
+			continue
+		}
+		if diff := cmp.Diff(fmt.Sprintf("%d changes of %s%s", count, test.of1, rest), err.Error()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
 }
 
@@ -153,12 +209,13 @@ func TestAnUpdateThatIsTriedAgainReplacesItsClaim(t *testing.T) {
 		change func(*Claim)
 		keeps  bool
 	}{
-		"the same, later":    {change: func(c *Claim) { c.Time = moment(time.Second) }},
-		"the same, earlier":  {change: func(c *Claim) { c.Time = moment(-time.Second) }, keeps: true},
-		"of another version": {change: func(c *Claim) { c.OldVersion = "6" }, keeps: true},
-		"another change":     {change: func(c *Claim) { c.Object = judged(istio("a", "uid-a", "", "y")) }, keeps: true},
-		"of another object":  {change: func(c *Claim) { c.Object = judged(istio("b", "uid-b", "", "x")) }, keeps: true},
-		"a creation":         {change: func(c *Claim) { c.OldVersion = "" }, keeps: true},
+		"the same, later":        {change: func(c *Claim) { c.Time = moment(time.Second) }},
+		"the same, earlier":      {change: func(c *Claim) { c.Time = moment(-time.Second) }},
+		"the same, another user": {change: func(c *Claim) { c.User = "another" }},
+		"of another version":     {change: func(c *Claim) { c.OldVersion = "6" }, keeps: true},
+		"another change":         {change: func(c *Claim) { c.Object = judged(istio("a", "uid-a", "", "y")) }, keeps: true},
+		"of another object":      {change: func(c *Claim) { c.Object = judged(istio("b", "uid-b", "", "x")) }, keeps: true},
+		"a creation":             {change: func(c *Claim) { c.OldVersion = "" }, keeps: true},
 	} {
 		entries, err := (&page{}).with("first", &first)
 		if err != nil {
@@ -216,8 +273,8 @@ func TestWorldsHoldEveryStoredObjectAndEveryClaim(t *testing.T) {
 
 func TestAClaimSaysWhatIsWaitedForAndUntilWhen(t *testing.T) {
 	claim := Claim{Object: istio("a", "uid-a", "", "x"), Time: moment(0), Until: moment(Lifetime + time.Millisecond)}
-	const created = `A request that creates Istio "a" was allowed at 2026-08-01T10:00:00Z and is not stored yet. Try again: this one waits ` +
-		`until that is stored, at the latest until 2026-08-01T10:05:01Z`
+	const created = `This conflicts with a request that creates Istio "a", admitted at 2026-08-01T10:00:00Z and not stored yet. Try again: ` +
+		`that request has ended by 2026-08-01T10:02:01Z at the latest`
 	if diff := cmp.Diff(created, claim.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -20,6 +20,8 @@ const (
 	// admitTimeout bounds one admission, with its waiting for others. It is a little shorter than what the webhook
 	// configuration gives a request (timeoutSeconds: 10), so that people are told what is the matter.
 	admitTimeout = 8 * time.Second
+	// takeBackTimeout bounds the attempt to take back the claim of a request that was refused after all.
+	takeBackTimeout = 5 * time.Second
 	// maxRemembered is how many uids are remembered at least; after twice as many the older half is forgotten.
 	maxRemembered = 5000
 )
@@ -57,6 +59,8 @@ type Meshes interface {
 // Change is a CREATE (Old is nil) or UPDATE of an Istio or IstioRevision.
 type Change struct {
 	Old, New *sail.ControlPlane
+	// User is the name of the user whose request it is.
+	User string
 	// DryRun says that the change will not be stored.
 	DryRun bool
 }
@@ -78,6 +82,8 @@ type Ledger struct {
 	counters Counters
 	now      func() time.Time
 	lifetime time.Duration
+	// background runs what no request waits for.
+	background func(func())
 	// turn is held, by whoever has put something in, during an admission: requests of one replica would only make each
 	// other start over.
 	turn chan struct{}
@@ -106,7 +112,8 @@ type Counters struct {
 func New(store Store, meshes Meshes, counters Counters) *Ledger {
 	return &Ledger{
 		store: store, meshes: meshes, counters: counters, now: time.Now, lifetime: lifetime(), turn: make(chan struct{}, 1),
-		stored: map[string]bool{}, older: map[string]bool{},
+		background: func(f func()) { go f() },
+		stored:     map[string]bool{}, older: map[string]bool{}, seen: map[string]time.Time{},
 	}
 }
 
@@ -138,21 +145,72 @@ func (l *Ledger) storedOf(read *page) func(uid string) bool {
 
 // Admit calls judge with the state that the change is to be judged against, which says whether it is allowed, and returns
 // nil when the last call's answer may be given: if it is allowed, the claim is written. It may call judge several times,
-// because somebody else was faster. An error says why the change cannot be admitted now; nothing may be allowed then.
+// because another request was faster. What judge does that must be done before the change is stored is done before it is
+// claimed. An error says why the change cannot be admitted now; nothing may be allowed then, and no claim is left, except
+// that of a replica that ends or loses the API server before it has taken it back.
 func (l *Ledger) Admit(ctx context.Context, change Change, judge func(State) bool) error {
-	ctx, cancel := context.WithTimeout(ctx, admitTimeout)
+	a, err := l.admission(change, judge)
+	if err != nil {
+		return err
+	}
+	bounded, cancel := context.WithTimeout(ctx, admitTimeout)
 	defer cancel()
 	select {
 	case l.turn <- struct{}{}:
-	case <-ctx.Done():
+	case <-bounded.Done():
 		return errBusy
 	}
 	defer func() { <-l.turn }()
-	key := string(uuid.NewUUID())
+	err = l.run(bounded, a)
+	if err == nil {
+		err = ctx.Err() // then no one waits for the answer any more
+	}
+	if a.attempted && (err != nil || !a.claimed) {
+		l.background(func() { l.takeBack(context.WithoutCancel(ctx), a.key) })
+	}
+	return err
+}
+
+// admission is one call of Admit.
+type admission struct {
+	Change
+	judge func(State) bool
+	// key is that of the claim in the ledger.
+	key string
+	// claims says that the change leaves a claim if it is allowed and turns out to be one of what is stored.
+	claims bool
+	// attempted says that the claim may have been written, and claimed that it was. The answer to a write that has happened
+	// can get lost, and a client that then tries it again by itself is told of a conflict.
+	attempted, claimed bool
+}
+
+// admission begins one. It is an error if the change is too large to be claimed, which is so whatever else there is.
+func (l *Ledger) admission(change Change, judge func(State) bool) (*admission, error) {
+	a := &admission{Change: change, judge: judge, key: string(uuid.NewUUID()), claims: enabled() && !same(change.Old, change.New)}
+	if a.claims {
+		if _, err := a.claim(l.now()).encode(); err != nil {
+			return nil, err
+		}
+	}
+	a.claims = a.claims && !change.DryRun
+	return a, nil
+}
+
+// claim is the one that the change would leave.
+func (a *admission) claim(now time.Time) *Claim {
+	claim := &Claim{Object: judged(a.New), Time: now, User: nameless(a.User)}
+	if a.Old != nil {
+		claim.OldVersion = a.Old.Metadata.ResourceVersion
+	}
+	return claim
+}
+
+// run tries until no other request was faster, or the time is over.
+func (l *Ledger) run(ctx context.Context, a *admission) error {
 	pause := wait.Backoff{Duration: 3 * time.Millisecond, Factor: 1.5, Jitter: 1, Steps: 100, Cap: 100 * time.Millisecond}
 	// What has been seen of the ledger will do for a change that is to leave a claim: see the package comment.
-	if !change.DryRun && !same(change.Old, change.New) {
-		switch err := l.try(ctx, key, change, judge, l.recent); {
+	if a.claims {
+		switch err := l.try(ctx, a, l.recent); {
 		case errors.Is(err, ErrConflict):
 			l.counters.Conflict()
 		case !errors.Is(err, errReadFirst):
@@ -160,7 +218,7 @@ func (l *Ledger) Admit(ctx context.Context, change Change, judge func(State) boo
 		}
 	}
 	for {
-		err := l.try(ctx, key, change, judge, l.read)
+		err := l.try(ctx, a, l.read)
 		if !errors.Is(err, ErrConflict) {
 			return err
 		}
@@ -173,6 +231,24 @@ func (l *Ledger) Admit(ctx context.Context, change Change, judge func(State) boo
 	}
 }
 
+// takeBack removes the claim of a request that is refused although the claim was written, or may have been: the answer
+// would have come too late. So it holds up no other request. If that fails, the claim ends by its age.
+func (l *Ledger) takeBack(ctx context.Context, key string) {
+	ctx, cancel := context.WithTimeout(ctx, takeBackTimeout)
+	defer cancel()
+	for ctx.Err() == nil {
+		read, err := l.store.Read(ctx)
+		if _, there := read.Entries[key]; err != nil || !there {
+			return
+		}
+		rest := maps.Clone(read.Entries)
+		delete(rest, key)
+		if _, err := l.store.Write(ctx, read, rest); !errors.Is(err, ErrConflict) {
+			return
+		}
+	}
+}
+
 // errBusy is for a request that has waited too long for its turn.
 var errBusy = fmt.Errorf("too many meshes are being changed at the same time, and this request has waited for %s", admitTimeout)
 
@@ -180,7 +256,7 @@ var errBusy = fmt.Errorf("too many meshes are being changed at the same time, an
 var errReadFirst = errors.New("the ledger has to be read")
 
 // try is one round of the protocol, with a ledger that get returns. The comments count its steps.
-func (l *Ledger) try(ctx context.Context, key string, change Change, judge func(State) bool, get func(context.Context) (page, error)) error {
+func (l *Ledger) try(ctx context.Context, a *admission, get func(context.Context) (page, error)) error {
 	point("before-read")
 	read, err := get(ctx) // 1
 	if err != nil {
@@ -191,7 +267,7 @@ func (l *Ledger) try(ctx context.Context, key string, change Change, judge func(
 	// the claims that are closed because of them. A watch may well tell of an object that the list has just missed.
 	now, wasStored := l.now(), l.storedOf(&read)
 	l.date(&read, now)
-	stored, err := l.meshes.Live(ctx, change.New.Kind) // 2
+	stored, err := l.meshes.Live(ctx, a.New.Kind) // 2
 	if err != nil {
 		return fmt.Errorf("it cannot read the stored meshes (%w)", err)
 	}
@@ -199,26 +275,24 @@ func (l *Ledger) try(ctx context.Context, key string, change Change, judge func(
 	inventory := newInventory(stored)
 	read.keepOpen(inventory, wasStored, now)
 	l.counters.Open(len(read.claims))
-	claim := Claim{Object: judged(change.New), Time: now, Until: now.Add(l.lifetime)}
-	if change.Old != nil {
-		claim.OldVersion = change.Old.Metadata.ResourceVersion
-	}
-	outdated := change.Old != nil && !claim.open(inventory, wasStored, now)
+	claim := a.claim(now)
+	claim.Until = now.Add(l.lifetime)
+	outdated := a.Old != nil && !claim.open(inventory, wasStored, now)
 	others := read.others(claim.Ref())
-	if !judge(State{Stored: stored, Claims: others, Outdated: outdated}) { // 3
+	if !a.judge(State{Stored: stored, Claims: others, Outdated: outdated}) { // 3
 		if read.unconfirmed && len(others) > 0 { // one of them may be in the way, and there no more
 			return errReadFirst
 		}
 		return nil
 	}
-	if stored, taken := inventory[claim.Ref()]; taken && change.Old == nil && stored.UID != change.New.Metadata.UID {
+	if stored, taken := inventory[claim.Ref()]; taken && a.Old == nil && stored.UID != a.New.Metadata.UID {
 		return &ExistsError{Ref: claim.Ref()}
 	}
-	if !enabled() || change.DryRun || same(change.Old, change.New) || outdated {
+	if !a.claims || outdated {
 		return nil
 	}
 	point("before-write")
-	if err := l.write(ctx, &read, key, &claim); err != nil { // 4
+	if err := l.write(ctx, a, &read, claim); err != nil { // 4
 		return err
 	}
 	l.counters.Written()
@@ -226,30 +300,39 @@ func (l *Ledger) try(ctx context.Context, key string, change Change, judge func(
 	return nil // 5
 }
 
-// date says of each claim when it ends at the latest: a lifetime after it was made, by its own time, but no later than a
-// lifetime after it was first seen here. A claim whose maker's clock is ahead would otherwise not end until that time has
-// come.
+// date says of each claim when it ends at the latest: a lifetime after this replica has first seen it. It was made before,
+// so its request has ended by then, however wrong the clock is that its time was taken from, or this one: only a span of
+// this replica's own time is measured.
 func (l *Ledger) date(read *page, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	seen := make(map[string]time.Time, len(read.claims))
-	if read.unconfirmed { // so it may be older than the last page, and a claim that it lacks may come again
-		maps.Copy(seen, l.seen)
-		maps.DeleteFunc(seen, func(_ string, first time.Time) bool { return now.Sub(first) >= l.lifetime })
-	}
+	l.remember(read.Entries, now, !read.unconfirmed)
 	for key, claim := range read.claims {
-		first, ok := l.seen[key]
-		if !ok {
-			first = now
-		}
-		seen[key] = first
-		claim.Until = claim.Time.Add(l.lifetime)
-		if first.Before(claim.Time) {
-			claim.Until = first.Add(l.lifetime)
-		}
+		claim.Until = l.seen[key].Add(l.lifetime)
 		read.claims[key] = claim
 	}
-	l.seen = seen
+}
+
+// Saw notes the claims of a ledger that a watch has shown, so that their time begins when they are written and not with the
+// next change that asks for them.
+func (l *Ledger) Saw(shown Page) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.remember(shown.Entries, l.now(), false)
+}
+
+// remember notes when entries of the ledger were first seen. Others are forgotten if these are all that there are, and else
+// when they have ended: what is shown may be older than what was seen last, and a claim that it lacks may come again.
+func (l *Ledger) remember(entries map[string]string, now time.Time, all bool) {
+	maps.DeleteFunc(l.seen, func(key string, first time.Time) bool {
+		_, there := entries[key]
+		return !there && (all || now.Sub(first) >= l.lifetime)
+	})
+	for key := range entries {
+		if _, known := l.seen[key]; !known {
+			l.seen[key] = now
+		}
+	}
 }
 
 // recent returns the ledger as it was last seen. It is errReadFirst if that cannot be used, because nothing was seen, or what
@@ -308,14 +391,15 @@ func (l *Ledger) lost(uid types.UID) time.Time {
 	return time.Time{}
 }
 
-func (l *Ledger) write(ctx context.Context, read *page, key string, claim *Claim) error {
-	entries, err := read.with(key, claim)
+func (l *Ledger) write(ctx context.Context, a *admission, read *page, claim *Claim) error {
+	entries, err := read.with(a.key, claim)
 	if err != nil && read.unconfirmed {
 		return errReadFirst
 	}
 	if err != nil {
 		return err
 	}
+	a.attempted = true
 	uid, err := l.store.Write(ctx, read.Page, entries)
 	if errors.Is(err, ErrConflict) {
 		return err
@@ -323,9 +407,10 @@ func (l *Ledger) write(ctx context.Context, read *page, key string, claim *Claim
 	if err != nil {
 		return fmt.Errorf("it cannot write the ledger of changes in flight (%w)", err)
 	}
+	a.claimed = true
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.uid = uid
+	l.uid, l.seen[a.key] = uid, claim.Time
 	return nil
 }
 

@@ -27,6 +27,8 @@ type storage struct {
 	reads   int
 	// strict refuses to replace another page than the one that is stored.
 	strict bool
+	// wrote is called after a write, and returns what is answered.
+	wrote func() error
 }
 
 func (s *storage) Recent() (Page, bool) { return s.seen, s.seen.Version != "" }
@@ -46,6 +48,9 @@ func (s *storage) Write(_ context.Context, read Page, entries map[string]string)
 	}
 	s.writes = append(s.writes, entries)
 	s.page = Page{UID: "ledger", Version: fmt.Sprint(len(s.writes)), Entries: entries}
+	if s.wrote != nil {
+		return "ledger", s.wrote()
+	}
 	return "ledger", nil
 }
 
@@ -132,42 +137,179 @@ func TestWhoWritesNextLeavesClosedClaimsOut(t *testing.T) {
 	})
 }
 
-// A claim that was made by a clock that is ahead would otherwise hold up others until that clock's time has come.
-func TestAClaimFromTheFutureEndsALifetimeAfterItWasSeen(t *testing.T) {
+// What a clock says of when a claim was made is not relied on: one that is ahead would hold up others for long, and one that
+// is behind would let them pass too early.
+func TestAClaimEndsALifetimeAfterItWasSeenWhateverItsTimeSays(t *testing.T) {
+	for name, made := range map[string]time.Duration{"now": 0, "in the future": 1000 * time.Hour, "long ago": -1000 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &storage{}
+				claim := Claim{Object: istio("a", "uid-a", "", "x"), Time: time.Now().Add(made)}
+				text, err := claim.encode()
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.page = Page{UID: "ledger", Version: "1", Entries: map[string]string{"k": text}}
+				l, begin := newLedger(s), time.Now()
+				for range 2 {
+					if until := openUntil(t, l); !until.Equal(begin.Add(Lifetime)) {
+						t.Errorf("open until %v, want %v", until, begin.Add(Lifetime))
+					}
+					// A watch that is behind, and shows a ledger without the claim, does not make it new again.
+					s.seen = Page{UID: "ledger", Version: "0"}
+					l.Saw(s.seen)
+					if err := l.Admit(t.Context(), Change{New: istio("c", "uid-c", "", "x")}, func(State) bool { return false }); err != nil {
+						t.Fatal(err)
+					}
+					<-time.After(Lifetime / 2)
+				}
+				if until := openUntil(t, l); !until.IsZero() {
+					t.Errorf("still open until %v", until)
+				}
+			})
+		})
+	}
+}
+
+// openUntil returns when the one claim of the ledger ends; zero if it is closed.
+func openUntil(t *testing.T, l *Ledger) (until time.Time) {
+	t.Helper()
+	if err := l.Admit(t.Context(), Change{New: istio("b", "uid-b", "", "y"), DryRun: true}, func(state State) bool {
+		for i := range state.Claims {
+			until = state.Claims[i].Until
+		}
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return until
+}
+
+// The next change may come much later than the claim that it asks for.
+func TestTheTimeOfAClaimBeginsWhenAWatchShowsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &storage{page: claimed(t, "5")}
+		l, begin := newLedger(s), time.Now()
+		l.Saw(s.page)
+		<-time.After(Lifetime - time.Second)
+		if until := openUntil(t, l); !until.Equal(begin.Add(Lifetime)) {
+			t.Errorf("open until %v, want %v", until, begin.Add(Lifetime))
+		}
+		<-time.After(time.Second)
+		if until := openUntil(t, l); !until.IsZero() {
+			t.Errorf("still open until %v", until)
+		}
+	})
+}
+
+func TestARequestThatIsRefusedAfterItsClaimWasWrittenTakesItBack(t *testing.T) {
+	broken := errors.New("broken")
+	for _, test := range []struct {
+		name  string
+		wrote func(write int, stop func()) error
+		judge func(try int) bool
+		err   error
+		kept  bool
+	}{
+		{name: "admitted", kept: true},
+		{name: "the answer to the write is lost", wrote: func(int, func()) error { return broken }, err: broken},
+		{name: "the client has gone", wrote: func(_ int, stop func()) error { stop(); return nil }, err: context.Canceled},
+		{
+			name: "the write is tried again by the client, which is told of a conflict, and the change is refused then",
+			wrote: func(write int, _ func()) error {
+				if write == 1 {
+					return ErrConflict
+				}
+				return nil
+			},
+			judge: func(try int) bool { return try == 1 },
+		},
+		{
+			name: "and the change is admitted then",
+			wrote: func(write int, _ func()) error {
+				if write == 1 {
+					return ErrConflict
+				}
+				return nil
+			},
+			kept: true,
+		},
+		{
+			name: "taking it back meets another write",
+			wrote: func(write int, _ func()) error {
+				if write < 3 {
+					return []error{broken, ErrConflict}[write-1]
+				}
+				return nil
+			},
+			err: broken,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &storage{page: claimed(t, "5")}
+				ctx, stop := context.WithCancel(t.Context())
+				defer stop()
+				if test.wrote != nil {
+					s.wrote = func() error { return test.wrote(len(s.writes), stop) }
+				}
+				tries := 0
+				err := newLedger(s).Admit(ctx, Change{New: istio("a", "1", "", "y")}, func(State) bool {
+					tries++
+					return test.judge == nil || test.judge(tries)
+				})
+				synctest.Wait()
+				if !errors.Is(err, test.err) {
+					t.Errorf("got %v, want %v", err, test.err)
+				}
+				if _, there := s.page.Entries["k"]; !there || (len(s.page.Entries) == 2) != test.kept {
+					t.Errorf("the ledger has %v, want the claim of the other request, and this one's: %t", s.page.Entries, test.kept)
+				}
+			})
+		})
+	}
+}
+
+func TestAChangeThatIsTooLargeIsNotJudgedAndLeavesNoClaimButOneThatChangesNothingPasses(t *testing.T) {
+	huge := incompressible("huge", 20000)
+	huge.Metadata.ResourceVersion = "5"
+	s := &storage{objects: mesh.Objects{Istios: []*sail.ControlPlane{huge}}}
+	for _, dryRun := range []bool{false, true} {
+		large := (*TooLargeError)(nil)
+		err := newLedger(s).Admit(t.Context(), Change{New: huge, DryRun: dryRun}, func(State) bool { t.Error("judged"); return true })
+		if !errors.As(err, &large) || len(s.writes) > 0 {
+			t.Errorf("got %v and %d writes", err, len(s.writes))
+		}
+	}
+	if err := newLedger(s).Admit(t.Context(), Change{Old: huge, New: huge}, always); err != nil || len(s.writes) > 0 {
+		t.Errorf("got %v and %d writes", err, len(s.writes))
+	}
+}
+
+// What one user holds up ends by itself, and other users go on meanwhile.
+func TestAUserWithTooManyChangesInFlightWaitsAndOthersDoNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &storage{}
-		claim := Claim{Object: istio("a", "uid-a", "", "x"), Time: time.Now().Add(1000 * time.Hour)}
-		text, err := claim.encode()
-		if err != nil {
-			t.Fatal(err)
+		l := newLedger(s)
+		admit := func(user string, number int) error {
+			name := fmt.Sprint(user, "-", number)
+			return l.Admit(t.Context(), Change{New: istio(name, name, "", "x"), User: user}, always)
 		}
-		s.page = Page{UID: "ledger", Version: "1", Entries: map[string]string{"k": text}}
-		l, begin := newLedger(s), time.Now()
-		open := func() (until time.Time) {
-			t.Helper()
-			if err := l.Admit(t.Context(), Change{New: istio("b", "uid-b", "", "y"), DryRun: true}, func(state State) bool {
-				for i := range state.Claims {
-					until = state.Claims[i].Until
-				}
-				return true
-			}); err != nil {
-				t.Fatal(err)
+		for i := range maxOfUser {
+			if err := admit("jane", i); err != nil {
+				t.Fatalf("%d: %v", i, err)
 			}
-			return until
 		}
-		for range 2 {
-			if until := open(); !until.Equal(begin.Add(Lifetime)) {
-				t.Errorf("open until %v, want %v", until, begin.Add(Lifetime))
-			}
-			// A watch that is behind, and shows a ledger without the claim, does not make it new again.
-			s.seen = Page{UID: "ledger", Version: "0"}
-			if err := l.Admit(t.Context(), Change{New: istio("c", "uid-c", "", "x")}, func(State) bool { return false }); err != nil {
-				t.Fatal(err)
-			}
-			<-time.After(Lifetime / 2)
+		full := (*FullError)(nil)
+		if err := admit("jane", maxOfUser); !errors.As(err, &full) || !full.Own() || !full.Until.Equal(time.Now().Add(Lifetime)) {
+			t.Errorf("got %v", err)
 		}
-		if until := open(); !until.IsZero() {
-			t.Errorf("still open until %v", until)
+		if err := admit("joe", 0); err != nil {
+			t.Error(err)
+		}
+		<-time.After(Lifetime)
+		if err := admit("jane", maxOfUser); err != nil {
+			t.Error(err)
 		}
 	})
 }
