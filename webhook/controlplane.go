@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
+	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -62,7 +64,7 @@ func (h *controlPlanes) Handle(ctx context.Context, req admission.Request) admis
 	if err != nil {
 		return h.recorder.badRequest(ctx, err)
 	}
-	if updated.Metadata.DeletionTimestamp != "" || h.exempt.user(req.UserInfo.Username) {
+	if h.exempt.user(req.UserInfo.Username) || endsUnchanged(old, updated) {
 		return allow()
 	}
 	// An object that was malformed before counts as discovering everything, so an edit cannot make it worse; one that
@@ -73,6 +75,14 @@ func (h *controlPlanes) Handle(ctx context.Context, req admission.Request) admis
 	return h.judge(ctx, &req, old, updated)
 }
 
+// endsUnchanged reports whether an UPDATE of an object that is being deleted leaves its spec alone. Finalizers, status and
+// metadata must get through, or the object could not be deleted. Its spec counts as long as it is stored, so a change of
+// that is judged like any other.
+func endsUnchanged(old, updated *sail.ControlPlane) bool {
+	return updated.Metadata.DeletionTimestamp != "" && old != nil && reflect.DeepEqual(old.Spec, updated.Spec) &&
+		reflect.DeepEqual(old.Malformed, updated.Malformed)
+}
+
 // judge compares the object with the stored meshes and with those in flight.
 func (h *controlPlanes) judge(ctx context.Context, req *admission.Request, old, updated *sail.ControlPlane) admission.Response {
 	if !h.live.Synced() {
@@ -81,37 +91,79 @@ func (h *controlPlanes) judge(ctx context.Context, req *admission.Request, old, 
 	if isCleaner(req) && onlyLosesOwner(old, updated) {
 		return allow()
 	}
+	if err := storable(req, old, updated); err != nil {
+		return h.recorder.tooMuch(ctx, req, err)
+	}
 	var last judgement
-	dryRun := req.DryRun != nil && *req.DryRun
-	err := h.live.Admit(ctx, ledger.Change{Old: old, New: updated, DryRun: dryRun}, func(state ledger.State) bool {
+	change := ledger.Change{Old: old, New: updated, User: req.UserInfo.Username, DryRun: req.DryRun != nil && *req.DryRun}
+	err := h.live.Admit(ctx, change, func(state ledger.State) bool {
 		last = h.weigh(ctx, req, state, old, updated)
-		if state.Outdated && last.verdict.Answer == policy.Allowed {
-			last.verdict = policy.Verdict{Answer: policy.Allowed} // the API server keeps warnings, also when it asks again
+		if last.verdict.Answer != policy.Allowed {
+			return false
 		}
-		return last.verdict.Answer == policy.Allowed
+		if state.Outdated {
+			last.verdict = policy.Verdict{Answer: policy.Allowed} // the API server keeps warnings, also when it asks again
+		} else if len(last.newKeys) > maxNewKeys {
+			return false
+		} else if !change.DryRun {
+			h.watch(ctx, last.keys)
+		}
+		return true
 	})
+	switch {
+	case err != nil:
+		return h.unadmitted(ctx, req, err)
+	case last.verdict.Answer == policy.Allowed && len(last.newKeys) > maxNewKeys:
+		return h.recorder.tooMuch(ctx, req, manyKeysError(last.newKeys))
+	}
+	return h.answer(ctx, req, last)
+}
+
+// maxNewKeys is how many label keys one change may bring that no selector uses yet. Before it is stored they are written into
+// the webhook configurations, and the API server asks about every namespace that has one of them.
+const maxNewKeys = 10
+
+func manyKeysError(keys []string) error {
+	return fmt.Errorf("its selectors use %d label keys that no other mesh uses, more than the %d that one change may bring (%s, …). "+
+		"Add them in several changes, or use fewer keys", len(keys), maxNewKeys, strings.Join(keys[:3], ", "))
+}
+
+// unadmitted refuses a change that the ledger has not admitted.
+func (h *controlPlanes) unadmitted(ctx context.Context, req *admission.Request, err error) admission.Response {
 	if taken := (*ledger.ExistsError)(nil); errors.As(err, &taken) {
 		return exists(req)
 	}
-	if err == nil {
-		err = ctx.Err() // then the judgement may not have come to its end
+	if large := (*ledger.TooLargeError)(nil); errors.As(err, &large) {
+		return h.recorder.tooMuch(ctx, req, large)
 	}
-	if err != nil {
-		return h.recorder.notYet(ctx, req, err)
+	if full := (*ledger.FullError)(nil); errors.As(err, &full) && full.Own() {
+		return h.recorder.tooManyInFlight(ctx, req, full)
 	}
-	if last.verdict.Answer == policy.Allowed && !dryRun {
-		h.watch(ctx, last.keys)
+	return h.recorder.notYet(ctx, req, err)
+}
+
+// maxStored is how many bytes a request to etcd may have, unless it is told another number (--max-request-bytes; etcd's
+// server/embed/config.go, DefaultMaxRequestBytes). The object that the API server stores is a little larger than the one
+// that it shows.
+const maxStored = 3 << 19
+
+// storable returns an error if an object is larger than anything that is stored. The API server would find that out only after
+// the change was admitted, and what it claimed would hold up others until it ends.
+func storable(req *admission.Request, old, updated *sail.ControlPlane) error {
+	if len(req.Object.Raw) <= maxStored || old != nil && reflect.DeepEqual(old.Spec, updated.Spec) {
+		return nil
 	}
-	return h.answer(ctx, req, last)
+	return fmt.Errorf("it has %d bytes, more than the %d that etcd stores. Use fewer or shorter selectors", len(req.Object.Raw), maxStored)
 }
 
 // change finds the mesh that changes with the object. An IstioRevision that a stored Istio controls is a part of that
 // Istio's mesh, so a change of it is a change of that mesh: the operator's copies of the Istio's own selectors bring
 // nothing new, whereas a revision that reaches into another mesh is found, whoever says to own it.
-func (h *controlPlanes) change(objects mesh.Objects, old, updated *sail.ControlPlane) policy.MeshChange {
-	stored := objects
+//
+// before is what is stored, and objects the same with claims come true: what a claim says is never there before.
+func (h *controlPlanes) change(stored, objects mesh.Objects, old, updated *sail.ControlPlane) policy.MeshChange {
 	if old != nil {
-		stored = objects.With(old)
+		stored = stored.With(old)
 	}
 	// Most of what is stored is what the cache knows already, and needs not be read again.
 	before := h.live.Fleet().Next(stored)
@@ -186,9 +238,14 @@ func onlyLosesOwner(old, updated *sail.ControlPlane) bool {
 		reflect.DeepEqual(old.Spec, updated.Spec) && reflect.DeepEqual(old.Metadata.AllowedOverlap(), updated.Metadata.AllowedOverlap())
 }
 
+// watchTimeout bounds the write of the webhook configurations before a change is claimed. It leaves time for the claim.
+const watchTimeout = 3 * time.Second
+
 // watch has the API server ask about the selectors' keys before the mesh is stored, so that no namespace can be labelled
 // unjudged in between. A failure does not block the mesh: the keys are brought up to date again and again anyway.
 func (h *controlPlanes) watch(ctx context.Context, keys []string) {
+	ctx, cancel := context.WithTimeout(ctx, watchTimeout)
+	defer cancel()
 	if err := h.keys.EnsureKeys(ctx, keys); err != nil {
 		log.FromContext(ctx).Error(err, "cannot add the selectors' label keys to the webhook configurations")
 	}

@@ -144,15 +144,23 @@ func TestARepairOfOneSurpriseOfSeveralIsAdmitted(t *testing.T) {
 	}
 }
 
-func TestAnObjectThatIsBeingDeletedIsNeverRefused(t *testing.T) {
+func TestOfAnObjectThatIsBeingDeletedFinalizersAndMetadataPassAndItsSpecIsJudged(t *testing.T) {
 	s := serve(t, twoMeshes(t))
+	ending := func(spec, more string) string {
+		return "{metadata: {name: new, deletionTimestamp: '2026-08-01T12:00:00Z'" + more + "}, spec: " + spec + "}"
+	}
+	fine := selecting("istio-system-new", "istio-discovery", "new")
 	for _, path := range controlPlanePaths() {
-		for _, spec := range []string{"5", "{values: []}", "{}", selecting("istio-system-1", "istio-discovery", "mesh-1")} {
-			object := "{metadata: {name: new, deletionTimestamp: '2026-08-01T12:00:00Z'}, spec: " + spec + "}"
-			for _, old := range []string{"", istio("new", selecting("istio-system-new", "istio-discovery", "new"))} {
-				if diff := cmp.Diff(allowed(), s.ask(t, request{path: path, name: "new", object: object, old: old})); diff != "" {
-					t.Errorf("%s, %s (-want +got):\n%s", path, spec, diff)
-				}
+		for _, spec := range []string{"5", "{values: []}", "{}", selecting("istio-system-1", "istio-discovery", "mesh-1"), fine} {
+			got := s.ask(t, request{path: path, name: "new", object: ending(spec, ", finalizers: [], labels: {team: a}, annotations: {a: b}"), old: ending(spec, "")})
+			if diff := cmp.Diff(allowed(), got); diff != "" {
+				t.Errorf("%s, %s (-want +got):\n%s", path, spec, diff)
+			}
+			if spec == fine {
+				continue
+			}
+			if got := s.ask(t, request{path: path, name: "new", object: ending(spec, ""), old: ending(fine, "")}); got.Allowed {
+				t.Errorf("%s: a change to %s is not judged", path, spec)
 			}
 		}
 	}

@@ -20,8 +20,8 @@ type ledgerKeeper interface {
 // judgement is what is found out about a change of a mesh.
 type judgement struct {
 	verdict policy.Verdict
-	// keys are the label keys of all selectors, with this change.
-	keys []string
+	// keys are the label keys of all selectors, with this change, and newKeys those among them that it brings.
+	keys, newKeys []string
 	// waits are the changes in flight because of which the verdict is to deny; nil if it is so, or not, without them.
 	waits []ledger.Claim
 }
@@ -35,10 +35,11 @@ func (h *controlPlanes) weigh(ctx context.Context, req *admission.Request, state
 		if ctx.Err() != nil {
 			return judgement{}
 		}
-		change := h.change(world.Objects, old, updated)
+		change := h.change(state.Stored, world.Objects, old, updated)
 		verdict := h.finisher.override(ctx, req, updated.Metadata.Annotations, h.policy.Mesh(change))
 		if i == 0 {
-			j = judgement{verdict: verdict, keys: change.Fleet.SelectorKeys()}
+			keys := change.Fleet.SelectorKeys()
+			j = judgement{verdict: verdict, keys: keys, newKeys: missing(change.Before.SelectorKeys(), keys)}
 		}
 		if verdict.Answer != policy.Allowed {
 			j.verdict = verdict
@@ -49,6 +50,17 @@ func (h *controlPlanes) weigh(ctx context.Context, req *admission.Request, state
 		}
 	}
 	return j
+}
+
+// missing returns the keys that are not among those of before, both sorted.
+func missing(before, keys []string) []string {
+	var fresh []string
+	for _, key := range keys {
+		if _, there := slices.BinarySearch(before, key); !there {
+			fresh = append(fresh, key)
+		}
+	}
+	return fresh
 }
 
 // concerned returns the claims on the meshes that findings are about, or all if a finding does not tell.

@@ -34,10 +34,10 @@ func TestIfAChangeIsAtOddsWithOneInFlightThenItIsToTryAgain(t *testing.T) {
 	}
 	s := serve(t, c)
 	for value, want := range map[string]string{
-		"red": `A request that creates Istio "other" was allowed at 2026-08-01T10:00:00Z and is not stored yet. Try again: ` +
-			`this one waits until that is stored, at the latest until 2026-08-01T10:05:01Z`,
-		"blue": `A request that changes Istio "mesh-2" was allowed at 2026-08-01T10:00:00Z and is not stored yet. Try again: ` +
-			`this one waits until that is stored, at the latest until 2026-08-01T10:05:01Z`,
+		"red": `This conflicts with a request that creates Istio "other", admitted at 2026-08-01T10:00:00Z and not stored yet. Try again: ` +
+			`that request has ended by 2026-08-01T10:02:00Z at the latest`,
+		"blue": `This conflicts with a request that changes Istio "mesh-2", admitted at 2026-08-01T10:00:00Z and not stored yet. Try again: ` +
+			`that request has ended by 2026-08-01T10:02:00Z at the latest`,
 	} {
 		got := s.ask(t, request{path: webhook.PathValidateIstio, name: "new", object: istio("new", selecting("istio-system-new", "istio-discovery", value))})
 		if got.Allowed || got.Result.Code != http.StatusConflict || got.Result.Reason != metav1.StatusReasonConflict {
@@ -65,7 +65,7 @@ func TestOfManyChangesInFlightTheFirstAreToldAndTheOthersCounted(t *testing.T) {
 		t.Fatalf("%+v, want a conflict", got)
 	}
 	lines := strings.Split(got.Result.Message, "\n")
-	if told := strings.Count(got.Result.Message, "Try again: this one waits until"); told != 10 || lines[len(lines)-1] != "and 490 more such requests" {
+	if told := strings.Count(got.Result.Message, "Try again: that request has ended by"); told != 10 || lines[len(lines)-1] != "and 490 more such requests" {
 		t.Errorf("%d are told, and it ends with %q", told, lines[len(lines)-1])
 	}
 }
@@ -88,6 +88,105 @@ func TestAChangeBesideOthersInFlightIsAllowedWithoutAWordOfThem(t *testing.T) {
 	got := s.ask(t, request{path: webhook.PathValidateIstio, name: "new", object: istio("new", selecting("istio-system-new", "istio-discovery", "grey"))})
 	if diff := cmp.Diff(admitted(), got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A claim may be of a mesh that discovers everything, admitted by an override. That it overlaps with the mesh as it is stored
+// is no excuse for an overlap with the mesh as it will be.
+func TestWhatIsInFlightExcusesNoOverlap(t *testing.T) {
+	c := twoMeshes(t)
+	c.claims = []ledger.Claim{claim(t, istio("mesh-2", "{namespace: istio-system-2}"), "17")}
+	s := serve(t, c)
+	got := s.ask(t, request{path: webhook.PathValidateIstio, name: "mesh-1",
+		object: istio("mesh-1", "{namespace: istio-system-1, values: {meshConfig: {discoverySelectors: [{matchLabels: {istio-discovery: mesh-1}}, {matchLabels: {istio-discovery: new}}]}}}"),
+		old:    istio("mesh-1", selecting("istio-system-1", "istio-discovery", "mesh-1"))})
+	if got.Allowed || got.Result.Code != http.StatusConflict || !strings.Contains(got.Result.Message, `a request that changes Istio "mesh-2"`) {
+		t.Errorf("%+v, want a conflict with the change of mesh-2", got)
+	}
+}
+
+func TestWhatTheLedgerHasNoRoomForIsRefused(t *testing.T) {
+	mesh1 := mesh.Ref{Kind: sail.KindIstio, Name: "mesh-1"}
+	for name, test := range map[string]struct {
+		err    error
+		code   int32
+		reason metav1.StatusReason
+		says   string
+	}{
+		"too large":             {&ledger.TooLargeError{Ref: mesh1, Bytes: 2, Most: 1}, 422, metav1.StatusReasonInvalid, "take 2 bytes"},
+		"too many of one user":  {&ledger.FullError{Of: ledger.OfUser, Open: 3}, 429, metav1.StatusReasonTooManyRequests, "meshfence cannot admit this change yet: 3 changes of meshes by this user "},
+		"too many of all users": {&ledger.FullError{Of: ledger.OfAll, Open: 3}, 503, metav1.StatusReasonServiceUnavailable, "3 changes of meshes were admitted"},
+	} {
+		c := twoMeshes(t)
+		c.admitErr = test.err
+		got := serve(t, c).ask(t, request{path: webhook.PathValidateIstio, name: "new", object: istio("new", selecting("istio-system-new", "istio-discovery", "new"))})
+		if got.Allowed || got.Result.Code != test.code || got.Result.Reason != test.reason || !strings.Contains(got.Result.Message, test.says) {
+			t.Errorf("%s: %+v, want %d and %q", name, got, test.code, test.says)
+		}
+	}
+}
+
+func TestWhatIsLargerThanWhatIsStoredIsRefusedBeforeItIsClaimed(t *testing.T) {
+	spec := selecting("istio-system-new", "istio-discovery", "new")
+	long := "{version: '" + strings.Repeat("x", 2<<20) + "', " + spec[1:]
+	c := twoMeshes(t)
+	c.live = func() error { t.Error("it is judged"); return nil }
+	s := serve(t, c)
+	for _, old := range []string{"", istio("new", spec)} {
+		got := s.ask(t, request{path: webhook.PathValidateIstio, name: "new", object: istio("new", long), old: old})
+		if got.Allowed || got.Result.Code != 422 || !strings.Contains(got.Result.Message, "bytes, more than the 1572864 that etcd stores") {
+			t.Errorf("%.300v", got)
+		}
+	}
+	c.live = nil
+	if got := s.ask(t, request{path: webhook.PathValidateIstio, name: "new", object: istio("new", long), old: istio("new", long)}); !got.Allowed {
+		t.Errorf("the same as before: %.300v", got)
+	}
+}
+
+func TestTheLabelKeysThatOneChangeMayBringHaveABound(t *testing.T) {
+	selectors := func(keys int) string {
+		var items []string
+		for i := range keys {
+			items = append(items, fmt.Sprintf("{matchLabels: {istio-discovery: new, key-%d: x}}", i))
+		}
+		return "{namespace: istio-system-new, values: {meshConfig: {discoverySelectors: [" + strings.Join(items, ", ") + "]}}}"
+	}
+	const refusal = `meshfence cannot judge Istio "new": its selectors use 11 label keys that no other mesh uses, more than the 10 that one change may bring ` +
+		`(key-0, key-1, key-10, …). Add them in several changes, or use fewer keys`
+	c := twoMeshes(t)
+	ensured := 0
+	c.ensure = func([]string) error { ensured++; return nil }
+	s := serve(t, c)
+	got := s.ask(t, request{path: webhook.PathValidateIstio, name: "new", object: istio("new", selectors(11))})
+	if got.Allowed || got.Result.Message != refusal || got.Result.Details.Causes[0].Field != "spec.values.meshConfig.discoverySelectors" || ensured > 0 {
+		t.Errorf("%+v, and %d keys were added", got, ensured)
+	}
+	for _, test := range []request{
+		{object: istio("new", selectors(10))},
+		{object: istio("new", selectors(20)), old: istio("new", selectors(10))},
+		{object: istio("new", selectors(20)), old: istio("new", selectors(20))},
+	} {
+		test.path, test.name = webhook.PathValidateIstio, "new"
+		if got := s.ask(t, test); !got.Allowed {
+			t.Errorf("%+v", got)
+		}
+	}
+}
+
+// What can take long and fail is done before the claim is written, which would otherwise hold up others for nothing.
+func TestTheAPIServerIsMadeToAskAboutNewKeysBeforeTheChangeIsClaimed(t *testing.T) {
+	c := twoMeshes(t)
+	ensured := false
+	c.ensure = func([]string) error { ensured = true; return nil }
+	c.admitting = func() {
+		if !ensured {
+			t.Error("the change was claimed first")
+		}
+	}
+	got := serve(t, c).ask(t, request{path: webhook.PathValidateIstio, name: "new", object: istio("new", "{namespace: istio-system-new, values: {meshConfig: {discoverySelectors: [{matchLabels: {istio-discovery: new, another: a}}]}}}")})
+	if !got.Allowed || !ensured {
+		t.Errorf("%+v, ensured %t", got, ensured)
 	}
 }
 

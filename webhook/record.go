@@ -97,6 +97,20 @@ func (r *recorder) badField(ctx context.Context, req *admission.Request, err err
 	return badField(req, err)
 }
 
+// tooMuch records an object that is refused because of its size.
+func (r *recorder) tooMuch(ctx context.Context, req *admission.Request, err error) admission.Response {
+	r.answers.WithLabelValues(resourceOf(req), string(req.Operation), "deny").Inc()
+	log.FromContext(ctx).Info("refused an object that is too large", "problem", err.Error())
+	return tooMuch(req, err)
+}
+
+// tooManyInFlight records a change that is refused because of others by the same user, or of the same object.
+func (r *recorder) tooManyInFlight(ctx context.Context, req *admission.Request, why error) admission.Response {
+	r.answers.WithLabelValues(resourceOf(req), string(req.Operation), "unavailable").Inc()
+	log.FromContext(ctx).Info("refused a change because of too many in flight", "problem", why.Error())
+	return tooManyInFlight(why)
+}
+
 // notYet records a request that is refused because it cannot be judged now.
 func (r *recorder) notYet(ctx context.Context, req *admission.Request, why error) admission.Response {
 	r.answers.WithLabelValues(resourceOf(req), string(req.Operation), "unavailable").Inc()

@@ -127,15 +127,32 @@ func causes(verdict policy.Verdict) []metav1.StatusCause {
 
 // badField refuses an object whose field has a type that the Sail operator's API does not have there.
 func badField(req *admission.Request, err error) admission.Response {
-	message := "meshfence cannot judge " + req.Kind.Kind + " \"" + req.Name + "\": " + err.Error() + ". Correct that field"
-	response := refuse(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, message)
-	cause := metav1.StatusCause{Type: metav1.CauseTypeFieldValueInvalid, Message: message}
+	field := ""
 	if wrong := (*sail.FieldError)(nil); errors.As(err, &wrong) {
-		cause.Field = wrong.Field
+		field = wrong.Field
 	}
+	return badContent(req, field, err.Error()+". Correct that field")
+}
+
+// tooMuch refuses an object that is larger than what can be stored, or admitted.
+func tooMuch(req *admission.Request, err error) admission.Response {
+	return badContent(req, "spec.values.meshConfig.discoverySelectors", err.Error())
+}
+
+// badContent refuses an object because of one field, whatever the rules say.
+func badContent(req *admission.Request, field, problem string) admission.Response {
+	message := "meshfence cannot judge " + req.Kind.Kind + " \"" + req.Name + "\": " + problem
+	response := refuse(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, message)
+	cause := metav1.StatusCause{Type: metav1.CauseTypeFieldValueInvalid, Field: field, Message: message}
 	response.Result.Details = &metav1.StatusDetails{Name: req.Name, Group: req.Kind.Group, Kind: req.Kind.Kind, Causes: []metav1.StatusCause{cause}}
 	response.AuditAnnotations = map[string]string{"decision": "deny"}
 	return response
+}
+
+// tooManyInFlight refuses a change until others of the same user, or of the same object, have ended. It has no Retry-After:
+// clients would wait for it without a word.
+func tooManyInFlight(why error) admission.Response {
+	return refuse(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "meshfence cannot admit this change yet: "+why.Error())
 }
 
 // badRequest refuses what no API server with a right webhook configuration sends.

@@ -52,6 +52,8 @@ type cluster struct {
 	claims []ledger.Claim
 	// admitErr is what the ledger answers.
 	admitErr error
+	// admitting, if not nil, is called where a change that is allowed would be claimed.
+	admitting func()
 	// outdated says that every UPDATE is of a version that is stored no more.
 	outdated bool
 }
@@ -84,7 +86,9 @@ func (c *cluster) Admit(ctx context.Context, change ledger.Change, judge func(le
 	if err != nil {
 		return fmt.Errorf("it cannot read the stored meshes (%w)", err)
 	}
-	judge(ledger.State{Stored: stored, Claims: c.claims, Outdated: c.outdated && change.Old != nil})
+	if judge(ledger.State{Stored: stored, Claims: c.claims, Outdated: c.outdated && change.Old != nil}) && c.admitting != nil {
+		c.admitting()
+	}
 	return c.admitErr
 }
 
