@@ -20,8 +20,8 @@ import (
 )
 
 // waiting is what is said of a change in flight, with what is waited for and until when.
-var waiting = regexp.MustCompile(`A request that creates Istio "([^"]*)" was allowed at \S+ and is not stored yet\. Try again: ` +
-	`this one waits until that is stored, at the latest until (\S+)`)
+var waiting = regexp.MustCompile(`This conflicts with a request that creates Istio "([^"]*)", admitted at \S+ and not stored yet\. Try again: ` +
+	`that request has ended by (\S+) at the latest`)
 
 // selecting are the selectors of a mesh with this value.
 func selecting(value string) []metav1.LabelSelector {
@@ -33,6 +33,8 @@ func TestLedger(t *testing.T) {
 	t.Run("if a replica is killed between two steps, then nothing overlaps and nothing is blocked for long", s.crashes)
 	t.Run("of two creates at once that are at odds exactly one wins", func(t *testing.T) { s.pairs(t, servers) })
 	t.Run("if two meshes of one file overlap, then the second is refused every time", func(t *testing.T) { s.apply(t, servers) })
+	t.Run("if a change waits for another webhook, then what overlaps with it is refused, whatever its size", s.slowNeighbour)
+	t.Run("if another webhook refuses what was admitted, then only the user who tries it waits", s.refusingNeighbour)
 	t.Run("if the ledger is damaged, then nothing is admitted until the command that is told has been run", s.damage)
 }
 
@@ -73,7 +75,7 @@ func (s *suite) damage(t *testing.T) {
 	count(t, "a ledger with %d damaged entries: repaired with the commands that %d refusals named", len(garbage), len(garbage))
 }
 
-// claimLifetime is that of the crash test's replicas: the real one is five minutes.
+// claimLifetime is that of the crash test's replicas: the real one is two minutes.
 const claimLifetime = 3 * time.Second
 
 func (s *suite) crashes(t *testing.T) {

@@ -78,6 +78,31 @@ func randomSelectors(random *rand.Rand) []metav1.LabelSelector {
 	return list
 }
 
+// grown adds selectors for a part of what the first one selects already, so that the region stays: mostly none, and up to
+// 10,000.
+func grown(random *rand.Rand, list []metav1.LabelSelector, operation int) []metav1.LabelSelector {
+	more := 0
+	switch roll := random.IntN(1000); {
+	case roll < 4:
+		more = 10000
+	case roll < 30:
+		more = 700 + random.IntN(3000)
+	case roll < 150:
+		more = 1 + random.IntN(300)
+	}
+	for i := range more {
+		narrower := *list[0].DeepCopy()
+		narrower.MatchExpressions = append(narrower.MatchExpressions, metav1.LabelSelectorRequirement{
+			Key: narrowKey, Operator: "In", Values: []string{fmt.Sprintf("%d-%d", operation, i)},
+		})
+		list = append(list, narrower)
+	}
+	return list
+}
+
+// narrowKey is asked for by the selectors that grown adds.
+const narrowKey = "third"
+
 // covered is the region of selectors, by apimachinery's own matching: the product's is what is tested.
 func covered(list []metav1.LabelSelector) region {
 	var r region
@@ -222,6 +247,9 @@ func regionOf(object *unstructured.Unstructured) region {
 		fields, _ := item.(map[string]any)
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields, &s); err != nil {
 			panic(err)
+		}
+		if slices.ContainsFunc(s.MatchExpressions, func(r metav1.LabelSelectorRequirement) bool { return r.Key == narrowKey }) {
+			continue
 		}
 		list = append(list, s)
 	}

@@ -44,6 +44,8 @@ const (
 	exists   outcome = "exists already"
 	notFound outcome = "not found"
 	inFlight outcome = "told to try again, as another is in flight"
+	tooMany  outcome = "told to wait, as too many of the user or object are in flight"
+	tooLarge outcome = "refused, too large to be claimed"
 	busy     outcome = "refused, could not be judged"
 	changed  outcome = "replaced meanwhile"
 	unknown  outcome = "unknown"
@@ -105,7 +107,9 @@ func (s *suite) race(t *testing.T, servers []*rest.Config, requests int) ([]even
 	begin := time.Now()
 	group, ctx := errgroup.WithContext(t.Context())
 	for id := range clients {
-		istios := istiosOf(t, servers[id%len(servers)])
+		user := rest.CopyConfig(servers[id%len(servers)])
+		user.Impersonate = rest.ImpersonationConfig{UserName: fmt.Sprint("client-", id), Groups: []string{"system:masters"}}
+		istios := istiosOf(t, user)
 		random := rand.New(rand.NewPCG(uint64(id), uint64(requests)))
 		group.Go(func() error {
 			for {
@@ -154,7 +158,7 @@ func (o *operation) do(ctx context.Context, istios dynamic.ResourceInterface, h 
 	} else {
 		o.name = there[random.IntN(len(there))]
 	}
-	object := stressed(o.name, selectors, o.number)
+	object := stressed(o.name, grown(random, selectors, o.number), o.number)
 	var result *unstructured.Unstructured
 	var err error
 	switch {
@@ -191,12 +195,16 @@ func classify(err error) outcome {
 		return done
 	case apierrors.IsNotFound(err):
 		return notFound
-	case strings.Contains(err.Error(), "Try again: this one waits until"):
+	case strings.Contains(err.Error(), "Try again: that request has ended by"):
 		return inFlight
 	case apierrors.IsAlreadyExists(err):
 		return exists
 	case apierrors.IsInvalid(err) && strings.Contains(err.Error(), "denied the request: MF"):
 		return denied
+	case apierrors.IsTooManyRequests(err):
+		return tooMany
+	case apierrors.IsInvalid(err) && strings.Contains(err.Error(), "in the ledger of changes in flight"):
+		return tooLarge
 	case apierrors.IsConflict(err):
 		return changed
 	case strings.Contains(err.Error(), "failed calling webhook"), apierrors.IsServiceUnavailable(err):
@@ -217,7 +225,7 @@ func tally(t *testing.T, operations []operation) map[outcome]bool {
 		example[operations[i].outcome] = operations[i].message
 	}
 	got := map[outcome]bool{}
-	for _, o := range []outcome{done, denied, inFlight, exists, notFound, changed, busy, unknown} {
+	for _, o := range []outcome{done, denied, inFlight, tooMany, tooLarge, exists, notFound, changed, busy, unknown} {
 		got[o] = counts[o] > 0
 		count(t, "%6d %s", counts[o], o)
 	}
