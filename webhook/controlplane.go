@@ -98,14 +98,14 @@ func (h *controlPlanes) judge(ctx context.Context, req *admission.Request, old, 
 	change := ledger.Change{Old: old, New: updated, User: req.UserInfo.Username, DryRun: req.DryRun != nil && *req.DryRun}
 	err := h.live.Admit(ctx, change, func(state ledger.State) bool {
 		last = h.weigh(ctx, req, state, old, updated)
-		if last.verdict.Answer != policy.Allowed {
+		switch {
+		case last.verdict.Answer != policy.Allowed:
 			return false
-		}
-		if state.Outdated {
+		case state.Outdated:
 			last.verdict = policy.Verdict{Answer: policy.Allowed} // the API server keeps warnings, also when it asks again
-		} else if len(last.newKeys) > maxNewKeys {
+		case len(last.newKeys) > maxNewKeys:
 			return false
-		} else if !change.DryRun {
+		case !change.DryRun:
 			h.watch(ctx, last.keys)
 		}
 		return true

@@ -91,7 +91,7 @@ func TestTheLedgerIsReplacedOnlyIfItIsTheOneThatWasRead(t *testing.T) {
 			w.WriteHeader(test.status)
 			object.SetResourceVersion("6")
 			object.SetUID("u")
-			reply := map[string]any(object.Object)
+			reply := object.Object
 			if test.status >= http.StatusBadRequest {
 				reply = map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": test.status}
 			}

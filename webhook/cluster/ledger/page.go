@@ -142,12 +142,14 @@ func (e *FullError) Own() bool { return e.Of != OfAll }
 
 // Error says what there is too much of, and when it will be less at the latest.
 func (e *FullError) Error() string {
-	whose := "meshes"
+	var whose string
 	switch e.Of {
 	case OfObject:
 		whose = e.Ref.String()
 	case OfUser:
 		whose = "meshes by this user"
+	case OfAll:
+		whose = "meshes"
 	}
 	return fmt.Sprintf("%d changes of %s were admitted and are not stored, as many as may be in flight; another webhook or the API server may refuse them. "+
 		"The first of them ends at %s", e.Open, whose, untilText(e.Until))
