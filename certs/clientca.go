@@ -12,16 +12,18 @@ import (
 // ClientAuthority has clients show a certificate that an authority in a file has signed. The API server is such a client,
 // if its --admission-control-config-file says which certificate it is to show. Make one with LoadClientAuthority.
 type ClientAuthority struct {
-	file string
+	file  string
+	clock *Clock
 
 	mu      sync.Mutex
 	changed time.Time
 	pool    *x509.CertPool
 }
 
-// LoadClientAuthority reads the file, one or more certificates in PEM. The error says what to do next.
-func LoadClientAuthority(file string) (*ClientAuthority, error) {
-	a := &ClientAuthority{file: file}
+// LoadClientAuthority reads the file, one or more certificates in PEM. The error says what to do next. Clients' certificates must be
+// valid by the clock.
+func LoadClientAuthority(file string, clock *Clock) (*ClientAuthority, error) {
+	a := &ClientAuthority{file: file, clock: clock}
 	if err := a.read(); err != nil {
 		return nil, fmt.Errorf("%w; it must hold the PEM certificates of the authorities that sign the API server's client certificate", err)
 	}
@@ -32,6 +34,7 @@ func LoadClientAuthority(file string) (*ClientAuthority, error) {
 // everything that sets up the server otherwise.
 func (a *ClientAuthority) Configure(cfg *tls.Config) {
 	cfg.ClientAuth = tls.RequireAndVerifyClientCert
+	cfg.Time = a.clock.Now
 	base := cfg.Clone()
 	cfg.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		own := base.Clone()

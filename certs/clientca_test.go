@@ -56,7 +56,8 @@ func TestOnlyClientsWithACertificateOfTheAuthorityAreAnswered(t *testing.T) {
 	first, second := clientAuthority(t), clientAuthority(t)
 	file := filepath.Join(t.TempDir(), "ca.crt")
 	must(t, os.WriteFile(file, first.pem(), 0o600))
-	loaded, err := LoadClientAuthority(file)
+	clock := &Clock{}
+	loaded, err := LoadClientAuthority(file, clock)
 	must(t, err)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	server.TLS = &tls.Config{MinVersion: tls.VersionTLS13}
@@ -109,6 +110,8 @@ func TestOnlyClientsWithACertificateOfTheAuthorityAreAnswered(t *testing.T) {
 	check("with a file that is none", map[string]bool{"first": true, "second": true})
 	must(t, os.Remove(file))
 	check("without the file", map[string]bool{"first": true, "second": true})
+	hear(t, clock, time.Now().Add(2*time.Hour))
+	check("two hours later by the API server's clock, when all have ended", nil)
 }
 
 func port(l net.Listener) string {
@@ -119,7 +122,7 @@ func port(l net.Listener) string {
 func TestAnUnusableClientAuthoritySaysWhatItMustBe(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ca.crt")
 	for _, want := range []string{"no such file or directory; it must hold", "holds no certificate; it must hold"} {
-		if _, err := LoadClientAuthority(file); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := LoadClientAuthority(file, &Clock{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want an error with %q", err, want)
 		}
 		must(t, os.WriteFile(file, []byte("x"), 0o600))

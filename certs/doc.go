@@ -9,6 +9,10 @@
 // time, and keeps the caBundle of the webhook configurations right. What is made when is decided by a function of the stored state
 // and the time (plan.advance); the rest reads, writes and serves.
 //
+// Both are for the API server's clock (Clock), as the API server verifies certificates with it: replicas whose nodes have other clocks
+// make the same decisions. What is stored and is not valid now, or valid for longer than planned, is replaced by the replica that sees
+// it first.
+//
 // Why not github.com/open-policy-agent/cert-controller (v0.16), the well-kept library for this? It replaces the authority in one
 // step, and with it the caBundle: until every replica's kubelet has refreshed the mounted Secret, a minute or more, replicas serve
 // what the API server no longer trusts, and with failurePolicy Fail requests are refused. It writes webhook configurations

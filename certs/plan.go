@@ -3,6 +3,7 @@ package certs
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -52,7 +53,7 @@ func (p plan) advance(s *state, now time.Time, isTrusted func(*x509.Certificate)
 	after := *s
 	changed := false
 	for _, step := range []func(*state, time.Time, func(*x509.Certificate) bool) (bool, error){
-		p.dropEnded, p.first, p.announce, p.promote, p.renew,
+		p.drop, p.first, p.announce, p.promote, p.distrust, p.renew,
 	} {
 		did, err := step(&after, now, isTrusted)
 		if err != nil {
@@ -63,22 +64,23 @@ func (p plan) advance(s *state, now time.Time, isTrusted func(*x509.Certificate)
 	return &after, changed, nil
 }
 
-// dropEnded forgets the authorities that nobody accepts any more.
-func (plan) dropEnded(s *state, now time.Time, _ func(*x509.Certificate) bool) (bool, error) {
-	kept := slices.DeleteFunc(slices.Clone(s.old), func(c *x509.Certificate) bool { return now.After(c.NotAfter) })
+// drop forgets the authorities that no API server accepts today, because they have ended or are not valid yet, and a next one that is
+// longer than planned: it has signed nothing, so another can take its place.
+func (p plan) drop(s *state, now time.Time, _ func(*x509.Certificate) bool) (bool, error) {
+	kept := slices.DeleteFunc(slices.Clone(s.old), func(c *x509.Certificate) bool { return !isValid(c, now) })
 	changed := len(kept) != len(s.old)
 	s.old = kept
-	if s.next != nil && now.After(s.next.cert.NotAfter) {
+	if s.next != nil && (!isValid(s.next.cert, now) || isLonger(s.next.cert, now, p.caLifetime)) {
 		s.next, changed = nil, true
 	}
-	if s.current != nil && now.After(s.current.cert.NotAfter) {
+	if s.current != nil && !isValid(s.current.cert, now) {
 		s.current, changed = nil, true
 	}
 	return changed, nil
 }
 
-// first makes an authority if there is none: at the very beginning, or when the last one ended while no replica ran. There is
-// nothing to overlap with then.
+// first makes an authority if there is none that is valid: at the very beginning, when the last one ended while no replica ran, or
+// if it begins in the future. There is nothing to overlap with then.
 func (p plan) first(s *state, now time.Time, _ func(*x509.Certificate) bool) (bool, error) {
 	if s.current != nil {
 		return false, nil
@@ -92,9 +94,9 @@ func (p plan) first(s *state, now time.Time, _ func(*x509.Certificate) bool) (bo
 	return true, err
 }
 
-// announce makes the next authority.
+// announce makes the next authority, in the current one's last third or if that is longer than planned.
 func (p plan) announce(s *state, now time.Time, _ func(*x509.Certificate) bool) (bool, error) {
-	if s.next != nil || now.Before(renewal(s.current.cert)) {
+	if s.next != nil || now.Before(renewal(s.current.cert)) && !isLonger(s.current.cert, now, p.caLifetime) {
 		return false, nil
 	}
 	var err error
@@ -115,17 +117,63 @@ func (p plan) promote(s *state, now time.Time, isTrusted func(*x509.Certificate)
 // settled is when an authority may sign.
 func (p plan) settled(a *authority) time.Time { return a.cert.NotBefore.Add(backdate + p.settle) }
 
+// distrust forgets the old authorities that are longer than planned: trust in them must not last for as long as they say. It waits
+// until a certificate of their successor is renewed: by then the other replicas have followed.
+func (p plan) distrust(s *state, now time.Time, _ func(*x509.Certificate) bool) (bool, error) {
+	if s.serving == nil || s.serving.Leaf.CheckSignatureFrom(s.current.cert) != nil || now.Before(renewal(s.serving.Leaf)) {
+		return false, nil
+	}
+	kept := slices.DeleteFunc(slices.Clone(s.old), func(c *x509.Certificate) bool { return isLonger(c, now, p.caLifetime) })
+	changed := len(kept) != len(s.old)
+	s.old = kept
+	return changed, nil
+}
+
 // renew makes a serving certificate if there is none that fits.
 func (p plan) renew(s *state, now time.Time, _ func(*x509.Certificate) bool) (bool, error) {
-	if s.serving != nil {
-		leaf := s.serving.Leaf
-		if leaf.CheckSignatureFrom(s.current.cert) == nil && slices.Equal(leaf.DNSNames, p.dnsNames) && now.Before(renewal(leaf)) {
-			return false, nil
-		}
+	if s.serving != nil && p.fits(s.serving.Leaf, s.current.cert, now) {
+		return false, nil
 	}
 	var err error
 	s.serving, err = s.current.sign(p.dnsNames, now, p.lifetime)
 	return true, err
+}
+
+// fits reports whether a serving certificate can be served on.
+func (p plan) fits(leaf, authority *x509.Certificate, now time.Time) bool {
+	return leaf.CheckSignatureFrom(authority) == nil && slices.Equal(leaf.DNSNames, p.dnsNames) &&
+		!now.Before(leaf.NotBefore) && now.Before(renewal(leaf)) && !isLonger(leaf, now, p.lifetime)
+}
+
+// misdated names the certificates of s that a clock other than now's must have made, or a plan other than p: those that are not valid
+// yet, or longer than planned. Old authorities do not count, as replacing one is nothing that two replicas could disagree about.
+func (p plan) misdated(s *state, now time.Time) []string {
+	var names []string
+	check := func(name string, c *x509.Certificate, lifetime time.Duration) {
+		if now.Before(c.NotBefore) || isLonger(c, now, lifetime) {
+			names = append(names, fmt.Sprintf("%s is valid from %s to %s", name, c.NotBefore.Format(time.RFC3339), c.NotAfter.Format(time.RFC3339)))
+		}
+	}
+	if s.current != nil {
+		check(caFile, s.current.cert, p.caLifetime)
+	}
+	if s.next != nil {
+		check(nextFile, s.next.cert, p.caLifetime)
+	}
+	if s.serving != nil {
+		check(CertFile, s.serving.Leaf, p.lifetime)
+	}
+	return names
+}
+
+// isValid reports whether an API server with this clock accepts a certificate.
+func isValid(c *x509.Certificate, now time.Time) bool {
+	return !now.Before(c.NotBefore) && !now.After(c.NotAfter)
+}
+
+// isLonger reports whether a certificate ends later than one that is made now. The clocks of two API servers may differ by backdate.
+func isLonger(c *x509.Certificate, now time.Time, lifetime time.Duration) bool {
+	return c.NotAfter.After(now.Add(lifetime + backdate))
 }
 
 // nextLook returns when advance may have something to do again, at the latest after an hour: somebody may change the clock.
@@ -142,8 +190,12 @@ func (p plan) nextLook(s *state, now time.Time) time.Duration {
 	return max(look.Sub(now), time.Second)
 }
 
-// renewal returns when two thirds of a certificate's time are over.
+// renewal returns when two thirds of a certificate's time are over, at the latest its end: one that was not made here may be shorter
+// than backdate.
 func renewal(c *x509.Certificate) time.Time {
 	made := c.NotBefore.Add(backdate)
+	if made.After(c.NotAfter) {
+		return c.NotAfter
+	}
 	return made.Add(c.NotAfter.Sub(made) * 2 / 3)
 }

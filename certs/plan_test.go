@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"slices"
 	"strings"
@@ -84,6 +85,18 @@ func TestAdvance(t *testing.T) {
 	}
 	announced, _ := step(t, first, begin.Add(20*time.Hour), trusted)
 	other, _ := step(t, &state{}, begin, trusted)
+	long := hours()
+	long.caLifetime *= 10
+	ahead, tooLong := made(t, hours(), begin.Add(61*24*time.Hour)), made(t, long, begin)
+	later, err := newAuthority("later", begin.Add(time.Hour), 20*time.Hour)
+	must(t, err)
+	nearly := made(t, hours(), begin.Add(4*time.Minute))
+	signed := func(lifetime time.Duration, at time.Duration) *tls.Certificate {
+		t.Helper()
+		c, err := first.current.sign(hours().dnsNames, begin.Add(at), lifetime)
+		must(t, err)
+		return c
+	}
 	for _, test := range []struct {
 		name      string
 		from      *state
@@ -101,12 +114,29 @@ func TestAdvance(t *testing.T) {
 		{"if it has ended with the next one announced, then that one signs", announced, 30*time.Hour + time.Second, untrusted, "current next serving"},
 		{"if the certificate cannot be used, then there is a new one", &state{current: first.current}, 0, trusted, "serving"},
 		{"if it is of another authority, then there is a new one", &state{current: first.current, serving: other.serving}, 0, trusted, "serving"},
+		{"if the certificate begins in the future, then there is a new one", &state{current: first.current, serving: signed(5*time.Hour, time.Hour)}, 0, trusted, "serving"},
+		{"if the next authority begins in the future, then it is forgotten", &state{current: first.current, next: later, serving: first.serving}, 0, trusted, "next"},
+		{"if it is longer than planned, then there is a new one", &state{current: first.current, serving: signed(10*time.Hour, 0)}, 0, trusted, "serving"},
+		{"if it is of a clock that is four minutes ahead, then it stays", &state{current: first.current, serving: signed(9*time.Hour, 4*time.Minute)}, 0, trusted, ""},
+		{"if it is over sooner than in the time by which it is backdated, then there is a new one when it is over", &state{current: first.current, serving: signed(-4*time.Minute, 0)}, -3 * time.Minute, trusted, "serving"},
+		{"if the authority begins in the future, then there is another", &state{current: ahead.current, serving: ahead.serving}, 0, trusted, "current serving"},
+		{"if it begins in the future and there is a next one, then that one signs", &state{current: ahead.current, next: first.current, serving: ahead.serving}, 0, untrusted, "current next serving"},
+		{"if it is longer than planned, then the next one is announced", &state{current: tooLong.current, serving: tooLong.serving}, 0, trusted, "next"},
+		{"if it is of a clock that is four minutes ahead, then it stays", nearly, 0, trusted, ""},
+		{"if the next one is longer than planned, then it is forgotten", &state{current: first.current, next: tooLong.current, serving: first.serving}, 0, trusted, "next"},
+		{"if one that is too long has a next one, then it is trusted until a certificate of that is renewed", &state{current: tooLong.current, next: first.current, serving: tooLong.serving}, 7 * time.Hour, trusted, "current next old serving"},
+		{"if an old authority begins in the future, then it is forgotten", &state{current: first.current, serving: first.serving, old: []*x509.Certificate{ahead.current.cert}}, 0, trusted, "old"},
+		{"if an old authority is too long, then it is trusted until the certificate is renewed", &state{current: first.current, serving: first.serving, old: []*x509.Certificate{tooLong.current.cert}}, 5 * time.Hour, trusted, ""},
+		{"if an old authority is too long and the certificate is renewed, then it is forgotten", &state{current: first.current, serving: first.serving, old: []*x509.Certificate{tooLong.current.cert}}, 6 * time.Hour, trusted, "old serving"},
 		{"if an old authority has ended, then it is forgotten", &state{current: first.current, serving: first.serving, old: []*x509.Certificate{ended(t, begin)}}, 0, trusted, "old"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			after, changed := step(t, test.from, begin.Add(test.now), test.isTrusted)
 			if got := differences(test.from, after); got != test.want || changed != (test.want != "") {
 				t.Errorf("changed %t: %q, want %q", changed, got, test.want)
+			}
+			if again, changed := step(t, after, begin.Add(test.now), test.isTrusted); changed {
+				t.Errorf("at the same moment it changes again: %q", differences(after, again))
 			}
 		})
 	}
@@ -115,6 +145,39 @@ func TestAdvance(t *testing.T) {
 	}
 	if got := hours().nextLook(first, begin.Add(5*time.Hour+50*time.Minute)); got != 10*time.Minute {
 		t.Errorf("before a renewal, the next look is in %s", got)
+	}
+}
+
+// made returns what a plan makes at the beginning.
+func made(t *testing.T, p plan, now time.Time) *state {
+	t.Helper()
+	s, _, err := p.advance(&state{}, now, trusted)
+	must(t, err)
+	return s
+}
+
+func TestMisdatedNamesWhatIsNotForNow(t *testing.T) {
+	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	long := hours()
+	long.caLifetime, long.lifetime = 10*long.caLifetime, 10*long.lifetime
+	ahead, tooLong, right := made(t, hours(), begin.Add(time.Hour)), made(t, long, begin), made(t, hours(), begin)
+	const early, late = " is valid from 2026-01-01T00:55:00Z to 2026-01-02T07:00:00Z", " is valid from 2025-12-31T23:55:00Z to 2026-01-13T12:00:00Z"
+	for _, test := range []struct {
+		s    *state
+		want []string
+	}{
+		{&state{}, nil},
+		{right, nil},
+		{&state{current: ahead.current}, []string{"ca.crt" + early}},
+		{&state{current: right.current, next: ahead.current}, []string{"next-ca.crt" + early}},
+		{&state{current: tooLong.current, next: tooLong.current, serving: tooLong.serving}, []string{
+			"ca.crt" + late, "next-ca.crt" + late, "tls.crt is valid from 2025-12-31T23:55:00Z to 2026-01-04T18:00:00Z",
+		}},
+		{&state{current: right.current, serving: right.serving, old: []*x509.Certificate{tooLong.current.cert}}, nil},
+	} {
+		if diff := cmp.Diff(test.want, hours().misdated(test.s, begin)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
 	}
 }
 

@@ -52,6 +52,14 @@ const (
 	writeEvery   = 2 * time.Second
 )
 
+// misdatedAtOnce and misdatedEvery bound how often certificates are replaced because they are not valid yet or longer than planned. Should
+// two replicas not agree about the time, as when their API servers' clocks are months apart or one is of a version that believes its
+// node's clock, each undoes what the other does; then they take turns slowly.
+const (
+	misdatedAtOnce = 5
+	misdatedEvery  = time.Minute
+)
+
 // fieldManager is the name under which the API server notes which fields were written here.
 const fieldManager = "meshfence-certs"
 
@@ -64,6 +72,8 @@ type Options struct {
 	AuthorityDuration, Duration time.Duration
 	// Settle is how long a new authority is trusted before it signs; default DefaultSettle.
 	Settle time.Duration
+	// Clock is the one that certificates are made for; default: the node's, which other replicas and the API server need not agree with.
+	Clock *Clock
 }
 
 // secretName is the name of the Secret that holds everything.
@@ -89,11 +99,12 @@ func (o Options) Check() error {
 // the Secret is only ever written onto the version that was read, so one replica wins and the others follow. Make one
 // with NewSelfSigned, and add it to a manager with SetupWithManager.
 type SelfSigned struct {
-	options Options
-	plan    plan
-	client  client.Client
-	limiter *rate.Limiter
-	writes  *prometheus.CounterVec
+	options  Options
+	plan     plan
+	client   client.Client
+	limiter  *rate.Limiter // of caBundles
+	misdated *rate.Limiter
+	writes   *prometheus.CounterVec
 
 	served atomic.Pointer[tls.Certificate]
 	// known is the state as last stored. Only the reconciler, which runs once at a time, touches it.
@@ -111,10 +122,14 @@ func NewSelfSigned(o Options, registerer prometheus.Registerer) (*SelfSigned, er
 	if o.Settle == 0 {
 		o.Settle = DefaultSettle
 	}
+	if o.Clock == nil {
+		o.Clock = &Clock{}
+	}
 	s := &SelfSigned{
-		options: o,
-		plan:    plan{name: o.Name, dnsNames: o.dnsNames(), caLifetime: o.AuthorityDuration, lifetime: o.Duration, settle: o.Settle},
-		limiter: rate.NewLimiter(rate.Every(writeEvery), writesAtOnce),
+		options:  o,
+		plan:     plan{name: o.Name, dnsNames: o.dnsNames(), caLifetime: o.AuthorityDuration, lifetime: o.Duration, settle: o.Settle},
+		limiter:  rate.NewLimiter(rate.Every(writeEvery), writesAtOnce),
+		misdated: rate.NewLimiter(rate.Every(misdatedEvery), misdatedAtOnce),
 		writes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "meshfence_certificate_writes_total",
 			Help: "Writes of this replica that keep self-signed certificates, by what was written (secret, ca_bundle).",
@@ -169,10 +184,16 @@ func (s *SelfSigned) Configure(cfg *tls.Config) {
 	})
 }
 
-// Ready is a readiness check: it fails until there is a certificate.
+// Ready is a readiness check: it fails until there is a certificate, and while the API server cannot accept the one that is served.
 func (s *SelfSigned) Ready(*http.Request) error {
-	if s.served.Load() == nil {
+	c := s.served.Load()
+	if c == nil {
 		return errNoCertificate
+	}
+	if wrong := s.options.Clock.refuses(c.Leaf); wrong != "" {
+		namespace, name := s.options.Namespace, s.options.secretName()
+		return fmt.Errorf("the serving certificate in Secret %s/%s %s; meshfence replaces it as soon as it can write that Secret, and its log says "+
+			"why it could not; to have everything made anew: kubectl -n %s delete secret %s", namespace, name, wrong, namespace, name)
 	}
 	return nil
 }
@@ -200,12 +221,15 @@ func (s *SelfSigned) Reconcile(ctx context.Context, _ reconcile.Request) (reconc
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	now, err := s.bringForward(ctx, configurations)
+	now, wait, err := s.bringForward(ctx, configurations)
 	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
 		return reconcile.Result{RequeueAfter: 50 * time.Millisecond}, nil // Another replica was faster.
 	}
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("keep the certificate in Secret %s/%s: %w", s.options.Namespace, s.options.secretName(), err)
+	}
+	if wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	if !sameCertificate(s.served.Load(), now.serving) {
 		log.FromContext(ctx).Info("Serving a new certificate", "expires", now.serving.Leaf.NotAfter, "authority", now.current.cert.Subject.CommonName)
@@ -214,53 +238,78 @@ func (s *SelfSigned) Reconcile(ctx context.Context, _ reconcile.Request) (reconc
 	if wait, err := s.writeBundles(ctx, configurations, now.trusted()); err != nil || wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, err
 	}
-	return reconcile.Result{RequeueAfter: s.plan.nextLook(now, time.Now())}, nil
+	return reconcile.Result{RequeueAfter: s.plan.nextLook(now, s.options.Clock.Now())}, nil
 }
 
-// bringForward reads the Secret, stores what is to follow, and returns the state that is stored then.
-func (s *SelfSigned) bringForward(ctx context.Context, configurations []client.Object) (*state, error) {
+// bringForward reads the Secret, stores what is to follow, and returns the state that is stored then. If certificates had to be
+// replaced too often because of their dates, it stores nothing and returns how long to wait.
+func (s *SelfSigned) bringForward(ctx context.Context, configurations []client.Object) (*state, time.Duration, error) {
 	secret := &corev1.Secret{}
 	err := s.client.Get(ctx, client.ObjectKey{Namespace: s.options.Namespace, Name: s.options.secretName()}, secret)
 	if client.IgnoreNotFound(err) != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	isThere := err == nil
 	if !isThere && s.known != nil && len(configurations) == 0 {
-		return s.known, nil // meshfence is being removed, and nobody asks any more: nothing is left behind.
+		return s.known, 0, nil // meshfence is being removed, and nobody asks any more: nothing is left behind.
 	}
 	stored, err := decode(secret.Data)
 	if err != nil {
 		log.FromContext(ctx).Error(err, "part of the Secret cannot be used and is made anew")
 	}
-	if stored.current == nil && s.known != nil {
-		// Somebody has emptied or deleted the Secret, which is how people ask for another certificate. What is served is still
-		// trusted, so it serves on until an authority of its own accord has taken its place.
-		if stored, err = s.replaced(); err != nil {
-			return nil, err
+	now := s.options.Clock.Now()
+	if wait := s.waitForMisdated(ctx, stored, now); wait > 0 {
+		return nil, wait, nil
+	}
+	if s.known != nil && (stored.current == nil || now.Before(stored.current.cert.NotBefore)) {
+		// Somebody has emptied or deleted the Secret, which is how people ask for another certificate, or has put an authority there
+		// that no API server accepts yet. What is served is still trusted, so it serves on until an authority of its own accord has
+		// taken its place.
+		if stored, err = s.replaced(now); err != nil {
+			return nil, 0, err
 		}
 	}
 	isTrusted := func(c *x509.Certificate) bool { return everyBundleHas(configurations, c) }
-	after, changed, err := s.plan.advance(stored, time.Now(), isTrusted)
+	after, changed, err := s.plan.advance(stored, now, isTrusted)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if changed || stored == s.known {
 		if err := s.store(ctx, secret, isThere, after); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
 	s.known = after
-	return after, nil
+	return after, 0, nil
+}
+
+// waitForMisdated returns how long to wait before the certificates that are not valid yet, or longer than planned, may be replaced; 0 if
+// there is none or it is time.
+func (s *SelfSigned) waitForMisdated(ctx context.Context, stored *state, now time.Time) time.Duration {
+	wrong := s.plan.misdated(stored, now)
+	if len(wrong) == 0 {
+		return 0
+	}
+	logger := log.FromContext(ctx).WithValues("certificates", wrong, "now", now.UTC().Format(time.RFC3339), "clock", s.options.Clock.source())
+	reservation := s.misdated.Reserve()
+	if wait := reservation.Delay(); wait > 0 {
+		reservation.Cancel()
+		logger.Info("Certificates that are not valid yet, or longer than planned, come back: compare the clocks of the API servers, "+
+			"and of nodes where earlier versions of meshfence run", "wait", wait.String())
+		return wait
+	}
+	logger.Info("Replacing certificates that are not valid yet, or longer than planned")
+	return 0
 }
 
 // replaced returns the known state with another authority announced.
-func (s *SelfSigned) replaced() (*state, error) {
+func (s *SelfSigned) replaced(now time.Time) (*state, error) {
 	again := *s.known
 	if again.next != nil {
 		// Another replica may have made it sign since, and serve what it has signed.
 		again.old = append([]*x509.Certificate{again.next.cert}, again.old...)
 	}
-	next, err := newAuthority(s.plan.name, time.Now(), s.plan.caLifetime)
+	next, err := newAuthority(s.plan.name, now, s.plan.caLifetime)
 	again.next = next
 	s.known = &again
 	return &again, err

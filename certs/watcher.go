@@ -3,6 +3,7 @@ package certs
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -35,12 +36,15 @@ const pollInterval = 500 * time.Millisecond
 // Make one with Load.
 type Watcher struct {
 	files *certwatcher.CertWatcher
+	dir   string
+	clock *Clock
 }
 
 // Load reads the certificate of the folder dir. If a file is not there, it waits for it, at most for the time limit, and
 // says so once in the log. Files that are there but hold no certificate and matching key are an error at once, as waiting
-// for a person to repair them would only hide it. The error says what to do next; it is ctx's if ctx ends first.
-func Load(ctx context.Context, dir string, limit time.Duration) (*Watcher, error) {
+// for a person to repair them would only hide it. The error says what to do next; it is ctx's if ctx ends first. The clock is the one
+// that the certificate must be valid for; one that is not is loaded all the same, and Ready says so.
+func Load(ctx context.Context, dir string, limit time.Duration, clock *Clock) (*Watcher, error) {
 	certFile, keyFile := filepath.Join(dir, CertFile), filepath.Join(dir, KeyFile)
 	var files *certwatcher.CertWatcher
 	isWaiting := false
@@ -58,7 +62,7 @@ func Load(ctx context.Context, dir string, limit time.Duration) (*Watcher, error
 	})
 	switch {
 	case err == nil:
-		return &Watcher{files: files}, nil
+		return &Watcher{files: files, dir: dir, clock: clock}, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case wait.Interrupted(err):
@@ -82,11 +86,19 @@ func configure(cfg *tls.Config, certificate func(*tls.ClientHelloInfo) (*tls.Cer
 
 // Expiry returns when the certificate that is served ends.
 func (w *Watcher) Expiry() time.Time {
-	c, err := w.files.GetCertificate(nil)
-	if err != nil || c == nil || c.Leaf == nil {
-		return time.Time{}
+	if leaf := w.leaf(); leaf != nil {
+		return leaf.NotAfter
 	}
-	return c.Leaf.NotAfter
+	return time.Time{}
+}
+
+// leaf returns the certificate that is served, nil if it cannot be told.
+func (w *Watcher) leaf() *x509.Certificate {
+	c, err := w.files.GetCertificate(nil)
+	if err != nil || c == nil {
+		return nil
+	}
+	return c.Leaf
 }
 
 // Start watches the files until ctx ends. A changed pair of files is served from the next handshake on; one that cannot be
@@ -99,8 +111,20 @@ func (w *Watcher) CacheOptions() map[client.Object]cache.ByObject { return nil }
 // SetupWithManager adds the watcher to a manager.
 func (w *Watcher) SetupWithManager(mgr manager.Manager) error { return mgr.Add(w) }
 
-// Ready is a readiness check. It never fails: Load has waited for a certificate.
-func (w *Watcher) Ready(*http.Request) error { return nil }
+// Ready is a readiness check: it fails while the API server cannot accept the certificate that is served. That there is one, Load has
+// waited for.
+func (w *Watcher) Ready(*http.Request) error {
+	leaf := w.leaf()
+	if leaf == nil {
+		return nil
+	}
+	if wrong := w.clock.refuses(leaf); wrong != "" {
+		return fmt.Errorf("the serving certificate %s %s; a new one is served as soon as the Secret mounted there has it: with cert-manager, "+
+			"'kubectl describe certificate' in its namespace says why it was not renewed; on OpenShift, delete that Secret, and the service CA makes another",
+			filepath.Join(w.dir, CertFile), wrong)
+	}
+	return nil
+}
 
 // NeedLeaderElection tells the manager that every replica needs its certificate.
 func (w *Watcher) NeedLeaderElection() bool { return false }

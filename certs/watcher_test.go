@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +113,43 @@ func TestABrokenRotationKeepsTheOldCertificate(t *testing.T) {
 	eventually(t, "the repaired certificate is served", func() bool { return servedSerial(t, address) == 2 })
 }
 
+// Files that are not for now are served, as there is nothing better, but the replica is not ready and says why.
+func TestReadySaysThatTheFilesAreNotForNow(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, newPair(t, 1))
+	clock := &certs.Clock{}
+	w, err := certs.Load(context.Background(), dir, limit, clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve(t, w)
+	if err := w.Ready(nil); err != nil {
+		t.Errorf("with a good certificate: %v", err)
+	}
+	const remedy = "so the API server refuses it; a new one is served as soon as the Secret mounted there has it: with cert-manager, " +
+		"'kubectl describe certificate' in its namespace says why it was not renewed; on OpenShift, delete that Secret, and the service CA makes another"
+	now := time.Now().UTC().Truncate(time.Second)
+	for _, test := range []struct {
+		from, to time.Duration
+		want     string
+	}{
+		{-48 * time.Hour, -24 * time.Hour, "the serving certificate DIR/tls.crt ended at TO, and it is NOW by this node's clock, " + remedy},
+		{24 * time.Hour, 48 * time.Hour, "the serving certificate DIR/tls.crt is not valid before FROM, and it is NOW by this node's clock, " +
+			strings.Replace(remedy, "refuses it;", "refuses it; what made it has a clock that is ahead;", 1)},
+	} {
+		from, to := now.Add(test.from), now.Add(test.to)
+		writeFiles(t, dir, newPairFor(t, 2, from, to))
+		eventually(t, "it is not ready", func() bool { return w.Ready(nil) != nil })
+		text := strings.NewReplacer(dir, "DIR", from.Format(time.RFC3339), "FROM", to.Format(time.RFC3339), "TO").Replace(w.Ready(nil).Error())
+		text = regexp.MustCompile(`it is \S+ by`).ReplaceAllString(text, "it is NOW by")
+		if diff := cmp.Diff(test.want, text); diff != "" {
+			t.Errorf("valid from %s to %s (-want +got):\n%s", test.from, test.to, diff)
+		}
+		writeFiles(t, dir, newPair(t, 3))
+		eventually(t, "it is ready again", func() bool { return w.Ready(nil) == nil })
+	}
+}
+
 func TestAMissingCertificateIsWaitedFor(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "mounted-late")
 	var lines []string
@@ -122,7 +160,7 @@ func TestAMissingCertificateIsWaitedFor(t *testing.T) {
 	}, funcr.Options{})
 	loaded := make(chan error, 1)
 	go func() {
-		_, err := certs.Load(logr.NewContext(context.Background(), logger), dir, limit)
+		_, err := certs.Load(logr.NewContext(context.Background(), logger), dir, limit, &certs.Clock{})
 		loaded <- err
 	}()
 	<-logged // It has looked once in vain.
@@ -164,7 +202,7 @@ func TestLoadSaysWhatToDoNext(t *testing.T) {
 					write(t, filepath.Join(dir, name), content)
 				}
 			}
-			_, err := certs.Load(context.Background(), dir, time.Millisecond)
+			_, err := certs.Load(context.Background(), dir, time.Millisecond, &certs.Clock{})
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -178,14 +216,14 @@ func TestLoadSaysWhatToDoNext(t *testing.T) {
 func TestAStopEndsTheWait(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := certs.Load(ctx, t.TempDir(), limit); !errors.Is(err, context.Canceled) {
+	if _, err := certs.Load(ctx, t.TempDir(), limit, &certs.Clock{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want the context's error", err)
 	}
 }
 
 func load(t *testing.T, dir string) *certs.Watcher {
 	t.Helper()
-	w, err := certs.Load(context.Background(), dir, limit)
+	w, err := certs.Load(context.Background(), dir, limit, &certs.Clock{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,6 +294,11 @@ type pair struct{ cert, key []byte }
 
 func newPair(t *testing.T, serial int64) pair {
 	t.Helper()
+	return newPairFor(t, serial, time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
+}
+
+func newPairFor(t *testing.T, serial int64, from, to time.Time) pair {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -264,7 +307,8 @@ func newPair(t *testing.T, serial int64) pair {
 		SerialNumber: big.NewInt(serial),
 		Subject:      pkix.Name{CommonName: "meshfence"},
 		DNSNames:     []string{"meshfence.meshfence-system.svc"},
-		NotAfter:     time.Now().Add(time.Hour),
+		NotBefore:    from,
+		NotAfter:     to,
 	}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {

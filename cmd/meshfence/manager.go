@@ -30,7 +30,7 @@ const gracefulShutdown = 30 * time.Second
 // newManager makes the controller-runtime manager with its servers: webhooks, probes, metrics. There is no leader election,
 // as every replica serves, and nothing is cached unless somebody asks the manager's cache for an informer: its client
 // reads live.
-func newManager(ctx context.Context, s *settings, api *rest.Config, serving certificate) (manager.Manager, error) {
+func newManager(ctx context.Context, s *settings, api *rest.Config, serving certificate, clock *certs.Clock) (manager.Manager, error) {
 	scheme, err := newScheme()
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func newManager(ctx context.Context, s *settings, api *rest.Config, serving cert
 	timeout := gracefulShutdown
 	tlsOptions := []func(*tls.Config){serving.Configure}
 	if s.clientCA != "" {
-		authority, err := certs.LoadClientAuthority(s.clientCA)
+		authority, err := certs.LoadClientAuthority(s.clientCA, clock)
 		if err != nil {
 			return nil, fmt.Errorf("--client-ca %w", err)
 		}
@@ -84,11 +84,13 @@ type certificate interface {
 }
 
 // newCertificate returns the certificate that the flags ask for. One from files may have to be waited for.
-func newCertificate(ctx context.Context, s *settings) (certificate, error) {
+func newCertificate(ctx context.Context, s *settings, clock *certs.Clock) (certificate, error) {
 	if s.certs == certsSelfSigned {
-		return certs.NewSelfSigned(s.selfSigned(), metrics.Registry)
+		options := s.selfSigned()
+		options.Clock = clock
+		return certs.NewSelfSigned(options, metrics.Registry)
 	}
-	watcher, err := certs.Load(ctx, s.certDir, certs.DefaultWait)
+	watcher, err := certs.Load(ctx, s.certDir, certs.DefaultWait, clock)
 	if err != nil {
 		return nil, fmt.Errorf("--cert-dir %w", err)
 	}

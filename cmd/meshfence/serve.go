@@ -133,14 +133,16 @@ func serve(ctx context.Context, s *settings, register registerFunc) error {
 		return err
 	}
 	logStart(logr.FromContextOrDiscard(ctx), s, file.Current(), api)
-	serving, err := newCertificate(ctx, s)
+	clock := &certs.Clock{}
+	api.Wrap(clock.Wrap)
+	serving, err := newCertificate(ctx, s, clock)
 	if ctx.Err() != nil {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	mgr, err := newManager(ctx, s, api, serving)
+	mgr, err := newManager(ctx, s, api, serving, clock)
 	if err != nil {
 		return explain(err)
 	}

@@ -129,8 +129,11 @@ func replica(t *testing.T, cluster *harness.Cluster) (string, func(context.Conte
 	if err != nil {
 		t.Fatal(err)
 	}
+	clock := &certs.Clock{}
+	account.Wrap(clock.Wrap)
 	own, err := certs.NewSelfSigned(certs.Options{
 		Namespace: "meshfence-system", Name: "meshfence", AuthorityDuration: 30 * time.Second, Duration: 12 * time.Second, Settle: 3 * time.Second,
+		Clock: clock,
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
