@@ -14,7 +14,6 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -46,19 +45,25 @@ func newManager(ctx context.Context, s *settings, api *rest.Config, serving cert
 		tlsOptions = append(tlsOptions, authority.Configure)
 	}
 	server := webhook.NewServer(webhook.Options{Host: s.host, Port: s.port, TLSOpts: tlsOptions})
-	mgr, err := manager.New(api, manager.Options{
+	base, err := manager.New(api, manager.Options{
 		Scheme:                  scheme,
 		Logger:                  logger,
 		BaseContext:             func() context.Context { return logr.NewContext(context.Background(), logger) },
 		WebhookServer:           &drainingServer{Server: server, stopping: ctx},
 		Metrics:                 metricsserver.Options{BindAddress: s.metricsAddress},
-		HealthProbeBindAddress:  s.healthAddress,
+		HealthProbeBindAddress:  "0", // newProbeServer takes its place.
 		GracefulShutdownTimeout: &timeout,
 		NewClient:               newLiveClient,
 		Cache:                   cache.Options{ByObject: serving.CacheOptions()},
 	})
 	if err != nil {
 		return nil, err
+	}
+	mgr := &probedManager{Manager: base, readiness: newReadiness(logger)}
+	if s.healthAddress != "0" {
+		if err := mgr.Add(newProbeServer(s.healthAddress, mgr.readiness)); err != nil {
+			return nil, err
+		}
 	}
 	if err := serving.SetupWithManager(mgr); err != nil {
 		return nil, fmt.Errorf("cannot keep the serving certificate: %w", err)
@@ -100,9 +105,6 @@ func newCertificate(ctx context.Context, s *settings, clock *certs.Clock) (certi
 // addChecks adds the probes that do not depend on what is served. Asking for the webhook server also adds it to the
 // manager.
 func addChecks(ctx context.Context, mgr manager.Manager) error {
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return err
-	}
 	if err := mgr.AddReadyzCheck("webhook-server", mgr.GetWebhookServer().StartedChecker()); err != nil {
 		return err
 	}
