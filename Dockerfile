@@ -2,8 +2,9 @@
 #   docker buildx build --platform linux/amd64,linux/arm64 --build-arg VERSION=... --build-arg COMMIT=... --build-arg DATE=... .
 # .git is not copied, so the three arguments carry what `make build` asks git for.
 
-# The compiler runs on the builder's own architecture and cross-compiles: no emulation.
-FROM --platform=$BUILDPLATFORM golang:1.26 AS build
+# The compiler runs on the builder's own architecture and cross-compiles: no emulation. The digest is that of the tag's index,
+# which has all architectures.
+FROM --platform=$BUILDPLATFORM golang:1.26.8@sha256:9d2f36f06329b2a141b9db99ffa32765cf695ee57b813ca29e245e8670bcbfff AS build
 WORKDIR /src
 
 # Modules first: a change of the code alone does not download them again.

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"go/version"
 	"io"
 	"os"
 	"regexp"
@@ -324,6 +325,50 @@ func TestTheConfigurationShowsTheDefaults(t *testing.T) {
 			t.Errorf("the field %s is not shown", name)
 		}
 	}
+}
+
+// A tag can be made to mean another image, a digest cannot. The tag is there for people, and for whatever proposes updates.
+func TestBaseImagesAreNamedByDigest(t *testing.T) {
+	from := regexp.MustCompile(`(?mi)^\s*FROM\s+(?:--platform=\S+\s+)?(\S+)(?:\s+AS\s+(\S+))?`)
+	pinned := regexp.MustCompile(`^[a-z0-9./-]+:[A-Za-z0-9_.-]+@sha256:[0-9a-f]{64}$`)
+	for _, file := range []string{"../Dockerfile", "olm/bundle.Dockerfile"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stages := map[string]bool{"scratch": true}
+		for _, line := range from.FindAllStringSubmatch(string(text), -1) {
+			if image := line[1]; !stages[image] && !pinned.MatchString(image) {
+				t.Errorf("%s: FROM %s: give it a tag and the digest of the tag's index, as in golang:1.26.8@sha256:…", file, image)
+			}
+			stages[line[2]] = true
+		}
+		if len(stages) == 1 {
+			t.Errorf("%s: no line begins with FROM", file)
+		}
+	}
+}
+
+// The image's go does not download another one (GOTOOLCHAIN=local), so it must be as new as go.mod asks for.
+func TestTheBuilderIsAsNewAsGoModAsks(t *testing.T) {
+	image := submatch(t, "../Dockerfile", `golang:([0-9.]+)@`)
+	asked := submatch(t, "../go.mod", `(?m)^go ([0-9.]+)$`)
+	if version.Compare("go"+image, "go"+asked) < 0 {
+		t.Errorf("the Dockerfile builds with Go %s, go.mod asks for %s", image, asked)
+	}
+}
+
+func submatch(t *testing.T, file, pattern string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(pattern).FindSubmatch(text)
+	if found == nil {
+		t.Fatalf("%s has nothing like %s", file, pattern)
+	}
+	return string(found[1])
 }
 
 func TestTheWorkloadFitsTheRest(t *testing.T) {
