@@ -327,6 +327,27 @@ func TestTheConfigurationShowsTheDefaults(t *testing.T) {
 	}
 }
 
+// A mesh map of a name about which the API server does not ask would never be judged.
+func TestNoMeshMapHasANameThatIsNotJudged(t *testing.T) {
+	quoted := regexp.MustCompile(`'([^']+)'`)
+	eachFile(t, func(t *testing.T, file string) {
+		validating := find(t, file, "ValidatingWebhookConfiguration", "meshfence", &admissionregistrationv1.ValidatingWebhookConfiguration{})
+		at := slices.IndexFunc(validating.Webhooks, func(w admissionregistrationv1.ValidatingWebhook) bool {
+			return w.Name == "meshmap.validate.meshfence.io"
+		})
+		left := quoted.FindAllStringSubmatch(validating.Webhooks[at].MatchConditions[0].Expression, -1)
+		if len(left) == 0 {
+			t.Fatal("the condition names no ConfigMap")
+		}
+		for _, name := range left {
+			text := "apiVersion: meshfence.io/v1alpha1\nkind: Configuration\nmeshMap: {name: " + name[1] + "}\n"
+			if _, err := config.Load([]byte(text), nil); err == nil || !strings.Contains(err.Error(), "changes of this ConfigMap are not judged") {
+				t.Errorf("a mesh map may be called %s: %v", name[1], err)
+			}
+		}
+	})
+}
+
 // A tag can be made to mean another image, a digest cannot. The tag is there for people, and for whatever proposes updates.
 func TestBaseImagesAreNamedByDigest(t *testing.T) {
 	from := regexp.MustCompile(`(?mi)^\s*FROM\s+(?:--platform=\S+\s+)?(\S+)(?:\s+AS\s+(\S+))?`)

@@ -51,7 +51,7 @@ func (h *filler) handle(ctx context.Context, req admission.Request) admission.Re
 		Old: old.judged(), New: updated.judged(), Fleet: h.fleet.Fleet(),
 		OptedOut: updated.optedOut(), FilledBefore: updated.Metadata.Annotations[FilledRevisionAnnotation],
 	}
-	if h.exempt.namespace(change.New.Name) {
+	if h.exempt.object(updated) {
 		return allow()
 	}
 	fill := h.policy.Fill(change)

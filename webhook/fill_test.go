@@ -131,6 +131,15 @@ func TestANamespaceIsLeftAlone(t *testing.T) {
 	}
 }
 
+// The name that will be generated is not the exempt one.
+func TestANameThatBeginsLikeAnExemptOneIsFilledIn(t *testing.T) {
+	s := serve(t, twoMeshes(t))
+	for _, generateName := range []string{"kube-system", "kube-", "openshift"} {
+		got := s.ask(t, fillRequest("{generateName: "+generateName+", labels: {istio-discovery: mesh-1}}", ""))
+		checkFilled(t, got, "mesh-1", patchOf(addMesh1, addAnnotations, rememberMesh1))
+	}
+}
+
 func TestWithoutASourceNothingIsFilledIn(t *testing.T) {
 	s := serve(t, twoMeshes(t), func(c *config.Configuration) { c.FillFrom = nil })
 	if diff := cmp.Diff(allowed(), s.ask(t, fillRequest("{name: blog, labels: {istio-discovery: mesh-1}}", ""))); diff != "" {

@@ -116,6 +116,21 @@ func TestOnlyTheNamespacesThatTheConfigurationNamesAreExempt(t *testing.T) {
 	}
 }
 
+// What a person can choose as a name is judged: of the names like those that are exempt, only OpenShift's are exempt as a
+// pattern, because OpenShift refuses them to ordinary users.
+func TestByDefaultOnlyNamesThatThePlatformMakesAreExempt(t *testing.T) {
+	s := serve(t, twoMeshes(t))
+	for name, want := range map[string]bool{
+		"kube-system": true, "kube-public": true, "kube-node-lease": true, "openshift": true, "openshift-ingress": true,
+		"kube-mine": false, "kube-": false, "kube-system7xk2p": false, "kube-public-2": false, "my-kube-system": false, "openshift7xk2p": false,
+		"istio-system": false, "istio-system-1": false, "istio-system-mine": false, "default": false, "meshfence-system": false,
+	} {
+		if got := s.ask(t, namespaceRequest(name, crossed, "")).Allowed; got != want {
+			t.Errorf("%q: allowed: %v", name, got)
+		}
+	}
+}
+
 // Its finalizers must get through.
 func TestANamespaceThatIsBeingDeletedIsNeverRefused(t *testing.T) {
 	s := serve(t, twoMeshes(t))

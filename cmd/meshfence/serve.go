@@ -84,7 +84,7 @@ The configuration file needs only its first two lines. The rest are the defaults
   mode: enforce                   # or warn: deny nothing, only warn
   rules: {}                       # by code: {MF103: warn, MF204: off}
   discoveryLabels: [istio-discovery, mesh]
-  exemptNamespaces: [kube-*, openshift-*]
+  exemptNamespaces: [kube-system, kube-public, kube-node-lease, openshift, openshift-*]
   exemptUsers:
   - system:apiserver
   - system:kube-controller-manager

@@ -84,6 +84,8 @@ func TestValues(t *testing.T) {
 		{`resources={"limits":{"cpu":2,"memory":"1000M"}}`, "Deployment", `{"name":"GOMEMLIMIT","value":"900000000"},{"name":"GOMAXPROCS","value":"2"}`},
 		{`mode="warn"`, "ConfigMap", `\nmode: warn\n`},
 		{`config={"rules":{"MF103":"warn"},"exemptUsers":[]}`, "ConfigMap", `\nexemptUsers: []\n`},
+		// As docs/install.md says for clusters other than OpenShift.
+		{`config={"exemptNamespaces":["kube-system","kube-public","kube-node-lease"]}`, "ConfigMap", `\nexemptNamespaces:\n- kube-system\n- kube-public\n- kube-node-lease\n`},
 		{`rollout.namespaceSelector={"matchLabels":{"try":"yes"}}`, "ValidatingWebhookConfiguration", `"matchLabels":{"try":"yes"}`},
 		{`webhooks.enabled=false`, "ValidatingWebhookConfiguration", ""},
 		{`webhooks.failurePolicy="Ignore"`, "ValidatingWebhookConfiguration", `"failurePolicy":"Ignore"`},
@@ -140,7 +142,7 @@ func TestWrongValues(t *testing.T) {
 	for _, set := range []string{
 		`replica=3`, `replicas=0`, `mode="on"`, `certs.mode="letsencrypt"`, `webhooks.meshTimeoutSeconds=31`, `config={"mode":"warn"}`,
 		`config={"rules":{"MF103":"maybe"}}`, `config={"discoveryLabels":["not'a'key"]}`, `resources={"limits":{"memory":"lots"}}`, `metrics.prometheusRule.latencySeconds=0.2`,
-		`config.rule={"MF103":"warn"}`, `config.meshMap.nam="x"`, `certs.certManager.issuerRef={"kind":"ClusterIssuer"}`,
+		`config.rule={"MF103":"warn"}`, `config.meshMap.nam="x"`, `config.meshMap.name="istio-ca-root-cert"`, `certs.certManager.issuerRef={"kind":"ClusterIssuer"}`,
 		`clientCA={"secret":"a","configMap":"b"}`, `clientCA.key=""`,
 		// null takes a value away, with all that is in it.
 		`image=null`, `replicas=null`, `mode=null`, `certs=null`, `clientCA=null`, `webhooks=null`, `rollout=null`, `namespace=null`, `serviceAccount=null`,

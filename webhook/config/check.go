@@ -38,6 +38,19 @@ func isConfigMapName(value string, p *field.Path) *field.Error {
 	return field.Invalid(p, value, "must be the name of a ConfigMap: lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit")
 }
 
+// unjudgedConfigMaps are those about which the API server does not ask: the ledger, and what programs write into every
+// namespace (the condition written-by-people of the webhook meshmap.validate.meshfence.io).
+func unjudgedConfigMaps() []string {
+	return []string{"meshfence-claims", "istio-ca-root-cert", "kube-root-ca.crt", "openshift-service-ca.crt"}
+}
+
+func isMeshMapName(value string, p *field.Path) *field.Error {
+	if slices.Contains(unjudgedConfigMaps(), value) {
+		return field.Invalid(p, value, "changes of this ConfigMap are not judged, because programs write it; choose another name")
+	}
+	return isConfigMapName(value, p)
+}
+
 // isNamespaceGlob refuses what no namespace name can match, above all the "?" and "[…]" of other glob languages.
 func isNamespaceGlob(value string, p *field.Path) *field.Error {
 	if value != "" && strings.Trim(value, "abcdefghijklmnopqrstuvwxyz0123456789-*") == "" {

@@ -49,10 +49,10 @@ type Configuration struct {
 	DiscoveryLabels []string
 	// ExemptNamespaces are names of namespaces that are neither judged nor filled in.
 	ExemptNamespaces Globs
-	// ExemptUsers are names of users whose requests are never denied.
+	// ExemptUsers are names of users whose requests are not judged.
 	ExemptUsers Globs
 	// ControlPlaneNamespaces are names of namespaces that never get istio.io/rev filled in, besides those that a mesh
-	// names as its control-plane namespace, and that may have a discovery label before their mesh exists.
+	// names as its control-plane namespace, and that may have a discovery label before their mesh exists. They are judged.
 	ControlPlaneNamespaces Globs
 	// FillFrom are the sources of the revision to fill in, tried in this order. Empty: nothing is ever filled in.
 	FillFrom []FillSource
@@ -71,18 +71,26 @@ type MeshMap struct {
 // The discovery labels are those of the OpenShift Service Mesh 3 guide "Deploying multiple service meshes on a single
 // cluster" (istio-discovery) and of the Sail operator's guide "Multiple meshes on a single cluster" (mesh). The exempt
 // users are the parts of Kubernetes that write namespaces on their own account: refusing them would block the cluster's
-// own work, for example the finalizing of a deleted namespace, and nobody would see the message.
+// own work, for example the finalizing of a deleted namespace, and nobody would see the message. They are whole names, which
+// only the cluster's own components have (the prefix system: is reserved), not patterns.
 func Default() *Configuration {
 	return &Configuration{
 		Mode:                   ModeEnforce,
 		Rules:                  map[string]Action{},
 		DiscoveryLabels:        []string{"istio-discovery", "mesh"},
-		ExemptNamespaces:       Globs{"kube-*", "openshift-*"},
+		ExemptNamespaces:       defaultExemptNamespaces(),
 		ExemptUsers:            defaultExemptUsers(),
 		ControlPlaneNamespaces: Globs{"istio-system*"},
 		FillFrom:               fillSources(),
 		MeshMap:                MeshMap{Name: "mesh-map"},
 	}
+}
+
+// defaultExemptNamespaces are the names that Kubernetes itself makes (pkg/controlplane/controller/systemnamespaces in
+// kubernetes/kubernetes), and OpenShift's. Not kube-*: everyone who may create namespaces could choose such a name, and so
+// not be judged. OpenShift refuses openshift-* to its ordinary users; docs/install.md says what to do elsewhere.
+func defaultExemptNamespaces() Globs {
+	return Globs{"kube-system", "kube-public", "kube-node-lease", "openshift", "openshift-*"}
 }
 
 func defaultExemptUsers() Globs {

@@ -61,7 +61,7 @@ func (d *decoder) fillFrom(n *yaml.Node, p *field.Path, into *[]FillSource) {
 }
 
 func (d *decoder) meshMap(n *yaml.Node, p *field.Path, into *MeshMap) {
-	d.object(n, p, []member{{"name", d.text(&into.Name, isConfigMapName)}})
+	d.object(n, p, []member{{"name", d.text(&into.Name, isMeshMapName)}})
 }
 
 // object decodes a mapping with known fields. The required ones are complained about when they are absent.

@@ -213,7 +213,7 @@ func TestTheLogSaysWhatIsInUseAndEverythingThatIsWrong(t *testing.T) {
 	r.wantLines(t, "mistakes", 2)
 	want := []map[string]any{{
 		"logger": "", "level": 0.0, "msg": "the changed configuration file is in use", "file": path,
-		"mode": "enforce", "rules": map[string]any{"MF110": "off"}, "discoveryLabels": []any{"team"}, "exemptNamespaces": []any{"kube-*", "openshift-*"},
+		"mode": "enforce", "rules": map[string]any{"MF110": "off"}, "discoveryLabels": []any{"team"}, "exemptNamespaces": []any{"kube-system", "kube-public", "kube-node-lease", "openshift", "openshift-*"},
 		"exemptUsers":            []any{"system:apiserver", "system:kube-controller-manager", "system:serviceaccount:kube-system:namespace-controller"},
 		"controlPlaneNamespaces": []any{"istio-system*"}, "fillFrom": []any{}, "meshMap": "mesh-map",
 	}, {

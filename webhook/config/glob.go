@@ -17,6 +17,17 @@ func (g Globs) Match(name string) bool {
 	return false
 }
 
+// MatchAll reports whether one of the patterns matches every name that begins with prefix: a pattern without a star at its
+// end says how a name ends.
+func (g Globs) MatchAll(prefix string) bool {
+	for _, pattern := range g {
+		if strings.HasSuffix(pattern, "*") && matchGlob(pattern, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
 // matchGlob takes the text between the stars from left to right, each at its first place. Taking the first place is
 // enough: whatever a later place would leave for the rest, an earlier one leaves too.
 func matchGlob(pattern, name string) bool {

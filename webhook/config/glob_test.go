@@ -38,6 +38,30 @@ func TestGlobsMatch(t *testing.T) {
 	}
 }
 
+// While a name is still to be generated, only its beginning is known.
+func TestGlobsMatchAll(t *testing.T) {
+	for _, test := range []struct {
+		globs  config.Globs
+		prefix string
+		want   bool
+	}{
+		{nil, "a", false},
+		{config.Globs{"openshift", "openshift-*"}, "openshift-must-gather-", true},
+		{config.Globs{"openshift", "openshift-*"}, "openshift-", true},
+		{config.Globs{"openshift", "openshift-*"}, "openshift", false},
+		{config.Globs{"kube-system"}, "kube-system", false},
+		{config.Globs{"*-sandbox"}, "a-sandbox", false},
+		{config.Globs{"*-sandbox-*"}, "a-sandbox-", true},
+		{config.Globs{"*"}, "", true},
+	} {
+		t.Run(fmt.Sprintf("%q matches all that begins with %q", test.globs, test.prefix), func(t *testing.T) {
+			if got := test.globs.MatchAll(test.prefix); got != test.want {
+				t.Errorf("got %t, want %t", got, test.want)
+			}
+		})
+	}
+}
+
 // FuzzGlob compares with a regular expression that says the same.
 func FuzzGlob(f *testing.F) {
 	f.Add("a*b*c", "aXbXbc")

@@ -21,7 +21,7 @@ func TestLoadFillsInDefaults(t *testing.T) {
 		Mode:                   "enforce",
 		Rules:                  map[string]config.Action{},
 		DiscoveryLabels:        []string{"istio-discovery", "mesh"},
-		ExemptNamespaces:       config.Globs{"kube-*", "openshift-*"},
+		ExemptNamespaces:       config.Globs{"kube-system", "kube-public", "kube-node-lease", "openshift", "openshift-*"},
 		ExemptUsers:            config.Globs{"system:apiserver", "system:kube-controller-manager", "system:serviceaccount:kube-system:namespace-controller"},
 		ControlPlaneNamespaces: config.Globs{"istio-system*"},
 		FillFrom:               []config.FillSource{"MeshMap", "ActiveRevision"},
@@ -179,6 +179,7 @@ func TestLoadNamesWhatIsWrong(t *testing.T) {
 		{"a fill source twice", header + "fillFrom: [MeshMap, MeshMap]\n", `line 3: fillFrom[1]: Duplicate value: "MeshMap"`},
 		{"an unknown fill source", header + "fillFrom: [meshMap]\n", `line 3: fillFrom[0]: Unsupported value: "meshMap": supported values: "MeshMap", "ActiveRevision"`},
 		{"a bad ConfigMap name", header + "meshMap: {name: Mesh_Map}\n", `line 3: meshMap.name: Invalid value: "Mesh_Map": ` + configMap},
+		{"a mesh map that is not judged", header + "meshMap: {name: kube-root-ca.crt}\n", `line 3: meshMap.name: Invalid value: "kube-root-ca.crt": changes of this ConfigMap are not judged, because programs write it; choose another name`},
 		{"a mesh map that is a word", header + "meshMap: mesh-map\n", `line 3: meshMap: Invalid value: must be a mapping (name: value), is the string "mesh-map"`},
 		{"many mistakes, in the order of the lines", "meshMap: {name: A}\nfillFrom: [x]\nmode: x\nkind: y\n", "apiVersion: Required value: a configuration file must have it\n" +
 			"line 1: meshMap.name: Invalid value: \"A\": " + configMap + "\n" +
