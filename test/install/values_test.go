@@ -47,14 +47,25 @@ func get(ctx context.Context, url string) error {
 	return nil
 }
 
-// render runs `helm template` and returns what it printed, and whether it succeeded.
+// render runs `helm template` without the pod of helm test and returns what it printed, and whether it succeeded.
 func render(t *testing.T, sets ...string) (string, error) {
 	t.Helper()
-	root := mustRoot(t)
-	args := []string{"template", "meshfence", filepath.Join(root, "deploy", "chart"), "--namespace", "meshfence-system", "--skip-tests"}
+	return renderAll(t, append([]string{"--skip-tests"}, setFlags(sets...)...)...)
+}
+
+func setFlags(sets ...string) []string {
+	var flags []string
 	for _, set := range sets {
-		args = append(args, "--set-json", set)
+		flags = append(flags, "--set-json", set)
 	}
+	return flags
+}
+
+// renderAll runs `helm template` with these flags.
+func renderAll(t *testing.T, flags ...string) (string, error) {
+	t.Helper()
+	root := mustRoot(t)
+	args := append([]string{"template", "meshfence", filepath.Join(root, "deploy", "chart"), "--namespace", "meshfence-system"}, flags...)
 	cmd := exec.CommandContext(t.Context(), filepath.Join(root, "bin", "tools", "helm"), args...)
 	cmd.Env = append(os.Environ(), "HELM_CACHE_HOME="+t.TempDir(), "HELM_CONFIG_HOME="+t.TempDir(), "HELM_DATA_HOME="+t.TempDir())
 	text, err := cmd.CombinedOutput()
