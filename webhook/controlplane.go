@@ -25,7 +25,7 @@ type liveReader interface {
 	Synced() bool
 	// Fleet is the last snapshot of what is known without a live read.
 	Fleet() *mesh.Fleet
-	Live(ctx context.Context) (mesh.Objects, error)
+	knownReader
 	Namespaces() []mesh.Namespace
 	ledgerKeeper
 }
@@ -190,11 +190,8 @@ func (h *controlPlanes) remove(ctx context.Context, req *admission.Request) admi
 	case !h.live.Synced():
 		return h.recorder.notYet(ctx, req, errNotSynced)
 	}
-	objects, err := h.live.Live(ctx)
-	if err != nil {
-		return h.recorder.notYet(ctx, req, fmt.Errorf("it cannot read the stored meshes (%w)", err))
-	}
-	return h.finisher.finish(ctx, req, gone.Metadata.Annotations, h.policy.Mesh(h.removal(objects, gone, orphans(req))))
+	change := h.removal(storedOrKnown(ctx, h.live), gone, orphans(req))
+	return h.finisher.finish(ctx, req, gone.Metadata.Annotations, h.policy.Mesh(change))
 }
 
 // removal finds the mesh that goes, or stays without one of its IstioRevisions. With an Istio go the IstioRevisions that it

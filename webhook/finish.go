@@ -11,8 +11,8 @@ import (
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
-// rightsTimeout limits the questions for rights of one kind, to meshes or to rules, of one request. The shortest
-// timeoutSeconds of our webhooks is 5, and the meshes may have to be read in that time too.
+// rightsTimeout limits the questions for rights of one kind, to meshes or to rules, of one request, beside the request's own
+// deadline. The shortest timeoutSeconds of our webhooks is 5, and the meshes may have to be read in that time too.
 const rightsTimeout = 2 * time.Second
 
 // accessReviewer asks the API server what a user may do. An error means that it could not be asked.

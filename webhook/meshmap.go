@@ -9,7 +9,6 @@ import (
 
 	admissionv1 "k8s.io/api/admission/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	kjson "sigs.k8s.io/json"
 
@@ -60,12 +59,11 @@ func (h *meshMaps) confirmed(ctx context.Context, change policy.MapChange, verdi
 	if verdict.Answer == policy.Allowed {
 		return verdict
 	}
-	objects, err := h.stored.Live(ctx)
-	if err != nil {
-		log.FromContext(ctx).V(1).Info("a denial could not be confirmed by a live read", "problem", err.Error())
+	fleet := confirming(ctx, h.stored, change.Fleet)
+	if fleet == nil {
 		return verdict
 	}
-	change.Fleet = change.Fleet.Next(objects)
+	change.Fleet = fleet
 	return h.policy.Map(change)
 }
 

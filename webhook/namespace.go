@@ -6,7 +6,6 @@ import (
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -21,11 +20,6 @@ type fleetReader interface {
 	Fleet() *mesh.Fleet
 }
 
-// storedReader gives the meshes as they are stored now.
-type storedReader interface {
-	Live(ctx context.Context) (mesh.Objects, error)
-}
-
 // podLooker looks at no more than limit pods of a namespace, and no longer than the context lasts. What it could not see
 // is no error, but said in what it returns.
 type podLooker interface {
@@ -37,10 +31,6 @@ const (
 	maxPods     = 500
 	podsTimeout = 300 * time.Millisecond
 )
-
-// confirmTimeout limits the look at what is stored before a namespace is refused. With the questions for rights it fits into
-// the webhook's timeoutSeconds, 5, so that whoever asks is told what is wrong also while the API server is slow.
-const confirmTimeout = 2 * time.Second
 
 // namespaces validates Namespaces. To allow one it calls nobody: the fleet is at hand. Only a namespace that moves to other
 // meshes costs a look at its pods, and a question for the user's rights if the configuration wants it asked.
@@ -118,23 +108,21 @@ func (h *namespaces) ask(ctx context.Context, req *admission.Request, change *po
 	return h.policy.Namespace(*change)
 }
 
-// confirmed judges a namespace again, against what is stored, before it is refused: the fleet at hand may not have seen yet
-// the mesh or the tag that the same person made a moment ago, and an apply of several objects would fail for no reason.
-// If what is stored cannot be read in time, the first verdict stands.
+// confirmed judges a namespace again, against what is stored, before it is refused.
 func (h *namespaces) confirmed(ctx context.Context, req *admission.Request, change *policy.NamespaceChange, verdict policy.Verdict) policy.Verdict {
-	bounded, cancel := context.WithTimeout(ctx, confirmTimeout)
-	defer cancel()
-	objects, err := h.stored.Live(bounded)
-	if err != nil {
-		log.FromContext(ctx).V(1).Info("a denial could not be confirmed by a live read", "problem", err.Error())
+	fleet := confirming(ctx, h.stored, change.Fleet)
+	if fleet == nil {
 		return verdict
 	}
-	change.Fleet = change.Fleet.Next(objects)
+	change.Fleet = fleet
 	return h.ask(ctx, req, change)
 }
 
 // look sees what it can of the namespace's pods in the time that there is.
 func (h *namespaces) look(ctx context.Context, namespace string) policy.Pods {
+	if ctx.Err() != nil {
+		return policy.Pods{Stopped: "before it began, because the API server is slow"}
+	}
 	ctx, cancel := context.WithTimeout(ctx, podsTimeout)
 	defer cancel()
 	return h.pods.Pods(ctx, namespace, maxPods)

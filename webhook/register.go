@@ -57,7 +57,7 @@ func Register(mux Mux, cluster Cluster, c *config.Configuration, registry promet
 		if _, err := admission.StandaloneWebhook(hook, admission.StandaloneOptions{Logger: logger}); err != nil {
 			return nil, err
 		}
-		endpoint := timely(&endpoint{hook: hook, recorder: recorder, logger: logger, large: bodies}, readTimeout)
+		endpoint := timely(withDeadline(&endpoint{hook: hook, recorder: recorder, logger: logger, large: bodies}), readTimeout)
 		mux.Register(path, timed(endpoint, latency.WithLabelValues(path)))
 	}
 	return book, nil

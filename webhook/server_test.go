@@ -54,6 +54,9 @@ type cluster struct {
 	admitErr error
 	// admitting, if not nil, is called where a change that is allowed would be claimed.
 	admitting func()
+	// slow, if not nil, is called before anything is asked of the API server, and takes as long as that does. what is live, use,
+	// override or pods. Its error is the answer.
+	slow func(ctx context.Context, what string) error
 	// outdated says that every UPDATE is of a version that is stored no more.
 	outdated bool
 }
@@ -68,7 +71,17 @@ func (c *cluster) Fleet() *mesh.Fleet {
 	return mesh.NewFleet(c.objects)
 }
 
-func (c *cluster) Live(context.Context) (mesh.Objects, error) {
+func (c *cluster) wait(ctx context.Context, what string) error {
+	if c.slow != nil {
+		return c.slow(ctx, what)
+	}
+	return nil
+}
+
+func (c *cluster) Live(ctx context.Context) (mesh.Objects, error) {
+	if err := c.wait(ctx, "live"); err != nil {
+		return mesh.Objects{}, err
+	}
 	if c.live != nil {
 		if err := c.live(); err != nil {
 			return mesh.Objects{}, err
@@ -79,6 +92,9 @@ func (c *cluster) Live(context.Context) (mesh.Objects, error) {
 	}
 	return c.objects, nil
 }
+
+// Known is what informers know.
+func (c *cluster) Known() mesh.Objects { return c.objects }
 
 // Admit keeps no ledger: what is in flight is what the test says.
 func (c *cluster) Admit(ctx context.Context, change ledger.Change, judge func(ledger.State) bool) error {
@@ -99,7 +115,10 @@ func (c *cluster) EnsureKeys(_ context.Context, keys []string) error {
 	return nil
 }
 
-func (c *cluster) Allowed(_ context.Context, review authorizationv1.SubjectAccessReviewSpec) (bool, error) {
+func (c *cluster) Allowed(ctx context.Context, review authorizationv1.SubjectAccessReviewSpec) (bool, error) {
+	if err := c.wait(ctx, review.ResourceAttributes.Verb); err != nil {
+		return false, err
+	}
 	if c.allow != nil {
 		return c.allow(review)
 	}
@@ -107,6 +126,9 @@ func (c *cluster) Allowed(_ context.Context, review authorizationv1.SubjectAcces
 }
 
 func (c *cluster) Pods(ctx context.Context, namespace string, limit int) policy.Pods {
+	if err := c.wait(ctx, "pods"); err != nil {
+		return policy.Pods{Stopped: "early"}
+	}
 	if c.pods != nil {
 		return c.pods(ctx, namespace, limit)
 	}

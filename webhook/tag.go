@@ -16,7 +16,7 @@ import (
 
 // tagReader gives what is stored now, and the namespaces that may use a tag.
 type tagReader interface {
-	storedReader
+	knownReader
 	Synced() bool
 	Namespaces() []mesh.Namespace
 }
@@ -56,20 +56,19 @@ func (h *tags) Handle(ctx context.Context, req admission.Request) admission.Resp
 	return h.judge(ctx, &req, old, updated)
 }
 
-// judge compares the tag with the stored meshes.
+// judge compares the tag with the stored meshes; a deletion, if they cannot be read, with those that are known.
 func (h *tags) judge(ctx context.Context, req *admission.Request, old, updated *sail.Tag) admission.Response {
 	if !h.stored.Synced() {
 		return h.recorder.notYet(ctx, req, errNotSynced)
 	}
-	objects, err := h.stored.Live(ctx)
+	if updated == nil {
+		return h.finisher.finish(ctx, req, old.Metadata.Annotations, h.policy.Tag(h.change(storedOrKnown(ctx, h.stored), old, nil)))
+	}
+	objects, err := storedForJudgement(ctx, h.stored)
 	if err != nil {
-		return h.recorder.notYet(ctx, req, fmt.Errorf("it cannot read the stored meshes (%w)", err))
+		return h.recorder.notYet(ctx, req, err)
 	}
-	asking := updated
-	if asking == nil {
-		asking = old
-	}
-	return h.finisher.finish(ctx, req, asking.Metadata.Annotations, h.policy.Tag(h.change(objects, old, updated)))
+	return h.finisher.finish(ctx, req, updated.Metadata.Annotations, h.policy.Tag(h.change(objects, old, updated)))
 }
 
 // change puts the old tag and the new one, nil on CREATE and DELETE, in the place of the one that is stored.

@@ -160,7 +160,7 @@ func TestATagThatNeedsNoJudgementIsAllowedWhateverItIs(t *testing.T) {
 	c := tagged(t)
 	c.unsynced = true // not even that matters
 	s := serve(t, c)
-	deleting := "{metadata: {name: stable, deletionTimestamp: '2026-08-01T12:00:00Z'}, spec: 5}"
+	const deleting = "{metadata: {name: stable, deletionTimestamp: '2026-08-01T12:00:00Z'}, spec: 5}"
 	for name, r := range map[string]request{
 		"a subresource":                            {object: "{spec: 5}", subresource: "status"},
 		"a subresource, no object":                 {subresource: "status"},
@@ -188,16 +188,21 @@ func TestATagThatNeedsNoJudgementIsAllowedWhateverItIs(t *testing.T) {
 func TestATagThatCannotBeJudgedYetIsRefusedForNow(t *testing.T) {
 	c := tagged(t)
 	s := serve(t, c)
+	deletion := tagRequest("stable", "Istio mesh-1", "")
 	for name, test := range map[string]struct {
-		change  func()
-		message string
+		change   func()
+		message  string
+		deletion string
 	}{
-		"nothing is synced":         {func() { c.unsynced = true }, noMeshes},
-		"the meshes cannot be read": {func() { c.live = func() error { return errors.New("etcd is away") } }, "meshfence cannot judge this request yet: it cannot read the stored meshes (etcd is away). Try again in a few seconds"},
+		"nothing is synced":         {func() { c.unsynced = true }, noMeshes, "refused with 503: " + noMeshes},
+		"the meshes cannot be read": {func() { c.live = func() error { return errors.New("etcd is away") } }, "meshfence cannot judge this request yet: it cannot read the stored meshes (etcd is away). Try again in a few seconds", "warn MF303"},
 	} {
 		c.unsynced, c.live = false, nil
 		test.change()
-		for _, r := range []request{tagRequest("canary", "", "Istio mesh-1"), tagRequest("stable", "Istio mesh-1", "")} {
+		if got := said(s.ask(t, deletion)); got != test.deletion { // it is judged by what is known
+			t.Errorf("%s, a deletion: %s, want %s", name, got, test.deletion)
+		}
+		for _, r := range []request{tagRequest("canary", "", "Istio mesh-1"), tagRequest("stable", "Istio mesh-1", "Istio mesh-2")} {
 			want := refused(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, test.message)
 			if diff := cmp.Diff(want, s.ask(t, r)); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", name, diff)

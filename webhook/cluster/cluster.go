@@ -161,6 +161,15 @@ func (c *Cluster) required() map[string]interface{ hasSynced() bool } {
 // Fleet returns the last snapshot, which is empty before Synced; never nil.
 func (c *Cluster) Fleet() *mesh.Fleet { return c.fleet.Load() }
 
+// Known returns the meshes, the tags and the mesh map as last seen: what Live returns, without asking the API server.
+func (c *Cluster) Known() mesh.Objects {
+	objects := mesh.Objects{Istios: c.istios.values(), Revisions: c.revisions.values(), Tags: c.tags.values()}
+	for _, m := range c.meshMap.values() {
+		objects.Map = m.entries
+	}
+	return objects
+}
+
 // Namespaces returns all namespaces by name, as last seen. The slice and the maps are shared and must not be written.
 func (c *Cluster) Namespaces() []mesh.Namespace { return c.namespaces.values() }
 
@@ -198,11 +207,7 @@ func (c *Cluster) buildFleets(ctx context.Context) {
 		if !c.istios.hasSynced() || !c.revisions.hasSynced() || !c.tags.hasSynced() || !c.meshMap.hasSynced() {
 			continue
 		}
-		objects := mesh.Objects{Istios: c.istios.values(), Revisions: c.revisions.values(), Tags: c.tags.values()}
-		for _, m := range c.meshMap.values() {
-			objects.Map = m.entries
-		}
-		fleet := c.fleet.Load().Next(objects)
+		fleet := c.fleet.Load().Next(c.Known())
 		fleet.Prepare()
 		c.fleet.Store(fleet)
 		c.built.Store(true)
