@@ -44,7 +44,7 @@ func (h *meshMaps) Handle(ctx context.Context, req admission.Request) admission.
 	if err != nil {
 		return h.recorder.badRequest(ctx, err)
 	}
-	if updated.Metadata.Name != h.name || updated.Metadata.DeletionTimestamp != "" || h.exempt.user(req.UserInfo.Username) {
+	if updated.Metadata.Name != h.name || updated.goesOn(old) || h.exempt.user(req.UserInfo.Username) {
 		return allow()
 	}
 	if !h.fleet.Synced() {
@@ -76,6 +76,12 @@ type configMapObject struct {
 	} `json:"metadata"`
 	Data       map[string]string `json:"data"`
 	BinaryData map[string]string `json:"binaryData"`
+}
+
+// goesOn reports whether the update only brings the deletion of a ConfigMap forward: its finalizers and the other metadata must
+// get through. A map in deletion counts as long as it is stored, so a change of what it says is judged like any other.
+func (c *configMapObject) goesOn(old *configMapObject) bool {
+	return c.Metadata.DeletionTimestamp != "" && old != nil && maps.Equal(old.Data, c.Data) && maps.Equal(old.BinaryData, c.BinaryData)
 }
 
 // judged returns what the policy sees of a ConfigMap; nil for nil.

@@ -133,6 +133,32 @@ func TestAMeshMapThatNeedsNoJudgementIsAllowedWhateverItIs(t *testing.T) {
 	}
 }
 
+// The mesh map counts until its last finalizer is gone, so what it says is judged; the rest gets through.
+func TestOfAMeshMapThatIsBeingDeletedOnlyTheEntriesAreJudged(t *testing.T) {
+	const deleting = "deletionTimestamp: '2026-08-01T12:00:00Z', finalizers: [example.com/hold]"
+	configMap := func(metadata, rest string) string {
+		return "{metadata: {name: mesh-map, " + metadata + "}, " + rest + "}"
+	}
+	const right, wrong = "data: {mesh-1: mesh-1}", "data: {mesh-1: mesh-2}"
+	for name, test := range map[string]struct {
+		old, object string
+		answer      string
+	}{
+		"its finalizer goes":                        {configMap(deleting, right), configMap("deletionTimestamp: '2026-08-01T12:00:00Z'", right), "allow"},
+		"an annotation comes":                       {configMap(deleting, right), configMap(deleting+", annotations: {a: b}", right), "allow"},
+		"it was wrong before, and a finalizer goes": {configMap(deleting, wrong), configMap("deletionTimestamp: '2026-08-01T12:00:00Z'", wrong), "allow"},
+		"an entry changes":                          {configMap(deleting, right), configMap(deleting, wrong), "deny MF402"},
+		"a binary entry comes":                      {configMap(deleting, right), configMap(deleting, right+", binaryData: {mesh-2: AAEC}"), "deny MF401"},
+		"an entry is repaired":                      {configMap(deleting, wrong), configMap(deleting, right), "allow"},
+		"a creation that says it is being deleted":  {"", configMap(deleting, wrong), "deny MF402"},
+	} {
+		r := request{path: webhook.PathValidateMeshMap, name: "mesh-map", namespace: "meshfence-system", old: test.old, object: test.object}
+		if got := said(serve(t, twoMeshes(t)).ask(t, r)); got != test.answer {
+			t.Errorf("%s: %s, want %s", name, got, test.answer)
+		}
+	}
+}
+
 func TestWhileNothingIsSyncedTheMeshMapIsRefusedForNow(t *testing.T) {
 	c := twoMeshes(t)
 	c.unsynced = true

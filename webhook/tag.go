@@ -48,12 +48,19 @@ func (h *tags) Handle(ctx context.Context, req admission.Request) admission.Resp
 		return h.recorder.badRequest(ctx, err)
 	case h.exempt.user(req.UserInfo.Username):
 		return allow()
-	case updated == nil && old.Metadata.DeletionTimestamp != "", updated != nil && updated.Metadata.DeletionTimestamp != "":
+	case updated == nil && old.Metadata.DeletionTimestamp != "", updated != nil && onlyGoesOn(old, updated):
 		return allow()
 	case updated != nil && updated.Malformed != nil && (old == nil || old.Malformed == nil): // as in controlPlanes
 		return h.recorder.badField(ctx, &req, updated.Malformed)
 	}
 	return h.judge(ctx, &req, old, updated)
+}
+
+// onlyGoesOn reports whether an update only brings the deletion of a tag forward: its finalizers and the other metadata must get
+// through. A tag in deletion chooses a mesh as long as it is stored, so another target is judged like any other.
+func onlyGoesOn(old, updated *sail.Tag) bool {
+	return updated.Metadata.DeletionTimestamp != "" && old != nil && old.Spec == updated.Spec &&
+		(updated.Malformed == nil || old.Malformed != nil)
 }
 
 // judge compares the tag with the stored meshes; a deletion, if they cannot be read, with those that are known.

@@ -167,7 +167,6 @@ func TestATagThatNeedsNoJudgementIsAllowedWhateverItIs(t *testing.T) {
 		"an exempt user":                           {object: tagObject("mesh-1", "Istio mesh-2"), user: "system:apiserver"},
 		"an exempt user who deletes":               {operation: admissionv1.Delete, old: tagObject("stable", "Istio mesh-1"), user: "system:apiserver"},
 		"the garbage collector":                    {operation: admissionv1.Delete, old: tagObject("stable", "Istio mesh-1"), user: "system:serviceaccount:kube-system:generic-garbage-collector"},
-		"one that is being deleted":                {object: deleting, old: tagObject("stable", "Istio mesh-1")},
 		"a deletion once more":                     {operation: admissionv1.Delete, old: deleting},
 		"a deletion without the object":            {operation: admissionv1.Delete},
 		"a deletion of nothing that could be read": {operation: admissionv1.Delete, old: "[5]"},
@@ -182,6 +181,37 @@ func TestATagThatNeedsNoJudgementIsAllowedWhateverItIs(t *testing.T) {
 	r.user = "system:serviceaccount:kube-system:generic-garbage-collector"
 	if got := s.ask(t, r); got.Allowed {
 		t.Errorf("a creation by the garbage collector: %+v", got)
+	}
+}
+
+// A tag in deletion chooses a mesh until its last finalizer is gone, so what decides that is judged; the rest gets through.
+func TestOfATagThatIsBeingDeletedOnlyTheTargetIsJudged(t *testing.T) {
+	const deleting = "deletionTimestamp: '2026-08-01T12:00:00Z', finalizers: [example.com/hold]"
+	tag := func(metadata, spec string) string {
+		return "{kind: IstioRevisionTag, metadata: {name: stable, " + metadata + "}, spec: " + spec + "}"
+	}
+	const on1, on2, nothing = "{targetRef: {kind: Istio, name: mesh-1}}", "{targetRef: {kind: Istio, name: mesh-2}}", "{targetRef: {}}"
+	for name, test := range map[string]struct {
+		old, object string
+		answer      string
+	}{
+		"its finalizer goes":                        {tag(deleting, on1), tag("deletionTimestamp: '2026-08-01T12:00:00Z'", on1), "allow"},
+		"an annotation and a label come":            {tag(deleting, on1), tag(deleting+", labels: {a: b}, annotations: {c: d}", on1), "allow"},
+		"its status":                                {tag(deleting, on1), tag(deleting, on1)[:len(tag(deleting, on1))-1] + ", status: {state: Healthy}}", "allow"},
+		"it was wrong before, and a finalizer goes": {tag(deleting, on2), tag("deletionTimestamp: '2026-08-01T12:00:00Z'", on2), "allow"},
+		"it was malformed before":                   {tag(deleting, "5"), tag("deletionTimestamp: '2026-08-01T12:00:00Z'", "5"), "allow"},
+		"another target":                            {tag(deleting, on1), tag(deleting, on2), "deny MF302"},
+		"another target, with the last finalizer":   {tag(deleting, on1), tag("deletionTimestamp: '2026-08-01T12:00:00Z'", on2), "deny MF302"},
+		"another target, which does not exist":      {tag(deleting, on1), tag(deleting, nothing), "warn MF304"},
+		"a right target again":                      {tag(deleting, on2), tag(deleting, on1), "allow"},
+		"another target, malformed":                 {tag(deleting, on1), tag(deleting, "5"), "deny meshfence"},
+		"no target, malformed":                      {tag(deleting, nothing), tag(deleting, "5"), "deny meshfence"},
+		"a creation that says it is being deleted":  {"", tag(deleting, on2), "deny MF302"},
+	} {
+		r := request{path: webhook.PathValidateIstioRevisionTag, name: "stable", old: test.old, object: test.object}
+		if got := said(serve(t, tagged(t)).ask(t, r)); got != test.answer {
+			t.Errorf("%s: %s, want %s", name, got, test.answer)
+		}
 	}
 }
 

@@ -316,7 +316,6 @@ type tagCase struct {
 	others           []string
 	create, from, to string
 	namespaces       []mesh.Namespace
-	deleting         bool
 	actions          policy.Actions
 	want             policy.Verdict
 }
@@ -324,7 +323,7 @@ type tagCase struct {
 func (c tagCase) judge(t *testing.T) policy.Verdict {
 	t.Helper()
 	before, after := objects(t, c.others...), objects(t, c.others...)
-	change := policy.TagChange{Namespaces: c.namespaces, Now: now, Deleting: c.deleting}
+	change := policy.TagChange{Namespaces: c.namespaces, Now: now}
 	if c.from != "" {
 		before = before.WithTag(tagNamed(t, c.from))
 		change.Old = mesh.TagOf(tagNamed(t, c.from))

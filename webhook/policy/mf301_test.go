@@ -108,11 +108,6 @@ func TestMF301(t *testing.T) {
 			want: allowed(),
 		},
 		{
-			name:   "if it is being deleted, then it is never denied",
-			others: guide(), create: "IstioRevisionTag mesh-1; targets Istio mesh-2", deleting: true,
-			want: allowed(),
-		},
-		{
 			name:   "if the rule only warns, then it is admitted with a warning",
 			others: guide(), create: "IstioRevisionTag mesh-1; targets Istio mesh-2",
 			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF301": policy.Warn}},

@@ -190,11 +190,6 @@ func TestMF302(t *testing.T) {
 				`the tag, and then: kubectl delete istiorevisiontag mesh-1`)),
 		},
 		{
-			name:   "if the tag is being deleted, then it is never denied",
-			others: guide(), from: stable, to: stableMoved, namespaces: app(inMesh1), deleting: true,
-			want: allowed(),
-		},
-		{
 			name:   "if the rule only warns, then it is admitted with a warning",
 			others: guide(), from: stable, to: stableMoved, namespaces: app(inMesh1),
 			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF302": policy.Warn}},

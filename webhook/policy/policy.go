@@ -117,15 +117,10 @@ type TagChange struct {
 	Namespaces []mesh.Namespace
 	// Now is in seconds since 1970.
 	Now int64
-	// Deleting says that the new object has a deletion timestamp.
-	Deleting bool
 }
 
-// Tag judges a change of a tag. One that is being deleted is never denied: its finalizers must get through.
+// Tag judges a change of a tag, also while it is being deleted: as long as it is stored, it counts.
 func (p *Policy) Tag(c TagChange) Verdict {
-	if c.Deleting {
-		return Verdict{Answer: Allowed}
-	}
 	return judge(tagRules, c.Old, c.New, p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil), p.settings.Actions)
 }
 

@@ -9,7 +9,6 @@ func TestATagOfAMeshIsAdmittedInSilence(t *testing.T) {
 		{name: "created", others: guide(), create: stable, want: allowed()},
 		{name: "moved", others: guide(), from: stable, to: moved, want: allowed()},
 		{name: "deleted", others: guide(), from: stable, want: allowed()},
-		{name: "being deleted", others: guide(), from: stable, to: stable, deleting: true, want: allowed()},
 	})
 }
 
