@@ -9,13 +9,13 @@ import (
 // meshRules are the rules about an Istio, or an IstioRevision that no Istio owns, in the order of reports.
 var meshRules = []rule[mesh.Mesh]{
 	{Rule: Rule{"MF101", "InvalidSelector", Deny}, state: invalidSelector},
-	{Rule: Rule{"MF102", "DiscoversEverything", Deny}, state: discoversEverything},
+	{Rule: Rule{"MF102", "DiscoversEverything", Deny}, state: discoversEverything, worse: discoversEverythingAtOnce},
 	{Rule: Rule{"MF103", "OverlappingSelectors", Deny}, state: overlappingSelectors, held: overlappedBefore},
 	{Rule: Rule{"MF104", "ControlPlaneNotDiscovered", Warn}, state: controlPlaneNotDiscovered},
 	{Rule: Rule{"MF105", "SharedControlPlaneNamespace", Deny}, state: sharedControlPlaneNamespace},
 	{Rule: Rule{"MF106", "RevisionNameTaken", Deny}, state: revisionNameTaken},
 	{Rule: Rule{"MF107", "DefaultTaken", Deny}, state: defaultTaken},
-	{Rule: Rule{"MF108", "InjectsByDefault", Deny}, state: injectsByDefault},
+	{Rule: Rule{"MF108", "InjectsByDefault", Deny}, state: injectsByDefault, worse: becomesDefault},
 	{Rule: Rule{"MF109", "SecondAmbientMesh", Warn}, state: secondAmbientMesh},
 	{Rule: Rule{"MF110", "VersionSkew", Warn}, state: versionSkew, held: skewedBefore},
 	{Rule: Rule{"MF111", "StrandsNamespaces", Deny}, change: strandsNamespaces},

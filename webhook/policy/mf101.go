@@ -7,16 +7,22 @@ import (
 )
 
 // invalidSelector finds the selectors of the object itself that do not parse. The CustomResourceDefinition accepts them,
-// and istiod reports Ready with them.
+// and istiod reports Ready with them. Its subjects are what is wrong, by content, and count: to reorder the list or repair a part
+// of it leaves no new one, and a second item that is wrong is new, even if it is wrong as the first is.
 func invalidSelector(m *mesh.Mesh, _ *World) []Finding {
 	var found []Finding
-	for _, err := range m.Sources[0].Errors {
+	own, times := &m.Sources[0], map[string]int{}
+	for _, err := range own.Errors {
+		subject := own.Offending(err) + ": " + err.ErrorBody()
+		if times[subject]++; times[subject] > 1 {
+			subject += fmt.Sprintf(" (%d)", times[subject])
+		}
 		found = append(found, Finding{
 			Field: err.Field,
 			Detail: fmt.Sprintf("%s: %s; a running istiod would keep its old selectors, and at its next start discover "+
 				"every namespace while it reports Ready", m.Ref, err.Error()),
 			Remedy:   "Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values follow the syntax of labels",
-			Subjects: []string{err.ErrorBody()},
+			Subjects: []string{subject},
 		})
 	}
 	return found

@@ -22,7 +22,7 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 					`it reports Ready`,
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
-				Subjects: []string{`Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
+				Subjects: []string{`team in ["a"]: Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
 			}, policy.Finding{
 				Rule: mf102, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors`,
 				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace, ` +
@@ -43,7 +43,7 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 					`it reports Ready`,
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
-				Subjects: []string{`Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
+				Subjects: []string{`team in ["a"]: Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
 			}), policy.Finding{
 				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
 				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +
@@ -62,7 +62,7 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 					`keep its old selectors, and at its next start discover every namespace while it reports Ready`,
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
-				Subjects: []string{`Unsupported value: "Like": must be one of In, NotIn, Exists, DoesNotExist`},
+				Subjects: []string{`team Like ["a"]: Unsupported value: "Like": must be one of In, NotIn, Exists, DoesNotExist`},
 			}), policy.Finding{
 				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
 				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +
@@ -81,7 +81,7 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 					`its next start discover every namespace while it reports Ready`,
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
-				Subjects: []string{"Required value: operator In needs at least one value"},
+				Subjects: []string{"team In []: Required value: operator In needs at least one value"},
 			}), policy.Finding{
 				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
 				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +
@@ -100,7 +100,7 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 					`next start discover every namespace while it reports Ready`,
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
-				Subjects: []string{"Forbidden: operator Exists takes no values; In does"},
+				Subjects: []string{`team Exists ["a"]: Forbidden: operator Exists takes no values; In does`},
 			}), policy.Finding{
 				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
 				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +
@@ -119,7 +119,7 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 					`and at its next start discover every namespace while it reports Ready`,
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
-				Subjects: []string{"Forbidden: operator DoesNotExist takes no values; NotIn does"},
+				Subjects: []string{`team DoesNotExist ["a"]: Forbidden: operator DoesNotExist takes no values; NotIn does`},
 			}), policy.Finding{
 				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
 				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +
@@ -140,7 +140,7 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 					`selectors, and at its next start discover every namespace while it reports Ready`,
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
-				Subjects: []string{`Invalid value: "team!": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')`},
+				Subjects: []string{`team!: Invalid value: "team!": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')`},
 			}), policy.Finding{
 				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
 				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +
@@ -162,7 +162,7 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 					`reports Ready`,
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
-				Subjects: []string{`Invalid value: "-a": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')`},
+				Subjects: []string{`team: Invalid value: "-a": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')`},
 			}), policy.Finding{
 				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
 				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +
@@ -182,7 +182,7 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 					`it reports Ready`,
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
-				Subjects: []string{`Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
+				Subjects: []string{`team in ["a"]: Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
 			}, policy.Finding{
 				Rule: mf101, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors[2].matchExpressions[0].values`,
 				Detail: `Istio "mesh-1": spec.values.meshConfig.discoverySelectors[2].matchExpressions[0].values: Forbidden: ` +
@@ -190,7 +190,7 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 					`next start discover every namespace while it reports Ready`,
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
-				Subjects: []string{"Forbidden: operator Exists takes no values; In does"},
+				Subjects: []string{`team Exists ["a"]: Forbidden: operator Exists takes no values; In does`},
 			}), policy.Finding{
 				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
 				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +
@@ -210,7 +210,7 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 					`it reports Ready`,
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
-				Subjects: []string{`Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
+				Subjects: []string{`team in ["a"]: Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
 			}), policy.Finding{
 				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
 				Detail: `IstioRevision "canary" has a selector that does not parse and so counts as discovering every ` +
@@ -230,7 +230,7 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 					`it reports Ready`,
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
-				Subjects: []string{`Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
+				Subjects: []string{`team in ["a"]: Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
 			}),
 		},
 		{
@@ -249,7 +249,7 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 					`it reports Ready`,
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
-				Subjects: []string{`Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
+				Subjects: []string{`team in ["a"]: Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
 			}, policy.Finding{
 				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
 				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +
@@ -286,7 +286,7 @@ func TestMF101WhenAMeshIsUpdated(t *testing.T) {
 					`it reports Ready`,
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
-				Subjects: []string{`Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
+				Subjects: []string{`team in ["a"]: Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
 			}), policy.Finding{
 				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
 				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +
@@ -306,7 +306,7 @@ func TestMF101WhenAMeshIsUpdated(t *testing.T) {
 					`it reports Ready`,
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
-				Subjects: []string{`Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
+				Subjects: []string{`team in ["a"]: Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
 			}, policy.Finding{
 				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
 				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +
@@ -326,7 +326,7 @@ func TestMF101WhenAMeshIsUpdated(t *testing.T) {
 					`it reports Ready`,
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
-				Subjects: []string{`Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
+				Subjects: []string{`team in ["a"]: Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
 			}, policy.Finding{
 				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
 				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +
@@ -345,7 +345,7 @@ func TestMF101WhenAMeshIsUpdated(t *testing.T) {
 					`next start discover every namespace while it reports Ready`,
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
-				Subjects: []string{"Forbidden: operator Exists takes no values; In does"},
+				Subjects: []string{`team Exists ["a"]: Forbidden: operator Exists takes no values; In does`},
 			}), policy.Finding{
 				Rule: mf101, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].operator`,
 				Detail: `Istio "mesh-1": spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].operator: ` +
@@ -354,7 +354,7 @@ func TestMF101WhenAMeshIsUpdated(t *testing.T) {
 					`it reports Ready`,
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
-				Subjects: []string{`Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
+				Subjects: []string{`team in ["a"]: Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
 			}, policy.Finding{
 				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
 				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +

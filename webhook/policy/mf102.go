@@ -16,7 +16,7 @@ func discoversEverything(m *mesh.Mesh, w *World) []Finding {
 		return nil
 	}
 	others := fights(m, w)
-	f := Finding{Field: path, Remedy: selectorRemedy(m, w), Subjects: meshNames(others)}
+	f := Finding{Field: path, Remedy: selectorRemedy(m, w), Subjects: meshSubjects(others)}
 	switch {
 	case len(others) > 0:
 		f.Detail = fmt.Sprintf("%s %s, also those of %s: their istiods would overwrite each other's ConfigMap %s",
@@ -28,6 +28,13 @@ func discoversEverything(m *mesh.Mesh, w *World) []Finding {
 		f.Detail = fmt.Sprintf("%s %s; that does no harm only while it is the only mesh in the cluster", m.Ref, why)
 	}
 	return []Finding{f}
+}
+
+// discoversEverythingAtOnce says whether a selector that did not parse gives way to none at all, or to {}: a running istiod has kept
+// its old selectors until now, and discovers everything as soon as the new ones are stored. An object that was malformed
+// elsewhere is another matter: it must be possible to repair that.
+func discoversEverythingAtOnce(_ Finding, old, updated *mesh.Mesh, _ *World) bool {
+	return len(old.Sources[0].Errors) > 0 && updated.Sources[0].Listing != mesh.Invalid
 }
 
 // everythingBecause says why the mesh's own selectors leave out nothing, and where; "" if they do.

@@ -314,10 +314,10 @@ func TestMF102WhenAMeshIsUpdated(t *testing.T) {
 			}),
 		},
 		{
-			name:   "if it was invalid before, which counts as everything, then {} is nothing new",
+			name:   "if it was invalid before, then {} is refused: a running istiod has kept its old selectors until now",
 			others: other, from: "Istio mesh-1; in istio-system-1; selects raw team in a", to: everything,
-			want: warned(policy.Finding{
-				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors[0]`,
+			want: denied(policy.Finding{
+				Rule: mf102, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors[0]`,
 				Detail: `Istio "mesh-1" discovers every namespace through spec.values.meshConfig.discoverySelectors[0], also ` +
 					`those of mesh "mesh-2": their istiods would overwrite each other's ConfigMap istio-ca-root-cert`,
 				Remedy: `The API server drops a misspelt field (such as matchLabel), which leaves {}. Give it a selector of ` +

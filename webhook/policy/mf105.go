@@ -32,6 +32,6 @@ func sharedControlPlaneNamespace(m *mesh.Mesh, w *World) []Finding {
 		Detail: fmt.Sprintf("%s has spec.namespace %q, the control-plane namespace of %s: two istiods in one namespace share a leader lock, "+
 			"and one of them stops writing its root certificate", m.Ref, m.ControlPlane, theOthers(m, sharing)),
 		Remedy:   remedy,
-		Subjects: meshNames(sharing),
+		Subjects: meshSubjects(sharing),
 	}}
 }

@@ -37,7 +37,7 @@ func TestMF105(t *testing.T) {
 				Remedy: `IstioRevision "mesh-1" is not owned by any Istio, and has the name that the active revision of this ` +
 					`one gets. Delete it first, and the operator creates it again: kubectl delete ` +
 					`istiorevisions.sailoperator.io mesh-1`,
-				Subjects: []string{"mesh-1"},
+				Subjects: []string{`IstioRevision "mesh-1"`},
 			}),
 		},
 		{
@@ -83,7 +83,7 @@ func TestMF105(t *testing.T) {
 					`them stops writing its root certificate`,
 				Remedy: `spec.namespace cannot be changed later: create the mesh with spec.namespace: istio-system-mesh-2, ` +
 					`after kubectl create namespace istio-system-mesh-2`,
-				Subjects: []string{"canary", "mesh-1", "mesh-3"},
+				Subjects: []string{`IstioRevision "canary"`, "mesh-1", "mesh-3"},
 			}),
 		},
 		{

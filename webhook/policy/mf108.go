@@ -34,10 +34,19 @@ func injectingByDefault(m *mesh.Mesh) *mesh.Source {
 	return nil
 }
 
+// becomesDefault says whether a mesh that had the setting before gets the name default only now: its own setting did nothing so
+// far. A tag of that name is no part of this change.
+func becomesDefault(f Finding, old, updated *mesh.Mesh, _ *World) bool {
+	return f.Subjects[0] == itself && updated.Has(mesh.DefaultRevision) && !old.Has(mesh.DefaultRevision)
+}
+
+// itself is the first subject of a finding about the mesh's own setting.
+const itself = "itself"
+
 // takesUnlabelled is what is wrong with m's own setting. Istio's charts heed it only for the injector of the name default
 // (istio issue 36258), but a tag is enough to give a mesh that name later.
 func takesUnlabelled(m *mesh.Mesh, source *mesh.Source, others []*mesh.Mesh, w *World) Finding {
-	f := Finding{Field: injectByDefaultField, Remedy: labelInstead(m, source, setBefore(m, w), w), Subjects: append([]string{"itself"}, refs(others)...)}
+	f := Finding{Field: injectByDefaultField, Remedy: labelInstead(m, source, setBefore(m, w), w), Subjects: append([]string{itself}, refs(others)...)}
 	f.Detail = source.String() + " injects every namespace without an injection label"
 	if !ownsDefault(m, w) {
 		f.Detail += ", as soon as a revision or tag of it is called \"default\""

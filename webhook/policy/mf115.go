@@ -50,7 +50,7 @@ func declaredFinding(m, other, by *mesh.Mesh) Finding {
 			mesh.AllowOverlapAnnotation, until, m.Sources[0].TrustBundle),
 		Remedy: fmt.Sprintf("When one of them is deleted, or their selectors are apart: kubectl annotate %s %s %s", resource(by), by.Name,
 			undeclare(by, m, other)),
-		Subjects: []string{other.String()},
+		Subjects: []string{"declared", other.String()},
 	}
 }
 
@@ -88,7 +88,7 @@ func endedFinding(m, other, by *mesh.Mesh, w *World) Finding {
 		Field:    "metadata.annotations[" + mesh.AllowOverlapUntilAnnotation + "]",
 		Detail:   fmt.Sprintf("the selectors of %s and %s overlap, and %s", m.Ref, other.Ref, ended(by)),
 		Remedy:   remedy,
-		Subjects: []string{other.String()},
+		Subjects: []string{"ended", other.String()},
 	}
 }
 

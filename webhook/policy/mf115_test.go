@@ -23,7 +23,7 @@ func declaredOverlap(m, other, by, until string) policy.Finding {
 			m, other, by, end),
 		Remedy: fmt.Sprintf(`When one of them is deleted, or their selectors are apart: kubectl annotate istios.sailoperator.io %s `+
 			`meshfence.io/allow-overlap-%s`, by, gone),
-		Subjects: []string{fmt.Sprintf(`Istio %q`, other)},
+		Subjects: []string{"declared", fmt.Sprintf(`Istio %q`, other)},
 	}
 }
 
@@ -40,7 +40,7 @@ func endedOverlap(m, ended, remedy string) policy.Finding {
 		Rule: mf115, Action: policy.Warn, Field: `metadata.annotations[meshfence.io/allow-overlap-until]`,
 		Detail:   fmt.Sprintf(`the selectors of Istio %q and Istio "mesh-1" overlap, and %s`, m, ended),
 		Remedy:   remedy,
-		Subjects: []string{`Istio "mesh-1"`},
+		Subjects: []string{"ended", `Istio "mesh-1"`},
 	}
 }
 
@@ -81,7 +81,7 @@ func TestMF115WhenAMeshIsCreated(t *testing.T) {
 					`namespaces that both match, so they must have the same root certificate`,
 				Remedy: `When one of them is deleted, or their selectors are apart: kubectl annotate istios.sailoperator.io mesh-2 ` +
 					`meshfence.io/allow-overlap-`,
-				Subjects: []string{`Istio "mesh-1"`},
+				Subjects: []string{"declared", `Istio "mesh-1"`},
 			}),
 		},
 		{
@@ -94,7 +94,7 @@ func TestMF115WhenAMeshIsCreated(t *testing.T) {
 					`to the namespaces that both match, so they must have the same root certificate`,
 				Remedy: `When one of them is deleted, or their selectors are apart: kubectl annotate istios.sailoperator.io mesh-2 ` +
 					`meshfence.io/allow-overlap- meshfence.io/allow-overlap-until-`,
-				Subjects: []string{`Istio "mesh-1"`},
+				Subjects: []string{"declared", `Istio "mesh-1"`},
 			}),
 		},
 		{
@@ -131,7 +131,7 @@ func TestMF115WhenAMeshIsCreated(t *testing.T) {
 				Detail: `the selectors of Istio "mesh-2" and Istio "mesh-1" overlap, and the declaration of it by Istio "mesh-2" has ` +
 					`ended (meshfence.io/allow-overlap-until: 2026-08-01T12:00:00Z)`,
 				Remedy:   `To declare it for a week: annotations: {meshfence.io/allow-overlap-until: "2026-08-08T12:00:00Z"}`,
-				Subjects: []string{`Istio "mesh-1"`},
+				Subjects: []string{"ended", `Istio "mesh-1"`},
 			}),
 		},
 		{
@@ -188,7 +188,7 @@ func TestMF115WhenAMeshIsCreated(t *testing.T) {
 			want: warned(func() policy.Finding {
 				f := declaredOverlap("mesh-2", "mesh-1-v1-30-3", "mesh-2", "")
 				f.Detail = strings.ReplaceAll(f.Detail, `Istio "mesh-1-v1-30-3"`, `IstioRevision "mesh-1-v1-30-3"`)
-				f.Subjects = []string{`IstioRevision "mesh-1-v1-30-3"`}
+				f.Subjects = []string{"declared", `IstioRevision "mesh-1-v1-30-3"`}
 				return f
 			}()),
 		},

@@ -30,7 +30,7 @@ func revisionOfAnotherMesh(ns *mesh.Namespace, w *World) []Finding {
 			"root certificate of %s to verify it with", ns.Name, chosen(injection, ns.Labels, injecting), becauseAll(discovering, ns.Labels),
 			discover(discovering), theMeshes(injecting), theMeshes(discovering)),
 		Remedy:   bothWaysOut(ns, discovering, injecting, w),
-		Subjects: append(meshNames(discovering), "revision "+injection.Revision),
+		Subjects: append(meshSubjects(discovering), "revision "+injection.Revision),
 	}}
 }
 

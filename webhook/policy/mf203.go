@@ -23,7 +23,7 @@ func unknownRevision(ns *mesh.Namespace, w *World) []Finding {
 	if coming {
 		discovering = nil
 	}
-	f := Finding{Field: labelPath(mesh.RevisionLabel), Subjects: append(meshNames(discovering), "revision "+injection.Revision)}
+	f := Finding{Field: labelPath(mesh.RevisionLabel), Subjects: append(meshSubjects(discovering), "revision "+injection.Revision)}
 	f.Detail = fmt.Sprintf("namespace %q has istio.io/rev=%s, but no revision or tag has that name: its pods would start without sidecars",
 		ns.Name, injection.Revision)
 	if len(discovering) == 0 {

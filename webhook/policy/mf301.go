@@ -19,7 +19,7 @@ func tagNameTaken(tag *mesh.Tag, w *World) []Finding {
 		Detail: fmt.Sprintf("IstioRevisionTag %q has the name of a revision of %s: istio.io/rev=%s chooses that revision, and the operator "+
 			"does nothing for the tag", tag.Name, theMeshes(r.Meshes), tag.Name),
 		Remedy:   "Choose a name that nothing has yet. To see those that are taken: kubectl get istiorevisions,istiorevisiontags",
-		Subjects: meshNames(r.Meshes),
+		Subjects: meshSubjects(r.Meshes),
 	}
 	if tag.Name == mesh.DefaultRevision {
 		f.Detail = fmt.Sprintf("IstioRevisionTag %q would be a second owner of that name, beside a revision of %s, which "+

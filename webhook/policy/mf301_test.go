@@ -71,7 +71,7 @@ func TestMF301(t *testing.T) {
 				Rule: mf301, Action: policy.Deny, Field: `metadata.name`,
 				Detail: `IstioRevisionTag "canary" has the name of a revision of mesh "canary": istio.io/rev=canary chooses that ` +
 					`revision, and the operator does nothing for the tag`,
-				Remedy: anotherName, Subjects: []string{"canary"},
+				Remedy: anotherName, Subjects: []string{`IstioRevision "canary"`},
 			}),
 		},
 		{

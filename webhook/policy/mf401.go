@@ -18,13 +18,18 @@ const longestShown = 80
 
 // meshMapInvalid finds the entries that cannot be used, which mesh.ParseMap leaves out: both sides must be label values that
 // are not empty, because the key is looked up by the value of a discovery label, and the value becomes that of istio.io/rev.
-// What an entry had wrong with it before is no reason to refuse another value that has no more wrong with it.
+// A repair of one side of an entry leaves no new finding about the other; another revision that cannot be used is one.
 func meshMapInvalid(m *mesh.Map, w *World) []Finding {
 	var found []Finding
 	for _, name := range slices.Sorted(maps.Keys(m.Data)) {
-		problems := slices.Concat(notALabel("name", name), notALabel("revision", strings.TrimSpace(m.Data[name])))
-		if len(problems) > 0 {
-			found = append(found, unusable(m, w, entryPath(name), name, entry(shown(name), shown(m.Data[name])), problems))
+		revision := strings.TrimSpace(m.Data[name])
+		ofName, ofRevision := notALabel("name", name), notALabel("revision", revision)
+		if problems := slices.Concat(ofName, ofRevision); len(problems) > 0 {
+			f := unusable(m, w, entryPath(name), name, entry(shown(name), shown(m.Data[name])), problems)
+			for i := len(ofName); i < len(problems); i++ {
+				f.Subjects[i] += ": " + revision
+			}
+			found = append(found, f)
 		}
 	}
 	for _, name := range slices.Sorted(slices.Values(m.Binary)) {

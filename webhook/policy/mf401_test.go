@@ -30,9 +30,21 @@ func invalid(action policy.Action, field, written, remedy string, problems ...st
 		Rule: mf401, Action: action, Field: field, Remedy: remedy,
 		Detail: `the mesh map's entry "` + written + `" cannot be used: ` + strings.Join(problems, ", and "),
 	}
+	_, revision, _ := strings.Cut(written, ": ")
 	for _, problem := range problems {
-		f.Subjects = append(f.Subjects, field+" "+problem)
+		subject := field + " " + problem
+		if strings.HasPrefix(problem, "its revision") && strings.HasPrefix(field, "data") {
+			subject += ": " + revision
+		}
+		f.Subjects = append(f.Subjects, subject)
 	}
+	return f
+}
+
+// whole is the finding about a revision that the message cuts short: it is compared as it is.
+func whole(revision string, f policy.Finding) policy.Finding {
+	path, _, _ := strings.Cut(f.Subjects[0], ": ")
+	f.Subjects = []string{path + ": " + strings.TrimSpace(revision)}
 	return f
 }
 
@@ -72,7 +84,7 @@ func TestMF401(t *testing.T) {
 		},
 		{
 			name: "if a value is very long, then its beginning is shown", create: entries{"mesh-1": strings.Repeat("x y ", 1000)},
-			want: denied(invalid(policy.Deny, "data[mesh-1]", "mesh-1: "+strings.Repeat("x y ", 20)+"…", activeOf1, "its revision has more than 63 characters")),
+			want: denied(whole(strings.Repeat("x y ", 1000), invalid(policy.Deny, "data[mesh-1]", "mesh-1: "+strings.Repeat("x y ", 20)+"…", activeOf1, "its revision has more than 63 characters"))),
 		},
 		{
 			name: "if an entry is in binaryData, then it is refused", create: entries{"binary:mesh-1": ""},
@@ -100,8 +112,8 @@ func TestMF401(t *testing.T) {
 			want: warned(invalid(policy.Warn, "data[-mesh]", "-mesh: mesh-1", "To do without it: "+patchTo(`{"data":{"-mesh":null}}`), "its name"+noLabel)),
 		},
 		{
-			name: "if a bad value becomes another one that is bad in the same way, then it is no worse than before", from: entries{"mesh-1": "a b"}, to: entries{"mesh-1": "c d"},
-			want: warned(invalid(policy.Warn, "data[mesh-1]", "mesh-1: c d", patchOf1, "its revision"+noLabel)),
+			name: "if a bad value becomes another one that is bad in the same way, then it is refused", from: entries{"mesh-1": "a b"}, to: entries{"mesh-1": "c d"},
+			want: denied(invalid(policy.Deny, "data[mesh-1]", "mesh-1: c d", patchOf1, "its revision"+noLabel)),
 		},
 		{
 			name: "if a bad value becomes bad in another way, then it is refused", from: entries{"mesh-1": "a b"}, to: entries{"mesh-1": ""},

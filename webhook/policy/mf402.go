@@ -32,7 +32,7 @@ func otherMesh(m *mesh.Map, name string, entries map[string]string, w *World) Fi
 		Field: entryPath(name),
 		Detail: fmt.Sprintf("the mesh map's entry %q gives mesh %q a revision of %s",
 			entry(name, entries[name]), name, theMeshes(having)),
-		Subjects: []string{name, entries[name]},
+		Subjects: []string{entry(name, entries[name])},
 	}
 	called := meshesCalled(name, w)
 	switch _, taken := entries[having[0].Name]; {

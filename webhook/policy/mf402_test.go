@@ -13,7 +13,7 @@ func foreign(action policy.Action, name, revision, owner, remedy string) policy.
 	return policy.Finding{
 		Rule: mf402, Action: action, Field: "data[" + name + "]",
 		Detail: `the mesh map's entry "` + name + ": " + revision + `" gives mesh "` + name + `" a revision of mesh "` + owner,
-		Remedy: remedy, Subjects: []string{name, revision},
+		Remedy: remedy, Subjects: []string{name + ": " + revision},
 	}
 }
 

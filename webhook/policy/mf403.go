@@ -25,7 +25,7 @@ func meshMapUnknown(m *mesh.Map, w *World) []Finding {
 			missing, subjects = append(missing, fmt.Sprintf("no mesh %q", name)), append(subjects, "mesh "+name)
 		}
 		if w.Fleet.Revision(revision) == nil {
-			missing, subjects = append(missing, fmt.Sprintf("no revision or tag %q", revision)), append(subjects, "revision "+revision)
+			missing, subjects = append(missing, fmt.Sprintf("no revision or tag %q", revision)), append(subjects, "revision "+revision+" for "+name)
 		}
 		if len(missing) > 0 {
 			found = append(found, Finding{

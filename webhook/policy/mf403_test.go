@@ -23,27 +23,27 @@ func TestMF403(t *testing.T) {
 	runMapCases(t, []mapCase{
 		{
 			name: "if neither exists, then that is one warning", create: entries{"prod": "prod-v1"},
-			want: warned(unknown("prod", "prod-v1", `no mesh "prod" and no revision or tag "prod-v1"`, allNames, "mesh prod", "revision prod-v1")),
+			want: warned(unknown("prod", "prod-v1", `no mesh "prod" and no revision or tag "prod-v1"`, allNames, "mesh prod", "revision prod-v1 for prod")),
 		},
 		{
 			name: "if there is nothing in the cluster yet, then the map is admitted with a warning for each entry", fleet: []string{"map a=b"},
 			create: entries{"mesh-2": "mesh-2", "mesh-1": "stable"},
 			want: warned(
-				unknown("mesh-1", "stable", `no mesh "mesh-1" and no revision or tag "stable"`, allNames, "mesh mesh-1", "revision stable"),
-				unknown("mesh-2", "mesh-2", `no mesh "mesh-2" and no revision or tag "mesh-2"`, allNames, "mesh mesh-2", "revision mesh-2"),
+				unknown("mesh-1", "stable", `no mesh "mesh-1" and no revision or tag "stable"`, allNames, "mesh mesh-1", "revision stable for mesh-1"),
+				unknown("mesh-2", "mesh-2", `no mesh "mesh-2" and no revision or tag "mesh-2"`, allNames, "mesh mesh-2", "revision mesh-2 for mesh-2"),
 			),
 		},
 		{
 			name: "if only the revision is missing, then the nearest of the mesh is proposed", create: entries{"mesh-2": "mesh2"},
-			want: warned(unknown("mesh-2", "mesh2", `no revision or tag "mesh2"`, `Did you mean "mesh-2: mesh-2"? If so: `+patchTo(`{"data":{"mesh-2":"mesh-2"}}`), "revision mesh2")),
+			want: warned(unknown("mesh-2", "mesh2", `no revision or tag "mesh2"`, `Did you mean "mesh-2: mesh-2"? If so: `+patchTo(`{"data":{"mesh-2":"mesh-2"}}`), "revision mesh2 for mesh-2")),
 		},
 		{
 			name: "if only another mesh has something near, then nothing is proposed", create: entries{"mesh-2": "defualt"},
-			want: warned(unknown("mesh-2", "defualt", `no revision or tag "defualt"`, allNames, "revision defualt")),
+			want: warned(unknown("mesh-2", "defualt", `no revision or tag "defualt"`, allNames, "revision defualt for mesh-2")),
 		},
 		{
 			name: "if a tag of the mesh is near, then it is proposed", create: entries{"mesh-1": "defualt"},
-			want: warned(unknown("mesh-1", "defualt", `no revision or tag "defualt"`, `Did you mean "mesh-1: default"? If so: `+patchTo(`{"data":{"mesh-1":"default"}}`), "revision defualt")),
+			want: warned(unknown("mesh-1", "defualt", `no revision or tag "defualt"`, `Did you mean "mesh-1: default"? If so: `+patchTo(`{"data":{"mesh-1":"default"}}`), "revision defualt for mesh-1")),
 		},
 		{
 			name: "if only the mesh is missing, then whose the revision is decides, which is another rule's", create: entries{"mesh-l": "mesh-1"},
@@ -61,16 +61,16 @@ func TestMF403(t *testing.T) {
 		{
 			name: "if both are nearly right, then both are proposed", create: entries{"mesh1": "mesh1"},
 			want: warned(unknown("mesh1", "mesh1", `no mesh "mesh1" and no revision or tag "mesh1"`, `Did you mean "mesh-1: mesh-1"? If so: `+
-				patchTo(`{"data":{"mesh-1":"mesh-1","mesh1":null}}`), "mesh mesh1", "revision mesh1")),
+				patchTo(`{"data":{"mesh-1":"mesh-1","mesh1":null}}`), "mesh mesh1", "revision mesh1 for mesh1")),
 		},
 		{
 			name: "if the nearest mesh has an entry already, then it is not proposed", create: entries{"mesh1": "mesh1", "mesh-1": "mesh-1"},
-			want: warned(unknown("mesh1", "mesh1", `no mesh "mesh1" and no revision or tag "mesh1"`, allNames, "mesh mesh1", "revision mesh1")),
+			want: warned(unknown("mesh1", "mesh1", `no mesh "mesh1" and no revision or tag "mesh1"`, allNames, "mesh mesh1", "revision mesh1 for mesh1")),
 		},
 		{
 			name:  "if the key is the value of a discovery label that a mesh asks for, then it is known",
 			fleet: []string{"Istio east; in istio-system-1; selects istio-discovery in (mesh-1,mesh-2)"}, create: entries{"mesh-1": "east", "mesh-2": "eats"},
-			want: warned(unknown("mesh-2", "eats", `no revision or tag "eats"`, `Did you mean "mesh-2: east"? If so: `+patchTo(`{"data":{"mesh-2":"east"}}`), "revision eats")),
+			want: warned(unknown("mesh-2", "eats", `no revision or tag "eats"`, `Did you mean "mesh-2: east"? If so: `+patchTo(`{"data":{"mesh-2":"east"}}`), "revision eats for mesh-2")),
 		},
 		{name: "if the revision of an Istio is not stored yet, then it is known all the same", fleet: []string{guide()[0] + "; RevisionBased; version v1.30.0"}, create: entries{"mesh-1": "mesh-1-v1-30-0"}, want: allowed()},
 		{
@@ -79,13 +79,13 @@ func TestMF403(t *testing.T) {
 		},
 		{
 			name: "if it was so before, then it is told again", from: entries{"prod": "x-y-z"}, to: entries{"prod": "x-y-z", "mesh-1": "mesh-1"},
-			want: warned(unknown("prod", "x-y-z", `no mesh "prod" and no revision or tag "x-y-z"`, allNames, "mesh prod", "revision x-y-z")),
+			want: warned(unknown("prod", "x-y-z", `no mesh "prod" and no revision or tag "x-y-z"`, allNames, "mesh prod", "revision x-y-z for prod")),
 		},
 		{
 			name: "if the rule denies, then it is refused", create: entries{"prod": "x-y-z"},
 			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF403": policy.Deny}},
 			want: denied(func() policy.Finding {
-				f := unknown("prod", "x-y-z", `no mesh "prod" and no revision or tag "x-y-z"`, allNames, "mesh prod", "revision x-y-z")
+				f := unknown("prod", "x-y-z", `no mesh "prod" and no revision or tag "x-y-z"`, allNames, "mesh prod", "revision x-y-z for prod")
 				f.Action = policy.Deny
 				return f
 			}()),
@@ -93,7 +93,7 @@ func TestMF403(t *testing.T) {
 		{
 			name: "if the rule denies and the mesh exists by now, then what is still missing was missing before", from: entries{"mesh-1": "x-y-z"}, to: entries{"mesh-1": "x-y-z", "mesh-2": "mesh-2"},
 			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF403": policy.Deny}},
-			want:    warned(unknown("mesh-1", "x-y-z", `no revision or tag "x-y-z"`, allNames, "revision x-y-z")),
+			want:    warned(unknown("mesh-1", "x-y-z", `no revision or tag "x-y-z"`, allNames, "revision x-y-z for mesh-1")),
 		},
 		{
 			name: "if the rule is off, then nobody says anything", create: entries{"prod": "x-y-z"},

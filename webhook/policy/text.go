@@ -54,6 +54,17 @@ func meshNames(meshes []*mesh.Mesh) []string {
 	return names
 }
 
+// meshSubjects names meshes so that an IstioRevision that no Istio owns is not taken for the Istio of the same name.
+func meshSubjects(meshes []*mesh.Mesh) []string {
+	names := meshNames(meshes)
+	for i, m := range meshes {
+		if m.Kind != mesh.KindIstio {
+			names[i] = m.String()
+		}
+	}
+	return names
+}
+
 // because names a mesh and the selector through which it discovers the labels.
 func because(m *mesh.Mesh, labels map[string]string) string {
 	source, term := m.Discovers(labels)

@@ -92,6 +92,9 @@ type rule[T any] struct {
 	// held says whether the old object already had a finding of state about the new one, for rules where comparing
 	// subjects is not enough; nil otherwise.
 	held func(f Finding, old, updated *T, w *World) bool
+	// worse says whether a finding that the old object had too, by its subjects, does more harm with the new one; nil if it
+	// cannot.
+	worse func(f Finding, old, updated *T, w *World) bool
 }
 
 // judge runs the rules over an object. old is nil on CREATE, updated on DELETE. What the old object broke already cannot
@@ -103,8 +106,9 @@ func judge[T any](rules []rule[T], old, updated *T, w *World, actions Actions) V
 		if action == Off {
 			continue
 		}
+		var before past
 		for _, f := range r.find(old, updated, w) {
-			if f.Action = min(f.Action, action); f.Action == Deny && !r.hadBefore(f, old, updated, w) {
+			if f.Action = min(f.Action, action); f.Action == Deny && !r.hadBefore(&before, f, old, updated, w) {
 				verdict.Denials = append(verdict.Denials, f)
 			} else {
 				f.Action = Warn
@@ -145,14 +149,43 @@ func (r *rule[T]) complete(found []Finding) []Finding {
 }
 
 // hadBefore says whether the old object had the finding already. What is wrong with a change is new with every change.
-func (r *rule[T]) hadBefore(f Finding, old, updated *T, w *World) bool {
-	if old == nil || r.state == nil {
+func (r *rule[T]) hadBefore(before *past, f Finding, old, updated *T, w *World) bool {
+	switch {
+	case old == nil || r.state == nil, r.worse != nil && r.worse(f, old, updated, w):
 		return false
-	}
-	if r.held != nil {
+	case r.held != nil:
 		return r.held(f, old, updated, w)
+	case !before.known:
+		*before = newPast(r.complete(r.state(old, w.stored())))
 	}
-	return slices.ContainsFunc(r.complete(r.state(old, w.stored())), func(before Finding) bool {
+	return before.has(f)
+}
+
+// past is what a rule finds wrong with the old object: found once, and looked up by subject, because an object can break a
+// rule thousands of times. The zero value is not known yet.
+type past struct {
+	known     bool
+	all       []Finding
+	bySubject map[string][]Finding
+}
+
+func newPast(all []Finding) past {
+	p := past{known: true, all: all, bySubject: make(map[string][]Finding, len(all))}
+	for _, f := range all {
+		for _, subject := range f.Subjects {
+			p.bySubject[subject] = append(p.bySubject[subject], f)
+		}
+	}
+	return p
+}
+
+// has says whether there is a finding with at least these subjects and as strict an action.
+func (p *past) has(f Finding) bool {
+	candidates := p.all
+	if len(f.Subjects) > 0 {
+		candidates = p.bySubject[f.Subjects[0]]
+	}
+	return slices.ContainsFunc(candidates, func(before Finding) bool {
 		return before.Action >= f.Action && containsAll(before.Subjects, f.Subjects)
 	})
 }
