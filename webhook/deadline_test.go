@@ -40,9 +40,9 @@ func takes(times map[string]time.Duration) func(context.Context, string) error {
 
 const hangs = time.Hour
 
-// everything is slow for the same time.
-func everything(wait time.Duration) map[string]time.Duration {
-	return map[string]time.Duration{"live": wait, "use": wait, "override": wait, "pods": wait}
+// allHangs is an API server that answers nothing.
+func allHangs() map[string]time.Duration {
+	return map[string]time.Duration{"live": hangs, "use": hangs, "override": hangs, "pods": hangs}
 }
 
 // The API server gives a webhook about namespaces or the mesh map 5 seconds, and one about a mesh or tag 10. Whatever is
@@ -79,7 +79,7 @@ func TestTheAnswerIsThereInTimeWhateverIsSlow(t *testing.T) {
 			want: "deny MF202", says: "whether user \"\" may override MF202 " + unasked, took: 4500 * time.Millisecond,
 		},
 		{
-			name: "if everything hangs, then the namespace is refused by what is known", request: moving, timeout: "5s", slow: everything(hangs),
+			name: "if everything hangs, then the namespace is refused by what is known", request: moving, timeout: "5s", slow: allHangs(),
 			want: "deny MF202", says: "whether user \"\" may use Istio \"mesh-2\" " + unasked, took: 4500 * time.Millisecond,
 		},
 		{
@@ -91,7 +91,7 @@ func TestTheAnswerIsThereInTimeWhateverIsSlow(t *testing.T) {
 			want: "warn MF202", says: "overridden by user", took: 300 * time.Millisecond,
 		},
 		{
-			name: "if the API server gives a second only, then that is shared", request: moving, timeout: "1s", slow: everything(hangs),
+			name: "if the API server gives a second only, then that is shared", request: moving, timeout: "1s", slow: allHangs(),
 			want: "deny MF202", says: unasked, took: 900 * time.Millisecond,
 		},
 		{
@@ -101,7 +101,7 @@ func TestTheAnswerIsThereInTimeWhateverIsSlow(t *testing.T) {
 		},
 		{
 			name: "if the mesh map cannot be confirmed, then the first verdict stands", request: mapRequest("mesh-map", "mesh-1=mesh-2", ""), timeout: "5s",
-			slow: everything(hangs), want: "deny MF402", took: 2 * time.Second,
+			slow: allHangs(), want: "deny MF402", took: 2 * time.Second,
 		},
 		{
 			name: "if a tag's meshes can be read late, then it is judged by them", request: tagRequest("canary", "", "Istio mesh-9"), timeout: "10s",
@@ -109,12 +109,12 @@ func TestTheAnswerIsThereInTimeWhateverIsSlow(t *testing.T) {
 		},
 		{
 			name: "if a tag's meshes cannot be read, then it is refused for now", request: tagRequest("canary", "", "Istio mesh-1"), timeout: "10s",
-			slow: everything(hangs), took: 5 * time.Second,
+			slow: allHangs(), took: 5 * time.Second,
 			want: "refused with 503: meshfence cannot judge this request yet: it cannot read the stored meshes (the API server did not answer in time). Try again in a few seconds",
 		},
 		{
 			name: "if there is less time for a tag, then it is refused sooner", request: tagRequest("canary", "", "Istio mesh-1"), timeout: "3s",
-			slow: everything(hangs), took: 2700 * time.Millisecond,
+			slow: allHangs(), took: 2700 * time.Millisecond,
 			want: "refused with 503: meshfence cannot judge this request yet: it cannot read the stored meshes (the API server did not answer in time). Try again in a few seconds",
 		},
 		{
@@ -123,19 +123,19 @@ func TestTheAnswerIsThereInTimeWhateverIsSlow(t *testing.T) {
 		},
 		{
 			name: "if a tag is deleted, then it is judged by what is known", request: tagRequest("stable", "Istio mesh-1", ""), timeout: "10s",
-			slow: everything(hangs), want: "warn MF303", took: 2 * time.Second,
+			slow: allHangs(), want: "warn MF303", took: 2 * time.Second,
 		},
 		{
 			name: "if a mesh is deleted, then it is judged by what is known", request: removal, timeout: "10s",
-			slow: everything(hangs), want: "warn MF112", took: 2 * time.Second,
+			slow: allHangs(), want: "warn MF112", took: 2 * time.Second,
 		},
 		{
 			name: "if a mesh hangs, then it is refused before the API server gives up", request: istioRequest("new", selecting("istio-system-new", "team", "a"), ""),
-			timeout: "10s", slow: everything(hangs), want: "refused with 503: meshfence cannot judge this request yet: it cannot read the stored meshes", took: 9 * time.Second,
+			timeout: "10s", slow: allHangs(), want: "refused with 503: meshfence cannot judge this request yet: it cannot read the stored meshes", took: 9 * time.Second,
 		},
 		{
 			name: "if the URL does not say how long, then it is as long as can be", request: istioRequest("new", selecting("istio-system-new", "team", "a"), ""),
-			slow: everything(hangs), want: "refused with 503", took: 27 * time.Second,
+			slow: allHangs(), want: "refused with 503", took: 27 * time.Second,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
