@@ -163,7 +163,10 @@ func (l *Ledger) Admit(ctx context.Context, change Change, judge func(State) boo
 	defer func() { <-l.turn }()
 	err = l.run(bounded, a)
 	if err == nil {
-		err = ctx.Err() // then no one waits for the answer any more
+		err = ctx.Err() // then the answer would come too late
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("there was not enough time for it (%w)", err)
 	}
 	if a.attempted && (err != nil || !a.claimed) {
 		l.background(func() { l.takeBack(context.WithoutCancel(ctx), a.key) })
