@@ -156,7 +156,7 @@ func storable(req *admission.Request, old, updated *sail.ControlPlane) error {
 	return fmt.Errorf("it has %d bytes, more than the %d that etcd stores. Use fewer or shorter selectors", len(req.Object.Raw), maxStored)
 }
 
-// change finds the mesh that changes with the object. An IstioRevision that a stored Istio controls is a part of that
+// change finds the mesh that changes with the object. An IstioRevision that a stored Istio controls or takes over is a part of that
 // Istio's mesh, so a change of it is a change of that mesh: the operator's copies of the Istio's own selectors bring
 // nothing new, whereas a revision that reaches into another mesh is found, whoever says to own it.
 //
@@ -168,10 +168,7 @@ func (h *controlPlanes) change(stored, objects mesh.Objects, old, updated *sail.
 	// Most of what is stored is what the cache knows already, and needs not be read again.
 	before := h.live.Fleet().Next(stored)
 	fleet := before.Next(objects.With(updated))
-	changed := fleet.Mesh(mesh.Ref{Kind: h.kind, Name: updated.Metadata.Name})
-	if changed == nil {
-		changed = fleet.Mesh(mesh.Ref{Kind: sail.KindIstio, Name: updated.Metadata.Controller(sail.KindIstio)})
-	}
+	changed := fleet.MeshOf(mesh.Ref{Kind: h.kind, Name: updated.Metadata.Name})
 	return policy.MeshChange{
 		Old: before.Mesh(changed.Ref), New: changed, Before: before, Fleet: fleet, Namespaces: h.live.Namespaces(), Now: h.now(),
 	}
@@ -206,10 +203,7 @@ func (h *controlPlanes) removal(objects mesh.Objects, gone *sail.ControlPlane, o
 	}
 	before := h.live.Fleet().Next(objects.With(gone))
 	fleet := before.Next(after)
-	old := before.Mesh(ref)
-	if old == nil {
-		old = before.Mesh(mesh.Ref{Kind: sail.KindIstio, Name: gone.Metadata.Controller(sail.KindIstio)})
-	}
+	old := before.MeshOf(ref)
 	return policy.MeshChange{
 		Old: old, New: fleet.Mesh(old.Ref), Before: before, Fleet: fleet, Namespaces: h.live.Namespaces(), Now: h.now(), Removing: true,
 	}

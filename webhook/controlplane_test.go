@@ -125,7 +125,7 @@ func TestASurpriseThatWasThereBeforeIsNoReasonToRefuse(t *testing.T) {
 	for _, path := range controlPlanePaths() {
 		for _, test := range surprises() {
 			object := istio("new", test.spec)
-			got := s.ask(t, request{path: path, name: "new", object: object, old: object})
+			got := s.ask(t, request{path: path, name: "new", object: edited(object), old: object})
 			if !got.Allowed || !slices.ContainsFunc(got.Warnings, func(w string) bool { return strings.HasPrefix(w, "MF102 DiscoversEverything: ") }) {
 				t.Errorf("%s, %s: %+v, want a warning that it discovers everything", path, test.spec, got)
 			}
@@ -237,14 +237,23 @@ func TestARuleThatTheConfigurationSwitchesOffIsSilent(t *testing.T) {
 	}
 }
 
+// edited is a mesh with another declaration of what it may overlap with.
+func edited(object string) string {
+	return strings.Replace(object, "metadata: {", "metadata: {annotations: {meshfence.io/allow-overlap: nobody}, ", 1)
+}
+
 func TestOnUpdateOnlyWhatIsNewIsRefused(t *testing.T) {
 	c := twoMeshes(t)
 	r := forbidden()
 	c.objects = c.objects.With(controlPlane(t, r.object))
 	s := serve(t, c)
 	r.old = r.object
-	if got := s.ask(t, r); !got.Allowed || got.AuditAnnotations["findings"] != "MF101,MF102,MF105" {
+	if got := s.ask(t, r); !got.Allowed || got.AuditAnnotations["decision"] != "allow" || len(got.Warnings) > 0 {
 		t.Errorf("an edit that changes nothing: %+v", got)
+	}
+	r.object = edited(r.object)
+	if got := s.ask(t, r); !got.Allowed || got.AuditAnnotations["findings"] != "MF102" {
+		t.Errorf("an edit of what decides about overlaps: %+v", got)
 	}
 	worse := istioRequest("mesh-2", selecting("istio-system-2", "istio-discovery", "mesh-1"), selecting("istio-system-2", "istio-discovery", "mesh-2"))
 	if got := s.ask(t, worse); got.Allowed || !strings.HasPrefix(got.Result.Message, "MF103 OverlappingSelectors: ") {

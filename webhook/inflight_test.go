@@ -205,7 +205,7 @@ func TestACreateOfWhatThereIsAlreadyIsToldSo(t *testing.T) {
 // that is, and shows the warnings of both answers.
 func TestAnUpdateOfAVersionThatIsStoredNoMoreIsNotWarnedOf(t *testing.T) {
 	overlapping := istio("mesh-1", selecting("istio-system-1", "istio-discovery", "mesh-2"))
-	update := request{path: webhook.PathValidateIstio, name: "mesh-1", object: overlapping, old: overlapping}
+	update := request{path: webhook.PathValidateIstio, name: "mesh-1", object: edited(overlapping), old: overlapping}
 	for _, outdated := range []bool{false, true} {
 		c := twoMeshes(t)
 		c.outdated = outdated

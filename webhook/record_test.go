@@ -29,7 +29,8 @@ func TestAnswersFindingsFillsAndBadRequestsAreCountedWithoutNamesOfObjects(t *te
 		mapRequest("other", "mesh-1=mesh-9", ""),                                                           // not judged
 		good(webhook.PathValidateNamespace),                                                                // allow
 		namespaceRequest("a", crossed, ""),                                                                 // deny: MF202
-		namespaceRequest("b", crossed, crossed),                                                            // warn: MF202
+		namespaceRequest("b", crossed, crossed),                                                            // allow
+		namespaceRequest("b", crossed+",mesh=mesh-1", crossed),                                             // warn: MF202
 		namespaceRequest("kube-system", crossed, ""),                                                       // not judged
 		fillRequest("{name: a, labels: {istio-discovery: mesh-1}}", ""),
 		fillRequest("{name: b, labels: {istio-discovery: mesh-1}}", "{name: b}"),
@@ -46,6 +47,7 @@ meshfence_admissions_total{answer="allow",operation="CREATE",resource="istios"} 
 meshfence_admissions_total{answer="allow",operation="CREATE",resource="namespaces"} 1
 meshfence_admissions_total{answer="allow",operation="DELETE",resource="istiorevisiontags"} 1
 meshfence_admissions_total{answer="allow",operation="DELETE",resource="istios"} 1
+meshfence_admissions_total{answer="allow",operation="UPDATE",resource="namespaces"} 1
 meshfence_admissions_total{answer="deny",operation="CREATE",resource="istiorevisions"} 1
 meshfence_admissions_total{answer="deny",operation="CREATE",resource="istiorevisiontags"} 1
 meshfence_admissions_total{answer="deny",operation="CREATE",resource="istios"} 1
@@ -69,7 +71,6 @@ meshfence_findings_total{answer="deny",operation="CREATE",resource="istios",rule
 meshfence_findings_total{answer="deny",operation="CREATE",resource="istios",rule="MF105"} 1
 meshfence_findings_total{answer="deny",operation="CREATE",resource="namespaces",rule="MF202"} 1
 meshfence_findings_total{answer="warn",operation="CREATE",resource="configmaps",rule="MF403"} 1
-meshfence_findings_total{answer="warn",operation="CREATE",resource="istiorevisions",rule="MF114"} 1
 meshfence_findings_total{answer="warn",operation="UPDATE",resource="namespaces",rule="MF202"} 1
 `
 	if diff := cmp.Diff(want, s.metrics(t)); diff != "" {
@@ -122,7 +123,7 @@ func TestADenialIsLoggedOnceAtInfoWithWhoAskedAndWhatWasSaid(t *testing.T) {
 
 func TestAnAllowIsLoggedOnceAtAHigherVerbosity(t *testing.T) {
 	s := serve(t, twoMeshes(t))
-	r := namespaceRequest("blog", crossed, crossed)
+	r := namespaceRequest("blog", crossed+",mesh=mesh-1", crossed)
 	r.user = "jane"
 	s.ask(t, r)
 	want := map[string]any{

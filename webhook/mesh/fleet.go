@@ -55,19 +55,26 @@ func newFleet(objects Objects, read lists) *Fleet {
 	for _, istio := range objects.Istios {
 		istios[istio.Metadata.Name] = true
 	}
-	owned := map[string][]*sail.ControlPlane{}
+	owned, takenOver, active := map[string][]*sail.ControlPlane{}, map[string]TakenOver{}, byActiveRevision(objects.Istios)
 	for _, r := range objects.Revisions {
-		// An owner that is gone owns nothing: until the garbage collector comes, the revision's istiod still runs.
-		if owner := r.Metadata.Controller(sail.KindIstio); istios[owner] {
+		owner := r.Metadata.Controller(sail.KindIstio)
+		switch taker, taken := active[r.Metadata.Name]; {
+		case istios[owner]:
 			owned[owner] = append(owned[owner], r)
-		} else {
+		case taken && owner == "":
+			owned[taker] = append(owned[taker], r)
+			takenOver[taker] = TakenOver{Name: r.Metadata.Name, ControlPlane: controlPlaneNamespace(r)}
+		default:
+			// An owner that is gone owns nothing: until the garbage collector comes, the revision's istiod still runs.
 			m := newMesh(r, nil, read)
 			m.Owner = owner
 			f.meshes = append(f.meshes, m)
 		}
 	}
 	for _, istio := range objects.Istios {
-		f.meshes = append(f.meshes, newMesh(istio, owned[istio.Metadata.Name], read))
+		m := newMesh(istio, owned[istio.Metadata.Name], read)
+		m.TakenOver = takenOver[m.Name]
+		f.meshes = append(f.meshes, m)
 	}
 	slices.SortFunc(f.meshes, func(a, b *Mesh) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Kind, b.Kind))
@@ -75,6 +82,18 @@ func newFleet(objects Objects, read lists) *Fleet {
 	f.nameMeshes()
 	f.nameRevisions(objects.Tags)
 	return f
+}
+
+// byActiveRevision returns the names of Istios by their active revisions; of two with one name the first.
+func byActiveRevision(istios []*sail.ControlPlane) map[string]string {
+	names := make(map[string]string, len(istios))
+	for _, istio := range istios {
+		name, revision := istio.Metadata.Name, activeRevision(istio)
+		if other, taken := names[revision]; !taken || name < other {
+			names[revision] = name
+		}
+	}
+	return names
 }
 
 // nameMeshes fills the tables of meshes; the first one of a name has it.
@@ -124,11 +143,55 @@ func (f *Fleet) Meshes() []*Mesh { return f.meshes }
 // Mesh returns the mesh of that reference, or nil.
 func (f *Fleet) Mesh(ref Ref) *Mesh { return f.byRef[ref] }
 
+// MeshOf returns the mesh that an object belongs to: that of its own reference, or that of the Istio that owns it or takes it
+// over; nil if there is none.
+func (f *Fleet) MeshOf(ref Ref) *Mesh {
+	if m := f.byRef[ref]; m != nil {
+		return m
+	}
+	for _, m := range f.meshes {
+		if slices.ContainsFunc(m.Sources, func(s Source) bool { return s.Ref == ref }) {
+			return m
+		}
+	}
+	return nil
+}
+
 // Named returns the mesh of that name, an Istio before an IstioRevision, or nil.
 func (f *Fleet) Named(name string) *Mesh { return f.byName[name] }
 
 // Revision returns what istio.io/rev=name names, or nil.
 func (f *Fleet) Revision(name string) *Revision { return f.revisions[name] }
+
+// SameRevision says whether two names lead to one revision, so that it does not matter which of them a namespace has. A tag
+// leads to the revision that it points at, or to the active one of the Istio that it points at.
+func (f *Fleet) SameRevision(a, b string) bool {
+	if a == b {
+		return true
+	}
+	left, right := f.leadsTo(a), f.leadsTo(b)
+	return left != "" && left == right
+}
+
+// leadsTo returns the name of the revision that istio.io/rev=name chooses, "" if there is none.
+func (f *Fleet) leadsTo(name string) string {
+	r := f.revisions[name]
+	if r == nil {
+		return ""
+	}
+	if !r.Tag {
+		return name
+	}
+	i := slices.IndexFunc(f.tags, func(tag *sail.Tag) bool { return tag.Metadata.Name == name })
+	switch ref := f.tags[i].Spec.TargetRef; {
+	case len(r.Meshes) == 0:
+		return ""
+	case ref.Kind == sail.KindIstio:
+		return r.Meshes[0].ActiveRevision
+	default:
+		return ref.Name
+	}
+}
 
 // HasTag says whether there is a tag of that name, also one that cannot be used because a revision has the name.
 func (f *Fleet) HasTag(name string) bool {

@@ -32,6 +32,7 @@ func crowd() string {
 		revision("mesh-1-v1-28-0", "mesh-1", discovering(label("env", "test"))),
 		revision("mesh-1-v1-30-0", "mesh-1", discovering(label("istio-discovery", "mesh-1"))),
 		revision("mesh-2", "mesh-2", discovering(label("istio-discovery", "mesh-2"))),
+		revision("mesh-1", "", discovering(label("env", "old"))),
 		revision("mesh-3", "", discovering(label("env", "prod"))),
 		revision("orphan", "gone", "{values: {global: {trustBundleName: other}}}"),
 		revision("default", "", "{}"),
@@ -75,24 +76,62 @@ func describe(f *mesh.Fleet) string {
 
 func TestMeshesAreInTheOrderOfNamesAndThenKinds(t *testing.T) {
 	want := []string{
-		`Istio "broken"`, `Istio "default"`, `IstioRevision "default"`, `Istio "invalid"`, `Istio "mesh"`, `Istio "mesh-1"`, `Istio "mesh-2"`,
-		`Istio "mesh-3"`, `IstioRevision "mesh-3"`, `Istio "mesh.2"`, `IstioRevision "orphan"`, `Istio "remote"`,
+		`Istio "broken"`, `Istio "default"`, `Istio "invalid"`, `Istio "mesh"`, `Istio "mesh-1"`, `IstioRevision "mesh-1"`, `Istio "mesh-2"`,
+		`Istio "mesh-3"`, `Istio "mesh.2"`, `IstioRevision "orphan"`, `Istio "remote"`,
 	}
 	f := fleet(t, crowd())
 	if diff := cmp.Diff(want, names(f.Meshes())); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got := f.Named("mesh-3"); got.Kind != sail.KindIstio {
+	if got := f.Named("mesh-1"); got.Kind != sail.KindIstio {
 		t.Errorf("of two meshes of one name, the %s comes first", got.Kind)
 	}
-	if f.Named("nobody") != nil || f.Mesh(mesh.Ref{Kind: "IstioRevision", Name: "mesh-1"}) != nil || f.Revision("nobody") != nil {
+	if f.Named("nobody") != nil || f.Mesh(mesh.Ref{Kind: "IstioRevision", Name: "mesh-3"}) != nil || f.Revision("nobody") != nil {
 		t.Error("what does not exist is found")
 	}
 }
 
 func TestARevisionNameThatTwoMeshesClaimBelongsToBoth(t *testing.T) {
-	if diff := cmp.Diff([]string{`Istio "default"`, `IstioRevision "default"`}, names(fleet(t, crowd()).Revision("default").Meshes)); diff != "" {
+	f := fleet(t, istio("a", "{version: v1.30.0, updateStrategy: {type: RevisionBased}}")+"\n---\n"+istio("a-v1-30-0", "{}"))
+	if diff := cmp.Diff([]string{`Istio "a"`, `Istio "a-v1-30-0"`}, names(f.Revision("a-v1-30-0").Meshes)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// The operator writes an Istio's values into the IstioRevision of its active revision's name, whether it owns it or not.
+func TestAnIstioRevisionThatTheOperatorTakesOverIsPartOfTheIstio(t *testing.T) {
+	const spec = "{namespace: istio-system-1, values: {meshConfig: {discoverySelectors: [{matchLabels: {env: prod}}]}}}"
+	const versioned = "{version: v1.30.0, updateStrategy: {type: RevisionBased}}"
+	for name, test := range map[string]struct {
+		objects []string
+		want    map[string]string // the mesh that each object belongs to
+	}{
+		"of its name":                   {[]string{istio("a", spec), revision("a", "", spec)}, map[string]string{"a": `Istio "a"`}},
+		"of its name, elsewhere":        {[]string{istio("a", spec), revision("a", "", "{}")}, map[string]string{"a": `Istio "a"`}},
+		"of its version's name":         {[]string{istio("a", versioned), revision("a-v1-30-0", "", spec)}, map[string]string{"a-v1-30-0": `Istio "a"`}},
+		"of its name, but of no use":    {[]string{istio("a", versioned), revision("a", "", spec)}, map[string]string{"a": `IstioRevision "a"`}},
+		"of another name":               {[]string{istio("a", spec), revision("b", "", spec)}, map[string]string{"b": `IstioRevision "b"`}},
+		"of an Istio that is gone":      {[]string{istio("a", spec), revision("a", "gone", spec)}, map[string]string{"a": `IstioRevision "a"`}},
+		"its own":                       {[]string{istio("a", spec), revision("a", "a", spec)}, map[string]string{"a": `Istio "a"`}},
+		"without an Istio":              {[]string{revision("a", "", spec)}, map[string]string{"a": `IstioRevision "a"`}},
+		"of two, of which one takes it": {[]string{istio("a-v1-30-0", spec), istio("a", versioned), revision("a-v1-30-0", "", spec)}, map[string]string{"a-v1-30-0": `Istio "a"`}},
+	} {
+		f := fleet(t, strings.Join(test.objects, "\n---\n"))
+		for object, want := range test.want {
+			if m := f.MeshOf(mesh.Ref{Kind: sail.KindIstioRevision, Name: object}); m.String() != want {
+				t.Errorf("%s: IstioRevision %q belongs to %s, want %s", name, object, m, want)
+			}
+		}
+	}
+	taken := fleet(t, istio("a", spec)+"\n---\n"+revision("a", "", "{namespace: other}")).Named("a").TakenOver
+	if want := (mesh.TakenOver{Name: "a", ControlPlane: "other"}); taken != want {
+		t.Errorf("%+v, want %+v", taken, want)
+	}
+	if taken := fleet(t, istio("a", spec)+"\n---\n"+revision("a", "a", spec)).Named("a").TakenOver; taken != (mesh.TakenOver{}) {
+		t.Errorf("its own is taken over: %+v", taken)
+	}
+	if m := fleet(t, istio("a", spec)).MeshOf(mesh.Ref{Kind: sail.KindIstioRevision, Name: "a"}); m != nil {
+		t.Errorf("what is not there belongs to %s", m)
 	}
 }
 

@@ -18,7 +18,8 @@ type Ref struct {
 // String returns the reference as kubectl prints it in messages, for example: Istio "mesh-1".
 func (r Ref) String() string { return r.Kind + ` "` + r.Name + `"` }
 
-// Mesh is one control plane installation: an Istio with its IstioRevisions, or an IstioRevision that no Istio owns.
+// Mesh is one control plane installation: an Istio with its IstioRevisions, or an IstioRevision that no Istio owns or takes
+// over.
 type Mesh struct {
 	Ref
 	// ControlPlane is the namespace of its istiod: spec.namespace.
@@ -33,6 +34,8 @@ type Mesh struct {
 	// Owner is the name of the Istio that controlled this IstioRevision and is gone; "" for any other mesh. Until the
 	// operator has uninstalled it, which takes seconds, its istiod runs on.
 	Owner string
+	// TakenOver is the IstioRevision of its active revision's name that no Istio owns; the zero value if there is none.
+	TakenOver TakenOver
 	// Allowed declares with which other meshes it may overlap.
 	Allowed sail.AllowedOverlap
 	// Version is spec.version of its object, for example v1.30.1 or v1.30-latest.
@@ -41,6 +44,16 @@ type Mesh struct {
 	AmbientBy string
 	// Malformed is why a part of its object could not be read; nil if all could.
 	Malformed error
+}
+
+// TakenOver is an IstioRevision that no Istio owns and that has the name of an Istio's active revision, as kubectl delete
+// --cascade=orphan leaves it, or a backup that is restored. The operator writes the version and the values of the Istio into
+// it, but neither moves it to another namespace nor becomes its owner (CreateOrUpdate in
+// sail-operator/pkg/revision/reconcile.go). So there is one istiod, and one mesh.
+type TakenOver struct {
+	Name string
+	// ControlPlane is the namespace in which its istiod stays.
+	ControlPlane string
 }
 
 // Source is one object's contribution to what a mesh discovers.

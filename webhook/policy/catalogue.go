@@ -8,38 +8,38 @@ import (
 
 // meshRules are the rules about an Istio, or an IstioRevision that no Istio owns, in the order of reports.
 var meshRules = []rule[mesh.Mesh]{
-	{Rule: Rule{"MF101", "InvalidSelector", Deny}, state: invalidSelector},
-	{Rule: Rule{"MF102", "DiscoversEverything", Deny}, state: discoversEverything, worse: discoversEverythingAtOnce},
-	{Rule: Rule{"MF103", "OverlappingSelectors", Deny}, state: overlappingSelectors, held: overlappedBefore},
-	{Rule: Rule{"MF104", "ControlPlaneNotDiscovered", Warn}, state: controlPlaneNotDiscovered},
-	{Rule: Rule{"MF105", "SharedControlPlaneNamespace", Deny}, state: sharedControlPlaneNamespace},
-	{Rule: Rule{"MF106", "RevisionNameTaken", Deny}, state: revisionNameTaken},
-	{Rule: Rule{"MF107", "DefaultTaken", Deny}, state: defaultTaken},
-	{Rule: Rule{"MF108", "InjectsByDefault", Deny}, state: injectsByDefault, worse: becomesDefault},
-	{Rule: Rule{"MF109", "SecondAmbientMesh", Warn}, state: secondAmbientMesh},
-	{Rule: Rule{"MF110", "VersionSkew", Warn}, state: versionSkew, held: skewedBefore},
+	{Rule: Rule{"MF101", "InvalidSelector", Deny}, state: invalidSelector, unchanged: sameLists},
+	{Rule: Rule{"MF102", "DiscoversEverything", Deny}, state: discoversEverything, unchanged: sameOverlap, worse: discoversEverythingAtOnce},
+	{Rule: Rule{"MF103", "OverlappingSelectors", Deny}, state: overlappingSelectors, unchanged: sameOverlap, held: overlappedBefore},
+	{Rule: Rule{"MF104", "ControlPlaneNotDiscovered", Warn}, state: controlPlaneNotDiscovered, unchanged: sameControlPlaneAndLists},
+	{Rule: Rule{"MF105", "SharedControlPlaneNamespace", Deny}, state: sharedControlPlaneNamespace, unchanged: sameControlPlane},
+	{Rule: Rule{"MF106", "RevisionNameTaken", Deny}, state: revisionNameTaken, unchanged: sameRevisionsAndOwner},
+	{Rule: Rule{"MF107", "DefaultTaken", Deny}, state: defaultTaken, unchanged: sameRevisions},
+	{Rule: Rule{"MF108", "InjectsByDefault", Deny}, state: injectsByDefault, unchanged: sameInjectionByDefault, worse: becomesDefault},
+	{Rule: Rule{"MF109", "SecondAmbientMesh", Warn}, state: secondAmbientMesh, unchanged: sameAmbientMode},
+	{Rule: Rule{"MF110", "VersionSkew", Warn}, state: versionSkew, unchanged: sameVersion, held: skewedBefore},
 	{Rule: Rule{"MF111", "StrandsNamespaces", Deny}, change: strandsNamespaces},
 	{Rule: Rule{"MF112", "DeletedInUse", Warn}, removal: deletedInUse},
 	{Rule: Rule{"MF113", "RevisionRenamed", Warn}, change: revisionRenamed},
 	{Rule: Rule{"MF114", "MembershipChanges", Warn}, change: membershipChanges},
-	{Rule: Rule{"MF115", "DeclaredOverlap", Warn}, state: declaredOverlap},
+	{Rule: Rule{"MF115", "DeclaredOverlap", Warn}, state: declaredOverlap, unchanged: sameOverlap},
 }
 
 // namespaceRules are the rules about a Namespace, in the order of reports.
 var namespaceRules = []rule[mesh.Namespace]{
-	{Rule: Rule{"MF201", "DiscoveredByMany", Deny}, state: discoveredByMany},
-	{Rule: Rule{"MF202", "RevisionOfAnotherMesh", Deny}, state: revisionOfAnotherMesh},
-	{Rule: Rule{"MF203", "UnknownRevision", Deny}, state: unknownRevision},
-	{Rule: Rule{"MF204", "ConflictingInjectionLabels", Deny}, state: conflictingInjectionLabels},
-	{Rule: Rule{"MF205", "InjectedNotDiscovered", Deny}, state: injectedNotDiscovered},
-	{Rule: Rule{"MF206", "NoDefaultRevision", Warn}, state: noDefaultRevision},
+	{Rule: Rule{"MF201", "DiscoveredByMany", Deny}, state: discoveredByMany, unchanged: sameDiscoveryLabels},
+	{Rule: Rule{"MF202", "RevisionOfAnotherMesh", Deny}, state: revisionOfAnotherMesh, unchanged: sameMeshLabels},
+	{Rule: Rule{"MF203", "UnknownRevision", Deny}, state: unknownRevision, unchanged: sameMeshLabels},
+	{Rule: Rule{"MF204", "ConflictingInjectionLabels", Deny}, state: conflictingInjectionLabels, unchanged: sameInjectionLabels},
+	{Rule: Rule{"MF205", "InjectedNotDiscovered", Deny}, state: injectedNotDiscovered, unchanged: sameMeshLabels},
+	{Rule: Rule{"MF206", "NoDefaultRevision", Warn}, state: noDefaultRevision, unchanged: sameMeshLabels},
 	{Rule: Rule{"MF207", "MovesLiveNamespace", Warn}, change: movesLiveNamespace},
-	{Rule: Rule{"MF208", "MaistraMember", Warn}, state: maistraMember},
+	{Rule: Rule{"MF208", "MaistraMember", Warn}, state: maistraMember, unchanged: sameInjectionLabels},
 	{Rule: Rule{"MF209", "ControlPlaneUndiscovered", Deny}, change: controlPlaneUndiscovered},
 	{Rule: Rule{"MF210", "NotAllowedToJoin", Off}, change: notAllowedToJoin},
-	{Rule: Rule{"MF211", "AmbientWithRevision", Warn}, state: ambientWithRevision},
-	{Rule: Rule{"MF212", "DiscoveryWithoutMesh", Warn}, state: discoveryWithoutMesh},
-	{Rule: Rule{"MF213", "RevisionNotInMeshMap", Warn}, state: revisionNotInMeshMap},
+	{Rule: Rule{"MF211", "AmbientWithRevision", Warn}, state: ambientWithRevision, unchanged: sameInjectionLabels},
+	{Rule: Rule{"MF212", "DiscoveryWithoutMesh", Warn}, state: discoveryWithoutMesh, unchanged: sameDiscoveryLabels},
+	{Rule: Rule{"MF213", "RevisionNotInMeshMap", Warn}, state: revisionNotInMeshMap, unchanged: sameMeshLabels},
 }
 
 // tagRules are the rules about an IstioRevisionTag, in the order of reports.
@@ -52,9 +52,9 @@ var tagRules = []rule[mesh.Tag]{
 
 // mapRules are the rules about the mesh map, in the order of reports.
 var mapRules = []rule[mesh.Map]{
-	{Rule: Rule{"MF401", "MeshMapInvalid", Deny}, state: meshMapInvalid},
-	{Rule: Rule{"MF402", "MeshMapOtherMesh", Deny}, state: meshMapOtherMesh},
-	{Rule: Rule{"MF403", "MeshMapUnknown", Warn}, state: meshMapUnknown},
+	{Rule: Rule{"MF401", "MeshMapInvalid", Deny}, state: meshMapInvalid, unchangedFor: sameEntry},
+	{Rule: Rule{"MF402", "MeshMapOtherMesh", Deny}, state: meshMapOtherMesh, unchangedFor: sameEntry},
+	{Rule: Rule{"MF403", "MeshMapUnknown", Warn}, state: meshMapUnknown, unchangedFor: sameEntry},
 }
 
 // Catalogue returns all rules by code.

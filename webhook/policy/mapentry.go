@@ -12,6 +12,9 @@ import (
 // entryPath is the field of the mesh map's entry for a mesh.
 func entryPath(name string) string { return "data[" + name + "]" }
 
+// binaryPath is the field of an entry that is not text.
+func binaryPath(name string) string { return "binaryData[" + name + "]" }
+
 // entry is a mesh map entry as it is written in YAML.
 func entry(name, revision string) string { return name + ": " + revision }
 

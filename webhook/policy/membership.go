@@ -11,8 +11,8 @@ import (
 // maxLeaves bounds the search for labels that take a namespace out of all meshes but one: it only feeds messages.
 const maxLeaves = 16
 
-// only returns the fewest label changes after which target discovers the namespace, and no two meshes that fight with
-// each other, and no mesh has lost its control-plane namespace; ok is false if none were found.
+// only returns the fewest label changes after which target discovers the namespace, and its labels put it into no two meshes
+// that fight with each other, and no mesh has lost its control-plane namespace; ok is false if none were found.
 func only(target *mesh.Mesh, labels map[string]string, w *World) (edits []selector.Edit, ok bool) {
 	for _, source := range target.Sources {
 		for _, term := range source.Terms {
@@ -31,9 +31,10 @@ func onlyThrough(term selector.Selector, target *mesh.Mesh, labels map[string]st
 	if !ok || edited(edits, mesh.NameLabel) {
 		return nil, false
 	}
+	given := takers(w.Fleet.DiscoveredBy(labels), labels)
 	for range maxLeaves {
 		after := apply(labels, edits)
-		other := opponent(target, after, w)
+		other := opponent(target, after, given, w)
 		if other == nil {
 			return edits, !losesControlPlane(labels, after, w)
 		}
@@ -46,24 +47,28 @@ func onlyThrough(term selector.Selector, target *mesh.Mesh, labels map[string]st
 	return nil, false
 }
 
-// opponent returns the first mesh besides target that discovers the labels and fights with another one that does, or nil.
-func opponent(target *mesh.Mesh, labels map[string]string, w *World) *mesh.Mesh {
-	discovering := w.Fleet.DiscoveredBy(labels)
-	for _, m := range discovering {
-		fights := func(other *mesh.Mesh) bool {
-			return other != m && mesh.ExcuseFor(m, other, labels, w.Now) == mesh.NoExcuse
-		}
-		if m != target && slices.ContainsFunc(discovering, fights) {
+// opponent returns the first mesh besides target that the labels put into a fight with another one, or nil. What meshes do
+// that take the namespace anyway, the given ones, is not for labels to end.
+func opponent(target *mesh.Mesh, labels map[string]string, given []*mesh.Mesh, w *World) *mesh.Mesh {
+	asked, unasked := fightsOver(w.Fleet.DiscoveredBy(labels), labels, w.Now)
+	unasked = slices.DeleteFunc(unasked, func(pair fight) bool {
+		return slices.ContainsFunc(takers([]*mesh.Mesh{pair.a, pair.b}, labels), func(m *mesh.Mesh) bool { return slices.Contains(given, m) })
+	})
+	for _, m := range meshesOf(append(asked, unasked...)) {
+		if m != target {
 			return m
 		}
 	}
 	return nil
 }
 
-// leave finds a label without which other no longer discovers the namespace through the selector that matches now,
-// while target still does.
+// leave finds a label without which other no longer discovers the namespace through the selector that asks for it now, while
+// target still does.
 func leave(other, target *mesh.Mesh, labels map[string]string) (key string, ok bool) {
-	_, term := other.Discovers(labels)
+	term := askingTerm(other, labels)
+	if term == nil {
+		return "", false
+	}
 	for _, key := range term.Selector.Keys() {
 		if _, present := labels[key]; !present || key == mesh.NameLabel {
 			continue

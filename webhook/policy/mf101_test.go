@@ -35,7 +35,7 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 		{
 			name:   "if it is alone in the cluster, then an invalid selector is refused all the same",
 			create: "Istio mesh-1; in istio-system-1; selects raw team in a",
-			want: also(denied(policy.Finding{
+			want: denied(policy.Finding{
 				Rule: mf101, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].operator`,
 				Detail: `Istio "mesh-1": spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].operator: ` +
 					`Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?; a ` +
@@ -44,18 +44,12 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
 				Subjects: []string{`team in ["a"]: Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
-			}), policy.Finding{
-				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
-				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +
-					`that does no harm only while it is the only mesh in the cluster`,
-				Remedy: `Give it a selector of its own: spec: {values: {meshConfig: {discoverySelectors: [{matchLabels: ` +
-					`{istio-discovery: mesh-1}}]}}}`,
 			}),
 		},
 		{
 			name:   "if an operator is unknown, then the ones that are allowed are named",
 			create: "Istio mesh-1; in istio-system-1; selects raw team Like a",
-			want: also(denied(policy.Finding{
+			want: denied(policy.Finding{
 				Rule: mf101, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].operator`,
 				Detail: `Istio "mesh-1": spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].operator: ` +
 					`Unsupported value: "Like": must be one of In, NotIn, Exists, DoesNotExist; a running istiod would ` +
@@ -63,18 +57,12 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
 				Subjects: []string{`team Like ["a"]: Unsupported value: "Like": must be one of In, NotIn, Exists, DoesNotExist`},
-			}), policy.Finding{
-				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
-				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +
-					`that does no harm only while it is the only mesh in the cluster`,
-				Remedy: `Give it a selector of its own: spec: {values: {meshConfig: {discoverySelectors: [{matchLabels: ` +
-					`{istio-discovery: mesh-1}}]}}}`,
 			}),
 		},
 		{
 			name:   "if In has no values, then it is refused",
 			create: "Istio mesh-1; in istio-system-1; selects raw team In",
-			want: also(denied(policy.Finding{
+			want: denied(policy.Finding{
 				Rule: mf101, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].values`,
 				Detail: `Istio "mesh-1": spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].values: Required ` +
 					`value: operator In needs at least one value; a running istiod would keep its old selectors, and at ` +
@@ -82,18 +70,12 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
 				Subjects: []string{"team In []: Required value: operator In needs at least one value"},
-			}), policy.Finding{
-				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
-				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +
-					`that does no harm only while it is the only mesh in the cluster`,
-				Remedy: `Give it a selector of its own: spec: {values: {meshConfig: {discoverySelectors: [{matchLabels: ` +
-					`{istio-discovery: mesh-1}}]}}}`,
 			}),
 		},
 		{
 			name:   "if Exists has values, then it is refused",
 			create: "Istio mesh-1; in istio-system-1; selects raw team Exists a",
-			want: also(denied(policy.Finding{
+			want: denied(policy.Finding{
 				Rule: mf101, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].values`,
 				Detail: `Istio "mesh-1": spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].values: Forbidden: ` +
 					`operator Exists takes no values; In does; a running istiod would keep its old selectors, and at its ` +
@@ -101,18 +83,12 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
 				Subjects: []string{`team Exists ["a"]: Forbidden: operator Exists takes no values; In does`},
-			}), policy.Finding{
-				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
-				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +
-					`that does no harm only while it is the only mesh in the cluster`,
-				Remedy: `Give it a selector of its own: spec: {values: {meshConfig: {discoverySelectors: [{matchLabels: ` +
-					`{istio-discovery: mesh-1}}]}}}`,
 			}),
 		},
 		{
 			name:   "if DoesNotExist has values, then it is refused",
 			create: "Istio mesh-1; in istio-system-1; selects raw team DoesNotExist a",
-			want: also(denied(policy.Finding{
+			want: denied(policy.Finding{
 				Rule: mf101, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].values`,
 				Detail: `Istio "mesh-1": spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].values: Forbidden: ` +
 					`operator DoesNotExist takes no values; NotIn does; a running istiod would keep its old selectors, ` +
@@ -120,18 +96,12 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
 				Subjects: []string{`team DoesNotExist ["a"]: Forbidden: operator DoesNotExist takes no values; NotIn does`},
-			}), policy.Finding{
-				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
-				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +
-					`that does no harm only while it is the only mesh in the cluster`,
-				Remedy: `Give it a selector of its own: spec: {values: {meshConfig: {discoverySelectors: [{matchLabels: ` +
-					`{istio-discovery: mesh-1}}]}}}`,
 			}),
 		},
 		{
 			name:   "if a key is no label key, then it is refused",
 			create: "Istio mesh-1; in istio-system-1; selects raw team! Exists",
-			want: also(denied(policy.Finding{
+			want: denied(policy.Finding{
 				Rule: mf101, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].key`,
 				Detail: `Istio "mesh-1": spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].key: Invalid ` +
 					`value: "team!": name part must consist of alphanumeric characters, '-', '_' or '.', and must start ` +
@@ -141,18 +111,12 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
 				Subjects: []string{`team!: Invalid value: "team!": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')`},
-			}), policy.Finding{
-				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
-				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +
-					`that does no harm only while it is the only mesh in the cluster`,
-				Remedy: `Give it a selector of its own: spec: {values: {meshConfig: {discoverySelectors: [{matchLabels: ` +
-					`{istio-discovery: mesh-1}}]}}}`,
 			}),
 		},
 		{
 			name:   "if a value is no label value, then it is refused",
 			create: "Istio mesh-1; in istio-system-1; selects raw team In -a",
-			want: also(denied(policy.Finding{
+			want: denied(policy.Finding{
 				Rule: mf101, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].values[0]`,
 				Detail: `Istio "mesh-1": spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].values[0]: Invalid ` +
 					`value: "-a": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' ` +
@@ -163,18 +127,12 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
 				Subjects: []string{`team: Invalid value: "-a": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')`},
-			}), policy.Finding{
-				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
-				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +
-					`that does no harm only while it is the only mesh in the cluster`,
-				Remedy: `Give it a selector of its own: spec: {values: {meshConfig: {discoverySelectors: [{matchLabels: ` +
-					`{istio-discovery: mesh-1}}]}}}`,
 			}),
 		},
 		{
 			name:   "if several items are invalid, then each is reported with its path",
 			create: "Istio mesh-1; in istio-system-1; selects raw team in a | istio-discovery=mesh-1 | raw team Exists a",
-			want: also(denied(policy.Finding{
+			want: denied(policy.Finding{
 				Rule: mf101, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].operator`,
 				Detail: `Istio "mesh-1": spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].operator: ` +
 					`Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?; a ` +
@@ -191,18 +149,12 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
 				Subjects: []string{`team Exists ["a"]: Forbidden: operator Exists takes no values; In does`},
-			}), policy.Finding{
-				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
-				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +
-					`that does no harm only while it is the only mesh in the cluster`,
-				Remedy: `Give it a selector of its own: spec: {values: {meshConfig: {discoverySelectors: [{matchLabels: ` +
-					`{istio-discovery: mesh-1}}]}}}`,
 			}),
 		},
 		{
 			name:   "if it is an IstioRevision that no Istio owns, then it is judged as an Istio is",
 			create: "IstioRevision canary; in istio-system-1; selects raw team in a",
-			want: also(denied(policy.Finding{
+			want: denied(policy.Finding{
 				Rule: mf101, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].operator`,
 				Detail: `IstioRevision "canary": spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].operator: ` +
 					`Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?; a ` +
@@ -211,12 +163,6 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
 				Subjects: []string{`team in ["a"]: Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
-			}), policy.Finding{
-				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
-				Detail: `IstioRevision "canary" has a selector that does not parse and so counts as discovering every ` +
-					`namespace; that does no harm only while it is the only mesh in the cluster`,
-				Remedy: `Give it a selector of its own: spec: {values: {meshConfig: {discoverySelectors: [{matchLabels: ` +
-					`{istio-discovery: canary}}]}}}`,
 			}),
 		},
 		{
@@ -278,7 +224,7 @@ func TestMF101WhenAMeshIsUpdated(t *testing.T) {
 		{
 			name: "if it becomes invalid, then it is refused",
 			from: valid, to: invalid,
-			want: also(denied(policy.Finding{
+			want: denied(policy.Finding{
 				Rule: mf101, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].operator`,
 				Detail: `Istio "mesh-1": spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].operator: ` +
 					`Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?; a ` +
@@ -287,33 +233,12 @@ func TestMF101WhenAMeshIsUpdated(t *testing.T) {
 				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
 					`follow the syntax of labels`,
 				Subjects: []string{`team in ["a"]: Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
-			}), policy.Finding{
-				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
-				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +
-					`that does no harm only while it is the only mesh in the cluster`,
-				Remedy: `Give it a selector of its own: kubectl patch istios.sailoperator.io mesh-1 --type=merge -p ` +
-					`'{"spec":{"values":{"meshConfig":{"discoverySelectors":[{"matchLabels":{"istio-discovery":"mesh-1"}}]}}}}'`,
 			}),
 		},
 		{
-			name: "if it was invalid before, then an unrelated change is admitted with a warning",
+			name: "if it was invalid before, then an unrelated change is admitted in silence",
 			from: invalid, to: invalid + "; version v1.30.0",
-			want: warned(policy.Finding{
-				Rule: mf101, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].operator`,
-				Detail: `Istio "mesh-1": spec.values.meshConfig.discoverySelectors[0].matchExpressions[0].operator: ` +
-					`Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?; a ` +
-					`running istiod would keep its old selectors, and at its next start discover every namespace while ` +
-					`it reports Ready`,
-				Remedy: `Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values ` +
-					`follow the syntax of labels`,
-				Subjects: []string{`team in ["a"]: Unsupported value: "in": must be one of In, NotIn, Exists, DoesNotExist; did you mean In?`},
-			}, policy.Finding{
-				Rule: mf102, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
-				Detail: `Istio "mesh-1" has a selector that does not parse and so counts as discovering every namespace; ` +
-					`that does no harm only while it is the only mesh in the cluster`,
-				Remedy: `Give it a selector of its own: kubectl patch istios.sailoperator.io mesh-1 --type=merge -p ` +
-					`'{"spec":{"values":{"meshConfig":{"discoverySelectors":[{"matchLabels":{"istio-discovery":"mesh-1"}}]}}}}'`,
-			}),
+			want: allowed(),
 		},
 		{
 			name: "if the invalid item only moves, then it is no new finding",

@@ -258,9 +258,6 @@ func namespacesOf(found []clash, m *mesh.Mesh, w *World) {
 
 // disjoinRemedy is an edit after which this pair of selectors no longer overlaps.
 func disjoinRemedy(m, other *mesh.Mesh, pair mesh.Overlap, w *World) string {
-	if leftBehind(other, m) {
-		return deleteLeftBehind(other)
-	}
 	if pair.Source != &m.Sources[0] {
 		return revisionRemedy(m, pair.Source)
 	}

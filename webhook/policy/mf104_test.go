@@ -191,7 +191,7 @@ func TestMF104WhenAMeshIsUpdated(t *testing.T) {
 		{
 			name: "but if it was left out before, then an unrelated change is admitted all the same",
 			from: mesh2, to: mesh2 + "; version v1.30.3", actions: deny, namespaces: unlabelled,
-			want: warned(undiscovered(label)),
+			want: allowed(),
 		},
 		{
 			name: "if the rule is off, then nobody says anything",

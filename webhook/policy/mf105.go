@@ -22,11 +22,6 @@ func sharedControlPlaneNamespace(m *mesh.Mesh, w *World) []Finding {
 		way = "spec.namespace cannot be changed: delete the mesh and create it again"
 	}
 	remedy := fmt.Sprintf("%s with spec.namespace: istio-system-%s, after kubectl create namespace istio-system-%s", way, m.Name, m.Name)
-	for _, other := range sharing {
-		if leftBehind(other, m) {
-			remedy = deleteLeftBehind(other)
-		}
-	}
 	return []Finding{{
 		Field: "spec.namespace",
 		Detail: fmt.Sprintf("%s has spec.namespace %q, the control-plane namespace of %s: two istiods in one namespace share a leader lock, "+

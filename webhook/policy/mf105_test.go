@@ -25,20 +25,11 @@ func TestMF105(t *testing.T) {
 			}),
 		},
 		{
-			name:    "if an IstioRevision that was left behind is there, then it is told apart from the Istio of its name, and has to go first",
+			name:    "if an IstioRevision that the operator takes over is there, then that is no other mesh",
 			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF106": policy.Off}},
 			others:  []string{"IstioRevision mesh-1; in istio-system-1; selects istio-discovery=mesh-1"},
 			create:  "Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-2",
-			want: denied(policy.Finding{
-				Rule: mf105, Action: policy.Deny, Field: `spec.namespace`,
-				Detail: `Istio "mesh-1" has spec.namespace "istio-system-1", the control-plane namespace of IstioRevision ` +
-					`"mesh-1": two istiods in one namespace share a leader lock, and one of them stops writing its root ` +
-					`certificate`,
-				Remedy: `IstioRevision "mesh-1" is not owned by any Istio, and has the name that the active revision of this ` +
-					`one gets. Delete it first, and the operator creates it again: kubectl delete ` +
-					`istiorevisions.sailoperator.io mesh-1`,
-				Subjects: []string{`IstioRevision "mesh-1"`},
-			}),
+			want:    allowed(),
 		},
 		{
 			name:   "if it has its own, then it is admitted",
@@ -106,16 +97,9 @@ func TestMF105(t *testing.T) {
 			want:   allowed(),
 		},
 		{
-			name:   "if it was so before, then an unrelated change is admitted with a warning",
+			name:   "if it was so before, then an unrelated change is admitted in silence",
 			others: other, from: mesh2 + "; in istio-system-1", to: mesh2 + "; in istio-system-1; version v1.30.0",
-			want: warned(policy.Finding{
-				Rule: mf105, Action: policy.Warn, Field: `spec.namespace`,
-				Detail: `Istio "mesh-2" has spec.namespace "istio-system-1", the control-plane namespace of mesh "mesh-1": ` +
-					`two istiods in one namespace share a leader lock, and one of them stops writing its root certificate`,
-				Remedy: `spec.namespace cannot be changed: delete the mesh and create it again with spec.namespace: ` +
-					`istio-system-mesh-2, after kubectl create namespace istio-system-mesh-2`,
-				Subjects: []string{"mesh-1"},
-			}),
+			want: allowed(),
 		},
 		{
 			name:   "if it is being deleted, then it is never denied",

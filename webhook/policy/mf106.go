@@ -9,9 +9,10 @@ import (
 // revisionNameTaken finds other owners of the mesh's revision names: the active one after the change, and those of its
 // stored IstioRevisions. The operator installs no revision that has a tag's name, and of two meshes that share a
 // revision name one has no istiod (validate in sail-operator/controllers/istiorevision/istiorevision_controller.go, and
-// CreateOrUpdate in pkg/revision/reconcile.go there). The name default has a rule of its own.
+// CreateOrUpdate in pkg/revision/reconcile.go there). The name default has a rule of its own. An IstioRevision that the
+// operator takes over is the mesh's own.
 func revisionNameTaken(m *mesh.Mesh, w *World) []Finding {
-	var found []Finding
+	found := takesOver(m, w)
 	for _, name := range m.Revisions {
 		if owners := otherOwners(name, m, w); name != mesh.DefaultRevision && len(owners) > 0 {
 			found = append(found, Finding{

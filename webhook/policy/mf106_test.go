@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -94,14 +95,15 @@ func TestMF106WhenAMeshIsCreated(t *testing.T) {
 		},
 		{
 			name:   "if both a mesh and a tag have the name, then both are named",
-			others: []string{"IstioRevision stable; in istio-system-1; selects istio-discovery=mesh-1", tag}, create: stable,
+			others: []string{"Istio old; in istio-system-9; selects istio-discovery=old", "IstioRevision stable; of old; in istio-system-9; selects istio-discovery=old", tag},
+			create: stable,
 			want: denied(policy.Finding{
 				Rule: mf106, Action: policy.Deny, Field: `metadata.name`,
-				Detail: `Istio "stable" would have the revision name "stable", which is that of IstioRevision "stable" and IstioRevisionTag ` +
-					`"stable": istio.io/rev=stable can only mean one of them`,
+				Detail: `Istio "stable" would have the revision name "stable", which is that of Istio "old" and ` +
+					`IstioRevisionTag "stable": istio.io/rev=stable can only mean one of them`,
 				Remedy: `Give Istio "stable" another metadata.name. Or, if no namespace uses the tag, delete it first: kubectl delete ` +
 					`istiorevisiontags.sailoperator.io stable`,
-				Subjects: []string{`IstioRevision "stable"`, `IstioRevisionTag "stable"`, "revision stable"},
+				Subjects: []string{`Istio "old"`, `IstioRevisionTag "stable"`, "revision stable"},
 			}),
 		},
 		{
@@ -139,9 +141,9 @@ func TestMF106WhenAMeshIsUpdated(t *testing.T) {
 			want: denied(refused),
 		},
 		{
-			name:   "if it was so before, then an unrelated change is admitted with a warning",
+			name:   "if it was so before, then an unrelated change is admitted in silence",
 			others: versioned, from: prod + "; version v1.30.3", to: prod + "; version v1.30.3; bundle own",
-			want: warned(warning),
+			want: allowed(),
 		},
 		{
 			name:   "if a new version repairs it, then nobody says anything",
@@ -162,16 +164,9 @@ func TestMF106WhenAMeshIsUpdated(t *testing.T) {
 			}),
 		},
 		{
-			name:   "if an IstioRevision had a tag's name before, then an unrelated change is admitted with a warning",
+			name:   "if an IstioRevision had a tag's name before, then an unrelated change is admitted in silence",
 			others: []string{"IstioRevisionTag canary; targets Istio mesh-1"}, from: canary, to: canary + "; version v1.30.3",
-			want: warned(policy.Finding{
-				Rule: mf106, Action: policy.Warn, Field: `metadata.name`,
-				Detail: `IstioRevision "canary" would have the revision name "canary", which is that of IstioRevisionTag "canary": ` +
-					`istio.io/rev=canary can only mean one of them`,
-				Remedy: `Delete IstioRevision "canary" and create it again with another metadata.name. Or, if no namespace uses the tag, delete ` +
-					`it first: kubectl delete istiorevisiontags.sailoperator.io canary`,
-				Subjects: []string{`IstioRevisionTag "canary"`, "revision canary"},
-			}),
+			want: allowed(),
 		},
 		{
 			name:   "if it is being deleted, then it is never denied",
@@ -199,15 +194,8 @@ func TestMF106AndTheRevisionsThatTheOperatorWrites(t *testing.T) {
 		compare(t, ownedRevision(t, []string{prodIs}, "prod", "", copied), allowed())
 		compare(t, ownedRevision(t, []string{prodIs}, "prod", copied, copied+"; bundle own"), allowed())
 	})
-	t.Run("if the Istio had a name that is taken before, then its revision is admitted with a warning", func(t *testing.T) {
-		compare(t, ownedRevision(t, []string{prodIs, "IstioRevisionTag prod-v1-30-3; targets Istio mesh-1"}, "prod", "", copied), warned(policy.Finding{
-			Rule: mf106, Action: policy.Warn, Field: `spec.version`,
-			Detail: `Istio "prod" would have the revision name "prod-v1-30-3", which is that of IstioRevisionTag "prod-v1-30-3": ` +
-				`istio.io/rev=prod-v1-30-3 can only mean one of them`,
-			Remedy: `Choose another spec.version for Istio "prod". Or, if no namespace uses the tag, delete it first: kubectl delete ` +
-				`istiorevisiontags.sailoperator.io prod-v1-30-3`,
-			Subjects: []string{`IstioRevisionTag "prod-v1-30-3"`, "revision prod-v1-30-3"},
-		}))
+	t.Run("if the Istio had a name that is taken before, then its revision is admitted in silence", func(t *testing.T) {
+		compare(t, ownedRevision(t, []string{prodIs, "IstioRevisionTag prod-v1-30-3; targets Istio mesh-1"}, "prod", "", copied), allowed())
 	})
 	t.Run("if somebody gives a mesh a revision of another mesh's name, then it is refused", func(t *testing.T) {
 		others := []string{prodIs, "Istio mesh-2; in istio-system-2; selects istio-discovery=mesh-2"}
@@ -219,5 +207,160 @@ func TestMF106AndTheRevisionsThatTheOperatorWrites(t *testing.T) {
 			Remedy:   `Give IstioRevision "mesh-2" another metadata.name`,
 			Subjects: []string{`Istio "mesh-2"`, "revision mesh-2"},
 		}))
+	})
+}
+
+// What is right is an Istio that is made again beside the IstioRevision that the old one left behind.
+func TestMF106WhenTheOperatorTakesOverAnIstioRevision(t *testing.T) {
+	const spec = "; in istio-system-1; selects istio-discovery=mesh-1 | team=a"
+	const turned = "; in istio-system-1; selects team=a | istio-discovery=mesh-1"
+	orphan := []string{"IstioRevision mesh-1" + spec}
+	const versioned = "Istio mesh-1; RevisionBased; version v1.30.3; in istio-system-1; selects istio-discovery=mesh-1"
+	runMeshCases(t, []meshCase{
+		{
+			name:   "if it has the namespace and the selectors, then it is admitted and told, and no namespace moves",
+			others: orphan, create: "Istio mesh-1" + turned, namespaces: apps(t, "app: istio-discovery=mesh-1"),
+			want: warned(policy.Finding{
+				Rule: mf106, Action: policy.Warn, Field: `metadata.name`,
+				Detail: `IstioRevision "mesh-1", which no Istio owns, has the name of the active revision of Istio "mesh-1", ` +
+					`and its namespace and selectors: the operator takes it over and writes the version and the values of ` +
+					`Istio "mesh-1" into it. It stays without an owner, and so stays when Istio "mesh-1" is deleted`,
+				Remedy:   `If that is not meant, give Istio "mesh-1" another metadata.name`,
+				Subjects: []string{`IstioRevision "mesh-1"`},
+			}),
+		},
+		{
+			name:   "if it is called default, then it is admitted and told too",
+			others: []string{"IstioRevision default" + spec}, create: "Istio default" + spec,
+			want: warned(policy.Finding{
+				Rule: mf106, Action: policy.Warn, Field: `metadata.name`,
+				Detail: `IstioRevision "default", which no Istio owns, has the name of the active revision of Istio ` +
+					`"default", and its namespace and selectors: the operator takes it over and writes the version and the ` +
+					`values of Istio "default" into it. It stays without an owner, and so stays when Istio "default" is ` +
+					`deleted`,
+				Remedy:   `If that is not meant, give Istio "default" another metadata.name`,
+				Subjects: []string{`IstioRevision "default"`},
+			}),
+		},
+		{
+			name:   "if it has other selectors, then it is refused, with the way to take it over",
+			others: orphan, create: "Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1",
+			want: denied(policy.Finding{
+				Rule: mf106, Action: policy.Deny, Field: `metadata.name`,
+				Detail: `IstioRevision "mesh-1", which no Istio owns, has the name of the active revision of Istio "mesh-1", ` +
+					`but its discoverySelectors are others: the operator would write the values of Istio "mesh-1" into a ` +
+					`control plane that runs, and leave it in its namespace`,
+				Remedy: `To have the operator take it over, create Istio "mesh-1" with its spec.namespace and its ` +
+					`discoverySelectors, and change what is to change afterwards. To see them: kubectl get ` +
+					`istiorevisions.sailoperator.io mesh-1 -o yaml`,
+				Subjects: []string{`IstioRevision "mesh-1"`},
+			}),
+		},
+		{
+			name:   "if it runs in another namespace, then it is refused, with the same way",
+			others: orphan, create: "Istio mesh-1; in istio-system-2; selects istio-discovery=mesh-1 | team=a",
+			want: denied(policy.Finding{
+				Rule: mf106, Action: policy.Deny, Field: `metadata.name`,
+				Detail: `IstioRevision "mesh-1", which no Istio owns, has the name of the active revision of Istio "mesh-1", ` +
+					`but its spec.namespace is "istio-system-1" and not "istio-system-2": the operator would write the ` +
+					`values of Istio "mesh-1" into a control plane that runs, and leave it in its namespace`,
+				Remedy: `To have the operator take it over, create Istio "mesh-1" with its spec.namespace and its ` +
+					`discoverySelectors, and change what is to change afterwards. To see them: kubectl get ` +
+					`istiorevisions.sailoperator.io mesh-1 -o yaml`,
+				Subjects: []string{`IstioRevision "mesh-1"`},
+			}),
+		},
+		{
+			name:   "if nothing is the same but the name, then both are named",
+			others: orphan, create: "Istio mesh-1; in istio-system-2",
+			want: denied(policy.Finding{
+				Rule: mf106, Action: policy.Deny, Field: `metadata.name`,
+				Detail: `IstioRevision "mesh-1", which no Istio owns, has the name of the active revision of Istio "mesh-1", ` +
+					`but its spec.namespace is "istio-system-1" and not "istio-system-2", and its discoverySelectors are ` +
+					`others: the operator would write the values of Istio "mesh-1" into a control plane that runs, and ` +
+					`leave it in its namespace`,
+				Remedy: `To have the operator take it over, create Istio "mesh-1" with its spec.namespace and its ` +
+					`discoverySelectors, and change what is to change afterwards. To see them: kubectl get ` +
+					`istiorevisions.sailoperator.io mesh-1 -o yaml`,
+				Subjects: []string{`IstioRevision "mesh-1"`},
+			}),
+		},
+		{
+			name:   "if its istiod would run in another cluster, then the one that runs here would be uninstalled, and it is refused",
+			others: orphan, create: "Istio mesh-1" + spec + "; profile remote",
+			want: denied(policy.Finding{
+				Rule: mf106, Action: policy.Deny, Field: `metadata.name`,
+				Detail: `IstioRevision "mesh-1", which no Istio owns, has the name of the active revision of Istio "mesh-1", ` +
+					`but its discoverySelectors are others: the operator would write the values of Istio "mesh-1" into a ` +
+					`control plane that runs, and leave it in its namespace`,
+				Remedy: `To have the operator take it over, create Istio "mesh-1" with its spec.namespace and its ` +
+					`discoverySelectors, and change what is to change afterwards. To see them: kubectl get ` +
+					`istiorevisions.sailoperator.io mesh-1 -o yaml`,
+				Subjects: []string{`IstioRevision "mesh-1"`},
+			}),
+		},
+		{
+			name:   "if a third mesh overlaps with it, then that is told, because it is one mesh",
+			others: append(orphan, "Istio mesh-2; in istio-system-2; selects team=a"), create: "Istio mesh-1" + spec,
+			want: denied(policy.Finding{
+				Rule: mf103, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors[0]`,
+				Detail: `Istio "mesh-1" spec.values.meshConfig.discoverySelectors[0] (istio-discovery=mesh-1) and Istio ` +
+					`"mesh-2" spec.values.meshConfig.discoverySelectors[0] (team=a) both match a namespace with ` +
+					`istio-discovery=mesh-1,team=a (and 3 more pairs of their selectors overlap); their istiods would ` +
+					`overwrite each other's ConfigMap istio-ca-root-cert there`,
+				Remedy: `To keep them apart, add to the matchExpressions of spec.values.meshConfig.discoverySelectors[0] of ` +
+					`Istio "mesh-1": {key: team, operator: NotIn, values: [a]}`,
+				Subjects: []string{`Istio "mesh-2"`},
+			}),
+		},
+		{
+			name:   "if it is the other way round, and the IstioRevision comes to its Istio, then that is the same",
+			others: []string{"Istio mesh-1" + spec}, create: "IstioRevision mesh-1" + turned,
+			want: warned(policy.Finding{
+				Rule: mf106, Action: policy.Warn, Field: `metadata.name`,
+				Detail: `IstioRevision "mesh-1", which no Istio owns, has the name of the active revision of Istio "mesh-1", ` +
+					`and its namespace and selectors: the operator takes it over and writes the version and the values of ` +
+					`Istio "mesh-1" into it. It stays without an owner, and so stays when Istio "mesh-1" is deleted`,
+				Remedy:   `If that is not meant, give the IstioRevision another metadata.name`,
+				Subjects: []string{`IstioRevision "mesh-1"`},
+			}),
+		},
+		{
+			name:   "if the IstioRevision that comes has other selectors, then it is refused",
+			others: []string{"Istio mesh-1" + spec}, create: "IstioRevision mesh-1; in istio-system-1; selects istio-discovery=mesh-1",
+			want: denied(policy.Finding{
+				Rule: mf106, Action: policy.Deny, Field: `metadata.name`,
+				Detail: `IstioRevision "mesh-1", which no Istio owns, has the name of the active revision of Istio "mesh-1", ` +
+					`but its discoverySelectors are others: the operator would write the values of Istio "mesh-1" into a ` +
+					`control plane that runs, and leave it in its namespace`,
+				Remedy: `Leave it to the operator, which makes the one of Istio "mesh-1". For a mesh of its own, give it ` +
+					`another metadata.name`,
+				Subjects: []string{`IstioRevision "mesh-1"`},
+			}),
+		},
+		{
+			name:   "once it is taken over, the mesh changes as any other, before the operator has copied it",
+			others: orphan, from: "Istio mesh-1" + spec, to: "Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1",
+			want: allowed(),
+		},
+		{
+			name:   "once it is taken over, the operator writes into it",
+			others: []string{"Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1"},
+			from:   "IstioRevision mesh-1" + spec, to: "IstioRevision mesh-1; in istio-system-1; selects istio-discovery=mesh-1",
+			want: allowed(),
+		},
+		{
+			name:   "if a new version gives it the name of an IstioRevision with other selectors, then another version is the way out",
+			others: []string{"IstioRevision mesh-1-v1-30-3; in istio-system-1; selects team=b"},
+			from:   strings.Replace(versioned, "v1.30.3", "v1.30.2", 1), to: versioned,
+			want: denied(policy.Finding{
+				Rule: mf106, Action: policy.Deny, Field: `spec.version`,
+				Detail: `IstioRevision "mesh-1-v1-30-3", which no Istio owns, has the name of the active revision of Istio ` +
+					`"mesh-1", but its discoverySelectors are others: the operator would write the values of Istio "mesh-1" ` +
+					`into a control plane that runs, and leave it in its namespace`,
+				Remedy:   `Choose another spec.version for Istio "mesh-1"`,
+				Subjects: []string{`IstioRevision "mesh-1-v1-30-3"`},
+			}),
+		},
 	})
 }

@@ -48,14 +48,14 @@ func TestMF107(t *testing.T) {
 			want: denied(byTag),
 		},
 		{
-			name:   "if an IstioRevision is called default, then it is refused",
-			others: []string{revision}, create: istio,
-			want: denied(secondDefault(`IstioRevision "default"`, another)),
+			name:   "if an IstioRevision of another Istio is called default, then it is refused",
+			others: []string{mesh1, "IstioRevision default; of mesh-1; in istio-system-1; selects istio-discovery=mesh-1"}, create: istio,
+			want: denied(secondDefault(`Istio "mesh-1"`, another)),
 		},
 		{
 			name:   "if the other owner is remote, then it injects too, and it is refused",
-			others: []string{"IstioRevision default; in istio-system-1; profile remote"}, create: istio,
-			want: denied(secondDefault(`IstioRevision "default"`, another)),
+			others: []string{mesh1 + "; profile remote", "IstioRevision default; of mesh-1; in istio-system-1; profile remote"}, create: istio,
+			want: denied(secondDefault(`Istio "mesh-1"`, another)),
 		},
 		{
 			name:   "if it is an IstioRevision beside a tag, then it is judged as an Istio is",
@@ -87,9 +87,9 @@ func TestMF107(t *testing.T) {
 			want: denied(both),
 		},
 		{
-			name:   "if it was so before, then an unrelated change is admitted with a warning",
+			name:   "if it was so before, then an unrelated change is admitted in silence",
 			others: []string{mesh1, tag}, from: istio, to: istio + "; version v1.30.3",
-			want: warned(stays),
+			want: allowed(),
 		},
 		{
 			name:   "if it is being deleted, then it is never denied",

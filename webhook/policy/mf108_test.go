@@ -84,16 +84,8 @@ func TestMF108WhenTheMeshItselfInjectsByDefault(t *testing.T) {
 		{
 			name:   "if it is an IstioRevision that no Istio owns, then the command is about that",
 			others: other, from: "IstioRevision canary; in istio-system-2; selects istio-discovery=canary; injects-by-default",
-			to: "IstioRevision canary; in istio-system-2; selects istio-discovery=canary; injects-by-default; version v1.30.3",
-			want: warned(policy.Finding{
-				Rule: mf108, Action: policy.Warn, Field: injectField,
-				Detail: `IstioRevision "canary" injects every namespace without an injection label, as soon as a revision or tag of it is called ` +
-					`"default", also those that are meant for mesh "mesh-1"`,
-				Remedy: `First label the namespaces that IstioRevision "canary" is to inject with istio.io/rev=canary. Then switch the setting off: ` +
-					`kubectl patch istiorevisions.sailoperator.io canary --type=merge -p ` +
-					`'{"spec":{"values":{"sidecarInjectorWebhook":{"enableNamespacesByDefault":false}}}}'`,
-				Subjects: []string{"itself", `Istio "mesh-1"`},
-			}),
+			to:   "IstioRevision canary; in istio-system-2; selects istio-discovery=canary; injects-by-default; version v1.30.3",
+			want: allowed(),
 		},
 		{
 			name:   "if an update switches it on, then it is refused",
@@ -101,9 +93,9 @@ func TestMF108WhenTheMeshItselfInjectsByDefault(t *testing.T) {
 			want: denied(latent),
 		},
 		{
-			name:   "if it was on before, then an unrelated change is admitted with a warning",
+			name:   "if it was on before, then an unrelated change is admitted in silence",
 			others: other, from: mesh2 + "; injects-by-default", to: mesh2 + "; injects-by-default; version v1.30.3",
-			want: warned(before),
+			want: allowed(),
 		},
 		{
 			name:   "if an update switches it off, then nobody says anything",
@@ -170,9 +162,9 @@ func TestMF108WhenAnotherMeshInjectsByDefault(t *testing.T) {
 			}),
 		},
 		{
-			name:   "if both were there before, then an unrelated change is admitted with a warning",
+			name:   "if both were there before, then an unrelated change is admitted in silence",
 			others: []string{mesh1, "IstioRevisionTag default; targets Istio mesh-1"}, from: mesh2, to: mesh2 + "; version v1.30.3",
-			want: warned(before),
+			want: allowed(),
 		},
 		{
 			name:   "if the mesh then starts to inject by default itself, then that is new",
@@ -186,26 +178,11 @@ func TestMF108AndTheRevisionsThatTheOperatorWrites(t *testing.T) {
 	const mesh1 = "Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1"
 	const mesh2 = "Istio mesh-2; in istio-system-2; selects istio-discovery=mesh-2"
 	const copied = "IstioRevision mesh-2; of mesh-2; in istio-system-2; selects istio-discovery=mesh-2"
-	finding := policy.Finding{
-		Rule: mf108, Action: policy.Warn, Field: injectField,
-		Detail: `Istio "mesh-2" injects every namespace without an injection label, as soon as a revision or tag of it is called "default", ` +
-			`also those that are meant for mesh "mesh-1"`,
-		Remedy: `First label the namespaces that Istio "mesh-2" is to inject with istio.io/rev=mesh-2. Then switch the setting off: ` +
-			`kubectl patch istios.sailoperator.io mesh-2 --type=merge -p ` +
-			`'{"spec":{"values":{"sidecarInjectorWebhook":{"enableNamespacesByDefault":false}}}}'`,
-		Subjects: []string{"itself", `Istio "mesh-1"`},
-	}
-	t.Run("if the Istio has the setting already, then its copy is admitted with a warning", func(t *testing.T) {
-		compare(t, ownedRevision(t, []string{mesh1, mesh2 + "; injects-by-default"}, "mesh-2", "", copied+"; injects-by-default"), warned(finding))
+	t.Run("if the Istio has the setting already, then its copy is admitted in silence", func(t *testing.T) {
+		compare(t, ownedRevision(t, []string{mesh1, mesh2 + "; injects-by-default"}, "mesh-2", "", copied+"; injects-by-default"), allowed())
 	})
-	t.Run("if the copy has it still after the Istio has not, then that is named, and admitted", func(t *testing.T) {
-		still := finding
-		still.Detail = `IstioRevision "mesh-2" injects every namespace without an injection label, as soon as a revision or tag of it is called ` +
-			`"default", also those that are meant for mesh "mesh-1"`
-		still.Remedy = `First label the namespaces that Istio "mesh-2" is to inject with istio.io/rev=mesh-2. Then switch the setting off: ` +
-			`kubectl patch istiorevisions.sailoperator.io mesh-2 --type=merge -p ` +
-			`'{"spec":{"values":{"sidecarInjectorWebhook":{"enableNamespacesByDefault":false}}}}'`
-		compare(t, ownedRevision(t, []string{mesh1, mesh2}, "mesh-2", copied+"; injects-by-default", copied+"; injects-by-default; version v1.30.3"), warned(still))
+	t.Run("if the copy has it still after the Istio has not, then the operator's change of it is admitted in silence", func(t *testing.T) {
+		compare(t, ownedRevision(t, []string{mesh1, mesh2}, "mesh-2", copied+"; injects-by-default", copied+"; injects-by-default; version v1.30.3"), allowed())
 		compare(t, ownedRevision(t, []string{mesh1, mesh2}, "mesh-2", copied+"; injects-by-default", copied), allowed())
 	})
 }

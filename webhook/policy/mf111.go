@@ -73,8 +73,9 @@ func staysIn(old *mesh.Mesh, ns *mesh.Namespace, edits []selector.Edit, w *World
 	return source != nil && !foughtOver(ns, edits, w.Before, w.Now)
 }
 
-// foughtOver says whether a namespace, after the edits, is one that meshes of the fleet fight over.
+// foughtOver says whether a namespace, after the edits, is one that its labels put into two meshes of the fleet.
 func foughtOver(ns *mesh.Namespace, edits []selector.Edit, fleet *mesh.Fleet, now int64) bool {
-	_, pairs := fightOver(&mesh.Namespace{Name: ns.Name, Labels: apply(ns.Labels, edits)}, &World{Fleet: fleet, Now: now})
-	return len(pairs) > 0
+	labels := apply(ns.Labels, edits)
+	asked, _ := fightsOver(fleet.DiscoveredBy(labels), labels, now)
+	return len(asked) > 0
 }

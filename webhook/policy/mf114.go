@@ -61,9 +61,9 @@ type movement struct {
 func moving(old, updated *mesh.Mesh, w *World) movement {
 	after := settled(updated)
 	if old == nil {
-		finder := mesh.NewFinder(after)
+		finder, already := mesh.NewFinder(after), takenOver(updated, w)
 		return movement{joining: existing(w.Namespaces, func(ns *mesh.Namespace) bool {
-			return ns.Name != updated.ControlPlane && finder.Discover(ns.Labels)
+			return ns.Name != updated.ControlPlane && finder.Discover(ns.Labels) && !already.Discover(ns.Labels)
 		})}
 	}
 	before := settled(old)
@@ -89,6 +89,14 @@ func moving(old, updated *mesh.Mesh, w *World) movement {
 		}
 	}
 	return moved
+}
+
+// takenOver finds what the revision that a new mesh takes over has discovered so far.
+func takenOver(m *mesh.Mesh, w *World) *mesh.Finder {
+	if before := w.Before.Mesh(mesh.Ref{Kind: mesh.KindIstioRevision, Name: m.TakenOver.Name}); before != nil {
+		return mesh.NewFinder(before)
+	}
+	return mesh.NewFinder()
 }
 
 // sameSelectors says whether two versions of a mesh have the same selectors, so that nothing can move.

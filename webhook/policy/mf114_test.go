@@ -10,10 +10,10 @@ import (
 var mf114 = policy.Rule{Code: "MF114", Name: "MembershipChanges", Action: policy.Warn}
 
 // joins is what is told of a new Istio that discovers existing namespaces.
-func joins(m, moves string) policy.Finding {
+func joins(moves string) policy.Finding {
 	return policy.Finding{
 		Rule: mf114, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
-		Detail: fmt.Sprintf(`Istio %q discovers namespaces that exist already: %s`, m, moves),
+		Detail: fmt.Sprintf(`Istio "mesh-1" discovers namespaces that exist already: %s`, moves),
 		Remedy: `If that is not meant, narrow its selectors; with --dry-run=server this is told before anything is stored`,
 	}
 }
@@ -37,13 +37,13 @@ func TestMF114WhenAMeshIsCreated(t *testing.T) {
 		{
 			name:   "if other namespaces have its label already, then they are told",
 			create: mesh1ByDiscovery, namespaces: apps(t, "istio-system-1: istio-discovery=mesh-1", "app: istio-discovery=mesh-1", "web: env=prod"),
-			want: warned(joins("mesh-1", `1 joins ("app")`)),
+			want: warned(joins(`1 joins ("app")`)),
 		},
 		{
 			name:   "if it discovers everything, then all namespaces join",
 			create: "Istio mesh-1; in istio-system-1", actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF102": policy.Off}},
 			namespaces: apps(t, "app:", "default:", "gone (deleting):", "istio-system-1:"),
-			want:       warned(joins("mesh-1", `2 join ("app", "default")`)),
+			want:       warned(joins(`2 join ("app", "default")`)),
 		},
 		{
 			name:   "if its istiod runs in another cluster, then it discovers nothing here",
@@ -53,7 +53,7 @@ func TestMF114WhenAMeshIsCreated(t *testing.T) {
 		{
 			name:   "if more than ten join, then ten are named and the others counted",
 			create: mesh1ByDiscovery, namespaces: numbered(t, 12, "istio-discovery=mesh-1"),
-			want: warned(joins("mesh-1", `12 join ("app-01", "app-02", "app-03", "app-04", "app-05", "app-06", "app-07", "app-08", "app-09", `+
+			want: warned(joins(`12 join ("app-01", "app-02", "app-03", "app-04", "app-05", "app-06", "app-07", "app-08", "app-09", ` +
 				`"app-10" and 2 more)`)),
 		},
 		{
@@ -78,7 +78,7 @@ func TestMF114WhenAMeshIsCreated(t *testing.T) {
 			name:   "if the configuration makes it a denial, then it is refused",
 			create: mesh1ByDiscovery, namespaces: apps(t, "app: istio-discovery=mesh-1"),
 			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF114": policy.Deny}},
-			want:    denied(func() policy.Finding { f := joins("mesh-1", `1 joins ("app")`); f.Action = policy.Deny; return f }()),
+			want:    denied(func() policy.Finding { f := joins(`1 joins ("app")`); f.Action = policy.Deny; return f }()),
 		},
 	})
 }
@@ -103,7 +103,13 @@ func TestMF114WhenAMeshIsUpdated(t *testing.T) {
 			name: "if one that it injects leaves besides, then each is told once",
 			from: mesh1ByDiscovery, to: mesh1ByTeam,
 			namespaces: apps(t, "app: istio-discovery=mesh-1 istio.io/rev=mesh-1", "idle: istio-discovery=mesh-1", "new: team=a"),
-			want:       also(denied(stranding()), moves(`1 joins ("new"), 1 leaves ("idle")`)),
+			want: denied(policy.Finding{
+				Rule: mf111, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors`,
+				Detail: `Istio "mesh-1" would no longer discover namespaces that it injects: "app"; the mesh would lose ` +
+					`their services, and the ConfigMap istio-ca-root-cert there would go stale`,
+				Remedy: `To keep them, change their labels first: kubectl label namespace app team=a --overwrite. To take ` +
+					`them out of the mesh first: kubectl label namespace app istio.io/rev-`,
+			}),
 		},
 		{
 			name:   "if the operator's copy has the old selectors still, then that does not hide who leaves",

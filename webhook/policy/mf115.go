@@ -85,7 +85,7 @@ func endedFinding(m, other, by *mesh.Mesh, w *World) Finding {
 		remedy = fmt.Sprintf("To declare it for a week: annotations: {%s: %q}", mesh.AllowOverlapUntilAnnotation, end)
 	}
 	return Finding{
-		Field:    "metadata.annotations[" + mesh.AllowOverlapUntilAnnotation + "]",
+		Explains: true, Field: "metadata.annotations[" + mesh.AllowOverlapUntilAnnotation + "]",
 		Detail:   fmt.Sprintf("the selectors of %s and %s overlap, and %s", m.Ref, other.Ref, ended(by)),
 		Remedy:   remedy,
 		Subjects: []string{"ended", other.String()},

@@ -60,13 +60,14 @@ func TestMF201WhenANamespaceIsCreated(t *testing.T) {
 		{
 			name:  "if one of them discovers everything, then there is no label to drop for the other",
 			fleet: crossing("Istio mesh-3; in istio-system-3"), create: "istio-discovery=mesh-1",
-			want: denied(policy.Finding{
-				Rule: mf201, Action: policy.Deny, Field: `metadata.labels`,
+			want: warned(policy.Finding{
+				Rule: mf201, Action: policy.Warn, Field: `metadata.labels`,
 				Detail: `namespace "app" is discovered by mesh "mesh-1" (istio-discovery=mesh-1) and mesh "mesh-3" (which ` +
 					`discovers every namespace): their istiods would overwrite each other's ConfigMap istio-ca-root-cert ` +
 					`in it, and its pods would see x509 errors that come and go`,
-				Remedy: `To keep it in mesh "mesh-3" only: create it without istio-discovery. To keep it in mesh "mesh-1", ` +
-					`the selectors of the others have to change first`,
+				Remedy: `It is not the namespace that has to change, but mesh "mesh-3": kubectl patch istios.sailoperator.io ` +
+					`mesh-3 --type=merge -p ` +
+					`'{"spec":{"values":{"meshConfig":{"discoverySelectors":[{"matchLabels":{"istio-discovery":"mesh-3"},"matchExpressions":[{"key":"team","operator":"NotIn","values":["a"]}]}]}}}}'`,
 				Subjects: []string{`Istio "mesh-1" and Istio "mesh-3"`},
 			}),
 		},
@@ -76,25 +77,30 @@ func TestMF201WhenANamespaceIsCreated(t *testing.T) {
 				"Istio mesh-1; in istio-system-1", "Istio mesh-2; in istio-system-2; selects {}",
 			},
 			create: "team=a",
-			want: denied(policy.Finding{
-				Rule: mf201, Action: policy.Deny, Field: `metadata.labels`,
+			want: warned(policy.Finding{
+				Rule: mf201, Action: policy.Warn, Field: `metadata.labels`,
 				Detail: `namespace "app" is discovered by mesh "mesh-1" (which discovers every namespace) and mesh "mesh-2" ` +
 					`(which discovers every namespace): their istiods would overwrite each other's ConfigMap ` +
 					`istio-ca-root-cert in it, and its pods would see x509 errors that come and go`,
-				Remedy:   `Change the selectors of mesh "mesh-1" and mesh "mesh-2" so that only one of them matches`,
+				Remedy: `It is not the namespace that has to change, but mesh "mesh-1": kubectl patch istios.sailoperator.io ` +
+					`mesh-1 --type=merge -p ` +
+					`'{"spec":{"values":{"meshConfig":{"discoverySelectors":[{"matchLabels":{"istio-discovery":"mesh-1"}}]}}}}'. ` +
+					`Or mesh "mesh-2": kubectl patch istios.sailoperator.io mesh-2 --type=merge -p ` +
+					`'{"spec":{"values":{"meshConfig":{"discoverySelectors":[{"matchLabels":{"istio-discovery":"mesh-2"}}]}}}}'`,
 				Subjects: []string{`Istio "mesh-1" and Istio "mesh-2"`},
 			}),
 		},
 		{
 			name:  "if one has an invalid selector, then it counts as discovering everything",
 			fleet: crossing("Istio mesh-3; in istio-system-3; selects team=c | raw team in b"), create: "team=a",
-			want: denied(policy.Finding{
-				Rule: mf201, Action: policy.Deny, Field: `metadata.labels`,
+			want: warned(policy.Finding{
+				Rule: mf201, Action: policy.Warn, Field: `metadata.labels`,
 				Detail: `namespace "app" is discovered by mesh "mesh-2" (team=a) and mesh "mesh-3" (a selector of Istio ` +
 					`"mesh-3" does not parse, which counts as every namespace): their istiods would overwrite each other's ConfigMap istio-ca-root-cert in it, and its ` +
 					`pods would see x509 errors that come and go`,
-				Remedy: `To keep it in mesh "mesh-3" only: create it without team. To keep it in mesh "mesh-2", the ` +
-					`selectors of the others have to change first`,
+				Remedy: `It is not the namespace that has to change, but mesh "mesh-3": kubectl patch istios.sailoperator.io ` +
+					`mesh-3 --type=merge -p ` +
+					`'{"spec":{"values":{"meshConfig":{"discoverySelectors":[{"matchLabels":{"istio-discovery":"mesh-3"},"matchExpressions":[{"key":"team","operator":"NotIn","values":["a"]}]}]}}}}'`,
 				Subjects: []string{`Istio "mesh-2" and Istio "mesh-3"`},
 			}),
 		},
@@ -119,13 +125,14 @@ func TestMF201WhenANamespaceIsCreated(t *testing.T) {
 		{
 			name:  "if one of them discovers what lacks a label, then that label is no label to drop",
 			fleet: crossing("Istio mesh-3; in istio-system-3; selects !env"), create: "team=a",
-			want: denied(policy.Finding{
-				Rule: mf201, Action: policy.Deny, Field: `metadata.labels`,
+			want: warned(policy.Finding{
+				Rule: mf201, Action: policy.Warn, Field: `metadata.labels`,
 				Detail: `namespace "app" is discovered by mesh "mesh-2" (team=a) and mesh "mesh-3" (!env): their istiods ` +
 					`would overwrite each other's ConfigMap istio-ca-root-cert in it, and its pods would see x509 errors ` +
 					`that come and go`,
-				Remedy: `To keep it in mesh "mesh-3" only: create it without team. To keep it in mesh "mesh-2", the ` +
-					`selectors of the others have to change first`,
+				Remedy: `It is not the namespace that has to change, but mesh "mesh-3": kubectl patch istios.sailoperator.io ` +
+					`mesh-3 --type=merge -p ` +
+					`'{"spec":{"values":{"meshConfig":{"discoverySelectors":[{"matchLabels":{"istio-discovery":"mesh-3"},"matchExpressions":[{"key":"team","operator":"NotIn","values":["a"]}]}]}}}}'`,
 				Subjects: []string{`Istio "mesh-2" and Istio "mesh-3"`},
 			}),
 		},
@@ -269,15 +276,21 @@ func TestMF201WhenANamespaceIsUpdated(t *testing.T) {
 			}),
 		},
 		{
-			name:  "if both discovered it before, then an unrelated change is admitted with a warning",
+			name:  "if both discovered it before, then an unrelated change is admitted in silence",
 			fleet: crossing(), from: "istio-discovery=mesh-1 team=a", to: "istio-discovery=mesh-1 team=a env=prod",
+			want: allowed(),
+		},
+		{
+			name:  "if both discovered it before, then a change of labels that decide is admitted with a warning",
+			fleet: crossing("Istio mesh-3; in istio-system-3; selects env=test"),
+			from:  "istio-discovery=mesh-1 team=a", to: "istio-discovery=mesh-1 team=a env=prod",
 			want: warned(policy.Finding{
 				Rule: mf201, Action: policy.Warn, Field: `metadata.labels`,
 				Detail: `namespace "app" is discovered by mesh "mesh-1" (istio-discovery=mesh-1) and mesh "mesh-2" (team=a): ` +
-					`their istiods would overwrite each other's ConfigMap istio-ca-root-cert in it, and its pods would ` +
-					`see x509 errors that come and go`,
-				Remedy: `To keep it in mesh "mesh-1" only: kubectl label namespace app team-. To keep it in mesh "mesh-2" ` +
-					`only: kubectl label namespace app istio-discovery-`,
+					`their istiods would overwrite each other's ConfigMap istio-ca-root-cert in it, and its pods would see ` +
+					`x509 errors that come and go`,
+				Remedy: `To keep it in mesh "mesh-1" only: kubectl label namespace app env=prod team- --overwrite. To keep ` +
+					`it in mesh "mesh-2" only: kubectl label namespace app env=prod istio-discovery- --overwrite`,
 				Subjects: []string{`Istio "mesh-1" and Istio "mesh-2"`},
 			}),
 		},

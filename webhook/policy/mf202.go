@@ -9,8 +9,9 @@ import (
 	"github.com/meshfence/meshfence/webhook/selector"
 )
 
-// revisionOfAnotherMesh finds a namespace that one mesh discovers and another one injects. As long as there is no mesh
-// in the cluster, the mesh map alone tells what goes together.
+// revisionOfAnotherMesh finds a namespace that one mesh discovers and another one injects. Of several that discover it any may
+// inject it; if none does, then it is the mesh that asks for its labels that counts, and not one that takes every namespace.
+// As long as there is no mesh in the cluster, the mesh map alone tells what goes together.
 func revisionOfAnotherMesh(ns *mesh.Namespace, w *World) []Finding {
 	injection := mesh.InjectionOf(ns.Labels)
 	if !injection.By {
@@ -24,14 +25,25 @@ func revisionOfAnotherMesh(ns *mesh.Namespace, w *World) []Finding {
 	if len(discovering) == 0 || len(injecting) == 0 || intersect(discovering, injecting) {
 		return nil
 	}
+	discovering = wanted(discovering, ns.Labels)
 	return []Finding{{
 		Field: labelPath(injection.Label),
 		Detail: fmt.Sprintf("namespace %q has %s, but %s %s it: its sidecars would ask the istiod of %s and have only the "+
 			"root certificate of %s to verify it with", ns.Name, chosen(injection, ns.Labels, injecting), becauseAll(discovering, ns.Labels),
 			discover(discovering), theMeshes(injecting), theMeshes(discovering)),
 		Remedy:   bothWaysOut(ns, discovering, injecting, w),
-		Subjects: append(meshSubjects(discovering), "revision "+injection.Revision),
+		Subjects: append(meshSubjects(discovering), injectedBy(injecting)...),
 	}}
+}
+
+// injectedBy are the meshes that inject a namespace, as subjects. It is the mesh that is wrong there, and not the one of its
+// revisions or tags that the namespace names: to go from one to another of the same mesh changes nothing.
+func injectedBy(injecting []*mesh.Mesh) []string {
+	subjects := refs(injecting)
+	for i := range subjects {
+		subjects[i] = "injected by " + subjects[i]
+	}
+	return subjects
 }
 
 func owners(r *mesh.Revision) []*mesh.Mesh {
@@ -57,7 +69,7 @@ func chosen(injection mesh.Injection, labels map[string]string, injecting []*mes
 // bothWaysOut offers to keep the namespace in a mesh that discovers it, or to move it to the mesh that injects it.
 func bothWaysOut(ns *mesh.Namespace, discovering, injecting []*mesh.Mesh, w *World) string {
 	var ways []string
-	for _, m := range wanted(discovering, ns.Labels) {
+	for _, m := range discovering {
 		ways = append(ways, fmt.Sprintf("To keep it in %s: %s", theMesh(m), relabel(ns, w, injectBy(revisionOf(m, w.Fleet), ns.Labels)...)))
 	}
 	for _, m := range injecting {

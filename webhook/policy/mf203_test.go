@@ -271,14 +271,25 @@ func TestMF203WhenANamespaceIsUpdated(t *testing.T) {
 			}),
 		},
 		{
-			name: "if it was so before, then an unrelated change is admitted with a warning",
+			name: "if it was so before, then an unrelated change is admitted in silence",
 			from: "istio-discovery=mesh-1 istio.io/rev=gone", to: "istio-discovery=mesh-1 istio.io/rev=gone env=prod",
+			want: allowed(),
+		},
+		{
+			name: "if it was so before, then a change of another label that decides is admitted with a warning",
+			from: "istio-discovery=mesh-1 istio.io/rev=gone", to: "istio-discovery=mesh-1 istio.io/rev=gone mesh=other",
 			want: warned(policy.Finding{
 				Rule: mf203, Action: policy.Warn, Field: `metadata.labels[istio.io/rev]`,
 				Detail: `namespace "app" has istio.io/rev=gone, but no revision or tag has that name: its pods would start ` +
 					`without sidecars; mesh "mesh-1" (istio-discovery=mesh-1) discovers it`,
-				Remedy:   `To use the revision "mesh-1": kubectl label namespace app istio.io/rev=mesh-1 --overwrite`,
+				Remedy:   `To use the revision "mesh-1": kubectl label namespace app istio.io/rev=mesh-1 mesh=other --overwrite`,
 				Subjects: []string{"mesh-1", "revision gone"},
+			}, policy.Finding{
+				Rule: mf212, Action: policy.Warn, Field: `metadata.labels[mesh]`,
+				Detail: `namespace "app" has mesh=other, but no mesh has that name, and no selector asks for that value: ` +
+					`until one does, the label puts it into no mesh`,
+				Remedy:   `To see the meshes: kubectl get istios,istiorevisions`,
+				Subjects: []string{"mesh=other"},
 			}),
 		},
 		{

@@ -10,7 +10,8 @@ import (
 )
 
 // conflictingInjectionLabels finds istio-injection together with istio.io/rev: the former wins without a word. With a
-// value that switches injection off the pods at least get what the label says, so that is a warning.
+// value that switches injection off the pods at least get what the label says, and where both lead to the same revision they
+// get what both say, so these are warnings.
 func conflictingInjectionLabels(ns *mesh.Namespace, w *World) []Finding {
 	revision, hasRevision := ns.Labels[mesh.RevisionLabel]
 	injection, hasInjection := ns.Labels[mesh.InjectionLabel]
@@ -18,10 +19,19 @@ func conflictingInjectionLabels(ns *mesh.Namespace, w *World) []Finding {
 		return nil
 	}
 	f := Finding{Field: labelPath(mesh.InjectionLabel), Remedy: letOneDecide(ns, w)}
-	if injection == mesh.InjectionEnabled {
+	switch {
+	case injection == mesh.InjectionEnabled && revision == mesh.DefaultRevision:
+		f.Action = Warn
+		f.Detail = fmt.Sprintf("namespace %q has both istio-injection=enabled and istio.io/rev=%s: both choose the revision %[2]q, and one of the "+
+			"labels is enough", ns.Name, revision)
+	case injection == mesh.InjectionEnabled && w.Fleet.SameRevision(mesh.DefaultRevision, revision):
+		f.Action = Warn
+		f.Detail = fmt.Sprintf("namespace %q has both istio-injection=enabled, which chooses the revision %q, and istio.io/rev=%s: both lead "+
+			"to the same revision now, and istio-injection wins once they do not", ns.Name, mesh.DefaultRevision, revision)
+	case injection == mesh.InjectionEnabled:
 		f.Detail = fmt.Sprintf("namespace %q has both istio-injection=enabled and istio.io/rev=%s: istio-injection wins, so its pods get "+
 			"the revision %q, and istio.io/rev is ignored", ns.Name, revision, mesh.DefaultRevision)
-	} else {
+	default:
 		f.Action = Warn
 		f.Detail = fmt.Sprintf("namespace %q has both istio-injection=%s and istio.io/rev=%s: istio-injection wins and switches injection off, "+
 			"and istio.io/rev is ignored", ns.Name, injection, revision)

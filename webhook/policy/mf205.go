@@ -25,7 +25,7 @@ func injectedNotDiscovered(ns *mesh.Namespace, w *World) []Finding {
 		Detail: fmt.Sprintf("namespace %q has %s, but no mesh discovers it: its pods would hang in Init:0/1, because the ConfigMap %s "+
 			"is written to discovered namespaces only", ns.Name, chosen(injection, ns.Labels, injecting), injecting[0].Sources[0].TrustBundle),
 		Remedy:   discoverOrRelease(ns, injection, injecting, w),
-		Subjects: []string{"revision " + injection.Revision},
+		Subjects: injectedBy(injecting),
 	}}
 }
 

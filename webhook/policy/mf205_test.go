@@ -21,13 +21,13 @@ func TestMF205WhenANamespaceIsCreated(t *testing.T) {
 				Remedy: `To put it into mesh "mesh-1", set both labels in one command: create it with labels: ` +
 					`{istio-discovery: mesh-1, istio.io/rev: mesh-1}. To keep it out of every mesh: create it without ` +
 					`istio.io/rev`,
-				Subjects: []string{"revision mesh-1"},
+				Subjects: []string{`injected by Istio "mesh-1"`},
 			}),
 		},
 		{
 			name:   "if its discovery label is no mesh's, then that one is corrected",
 			create: "istio-discovery=mesh1 istio.io/rev=mesh-1",
-			want: also(denied(policy.Finding{
+			want: denied(policy.Finding{
 				Rule: mf205, Action: policy.Deny, Field: `metadata.labels[istio.io/rev]`,
 				Detail: `namespace "app" has istio.io/rev=mesh-1, a revision of mesh "mesh-1", but no mesh discovers it: its ` +
 					`pods would hang in Init:0/1, because the ConfigMap istio-ca-root-cert is written to discovered ` +
@@ -35,13 +35,7 @@ func TestMF205WhenANamespaceIsCreated(t *testing.T) {
 				Remedy: `To put it into mesh "mesh-1", set both labels in one command: create it with labels: ` +
 					`{istio-discovery: mesh-1, istio.io/rev: mesh-1}. To keep it out of every mesh: create it with ` +
 					`labels: {istio-discovery: mesh1}, without istio.io/rev`,
-				Subjects: []string{"revision mesh-1"},
-			}), policy.Finding{
-				Rule: mf212, Action: policy.Warn, Field: `metadata.labels[istio-discovery]`,
-				Detail: `namespace "app" has istio-discovery=mesh1, but no mesh has that name, and no selector asks for that ` +
-					`value: until one does, the label puts it into no mesh`,
-				Remedy:   `Did you mean "mesh-1"? To put it into that mesh: create it with labels: {istio-discovery: mesh-1, istio.io/rev: mesh-1}`,
-				Subjects: []string{"istio-discovery=mesh1"},
+				Subjects: []string{`injected by Istio "mesh-1"`},
 			}),
 		},
 		{
@@ -55,7 +49,7 @@ func TestMF205WhenANamespaceIsCreated(t *testing.T) {
 				Remedy: `To put it into mesh "mesh-1", set both labels in one command: create it with labels: ` +
 					`{istio-discovery: mesh-1, istio-injection: enabled}. To keep it out of every mesh: create it ` +
 					`without istio-injection`,
-				Subjects: []string{"revision default"},
+				Subjects: []string{`injected by Istio "mesh-1"`},
 			}),
 		},
 		{
@@ -74,7 +68,7 @@ func TestMF205WhenANamespaceIsCreated(t *testing.T) {
 				Remedy: `To put it into mesh "mesh-1", set both labels in one command: create it with labels: ` +
 					`{istio-discovery: mesh-1, istio-injection: enabled}, without istio.io/rev. To keep it out of every ` +
 					`mesh: create it without istio-injection, istio.io/rev`,
-				Subjects: []string{"revision default"},
+				Subjects: []string{`injected by Istio "mesh-1"`},
 			}),
 		},
 		{
@@ -99,7 +93,7 @@ func TestMF205WhenANamespaceIsCreated(t *testing.T) {
 				Remedy: `To put it into mesh "mesh-2", set both labels in one command: create it with labels: ` +
 					`{istio-discovery: mesh-2, istio.io/rev: prod}. To keep it out of every mesh: create it without ` +
 					`istio.io/rev`,
-				Subjects: []string{"revision prod"},
+				Subjects: []string{`injected by Istio "mesh-2"`},
 			}),
 		},
 		{
@@ -126,7 +120,7 @@ func TestMF205WhenANamespaceIsCreated(t *testing.T) {
 					`discovered namespaces only`,
 				Remedy: `To put it into mesh "mesh-1", set both labels in one command: create it with labels: {istio.io/rev: ` +
 					`mesh-1-v1-30-0, team: a}. To keep it out of every mesh: create it without istio.io/rev`,
-				Subjects: []string{"revision mesh-1-v1-30-0"},
+				Subjects: []string{`injected by Istio "mesh-1"`},
 			}),
 		},
 		{
@@ -138,7 +132,7 @@ func TestMF205WhenANamespaceIsCreated(t *testing.T) {
 					`pods would hang in Init:0/1, because the ConfigMap istio-ca-root-cert is written to discovered ` +
 					`namespaces only`,
 				Remedy:   `To keep it out of every mesh: create it without istio.io/rev`,
-				Subjects: []string{"revision mesh-1"},
+				Subjects: []string{`injected by Istio "mesh-1"`},
 			}),
 		},
 		{
@@ -152,7 +146,7 @@ func TestMF205WhenANamespaceIsCreated(t *testing.T) {
 				Remedy: `To put it into mesh "mesh-1", set both labels in one command: create it with labels: ` +
 					`{istio-discovery: any, istio.io/rev: mesh-1, skip: "yes"}. To keep it out of every mesh: create it ` +
 					`with labels: {skip: "yes"}, without istio.io/rev`,
-				Subjects: []string{"revision mesh-1"},
+				Subjects: []string{`injected by Istio "mesh-1"`},
 			}),
 		},
 		{
@@ -164,14 +158,14 @@ func TestMF205WhenANamespaceIsCreated(t *testing.T) {
 					`pods would hang in Init:0/1, because the ConfigMap own is written to discovered namespaces only`,
 				Remedy: `To put it into mesh "mesh-1", set both labels in one command: create it with labels: {istio.io/rev: ` +
 					`mesh-1, team: a}. To keep it out of every mesh: create it without istio.io/rev`,
-				Subjects: []string{"revision mesh-1"},
+				Subjects: []string{`injected by Istio "mesh-1"`},
 			}),
 		},
 		{
 			name: "if two meshes claim its revision, then either is offered",
 			fleet: []string{
 				"Istio team; in istio-system-3; RevisionBased; version v1.30.0; selects team=a",
-				"IstioRevision team-v1-30-0; in istio-system-4; selects team=b",
+				"Istio team-v1-30-0; in istio-system-4; selects team=b",
 			},
 			create: "istio.io/rev=team-v1-30-0",
 			want: denied(policy.Finding{
@@ -183,7 +177,7 @@ func TestMF205WhenANamespaceIsCreated(t *testing.T) {
 					`team-v1-30-0, team: a}. To put it into mesh "team-v1-30-0", set both labels in one command: create ` +
 					`it with labels: {istio.io/rev: team-v1-30-0, team: b}. To keep it out of every mesh: create it ` +
 					`without istio.io/rev`,
-				Subjects: []string{"revision team-v1-30-0"},
+				Subjects: []string{`injected by Istio "team"`, `injected by Istio "team-v1-30-0"`},
 			}),
 		},
 		{
@@ -198,7 +192,7 @@ func TestMF205WhenANamespaceIsCreated(t *testing.T) {
 				Remedy: `To put it into mesh "mesh-1", set both labels in one command: create it with labels: {env: any, ` +
 					`istio.io/rev: mesh-1, team: a}, without tier. To keep it out of every mesh: create it with labels: ` +
 					`{tier: "1"}, without istio.io/rev`,
-				Subjects: []string{"revision mesh-1"},
+				Subjects: []string{`injected by Istio "mesh-1"`},
 			}),
 		},
 		{
@@ -224,7 +218,7 @@ func TestMF205WhenANamespaceIsCreated(t *testing.T) {
 				Remedy: `To put it into mesh "mesh-1", set both labels in one command: create it with labels: ` +
 					`{istio-discovery: mesh-1, istio.io/rev: mesh-1}. To keep it out of every mesh: create it without ` +
 					`istio.io/rev`,
-				Subjects: []string{"revision mesh-1"},
+				Subjects: []string{`injected by Istio "mesh-1"`},
 			}),
 		},
 		{
@@ -239,6 +233,50 @@ func TestMF205WhenANamespaceIsCreated(t *testing.T) {
 func TestMF205WhenANamespaceIsUpdated(t *testing.T) {
 	runNamespaceCases(t, []namespaceCase{
 		{
+			name:  "if it goes from a revision to a tag of the same mesh, then it is no worse off",
+			fleet: append(guide(), "IstioRevisionTag stable; targets Istio mesh-1"),
+			from:  "istio.io/rev=mesh-1", to: "istio.io/rev=stable",
+			want: warned(policy.Finding{
+				Rule: mf205, Action: policy.Warn, Field: `metadata.labels[istio.io/rev]`,
+				Detail: `namespace "app" has istio.io/rev=stable, a revision of mesh "mesh-1", but no mesh discovers it: its ` +
+					`pods would hang in Init:0/1, because the ConfigMap istio-ca-root-cert is written to discovered ` +
+					`namespaces only`,
+				Remedy: `To put it into mesh "mesh-1", set both labels in one command: kubectl label namespace app ` +
+					`istio-discovery=mesh-1 istio.io/rev=stable --overwrite. To keep it out of every mesh: kubectl label ` +
+					`namespace app istio.io/rev-`,
+				Subjects: []string{`injected by Istio "mesh-1"`},
+			}),
+		},
+		{
+			name:  "if it goes from a tag to a revision of the same mesh, then it is no worse off",
+			fleet: append(guide(), "IstioRevisionTag stable; targets Istio mesh-1"),
+			from:  "istio.io/rev=stable", to: "istio.io/rev=mesh-1",
+			want: warned(policy.Finding{
+				Rule: mf205, Action: policy.Warn, Field: `metadata.labels[istio.io/rev]`,
+				Detail: `namespace "app" has istio.io/rev=mesh-1, a revision of mesh "mesh-1", but no mesh discovers it: its ` +
+					`pods would hang in Init:0/1, because the ConfigMap istio-ca-root-cert is written to discovered ` +
+					`namespaces only`,
+				Remedy: `To put it into mesh "mesh-1", set both labels in one command: kubectl label namespace app ` +
+					`istio-discovery=mesh-1 istio.io/rev=mesh-1 --overwrite. To keep it out of every mesh: kubectl label ` +
+					`namespace app istio.io/rev-`,
+				Subjects: []string{`injected by Istio "mesh-1"`},
+			}),
+		},
+		{
+			name: "if it goes from istio-injection=enabled to the revision that default leads to, then it is no worse off",
+			from: "istio-injection=enabled", to: "istio.io/rev=mesh-1",
+			want: warned(policy.Finding{
+				Rule: mf205, Action: policy.Warn, Field: `metadata.labels[istio.io/rev]`,
+				Detail: `namespace "app" has istio.io/rev=mesh-1, a revision of mesh "mesh-1", but no mesh discovers it: its ` +
+					`pods would hang in Init:0/1, because the ConfigMap istio-ca-root-cert is written to discovered ` +
+					`namespaces only`,
+				Remedy: `To put it into mesh "mesh-1", set both labels in one command: kubectl label namespace app ` +
+					`istio-discovery=mesh-1 istio-injection- istio.io/rev=mesh-1 --overwrite. To keep it out of every mesh: ` +
+					`kubectl label namespace app istio-injection- istio.io/rev-`,
+				Subjects: []string{`injected by Istio "mesh-1"`},
+			}),
+		},
+		{
 			name: "if istio.io/rev is set first, then it is refused, with a command that sets both labels",
 			from: "env=prod", to: "env=prod istio.io/rev=mesh-1",
 			want: denied(policy.Finding{
@@ -249,7 +287,7 @@ func TestMF205WhenANamespaceIsUpdated(t *testing.T) {
 				Remedy: `To put it into mesh "mesh-1", set both labels in one command: kubectl label namespace app ` +
 					`istio-discovery=mesh-1 istio.io/rev=mesh-1 --overwrite. To keep it out of every mesh: kubectl label ` +
 					`namespace app istio.io/rev-`,
-				Subjects: []string{"revision mesh-1"},
+				Subjects: []string{`injected by Istio "mesh-1"`},
 			}),
 		},
 		{
@@ -273,7 +311,7 @@ func TestMF205WhenANamespaceIsUpdated(t *testing.T) {
 				Remedy: `To put it into mesh "mesh-1", set both labels in one command: kubectl label namespace app ` +
 					`istio-discovery=mesh-1 istio.io/rev=mesh-1 --overwrite. To keep it out of every mesh: kubectl label ` +
 					`namespace app istio-discovery- istio.io/rev-`,
-				Subjects: []string{"revision mesh-1"},
+				Subjects: []string{`injected by Istio "mesh-1"`},
 			}),
 		},
 		{
@@ -282,18 +320,9 @@ func TestMF205WhenANamespaceIsUpdated(t *testing.T) {
 			want: allowed(),
 		},
 		{
-			name: "if it was so before, then an unrelated change is admitted with a warning",
+			name: "if it was so before, then an unrelated change is admitted in silence",
 			from: "istio.io/rev=mesh-1", to: "istio.io/rev=mesh-1 env=prod",
-			want: warned(policy.Finding{
-				Rule: mf205, Action: policy.Warn, Field: `metadata.labels[istio.io/rev]`,
-				Detail: `namespace "app" has istio.io/rev=mesh-1, a revision of mesh "mesh-1", but no mesh discovers it: its ` +
-					`pods would hang in Init:0/1, because the ConfigMap istio-ca-root-cert is written to discovered ` +
-					`namespaces only`,
-				Remedy: `To put it into mesh "mesh-1", set both labels in one command: kubectl label namespace app ` +
-					`istio-discovery=mesh-1 istio.io/rev=mesh-1 --overwrite. To keep it out of every mesh: kubectl label ` +
-					`namespace app istio.io/rev-`,
-				Subjects: []string{"revision mesh-1"},
-			}),
+			want: allowed(),
 		},
 		{
 			name: "if it was so before, then a discovery label that is no mesh's makes nothing worse",
@@ -306,7 +335,7 @@ func TestMF205WhenANamespaceIsUpdated(t *testing.T) {
 				Remedy: `To put it into mesh "mesh-1", set both labels in one command: kubectl label namespace app ` +
 					`istio-discovery=mesh-1 istio.io/rev=mesh-1 --overwrite. To keep it out of every mesh: kubectl label ` +
 					`namespace app istio-discovery=mesh-9 istio.io/rev- --overwrite`,
-				Subjects: []string{"revision mesh-1"},
+				Subjects: []string{`injected by Istio "mesh-1"`},
 			}, policy.Finding{
 				Rule: mf212, Action: policy.Warn, Field: `metadata.labels[istio-discovery]`,
 				Detail: `namespace "app" has istio-discovery=mesh-9, but no mesh has that name, and no selector asks for that ` +
@@ -326,7 +355,7 @@ func TestMF205WhenANamespaceIsUpdated(t *testing.T) {
 				Remedy: `To put it into mesh "mesh-2", set both labels in one command: kubectl label namespace app ` +
 					`istio-discovery=mesh-2 istio.io/rev=mesh-2 --overwrite. To keep it out of every mesh: kubectl label ` +
 					`namespace app istio.io/rev-`,
-				Subjects: []string{"revision mesh-2"},
+				Subjects: []string{`injected by Istio "mesh-2"`},
 			}),
 		},
 		{
@@ -345,7 +374,7 @@ func TestMF205WhenANamespaceIsUpdated(t *testing.T) {
 				Remedy: `To keep it in mesh "mesh-2": kubectl label namespace app istio-discovery=mesh-2 istio.io/rev=mesh-2 ` +
 					`--overwrite. To move it to mesh "mesh-1": kubectl label namespace app istio-discovery=mesh-1 ` +
 					`--overwrite`,
-				Subjects: []string{"mesh-2", "revision mesh-1"},
+				Subjects: []string{"mesh-2", `injected by Istio "mesh-1"`},
 			}),
 		},
 		{

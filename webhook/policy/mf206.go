@@ -10,10 +10,10 @@ import (
 )
 
 // noDefaultRevision finds istio-injection=enabled while nothing is called default: no injector answers for the label, and
-// nobody says so.
+// nothing says so. In a member of an OpenShift Service Mesh 2 mesh that one's injector may answer.
 func noDefaultRevision(ns *mesh.Namespace, w *World) []Finding {
 	injection := mesh.InjectionOf(ns.Labels)
-	if injection.Label != mesh.InjectionLabel || !injection.By || w.Fleet.Revision(mesh.DefaultRevision) != nil {
+	if injection.Label != mesh.InjectionLabel || !injection.By || maistraInjects(ns.Labels) || w.Fleet.Revision(mesh.DefaultRevision) != nil {
 		return nil
 	}
 	return []Finding{{

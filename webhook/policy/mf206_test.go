@@ -12,6 +12,22 @@ func TestMF206WhenANamespaceIsCreated(t *testing.T) {
 	noDefault := guide()[:2]
 	runNamespaceCases(t, []namespaceCase{
 		{
+			name:  "if it is a member of a Service Mesh 2 mesh, then that one's injector may answer",
+			fleet: guide()[:2], create: "maistra.io/member-of=istio-system istio-injection=enabled",
+			want: allowed(),
+		},
+		{
+			name:  "if Service Mesh 2 is told to leave its pods alone, then nothing injects them",
+			fleet: guide()[:2], create: "maistra.io/member-of=istio-system maistra.io/ignore-namespace=true istio-injection=enabled",
+			want: warned(policy.Finding{
+				Rule: mf206, Action: policy.Warn, Field: `metadata.labels[istio-injection]`,
+				Detail: `namespace "app" has istio-injection=enabled, which chooses the revision "default", but no revision ` +
+					`or tag has that name: its pods would start without sidecars`,
+				Remedy: `To have no sidecars: create it without istio-injection. To see what istio.io/rev can name instead: ` +
+					`kubectl get istiorevisions,istiorevisiontags`,
+			}),
+		},
+		{
 			name:  "if istio-injection=enabled and nothing is called default, then the discovering mesh's revision is offered",
 			fleet: noDefault, create: "istio-discovery=mesh-2 istio-injection=enabled",
 			want: warned(policy.Finding{
@@ -143,36 +159,24 @@ func TestMF206WhenANamespaceIsCreated(t *testing.T) {
 		{
 			name:  "if it has the discovering mesh's tag as well, then that tag stays",
 			fleet: append(guide()[:2:2], "IstioRevisionTag stable; targets Istio mesh-1"), create: "istio-discovery=mesh-1 istio-injection=enabled istio.io/rev=stable",
-			want: also(denied(policy.Finding{
+			want: denied(policy.Finding{
 				Rule: mf204, Action: policy.Deny, Field: `metadata.labels[istio-injection]`,
 				Detail: `namespace "app" has both istio-injection=enabled and istio.io/rev=stable: ` +
 					`istio-injection wins, so its pods get the revision "default", and istio.io/rev is ignored`,
 				Remedy: `To let istio.io/rev decide: create it with labels: {istio-discovery: mesh-1, ` +
 					`istio.io/rev: stable}, without istio-injection. To let istio-injection decide: create it ` +
 					`with labels: {istio-discovery: mesh-1, istio-injection: enabled}, without istio.io/rev`,
-			}), policy.Finding{
-				Rule: mf206, Action: policy.Warn, Field: `metadata.labels[istio-injection]`,
-				Detail: `namespace "app" has istio-injection=enabled, which chooses the revision "default", but ` +
-					`no revision or tag has that name: its pods would start without sidecars`,
-				Remedy: `To have the sidecars of mesh "mesh-1", which discovers it: create it with labels: ` +
-					`{istio-discovery: mesh-1, istio.io/rev: stable}, without istio-injection`,
 			}),
 		},
 		{
 			name:  "if it has another mesh's revision as well and no mesh discovers it, then both labels go",
 			fleet: noDefault, create: "istio-injection=enabled istio.io/rev=mesh-1",
-			want: also(denied(policy.Finding{
+			want: denied(policy.Finding{
 				Rule: mf204, Action: policy.Deny, Field: `metadata.labels[istio-injection]`,
 				Detail: `namespace "app" has both istio-injection=enabled and istio.io/rev=mesh-1: ` +
 					`istio-injection wins, so its pods get the revision "default", and istio.io/rev is ignored`,
 				Remedy: `To let istio-injection decide: create it with labels: {istio-injection: enabled}, ` +
 					`without istio.io/rev`,
-			}), policy.Finding{
-				Rule: mf206, Action: policy.Warn, Field: `metadata.labels[istio-injection]`,
-				Detail: `namespace "app" has istio-injection=enabled, which chooses the revision "default", but ` +
-					`no revision or tag has that name: its pods would start without sidecars`,
-				Remedy: `To have no sidecars: create it without istio-injection, istio.io/rev. To see what ` +
-					`istio.io/rev can name instead: kubectl get istiorevisions,istiorevisiontags`,
 			}),
 		},
 		{
@@ -212,14 +216,30 @@ func TestMF206WhenANamespaceIsUpdated(t *testing.T) {
 			}),
 		},
 		{
-			name:  "if it was so before, then even a rule that denies only warns",
+			name:  "if it was so before, then a change of other labels is admitted in silence, also if the rule denies",
+			fleet: noDefault, from: "istio-injection=enabled", to: "istio-injection=enabled colour=blue", actions: deny,
+			want: allowed(),
+		},
+		{
+			name:  "if it was so before, and a mesh comes to discover it, then a warning names the revision, even if the rule denies",
 			fleet: noDefault, from: "istio-injection=enabled", to: "istio-injection=enabled istio-discovery=mesh-1", actions: deny,
 			want: warned(policy.Finding{
 				Rule: mf206, Action: policy.Warn, Field: `metadata.labels[istio-injection]`,
-				Detail: `namespace "app" has istio-injection=enabled, which chooses the revision "default", but ` +
-					`no revision or tag has that name: its pods would start without sidecars`,
+				Detail: `namespace "app" has istio-injection=enabled, which chooses the revision "default", but no revision ` +
+					`or tag has that name: its pods would start without sidecars`,
 				Remedy: `To have the sidecars of mesh "mesh-1", which discovers it: kubectl label namespace app ` +
 					`istio-discovery=mesh-1 istio-injection- istio.io/rev=mesh-1 --overwrite`,
+			}),
+		},
+		{
+			name:  "if it was so before, then a change of a label that injects is admitted with a warning, even if the rule denies",
+			fleet: noDefault, from: "istio-injection=enabled istio.io/rev=mesh-1", to: "istio-injection=enabled", actions: deny,
+			want: warned(policy.Finding{
+				Rule: mf206, Action: policy.Warn, Field: `metadata.labels[istio-injection]`,
+				Detail: `namespace "app" has istio-injection=enabled, which chooses the revision "default", but no revision ` +
+					`or tag has that name: its pods would start without sidecars`,
+				Remedy: `To have no sidecars: kubectl label namespace app istio-injection- istio.io/rev-. To see what ` +
+					`istio.io/rev can name instead: kubectl get istiorevisions,istiorevisiontags`,
 			}),
 		},
 		{

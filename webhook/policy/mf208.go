@@ -14,9 +14,9 @@ const maistraIgnoreLabel = "maistra.io/ignore-namespace"
 // would inject its pods. A change of that product's labels alone is not sent here, so this is mostly seen when a revision is
 // set.
 func maistraMember(ns *mesh.Namespace, w *World) []Finding {
-	member, isMember := ns.Labels[mesh.MaistraMemberLabel]
+	member := ns.Labels[mesh.MaistraMemberLabel]
 	revision, hasRevision := ns.Labels[mesh.RevisionLabel]
-	if !isMember || !hasRevision || ns.Labels[maistraIgnoreLabel] == "true" || !mesh.InjectionOf(ns.Labels).By {
+	if !hasRevision || !maistraInjects(ns.Labels) || !mesh.InjectionOf(ns.Labels).By {
 		return nil
 	}
 	return []Finding{{
@@ -26,4 +26,11 @@ func maistraMember(ns *mesh.Namespace, w *World) []Finding {
 		Remedy: fmt.Sprintf("To have Service Mesh 2 leave its pods alone: %s. To leave it to Service Mesh 2: %s",
 			relabel(ns, w, set(maistraIgnoreLabel, "true")), relabel(ns, w, remove(mesh.RevisionLabel))),
 	}}
+}
+
+// maistraInjects says whether a namespace is left to OpenShift Service Mesh 2: it is a member of one of its meshes, and that is
+// not told to leave the pods alone.
+func maistraInjects(labels map[string]string) bool {
+	_, isMember := labels[mesh.MaistraMemberLabel]
+	return isMember && labels[maistraIgnoreLabel] != "true"
 }

@@ -100,7 +100,7 @@ func TestMF209WhenANamespaceIsUpdated(t *testing.T) {
 		{
 			name:  "if its mesh asks for one of several values, then the stored one is the one to keep",
 			fleet: []string{"Istio mesh-1; in app; selects istio-discovery in (a,b,c)"}, from: "istio-discovery=b", to: "istio-discovery=d",
-			want: also(denied(policy.Finding{
+			want: denied(policy.Finding{
 				Rule: mf209, Action: policy.Deny, Field: `metadata.labels`,
 				Detail: `namespace "app" is the control-plane namespace of mesh "mesh-1", which would no longer ` +
 					`discover it (istio-discovery in (a,b,c)): it would get no root certificate, and mesh-wide ` +
@@ -108,12 +108,6 @@ func TestMF209WhenANamespaceIsUpdated(t *testing.T) {
 				Remedy: `To keep it discovered: kubectl label namespace app istio-discovery=b --overwrite. To use ` +
 					`other labels, give the mesh a selector for them first: kubectl edit istio mesh-1`,
 				Subjects: []string{`Istio "mesh-1"`},
-			}), policy.Finding{
-				Rule: mf212, Action: policy.Warn, Field: `metadata.labels[istio-discovery]`,
-				Detail: `namespace "app" has istio-discovery=d, but no mesh has that name, and no selector asks ` +
-					`for that value: until one does, the label puts it into no mesh`,
-				Remedy:   `To see the meshes: kubectl get istios,istiorevisions`,
-				Subjects: []string{"istio-discovery=d"},
 			}),
 		},
 		{
@@ -229,7 +223,7 @@ func TestMF209WhenANamespaceIsUpdated(t *testing.T) {
 					`(istio-discovery=mesh-1) discovers it: its sidecars would ask the istiod of mesh "mesh-2" ` +
 					`and have only the root certificate of mesh "mesh-1" to verify it with`,
 				Remedy:   `To keep it in mesh "mesh-1": kubectl label namespace app istio.io/rev=mesh-1 --overwrite`,
-				Subjects: []string{"mesh-1", "revision mesh-2"},
+				Subjects: []string{"mesh-1", `injected by Istio "mesh-2"`},
 			}),
 		},
 		{

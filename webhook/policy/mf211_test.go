@@ -37,14 +37,14 @@ func TestMF211WhenANamespaceIsCreated(t *testing.T) {
 		{
 			name:   "if it has both injecting labels, then ambient mode needs it to lose both",
 			create: "istio-discovery=mesh-1 istio-injection=enabled istio.io/rev=mesh-1 istio.io/dataplane-mode=ambient",
-			want: also(denied(policy.Finding{
-				Rule: mf204, Action: policy.Deny, Field: `metadata.labels[istio-injection]`,
-				Detail: `namespace "app" has both istio-injection=enabled and istio.io/rev=mesh-1: ` +
-					`istio-injection wins, so its pods get the revision "default", and istio.io/rev is ignored`,
+			want: warned(policy.Finding{
+				Rule: mf204, Action: policy.Warn, Field: `metadata.labels[istio-injection]`,
+				Detail: `namespace "app" has both istio-injection=enabled, which chooses the revision "default", and ` +
+					`istio.io/rev=mesh-1: both lead to the same revision now, and istio-injection wins once they do not`,
 				Remedy: `To let istio.io/rev decide: create it with labels: {istio-discovery: mesh-1, ` +
 					`istio.io/rev: mesh-1}, without istio-injection. To let istio-injection decide: create it ` +
 					`with labels: {istio-discovery: mesh-1, istio-injection: enabled}, without istio.io/rev`,
-			}), policy.Finding{
+			}, policy.Finding{
 				Rule: mf211, Action: policy.Warn, Field: `metadata.labels[istio.io/dataplane-mode]`,
 				Detail: `namespace "app" has istio.io/dataplane-mode=ambient and istio-injection=enabled: its ` +
 					`pods would get sidecars, and a pod with a sidecar does not take part in ambient mode`,

@@ -151,7 +151,7 @@ func TestMF212WhenANamespaceIsCreated(t *testing.T) {
 		{
 			name:   "if its revision is that of the mesh that was meant, then both rules propose the same",
 			create: "istio-discovery=mesh1 istio.io/rev=mesh-1",
-			want: also(denied(policy.Finding{
+			want: denied(policy.Finding{
 				Rule: mf205, Action: policy.Deny, Field: `metadata.labels[istio.io/rev]`,
 				Detail: `namespace "app" has istio.io/rev=mesh-1, a revision of mesh "mesh-1", but no mesh ` +
 					`discovers it: its pods would hang in Init:0/1, because the ConfigMap istio-ca-root-cert is ` +
@@ -159,20 +159,13 @@ func TestMF212WhenANamespaceIsCreated(t *testing.T) {
 				Remedy: `To put it into mesh "mesh-1", set both labels in one command: create it with labels: ` +
 					`{istio-discovery: mesh-1, istio.io/rev: mesh-1}. To keep it out of every mesh: create it ` +
 					`with labels: {istio-discovery: mesh1}, without istio.io/rev`,
-				Subjects: []string{"revision mesh-1"},
-			}), policy.Finding{
-				Rule: mf212, Action: policy.Warn, Field: `metadata.labels[istio-discovery]`,
-				Detail: `namespace "app" has istio-discovery=mesh1, but no mesh has that name, and no selector ` +
-					`asks for that value: until one does, the label puts it into no mesh`,
-				Remedy: `Did you mean "mesh-1"? To put it into that mesh: create it with labels: ` +
-					`{istio-discovery: mesh-1, istio.io/rev: mesh-1}`,
-				Subjects: []string{"istio-discovery=mesh1"},
+				Subjects: []string{`injected by Istio "mesh-1"`},
 			}),
 		},
 		{
 			name:   "if its revision is another mesh's than the one that was meant, then the command takes that along",
 			create: "istio-discovery=mesh-11 istio.io/rev=mesh-2",
-			want: also(denied(policy.Finding{
+			want: denied(policy.Finding{
 				Rule: mf205, Action: policy.Deny, Field: `metadata.labels[istio.io/rev]`,
 				Detail: `namespace "app" has istio.io/rev=mesh-2, a revision of mesh "mesh-2", but no mesh ` +
 					`discovers it: its pods would hang in Init:0/1, because the ConfigMap istio-ca-root-cert is ` +
@@ -180,14 +173,7 @@ func TestMF212WhenANamespaceIsCreated(t *testing.T) {
 				Remedy: `To put it into mesh "mesh-2", set both labels in one command: create it with labels: ` +
 					`{istio-discovery: mesh-2, istio.io/rev: mesh-2}. To keep it out of every mesh: create it ` +
 					`with labels: {istio-discovery: mesh-11}, without istio.io/rev`,
-				Subjects: []string{"revision mesh-2"},
-			}), policy.Finding{
-				Rule: mf212, Action: policy.Warn, Field: `metadata.labels[istio-discovery]`,
-				Detail: `namespace "app" has istio-discovery=mesh-11, but no mesh has that name, and no selector ` +
-					`asks for that value: until one does, the label puts it into no mesh`,
-				Remedy: `Did you mean "mesh-1"? To put it into that mesh: create it with labels: ` +
-					`{istio-discovery: mesh-1, istio.io/rev: mesh-1}`,
-				Subjects: []string{"istio-discovery=mesh-11"},
+				Subjects: []string{`injected by Istio "mesh-2"`},
 			}),
 		},
 		{
@@ -252,14 +238,19 @@ func TestMF212WhenANamespaceIsUpdated(t *testing.T) {
 			}),
 		},
 		{
-			name: "if it was so before, then even a rule that denies only warns",
+			name: "if it was so before, then a change of other labels is admitted in silence, also if the rule denies",
 			from: "istio-discovery=mesh1", to: "istio-discovery=mesh1 env=prod", actions: deny,
+			want: allowed(),
+		},
+		{
+			name: "if it was so before, then a change of a label that decides is admitted with a warning, even if the rule denies",
+			from: "istio-discovery=mesh1", to: "istio-discovery=mesh1 mesh=mesh-2", actions: deny,
 			want: warned(policy.Finding{
 				Rule: mf212, Action: policy.Warn, Field: `metadata.labels[istio-discovery]`,
-				Detail: `namespace "app" has istio-discovery=mesh1, but no mesh has that name, and no selector ` +
-					`asks for that value: until one does, the label puts it into no mesh`,
-				Remedy: `Did you mean "mesh-1"? To put it into that mesh: kubectl label namespace app ` +
-					`istio-discovery=mesh-1 --overwrite`,
+				Detail: `namespace "app" has istio-discovery=mesh1, but no mesh has that name, and no selector asks for that ` +
+					`value: until one does, the label puts it into no mesh`,
+				Remedy: `Did you mean "mesh-1"? To put it into that mesh: kubectl label namespace app istio-discovery=mesh-1 ` +
+					`mesh=mesh-2 --overwrite`,
 				Subjects: []string{"istio-discovery=mesh1"},
 			}),
 		},

@@ -90,7 +90,7 @@ func TestMF213WhenANamespaceIsCreated(t *testing.T) {
 				Remedy: `To keep it in mesh "mesh-2": create it with labels: {istio-discovery: mesh-2, ` +
 					`istio.io/rev: mesh-2}. To move it to mesh "mesh-1": create it with labels: {istio-discovery: ` +
 					`mesh-1, istio.io/rev: mesh-1-v1-30-0}`,
-				Subjects: []string{"mesh-2", "revision mesh-1-v1-30-0"},
+				Subjects: []string{"mesh-2", `injected by Istio "mesh-1"`},
 			}),
 		},
 		{
@@ -104,7 +104,7 @@ func TestMF213WhenANamespaceIsCreated(t *testing.T) {
 				Remedy: `To put it into mesh "mesh-1", set both labels in one command: create it with labels: ` +
 					`{istio-discovery: mesh-1, istio.io/rev: mesh-1-v1-30-0}. To keep it out of every mesh: ` +
 					`create it without istio.io/rev`,
-				Subjects: []string{"revision mesh-1-v1-30-0"},
+				Subjects: []string{`injected by Istio "mesh-1"`},
 			}),
 		},
 		{
@@ -185,13 +185,24 @@ func TestMF213WhenANamespaceIsUpdated(t *testing.T) {
 			}),
 		},
 		{
-			name:  "if it was so before, then even a rule that denies only warns",
+			name:  "if it was so before, then a change of other labels is admitted in silence, also if the rule denies",
 			fleet: following(), from: "istio-discovery=mesh-1 istio.io/rev=canary", to: "istio-discovery=mesh-1 istio.io/rev=canary env=prod", actions: deny,
+			want: allowed(),
+		},
+		{
+			name:  "if it was so before, then a change of another label that decides is admitted with a warning, even if the rule denies",
+			fleet: following(), from: "istio-discovery=mesh-1 istio.io/rev=canary", to: "istio-discovery=mesh-1 istio.io/rev=canary mesh=other", actions: deny,
 			want: warned(policy.Finding{
+				Rule: mf212, Action: policy.Warn, Field: `metadata.labels[mesh]`,
+				Detail: `namespace "app" has mesh=other, but no mesh has that name, and no selector asks for that value: ` +
+					`until one does, the label puts it into no mesh`,
+				Remedy:   `To see the meshes: kubectl get istios,istiorevisions`,
+				Subjects: []string{"mesh=other"},
+			}, policy.Finding{
 				Rule: mf213, Action: policy.Warn, Field: `metadata.labels[istio.io/rev]`,
-				Detail: `namespace "app" has istio.io/rev=canary, but the mesh map gives the revision "stable" to ` +
-					`mesh "mesh-1": it would stay behind when the mesh moves on`,
-				Remedy:   `To follow the mesh map: kubectl label namespace app istio.io/rev=stable --overwrite`,
+				Detail: `namespace "app" has istio.io/rev=canary, but the mesh map gives the revision "stable" to mesh ` +
+					`"mesh-1": it would stay behind when the mesh moves on`,
+				Remedy:   `To follow the mesh map: kubectl label namespace app istio.io/rev=stable mesh=other --overwrite`,
 				Subjects: []string{`Istio "mesh-1"`, "revision canary"},
 			}),
 		},

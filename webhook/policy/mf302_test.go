@@ -162,16 +162,15 @@ func TestMF302(t *testing.T) {
 				`kubectl label namespace app istio-discovery=mesh-2 istio.io/rev=mesh-2 --overwrite`, "app")),
 		},
 		{
-			name:   "if the target stays the same, then what was wrong before is a warning",
+			name:   "if the target stays the same, then what was wrong before is not told again",
 			others: guide(), from: stableMoved, to: stableMoved, namespaces: app(inMesh1),
-			want: warned(moved(policy.Warn, `"app"`, strings.TrimPrefix(bothWays, "Change the namespaces before the tag. "), "app")),
+			want: allowed(),
 		},
 		{
 			name:   "if some were wrong before and others are not yet, then only these are a reason to refuse",
 			others: guide(), from: stable, to: stableMoved,
 			namespaces: append(app(inMesh1), *namespace(t, "app-2", "istio.io/rev=stable"), *namespace(t, "app-3", "istio-discovery=mesh-2 istio.io/rev=stable")),
-			want: also(denied(moved(policy.Deny, `"app"`, bothWays, "app")), moved(policy.Warn, `"app-2"`, `To take the tag from "app-2": kubectl label `+
-				`namespace app-2 istio.io/rev-. To move "app-2" to mesh "mesh-2": kubectl label namespace app-2 istio-discovery=mesh-2 istio.io/rev=mesh-2 --overwrite`, "app-2")),
+			want:       denied(moved(policy.Deny, `"app"`, bothWays, "app")),
 		},
 		{
 			name:   "if there are many, then ten are named and in the commands, and the others counted",

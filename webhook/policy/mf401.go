@@ -33,7 +33,7 @@ func meshMapInvalid(m *mesh.Map, w *World) []Finding {
 		}
 	}
 	for _, name := range slices.Sorted(slices.Values(m.Binary)) {
-		found = append(found, unusable(m, w, "binaryData["+name+"]", name, shown(name), []string{"its revision is binary, not text in data"}))
+		found = append(found, unusable(m, w, binaryPath(name), name, shown(name), []string{"its revision is binary, not text in data"}))
 	}
 	return found
 }

@@ -100,12 +100,12 @@ func TestMF401(t *testing.T) {
 			want: denied(invalid(policy.Deny, "data[mesh-1]", "mesh-1: a b", patchOf1, "its revision"+noLabel)),
 		},
 		{
-			name: "if it had the entry before, then another change is admitted with a warning", from: entries{"mesh-1": "a b"}, to: entries{"mesh-1": "a b", "mesh-2": "mesh-2"},
-			want: warned(invalid(policy.Warn, "data[mesh-1]", "mesh-1: a b", patchOf1, "its revision"+noLabel)),
+			name: "if it had the entry before, then a change of another entry is admitted in silence", from: entries{"mesh-1": "a b"}, to: entries{"mesh-1": "a b", "mesh-2": "mesh-2"},
+			want: allowed(),
 		},
 		{
 			name: "if one of two bad entries is repaired, then that is admitted", from: entries{"mesh-1": "a b", "x": ""}, to: entries{"mesh-1": "mesh-1", "x": ""},
-			want: warned(invalid(policy.Warn, "data[x]", "x: ", "To do without it: "+patchTo(`{"data":{"x":null}}`), "its revision is empty")),
+			want: allowed(),
 		},
 		{
 			name: "if one of an entry's two problems is solved, then that is admitted", from: entries{"-mesh": "a b"}, to: entries{"-mesh": "mesh-1"},

@@ -35,6 +35,17 @@ func joinAnd(texts []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(texts[:named], ", "), len(texts)-named)
 }
 
+// theOthers names meshes as theMeshes does, with the kind where the name alone would be that of m itself.
+func theOthers(m *mesh.Mesh, others []*mesh.Mesh) string {
+	texts := make([]string, len(others))
+	for i, other := range others {
+		if texts[i] = theMesh(other); other.Name == m.Name {
+			texts[i] = other.String()
+		}
+	}
+	return joinAnd(texts)
+}
+
 // resourceOf is what kubectl calls the kind of an object of the Sail operator, with the group, because other products
 // have an istio resource too.
 func resourceOf(ref mesh.Ref) string {

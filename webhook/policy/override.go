@@ -70,7 +70,7 @@ func (o Override) Asks(v Verdict) []Code {
 }
 
 // Apply returns the verdict after the override: denials of rules that the user has the right to override become warnings
-// that say so; those of the others stay, and say why. rights are the user's, by code; a code that is missing there could
+// that say so; those of the others stay, and say why. If none stays, then what the request causes is told too. rights are the user's, by code; a code that is missing there could
 // not be asked about.
 func (o Override) Apply(v Verdict, user string, rights map[Code]Right) Verdict {
 	after := Verdict{Answer: Allowed, Notes: slices.Concat(v.Notes, o.notes()), Warnings: slices.Clone(v.Warnings)}
@@ -88,6 +88,9 @@ func (o Override) Apply(v Verdict, user string, rights map[Code]Right) Verdict {
 				after.Overridden = append(after.Overridden, f.Rule.Code)
 			}
 		}
+	}
+	if after.Untold = v.Untold; len(after.Denials) == 0 {
+		after.Warnings, after.Untold = append(after.Warnings, v.Untold...), nil
 	}
 	// Codes are in the order of the catalogue.
 	slices.SortStableFunc(after.Warnings, func(a, b Finding) int { return strings.Compare(string(a.Rule.Code), string(b.Rule.Code)) })

@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,7 +85,7 @@ func TestNoAnswerShowsWhatIsNotJudgedOfOtherObjects(t *testing.T) {
 	codes := map[policy.Code]bool{}
 	for _, v := range verdicts {
 		whole, others := v.Told()
-		for _, f := range append(whole, v.Warnings...) {
+		for _, f := range slices.Concat(whole, v.Warnings, v.Untold) {
 			codes[f.Rule.Code] = true
 			if text := fmt.Sprint(f.Message(), f.Field, f.Subjects); strings.Contains(text, secret) {
 				t.Errorf("shown: %s", text)

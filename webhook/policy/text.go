@@ -68,6 +68,11 @@ func meshSubjects(meshes []*mesh.Mesh) []string {
 // because names a mesh and the selector through which it discovers the labels.
 func because(m *mesh.Mesh, labels map[string]string) string {
 	source, term := m.Discovers(labels)
+	return becauseOf(m, source, term)
+}
+
+// becauseOf names a mesh and one of its selectors.
+func becauseOf(m *mesh.Mesh, source *mesh.Source, term *mesh.Term) string {
 	if source.Listing == mesh.Invalid {
 		return theMesh(m) + " (a selector of " + source.String() + " does not parse, which counts as every namespace)"
 	}

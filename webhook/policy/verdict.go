@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"reflect"
 	"slices"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -24,6 +25,9 @@ type Verdict struct {
 	Denials []Finding
 	// Warnings are told to the user whatever the answer is.
 	Warnings []Finding
+	// Untold is what a request that is denied would have caused, which is not told: it does not come to pass. It becomes
+	// warnings if all denials are overridden.
+	Untold []Finding
 	// Overridden are the codes, in the order of the catalogue, of findings that would deny if the object did not override
 	// them with right. They are among the warnings.
 	Overridden []Code
@@ -89,6 +93,11 @@ type rule[T any] struct {
 	change func(old, updated *T, w *World) []Finding
 	// removal finds what is wrong with a DELETE.
 	removal func(old *T, w *World) []Finding
+	// unchanged says whether an UPDATE leaves alone all that the rule judges of the object, so that what it finds by state was
+	// there before and is not told again; nil where a request must leave alone the whole object for that.
+	unchanged func(old, updated *T, w *World) bool
+	// unchangedFor is unchanged for rules that judge one part of the object after the other, each by itself.
+	unchangedFor func(f Finding, old, updated *T) bool
 	// held says whether the old object already had a finding of state about the new one, for rules where comparing
 	// subjects is not enough; nil otherwise.
 	held func(f Finding, old, updated *T, w *World) bool
@@ -98,28 +107,66 @@ type rule[T any] struct {
 }
 
 // judge runs the rules over an object. old is nil on CREATE, updated on DELETE. What the old object broke already cannot
-// deny: the change is refused, not the past.
+// deny: the change is refused, not the past. It is a warning where the request changes what is judged and leaves it wrong; a
+// tool that applies an unchanged object every few minutes is told nothing.
 func judge[T any](rules []rule[T], old, updated *T, w *World, actions Actions) Verdict {
 	verdict := Verdict{Answer: Allowed}
-	for _, r := range rules {
+	var of []*rule[T] // the rules of the warnings
+	for i := range rules {
+		r := &rules[i]
 		action := actions.of(r.Rule)
 		if action == Off {
 			continue
 		}
+		found := r.find(old, updated, w)
+		untouched := len(found) > 0 && r.leavesAlone(old, updated, w)
 		var before past
-		for _, f := range r.find(old, updated, w) {
-			if f.Action = min(f.Action, action); f.Action == Deny && !r.hadBefore(&before, f, old, updated, w) {
+		for _, f := range found {
+			switch f.Action = min(f.Action, action); {
+			case f.Action == Deny && !r.hadBefore(&before, f, old, updated, w):
 				verdict.Denials = append(verdict.Denials, f)
-			} else {
+			case untouched, old != nil && updated != nil && r.unchangedFor != nil && r.unchangedFor(f, old, updated):
+				// told when it came
+			default:
 				f.Action = Warn
-				verdict.Warnings = append(verdict.Warnings, f)
+				verdict.Warnings, of = append(verdict.Warnings, f), append(of, r)
 			}
 		}
 	}
 	if len(verdict.Denials) > 0 {
 		verdict.Answer = Denied
+		verdict.Warnings, verdict.Untold = separate(verdict.Warnings, of, old, updated, w)
 	}
 	return verdict
+}
+
+// separate tells the warnings about what was there before, or about why a request is denied, from those about what it would
+// have caused. of are their rules.
+func separate[T any](warnings []Finding, of []*rule[T], old, updated *T, w *World) (was, caused []Finding) {
+	var before past
+	for i, f := range warnings {
+		if i > 0 && of[i] != of[i-1] {
+			before = past{}
+		}
+		if f.Explains || of[i].hadBefore(&before, f, old, updated, w) {
+			was = append(was, f)
+		} else {
+			caused = append(caused, f)
+		}
+	}
+	return was, caused
+}
+
+// leavesAlone says whether the request changes nothing of what the rule judges.
+func (r *rule[T]) leavesAlone(old, updated *T, w *World) bool {
+	switch {
+	case old == nil || updated == nil:
+		return false
+	case r.state != nil && r.unchanged != nil:
+		return r.unchanged(old, updated, w)
+	default:
+		return reflect.DeepEqual(old, updated)
+	}
 }
 
 // find runs the rule's function, if it has one for the operation.

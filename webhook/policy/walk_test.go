@@ -177,10 +177,10 @@ func (w *walk) atHome(labels map[string]string) bool {
 	})
 }
 
-// findingNames tells findings apart: the rules and what they are about.
+// findingNames tells findings apart: the rules and what they are about. What a refused request would have caused counts too.
 func findingNames(verdict policy.Verdict) []string {
 	var names []string
-	for _, f := range slices.Concat(verdict.Denials, verdict.Warnings) {
+	for _, f := range slices.Concat(verdict.Denials, verdict.Warnings, verdict.Untold) {
 		names = append(names, fmt.Sprintf("%s %q", f.Rule.Code, f.Subjects))
 	}
 	return names
@@ -387,7 +387,7 @@ func TestTheWalkFindsTraps(t *testing.T) {
 	if traps, all := w.traps(otherModes()); len(traps) == 0 || all {
 		t.Errorf("%d of %d states are traps, want some", len(traps), len(w.places))
 	}
-	both := namespace(t, "app", "istio-injection=enabled istio.io/rev=mesh-1")
+	both := namespace(t, "app", "istio-injection=enabled istio.io/rev=mesh-2")
 	if w.rescue(w.at(both.Labels, "")) {
 		t.Errorf("%q can be repaired", labelText(both.Labels))
 	}
