@@ -15,6 +15,7 @@ import (
 	kjson "sigs.k8s.io/json"
 
 	"github.com/meshfence/meshfence/webhook/cluster/ledger"
+	"github.com/meshfence/meshfence/webhook/match"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
 	"github.com/meshfence/meshfence/webhook/sail"
@@ -30,9 +31,9 @@ type liveReader interface {
 	ledgerKeeper
 }
 
-// keyKeeper makes the API server ask about namespaces with these label keys.
+// keyKeeper makes the API server ask about the namespaces that selectors can match.
 type keyKeeper interface {
-	EnsureKeys(ctx context.Context, keys []string) error
+	EnsureKeys(ctx context.Context, asked match.Asked) error
 }
 
 // controlPlanes validates Istios and IstioRevisions. It reads live state, because a cache may not have seen yet the
@@ -106,7 +107,7 @@ func (h *controlPlanes) judge(ctx context.Context, req *admission.Request, old, 
 		case len(last.newKeys) > maxNewKeys:
 			return false
 		case !change.DryRun:
-			h.watch(ctx, last.keys)
+			h.watch(ctx, last.asked)
 		}
 		return true
 	})
@@ -232,13 +233,13 @@ func onlyLosesOwner(old, updated *sail.ControlPlane) bool {
 // watchTimeout bounds the write of the webhook configurations before a change is claimed. It leaves time for the claim.
 const watchTimeout = 3 * time.Second
 
-// watch has the API server ask about the selectors' keys before the mesh is stored, so that no namespace can be labelled
+// watch has the API server ask about what the selectors look at before the mesh is stored, so that no namespace can be labelled
 // unjudged in between. A failure does not block the mesh: the keys are brought up to date again and again anyway.
-func (h *controlPlanes) watch(ctx context.Context, keys []string) {
+func (h *controlPlanes) watch(ctx context.Context, asked match.Asked) {
 	ctx, cancel := context.WithTimeout(ctx, watchTimeout)
 	defer cancel()
-	if err := h.keys.EnsureKeys(ctx, keys); err != nil {
-		log.FromContext(ctx).Error(err, "cannot add the selectors' label keys to the webhook configurations")
+	if err := h.keys.EnsureKeys(ctx, asked); err != nil {
+		log.FromContext(ctx).Error(err, "cannot add the selectors' label keys and names to the webhook configurations")
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/meshfence/meshfence/webhook"
 	"github.com/meshfence/meshfence/webhook/config"
+	"github.com/meshfence/meshfence/webhook/match"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
 	"github.com/meshfence/meshfence/webhook/sail"
@@ -343,24 +344,24 @@ func TestOnlyTheUsersThatTheConfigurationNamesAreExempt(t *testing.T) {
 }
 
 // ensured records what the API server is to ask about.
-func ensured(c *cluster) *[][]string {
-	calls := &[][]string{}
-	c.ensure = func(keys []string) error {
-		*calls = append(*calls, slices.Clone(keys))
+func ensured(c *cluster) *[]match.Asked {
+	calls := &[]match.Asked{}
+	c.ensure = func(asked match.Asked) error {
+		*calls = append(*calls, asked)
 		return nil
 	}
 	return calls
 }
 
-func TestBeforeAMeshIsStoredItsSelectorsKeysAreWatched(t *testing.T) {
+func TestBeforeAMeshIsStoredWhatItsSelectorsLookAtIsWatched(t *testing.T) {
 	c := twoMeshes(t)
 	calls := ensured(c)
 	s := serve(t, c)
-	r := istioRequest("new", "{namespace: istio-system-new, values: {meshConfig: {discoverySelectors: [{matchLabels: {istio-discovery: new, tier: a}}]}}}", "")
+	r := istioRequest("new", "{namespace: istio-system-new, values: {meshConfig: {discoverySelectors: [{matchLabels: {istio-discovery: new, tier: a}}, {matchLabels: {kubernetes.io/metadata.name: shop}, matchExpressions: [{key: istio-discovery, operator: DoesNotExist}]}]}}}", "")
 	if got := s.ask(t, r); !got.Allowed {
 		t.Fatalf("%+v", got)
 	}
-	if diff := cmp.Diff([][]string{{"istio-discovery", "tier"}}, *calls); diff != "" {
+	if diff := cmp.Diff([]match.Asked{{Keys: []string{"istio-discovery", "tier"}, Names: []string{"shop"}}}, *calls); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -397,13 +398,13 @@ func TestADryRunIsJudgedLikeAnyOtherRequest(t *testing.T) {
 
 func TestIfTheKeysCannotBeWatchedThenTheMeshIsAllowedAllTheSame(t *testing.T) {
 	c := twoMeshes(t)
-	c.ensure = func([]string) error { return errors.New("forbidden") }
+	c.ensure = func(match.Asked) error { return errors.New("forbidden") }
 	s := serve(t, c)
 	if diff := cmp.Diff(admitted(), s.ask(t, good(webhook.PathValidateIstio))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	logged := strings.Join(s.log.take(), "\n")
-	if !strings.Contains(logged, `"msg":"cannot add the selectors' label keys to the webhook configurations"`) || !strings.Contains(logged, `"error":"forbidden"`) {
+	if !strings.Contains(logged, `"msg":"cannot add the selectors' label keys and names to the webhook configurations"`) || !strings.Contains(logged, `"error":"forbidden"`) {
 		t.Errorf("logged: %s", logged)
 	}
 }

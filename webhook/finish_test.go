@@ -15,6 +15,7 @@ import (
 
 	"github.com/meshfence/meshfence/webhook"
 	"github.com/meshfence/meshfence/webhook/config"
+	"github.com/meshfence/meshfence/webhook/match"
 )
 
 // overriding is a namespace with crossed labels (MF202) and, beside them, istio-injection (MF204), that asks to override.
@@ -120,8 +121,8 @@ func TestAMeshIsOverriddenAsANamespaceIsAndItsKeysAreWatched(t *testing.T) {
 	c := twoMeshes(t)
 	c.allow = granting("mf103")
 	var ensured []string
-	c.ensure = func(keys []string) error {
-		ensured = keys
+	c.ensure = func(asked match.Asked) error {
+		ensured = asked.Keys
 		return nil
 	}
 	s := serve(t, c)

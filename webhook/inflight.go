@@ -7,6 +7,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/meshfence/meshfence/webhook/cluster/ledger"
+	"github.com/meshfence/meshfence/webhook/match"
 	"github.com/meshfence/meshfence/webhook/policy"
 	"github.com/meshfence/meshfence/webhook/sail"
 )
@@ -20,8 +21,9 @@ type ledgerKeeper interface {
 // judgement is what is found out about a change of a mesh.
 type judgement struct {
 	verdict policy.Verdict
-	// keys are the label keys of all selectors, with this change, and newKeys those among them that it brings.
-	keys, newKeys []string
+	// asked is what all selectors look at, with this change, and newKeys are the label keys that it brings.
+	asked   match.Asked
+	newKeys []string
 	// waits are the changes in flight because of which the verdict is to deny; nil if it is so, or not, without them.
 	waits []ledger.Claim
 }
@@ -38,8 +40,7 @@ func (h *controlPlanes) weigh(ctx context.Context, req *admission.Request, state
 		change := h.change(state.Stored, world.Objects, old, updated)
 		verdict := h.finisher.override(ctx, req, updated.Metadata.Annotations, h.policy.Mesh(change))
 		if i == 0 {
-			keys := change.Fleet.SelectorKeys()
-			j = judgement{verdict: verdict, keys: keys, newKeys: missing(change.Before.SelectorKeys(), keys)}
+			j = judgement{verdict: verdict, asked: match.Of(change.Fleet), newKeys: missing(change.Before.SelectorKeys(), change.Fleet.SelectorKeys())}
 		}
 		if verdict.Answer != policy.Allowed {
 			j.verdict = verdict

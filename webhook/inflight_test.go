@@ -12,6 +12,7 @@ import (
 
 	"github.com/meshfence/meshfence/webhook"
 	"github.com/meshfence/meshfence/webhook/cluster/ledger"
+	"github.com/meshfence/meshfence/webhook/match"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/sail"
 )
@@ -156,7 +157,7 @@ func TestTheLabelKeysThatOneChangeMayBringHaveABound(t *testing.T) {
 		`(key-0, key-1, key-10, …). Add them in several changes, or use fewer keys`
 	c := twoMeshes(t)
 	ensured := 0
-	c.ensure = func([]string) error { ensured++; return nil }
+	c.ensure = func(match.Asked) error { ensured++; return nil }
 	s := serve(t, c)
 	got := s.ask(t, request{path: webhook.PathValidateIstio, name: "new", object: istio("new", selectors(11))})
 	if got.Allowed || got.Result.Message != refusal || got.Result.Details.Causes[0].Field != "spec.values.meshConfig.discoverySelectors" || ensured > 0 {
@@ -178,7 +179,7 @@ func TestTheLabelKeysThatOneChangeMayBringHaveABound(t *testing.T) {
 func TestTheAPIServerIsMadeToAskAboutNewKeysBeforeTheChangeIsClaimed(t *testing.T) {
 	c := twoMeshes(t)
 	ensured := false
-	c.ensure = func([]string) error { ensured = true; return nil }
+	c.ensure = func(match.Asked) error { ensured = true; return nil }
 	c.admitting = func() {
 		if !ensured {
 			t.Error("the change was claimed first")

@@ -28,6 +28,7 @@ import (
 	"github.com/meshfence/meshfence/webhook"
 	"github.com/meshfence/meshfence/webhook/cluster/ledger"
 	"github.com/meshfence/meshfence/webhook/config"
+	"github.com/meshfence/meshfence/webhook/match"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
 	"github.com/meshfence/meshfence/webhook/sail"
@@ -43,7 +44,7 @@ type cluster struct {
 	// live and fleet, if not nil, are called before the objects are given out.
 	live   func() error
 	fleet  func()
-	ensure func(keys []string) error
+	ensure func(asked match.Asked) error
 	// allow, if not nil, decides what users may do; otherwise they may do nothing.
 	allow func(authorizationv1.SubjectAccessReviewSpec) (bool, error)
 	// pods, if not nil, is what is seen of a namespace's pods; otherwise there are none.
@@ -108,9 +109,9 @@ func (c *cluster) Admit(ctx context.Context, change ledger.Change, judge func(le
 	return c.admitErr
 }
 
-func (c *cluster) EnsureKeys(_ context.Context, keys []string) error {
+func (c *cluster) EnsureKeys(_ context.Context, asked match.Asked) error {
 	if c.ensure != nil {
-		return c.ensure(keys)
+		return c.ensure(asked)
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/meshfence/meshfence/webhook/cluster/ledger"
+	"github.com/meshfence/meshfence/webhook/match"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/sail"
 )
@@ -173,16 +174,17 @@ func (c *Cluster) Known() mesh.Objects {
 // Namespaces returns all namespaces by name, as last seen. The slice and the maps are shared and must not be written.
 func (c *Cluster) Namespaces() []mesh.Namespace { return c.namespaces.values() }
 
-// EnsureKeys returns when the webhook configurations, as far as they exist, are stored with match conditions and selectors that
-// ask about these label keys too. It is to be called before a mesh whose selectors use the keys is admitted, so that the namespaces
-// that carry them are asked about from its first moment; but not in a dry run. It neither reads nor writes if the keys are
-// known to be asked about. An API server acts on a stored configuration as soon as it has watched the change, usually
+// EnsureKeys returns when the webhook configurations, as far as they exist, are stored with match conditions that ask about all
+// that too. It is to be called before a mesh is admitted whose selectors look at it, so that the namespaces that they select are
+// asked about from the mesh's first moment; but not in a dry run. It neither reads nor writes if it is known to be asked about.
+// An API server acts on a stored configuration as soon as it has watched the change, usually
 // within a tenth of a second, so a namespace request in that time can still pass by.
 //
-// With more keys than an expression can have (see maxKeys) every change of a namespace's labels is asked about instead.
-func (c *Cluster) EnsureKeys(ctx context.Context, keys []string) error {
-	if err := c.keeper.ensure(ctx, keys); err != nil {
-		return fmt.Errorf("make the API server ask about namespaces with the labels %s: %w", strings.Join(keys, ", "), err)
+// With more names than an expression can have (see maxNames) the creation of every namespace is asked about instead, and with
+// more keys (maxKeys) every change of a namespace's labels.
+func (c *Cluster) EnsureKeys(ctx context.Context, asked match.Asked) error {
+	if err := c.keeper.ensure(ctx, asked); err != nil {
+		return fmt.Errorf("make the API server ask about all namespaces that the meshes' selectors can match: %w", err)
 	}
 	return nil
 }

@@ -27,8 +27,8 @@ const (
 	writeEvery   = 4 * time.Second
 )
 
-// keeper keeps the two webhook configurations asking about every label key in use: the configured discovery labels,
-// istio.io/rev, istio-injection, and the keys of the live selectors.
+// keeper keeps the two webhook configurations asking about all that is in use: the configured discovery labels, the keys of the
+// live selectors, and the names of namespaces in them. Below, a key is any of these (see keySet).
 //
 // Every replica has one, without an election. They agree because keys are only ever added, to what is stored, at once,
 // and taken away slowly: in a pass that comes every narrowEvery, if the key was stored and unused at the pass before as
@@ -72,12 +72,12 @@ func newKeeper(c *Cluster) *keeper {
 	}
 	add := func(resource dynamic.ResourceInterface, generate generator) {
 		k.configurations = append(k.configurations, &configuration{
-			name: c.options.Configuration, seen: newStore(hooksOf, k.wakeUp),
+			name: c.options.Configuration, seen: newStore(conditionsOf, k.wakeUp),
 			writer: writer{client: resource, generate: generate, writes: c.metrics.writes},
 		})
 	}
-	add(c.resources.validating, generator{match.ValidateExpression, match.ValidateAnyLabel, match.JudgeLabels()})
-	add(c.resources.mutating, generator{match.FillExpression, match.FillAnyLabel(), match.FillLabels()})
+	add(c.resources.validating, generator{match.ValidateExpression, match.ValidateAnyLabel})
+	add(c.resources.mutating, generator{match.FillExpression, match.FillAnyLabel()})
 	return k
 }
 
@@ -85,16 +85,16 @@ func newKeeper(c *Cluster) *keeper {
 type configuration struct {
 	name   string
 	writer writer
-	// seen has the webhooks; no value while there is no such configuration.
-	seen *store[[]hook]
+	// seen has the conditions; no value while there is no such configuration.
+	seen *store[[]condition]
 	// unused are the keys that were stored but not in use at the last narrowing pass. Only that pass touches it.
 	unused keySet
 }
 
-// hooksOf is how a configuration is kept in memory.
-func hooksOf(object metav1.Object) []hook {
+// conditionsOf is how a configuration is kept in memory.
+func conditionsOf(object metav1.Object) []condition {
 	if u, ok := object.(*unstructured.Unstructured); ok {
-		return hooks(u)
+		return conditions(u)
 	}
 	return nil
 }
@@ -138,9 +138,9 @@ func (k *keeper) configure(discoveryLabels []string) {
 	k.wakeUp()
 }
 
-// ensure returns when the configurations that are stored ask about these keys. See Cluster.EnsureKeys.
-func (k *keeper) ensure(ctx context.Context, keys []string) error {
-	wanted := newKeySet(keys)
+// ensure returns when the configurations that are stored ask about all that. See Cluster.EnsureKeys.
+func (k *keeper) ensure(ctx context.Context, asked match.Asked) error {
+	wanted := keysOf(asked)
 	if k.covers(wanted) {
 		return nil
 	}
@@ -197,7 +197,7 @@ func (k *keeper) narrow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	keep := k.inUse().union(newKeySet(k.fleet().Next(objects).SelectorKeys()))
+	keep := k.inUse().union(keysOf(match.Of(k.fleet().Next(objects))))
 	return k.write(ctx, func(c *configuration) error {
 		unused := c.keys().minus(keep)
 		before := c.unused
@@ -214,14 +214,15 @@ func (k *keeper) narrow(ctx context.Context) error {
 func (k *keeper) inUse() keySet {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	keys := newKeySet([]string{mesh.RevisionLabel, mesh.InjectionLabel}, k.configured, k.fleet().SelectorKeys())
+	always := []string{mesh.RevisionLabel, mesh.InjectionLabel, mesh.DataplaneModeLabel}
+	keys := newKeySet(always, k.configured).union(keysOf(match.Of(k.fleet())))
 	for key := range k.pending {
 		keys[key] = true
 	}
 	return keys
 }
 
-// covers says whether the configurations, as far as there are any, ask about these keys by what was last seen.
+// covers reports whether the configurations, as far as there are any, ask about these keys by what was last seen.
 func (k *keeper) covers(keys keySet) bool {
 	for _, c := range k.configurations {
 		if !c.covers(keys) {
@@ -251,19 +252,21 @@ func (c *configuration) covers(keys keySet) bool {
 		return false
 	}
 	for _, stored := range c.seen.values() {
-		if !c.writer.generate.covers(stored, keys) {
-			return false
+		for _, condition := range stored {
+			if !c.writer.generate.covers(condition.expression, keys) {
+				return false
+			}
 		}
 	}
 	return true
 }
 
-// keys returns the keys about which the webhooks that were last seen ask.
+// keys returns the keys about which the conditions that were last seen ask.
 func (c *configuration) keys() keySet {
 	keys := keySet{}
 	for _, stored := range c.seen.values() {
-		for _, h := range stored {
-			keys = keys.union(c.writer.generate.keys(h.expression))
+		for _, condition := range stored {
+			keys = keys.union(c.writer.generate.keys(condition.expression))
 		}
 	}
 	return keys

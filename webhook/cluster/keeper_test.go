@@ -2,9 +2,8 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic/fake"
 	clienttesting "k8s.io/client-go/testing"
@@ -33,10 +33,10 @@ var (
 	validatingGroup    = validatingResource.GroupResource()
 )
 
-// stored is a webhook configuration with a condition of ours between those of others, a webhook for one label and one for others.
-func stored(keys ...string) *unstructured.Unstructured {
-	expression := match.ValidateExpression(keys)
-	condition := map[string]any{"name": match.ConditionName, "expression": expression}
+// stored is a webhook configuration with a condition of ours between those of others.
+func stored(keys ...string) *unstructured.Unstructured { return storedAs(newKeySet(keys)) }
+
+func storedAs(keys keySet) *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
 		"metadata": map[string]any{"name": "meshfence", "resourceVersion": "7", "labels": map[string]any{"a": "b"}},
@@ -44,21 +44,10 @@ func stored(keys ...string) *unstructured.Unstructured {
 			map[string]any{"name": "istio.validate.meshfence.io", "futureField": "x"},
 			map[string]any{"name": "namespace.validate.meshfence.io", "matchConditions": []any{
 				map[string]any{"name": "a-person-s-own", "expression": "true"},
-				condition,
-			}, "objectSelector": fieldsOf(match.ForLabel("istio-discovery", nil))},
-			map[string]any{"name": "other.namespace.validate.meshfence.io", "matchConditions": []any{maps.Clone(condition)},
-				"objectSelector": fieldsOf(match.ForOthers(match.JudgeLabels(), match.Keys(expression)))},
+				map[string]any{"name": match.ConditionName, "expression": match.ValidateExpression(keys.asked())},
+			}},
 		},
 	}}
-}
-
-// fieldsOf returns a selector as it is stored.
-func fieldsOf(selector *metav1.LabelSelector) map[string]any {
-	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(selector)
-	if err != nil {
-		panic(err)
-	}
-	return fields
 }
 
 // bench is a keeper with one configuration, and what it stands on.
@@ -83,7 +72,7 @@ func newBench(t *testing.T, objects ...runtime.Object) *bench {
 		wake: make(chan struct{}, 1), writing: make(chan struct{}, 1),
 	}
 	b.configurations = []*configuration{{
-		name: "meshfence", seen: newStore(hooksOf, b.wakeUp),
+		name: "meshfence", seen: newStore(conditionsOf, b.wakeUp),
 		writer: writer{client: b.api.Resource(validatingResource), generate: generators["validate"], writes: prometheus.NewCounter(prometheus.CounterOpts{Name: "w", Help: "h"})},
 	}}
 	b.watch(t)
@@ -135,70 +124,75 @@ func (b *bench) wantRequests(t *testing.T, when, want string) {
 	}
 }
 
-// meshes have one selector each, of one of the keys.
+// meshes have one selector each, of one of the keys; a key NAME=value is for the value, any other for x.
 func meshes(keys []string) mesh.Objects {
 	var objects mesh.Objects
 	for _, key := range keys {
 		cp := &sail.ControlPlane{Kind: sail.KindIstio, Metadata: sail.Meta{Name: key}}
-		cp.Spec.Values.MeshConfig.DiscoverySelectors = []*metav1.LabelSelector{{MatchLabels: map[string]string{key: "x"}}}
+		key, value, found := strings.Cut(key, "=")
+		if !found {
+			value = "x"
+		}
+		cp.Spec.Values.MeshConfig.DiscoverySelectors = []*metav1.LabelSelector{{MatchLabels: map[string]string{key: value}}}
 		objects.Istios = append(objects.Istios, cp)
 	}
 	return objects
 }
 
+// of asks about label keys only.
+func of(keys ...string) match.Asked { return match.Asked{Keys: keys} }
+
 func TestEnsureAddsAKeyOnceAndTouchesNothingElse(t *testing.T) {
 	b := newBench(t, stored("istio-discovery", "other"))
-	if err := b.ensure(t.Context(), []string{"new"}); err != nil {
+	if err := b.ensure(t.Context(), of("new")); err != nil {
 		t.Fatal(err)
 	}
 	b.wantRequests(t, "a new key", "get patch")
 	b.wantStored(t, "a new key", "istio-discovery", "other", "new")
-	if err := b.ensure(t.Context(), []string{"other", "new"}); err != nil {
+	if err := b.ensure(t.Context(), of("other", "new")); err != nil {
 		t.Fatal(err)
 	}
 	b.wantRequests(t, "keys that are there", "")
 }
 
-// Without the test of the version, a change that somebody makes between the read and the write would move the places that
+// Without the test of the version, a change that a person makes between the read and the write would move the places that
 // the patch names.
 func TestPatchIsBoundToTheVersionThatWasRead(t *testing.T) {
 	want := []operation{
 		{Op: "test", Path: "/metadata/resourceVersion", Value: "7"},
 		{Op: "replace", Path: "/webhooks/1/matchConditions/1/expression", Value: "new"},
 	}
-	renewed := func(stored []hook) []hook {
-		changed := slices.Clone(stored)
-		changed[0].expression = "new"
-		return changed
-	}
-	if diff := cmp.Diff(want, patch(stored("mesh"), renewed)); diff != "" {
+	if diff := cmp.Diff(want, patch(stored("mesh"), func(string) string { return "new" })); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got := patch(stored("mesh"), func(stored []hook) []hook { return stored }); got != nil {
+	if got := patch(stored("mesh"), func(stored string) string { return stored }); got != nil {
 		t.Errorf("nothing to change: got %v", got)
 	}
 }
 
-func TestPatchWritesTheSelectorOfTheWebhookForOtherLabels(t *testing.T) {
-	wanted := func(stored []hook) []hook { return generators["validate"].wanted(stored, widened(keySet{"new": true})) }
-	expression := match.ValidateExpression([]string{"mesh", "new"})
+// The patch that goes to the API server has that test too, and so is of no effect if the configuration has changed since.
+func TestEveryWriteIsBoundToTheVersionThatWasRead(t *testing.T) {
+	b := newBench(t, stored("istio-discovery"))
+	if err := b.ensure(t.Context(), of("new")); err != nil {
+		t.Fatal(err)
+	}
+	var written []operation
+	for _, action := range b.api.Actions() {
+		if patched, ok := action.(clienttesting.PatchAction); ok {
+			if patched.GetPatchType() != types.JSONPatchType {
+				t.Fatalf("a patch of the type %s", patched.GetPatchType())
+			}
+			if err := json.Unmarshal(patched.GetPatch(), &written); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	want := []operation{
 		{Op: "test", Path: "/metadata/resourceVersion", Value: "7"},
-		{Op: "replace", Path: "/webhooks/1/matchConditions/1/expression", Value: expression},
-		{Op: "replace", Path: "/webhooks/2/matchConditions/0/expression", Value: expression},
-		{Op: "add", Path: "/webhooks/2/objectSelector", Value: *match.ForOthers(match.JudgeLabels(), []string{"new"})},
+		{Op: "replace", Path: "/webhooks/1/matchConditions/1/expression", Value: match.ValidateExpression(of("istio-discovery", "new"))},
 	}
-	if diff := cmp.Diff(want, patch(stored("mesh"), wanted)); diff != "" {
+	if diff := cmp.Diff(want, written); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
-	}
-
-	edited := stored("mesh")
-	others := edited.Object["webhooks"].([]any)[2].(map[string]any)
-	delete(others, "objectSelector")
-	delete(others, "matchConditions")
-	want = []operation{want[0], want[1], {Op: "add", Path: "/webhooks/2/objectSelector", Value: *match.ForAnyOther(match.JudgeLabels())}}
-	if diff := cmp.Diff(want, patch(edited, wanted)); diff != "" {
-		t.Errorf("without a condition and a selector (-want +got):\n%s", diff)
 	}
 }
 
@@ -207,7 +201,7 @@ func TestEnsureWritesNothingThatAnotherReplicaHasWritten(t *testing.T) {
 	if err := b.api.Tracker().Update(validatingResource, stored("istio-discovery", "new"), ""); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.ensure(t.Context(), []string{"new"}); err != nil {
+	if err := b.ensure(t.Context(), of("new")); err != nil {
 		t.Fatal(err)
 	}
 	b.wantRequests(t, "before the watch tells of it", "get")
@@ -215,7 +209,7 @@ func TestEnsureWritesNothingThatAnotherReplicaHasWritten(t *testing.T) {
 
 func TestWithoutConfigurationNothingIsWritten(t *testing.T) {
 	b := newBench(t)
-	if err := b.ensure(t.Context(), []string{"new"}); err != nil {
+	if err := b.ensure(t.Context(), of("new")); err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(b.widen(t.Context()), b.narrow(t.Context())); err != nil {
@@ -236,7 +230,7 @@ func TestWriteIsTriedAgainIfSomebodyWasFaster(t *testing.T) {
 				failures--
 				return failures >= 0, nil, outdated
 			})
-			if err := b.ensure(t.Context(), []string{"new"}); err != nil {
+			if err := b.ensure(t.Context(), of("new")); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
 			b.wantRequests(t, name, "get patch get patch get patch get patch")
@@ -244,7 +238,7 @@ func TestWriteIsTriedAgainIfSomebodyWasFaster(t *testing.T) {
 
 			failures = 1000
 			start := time.Now()
-			if err := b.ensure(t.Context(), []string{"newer"}); !errors.Is(err, outdated) {
+			if err := b.ensure(t.Context(), of("newer")); !errors.Is(err, outdated) {
 				t.Errorf("%s, for ever: got %v, want the last answer", name, err)
 			}
 			if got, took := strings.Count(b.requests(), "patch"), time.Since(start); got > 10 || took > 5*time.Second {
@@ -259,7 +253,7 @@ func TestOtherFailuresAreHandedOn(t *testing.T) {
 	for _, verb := range []string{"get", "patch"} {
 		b := newBench(t, stored("istio-discovery"))
 		b.api.PrependReactor(verb, "*", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, forbidden })
-		if err := b.ensure(t.Context(), []string{"new"}); !errors.Is(err, forbidden) {
+		if err := b.ensure(t.Context(), of("new")); !errors.Is(err, forbidden) {
 			t.Errorf("%s: got %v, want %v", verb, err, forbidden)
 		}
 	}
@@ -270,7 +264,7 @@ func TestEnsureWaitsForItsTurnNoLongerThanItsContext(t *testing.T) {
 	b.writing <- struct{}{}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := b.ensure(ctx, []string{"new"}); !errors.Is(err, context.Canceled) {
+	if err := b.ensure(ctx, of("new")); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 }
@@ -280,7 +274,7 @@ func TestOneWriteServesAllWhoWait(t *testing.T) {
 	b.writing <- struct{}{}
 	done := make(chan error)
 	for _, key := range []string{"a", "b", "c"} {
-		go func() { done <- b.ensure(t.Context(), []string{key}) }()
+		go func() { done <- b.ensure(t.Context(), of(key)) }()
 	}
 	// All three have asked before the first may write.
 	asked := func(context.Context) (bool, error) {
@@ -335,13 +329,57 @@ func TestKeyIsTakenAwayAtTheSecondPassWithoutUse(t *testing.T) {
 	pass("the first pass", "", "istio-discovery", "cached", "live", "unused")
 	pass("the second pass", "get patch", "istio-discovery", "cached", "live")
 	pass("the third pass", "", "istio-discovery", "cached", "live")
-	if err := b.ensure(t.Context(), []string{"ensured"}); err != nil {
+	if err := b.ensure(t.Context(), of("ensured")); err != nil {
 		t.Fatal(err)
 	}
 	b.wantRequests(t, "a key is ensured", "get patch")
 	b.wantStored(t, "a key is ensured", "istio-discovery", "cached", "live", "ensured")
 	pass("the pass in which it is first seen unused", "", "istio-discovery", "cached", "live", "ensured")
 	pass("the pass after that", "get patch", "istio-discovery", "cached", "live")
+}
+
+// Names come and go as keys do.
+func TestNamesOfNamespacesAreAskedAboutWhileASelectorHasThem(t *testing.T) {
+	const shop = oneName + "shop"
+	b := newBench(t, stored("istio-discovery"))
+	b.cached, b.live = []string{shop}, []string{shop}
+	if err := b.widen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.wantRequests(t, "a mesh that selects by name", "get patch")
+	b.wantStored(t, "a mesh that selects by name", "istio-discovery", shop)
+	if err := b.ensure(t.Context(), match.Asked{Names: []string{"shop"}}); err != nil {
+		t.Fatal(err)
+	}
+	b.wantRequests(t, "a name that is there", "")
+	if err := b.ensure(t.Context(), match.Asked{Names: []string{"cart"}}); err != nil {
+		t.Fatal(err)
+	}
+	b.wantRequests(t, "a new name", "get patch")
+	b.wantStored(t, "a new name", "istio-discovery", shop, oneName+"cart")
+	b.cached = nil
+	for range 2 {
+		if err := b.narrow(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.wantStored(t, "the cache no longer has the mesh, but the API server does", "istio-discovery", shop)
+	b.live = nil
+	for range 2 {
+		if err := b.narrow(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.wantStored(t, "the mesh is gone", "istio-discovery")
+	if err := b.ensure(t.Context(), match.Asked{AnyName: true}); err != nil {
+		t.Fatal(err)
+	}
+	b.requests()
+	b.wantStored(t, "any name", "istio-discovery", anyName)
+	if err := b.ensure(t.Context(), match.Asked{Names: []string{"shop"}}); err != nil {
+		t.Fatal(err)
+	}
+	b.wantRequests(t, "a name, while all are asked about", "")
 }
 
 func TestAnotherDiscoveryLabelIsAskedAboutSoonAndTheOldOneNoLonger(t *testing.T) {

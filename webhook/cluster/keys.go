@@ -3,24 +3,32 @@ package cluster
 import (
 	"maps"
 	"slices"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"strings"
 
 	"github.com/meshfence/meshfence/webhook/match"
+	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
 // A match condition has to stay below the API server's limits: 100,000 characters for the CEL parser, and a budget of
-// 2,500,000 cost units for an evaluation, of which a thousand keys with the longest values take a part (the tests of
-// webhook/match measure it). These bounds leave room on both sides.
+// 2,500,000 cost units for an evaluation, of which a thousand keys with the longest values and a thousand names take a part
+// (the tests of webhook/match measure it, and how long it takes to compile them). These bounds leave room on both sides.
 const (
 	maxKeys           = 1000
+	maxNames          = 1000
 	maxExpressionSize = 64 << 10
 )
 
-// anyLabel stands for every label key.
-const anyLabel = "*"
+// What a keySet has besides label keys; none of it is a valid label key.
+const (
+	// anyLabel stands for every label key.
+	anyLabel = "*"
+	// anyName stands for the creation of every namespace. As a key in the configuration it means the same.
+	anyName = mesh.NameLabel
+	// oneName begins what stands for the creation of a namespace of one name, which follows.
+	oneName = mesh.NameLabel + "="
+)
 
-// keySet is a set of label keys, or of all of them if it has anyLabel.
+// keySet is a set of what is asked about: label keys and names of namespaces.
 type keySet map[string]bool
 
 func newKeySet(lists ...[]string) keySet {
@@ -31,6 +39,34 @@ func newKeySet(lists ...[]string) keySet {
 		}
 	}
 	return s
+}
+
+// keysOf returns a set of all that is asked about.
+func keysOf(asked match.Asked) keySet {
+	s := newKeySet(asked.Keys)
+	for _, name := range asked.Names {
+		s[oneName+name] = true
+	}
+	if asked.AnyName {
+		s[anyName] = true
+	}
+	return s
+}
+
+// asked is the reverse of keysOf.
+func (s keySet) asked() match.Asked {
+	var asked match.Asked
+	for _, key := range slices.Sorted(maps.Keys(s)) {
+		switch name, isName := strings.CutPrefix(key, oneName); {
+		case isName:
+			asked.Names = append(asked.Names, name)
+		case key == anyName:
+			asked.AnyName = true
+		default:
+			asked.Keys = append(asked.Keys, key)
+		}
+	}
+	return asked
 }
 
 func (s keySet) union(other keySet) keySet {
@@ -46,50 +82,42 @@ func (s keySet) minus(other keySet) keySet {
 	return rest
 }
 
-func (s keySet) sorted() []string { return slices.Sorted(maps.Keys(s)) }
-
-// generator makes the conditions of a configuration's webhooks, and the selectors of those for other labels.
+// generator makes the conditions of a configuration's webhooks.
 type generator struct {
-	// of makes it of a list of keys: match.ValidateExpression or match.FillExpression.
-	of func(keys []string) string
+	// of makes one: match.ValidateExpression or match.FillExpression.
+	of func(match.Asked) string
 	// any is the one for more keys than an expression can have.
 	any string
-	// labels have a webhook of their own: match.JudgeLabels or match.FillLabels.
-	labels []string
 }
 
 // expression returns the condition for a set of keys. The same set gives the same text in every replica.
 func (g generator) expression(keys keySet) string {
-	if keys[anyLabel] || len(keys) > maxKeys {
+	asked := keys.asked()
+	if keys[anyLabel] || len(asked.Keys) > maxKeys {
 		return g.any
 	}
-	if text := g.of(keys.sorted()); len(text) <= maxExpressionSize {
+	asked.AnyName = asked.AnyName || len(asked.Names) > maxNames
+	if text := g.of(asked); len(text) <= maxExpressionSize {
+		return text
+	}
+	asked.AnyName = true
+	if text := g.of(asked); len(text) <= maxExpressionSize {
 		return text
 	}
 	return g.any
 }
 
-// keys returns the keys of a stored expression. It is none of ours if making it anew of its keys gives another text; then a
-// person has edited it, and its keys are unknown: none.
+// keys returns what a stored expression asks about. It is none of ours if making it anew of that gives another text; then a
+// person has edited it, and what it asks about is unknown: nothing.
 func (g generator) keys(expression string) keySet {
 	if expression == g.any {
 		return keySet{anyLabel: true}
 	}
-	found := newKeySet(match.Keys(expression))
-	if g.of(found.sorted()) != expression {
+	found := match.Read(expression)
+	if g.of(found) != expression {
 		return keySet{}
 	}
-	return found
-}
-
-// others returns the selector of the webhook for the labels that have none of their own, beside this expression. Without one,
-// which only a person can have taken away, it is to be asked about all of them.
-func (g generator) others(expression string) *metav1.LabelSelector {
-	keys := g.keys(expression)
-	if keys[anyLabel] || expression == "" {
-		return match.ForAnyOther(g.labels)
-	}
-	return match.ForOthers(g.labels, keys.sorted())
+	return keysOf(found)
 }
 
 // change makes another set of the keys about which a webhook asks.
@@ -105,26 +133,12 @@ func narrowed(keys, unused keySet) change {
 	return func(stored keySet) keySet { return stored.union(keys).minus(unused) }
 }
 
-// wanted returns the webhooks as they are to be written when what they ask about changes.
-func (g generator) wanted(stored []hook, change change) []hook {
-	expressions := map[string]string{} // all webhooks have the same, unless somebody has edited one
-	wanted := slices.Clone(stored)
-	for i := range wanted {
-		h := &wanted[i]
-		if h.condition != "" {
-			if _, done := expressions[h.expression]; !done {
-				expressions[h.expression] = g.expression(change(g.keys(h.expression)))
-			}
-			h.expression = expressions[h.expression]
-		}
-		if h.others {
-			h.selector = *g.others(h.expression)
-		}
-	}
-	return wanted
+// changed returns the expression that is to be stored in the place of another one when what is asked about changes.
+func (g generator) changed(stored string, change change) string {
+	return g.expression(change(g.keys(stored)))
 }
 
-// covers says whether the stored webhooks ask about these keys.
-func (g generator) covers(stored []hook, keys keySet) bool {
-	return slices.EqualFunc(stored, g.wanted(stored, widened(keys)), hook.same)
+// covers reports whether a stored expression asks about these keys.
+func (g generator) covers(stored string, keys keySet) bool {
+	return g.changed(stored, widened(keys)) == stored
 }

@@ -5,15 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
@@ -26,8 +23,7 @@ import (
 const fieldManager = "meshfence"
 
 // writer writes the only things in a webhook configuration that it touches: the expressions of the conditions called
-// match.ConditionName, wherever the configuration has one, and the objectSelector where it is for other labels
-// (match.OthersPrefix). It adds and removes no webhook, and no condition.
+// match.ConditionName, wherever the configuration has one. It adds and removes no webhook, and no condition.
 type writer struct {
 	client   dynamic.ResourceInterface
 	generate generator
@@ -63,7 +59,7 @@ func (w *writer) try(ctx context.Context, name string, change change) error {
 	if err != nil {
 		return err
 	}
-	operations := patch(configuration, func(stored []hook) []hook { return w.generate.wanted(stored, change) })
+	operations := patch(configuration, func(stored string) string { return w.generate.changed(stored, change) })
 	if len(operations) == 0 {
 		return nil
 	}
@@ -75,7 +71,7 @@ func (w *writer) try(ctx context.Context, name string, change change) error {
 		return err
 	}
 	w.writes.Inc()
-	log.FromContext(ctx).Info("the label keys that the API server asks about have changed", "kind", configuration.GetKind(), "name", name)
+	log.FromContext(ctx).Info("the label keys and names that the API server asks about have changed", "kind", configuration.GetKind(), "name", name)
 	return nil
 }
 
@@ -83,20 +79,16 @@ func (w *writer) try(ctx context.Context, name string, change change) error {
 type operation struct {
 	Op    string `json:"op"`
 	Path  string `json:"path"`
-	Value any    `json:"value"`
+	Value string `json:"value"`
 }
 
-// patch returns the operations that make the webhooks what is wanted, none if they are. The places are those of this
-// version of the configuration, so a test of the version comes first.
-func patch(configuration *unstructured.Unstructured, want func([]hook) []hook) []operation {
+// patch returns the operations that make the conditions what change makes of them, none if they are. The places are those of
+// this version of the configuration, so a test of the version comes first.
+func patch(configuration *unstructured.Unstructured, change func(stored string) string) []operation {
 	var replacements []operation
-	stored := hooks(configuration)
-	for i, wanted := range want(stored) {
-		if wanted.expression != stored[i].expression {
-			replacements = append(replacements, operation{Op: "replace", Path: wanted.path + wanted.condition, Value: wanted.expression})
-		}
-		if !wanted.sameSelector(stored[i]) { // add, not replace, because there may be none
-			replacements = append(replacements, operation{Op: "add", Path: wanted.path + "/objectSelector", Value: wanted.selector})
+	for _, c := range conditions(configuration) {
+		if changed := change(c.expression); changed != c.expression {
+			replacements = append(replacements, operation{Op: "replace", Path: c.path, Value: changed})
 		}
 	}
 	if len(replacements) == 0 {
@@ -105,56 +97,26 @@ func patch(configuration *unstructured.Unstructured, want func([]hook) []hook) [
 	return slices.Insert(replacements, 0, operation{Op: "test", Path: "/metadata/resourceVersion", Value: configuration.GetResourceVersion()})
 }
 
-// hook is a webhook of a configuration in which something is ours to write.
-type hook struct {
-	// path is where it stands, as a JSON pointer, and condition where the expression does in it: empty if there is none.
-	path, condition string
-	expression      string
-	// others is true if it is the one for all labels that have none of their own; then the selector is ours to write too.
-	others   bool
-	selector metav1.LabelSelector
+// condition is a match condition of a configuration that is ours to write.
+type condition struct {
+	// path is where the expression stands, as a JSON pointer.
+	path       string
+	expression string
 }
 
-func (h hook) same(other hook) bool { return h.expression == other.expression && h.sameSelector(other) }
-
-func (h hook) sameSelector(other hook) bool {
-	return equality.Semantic.DeepEqual(h.selector, other.selector)
-}
-
-// hooks returns the webhooks of the configuration that are ours to write, in its order.
-func hooks(configuration *unstructured.Unstructured) []hook {
-	var found []hook
+// conditions returns the conditions of the configuration that are ours to write, in its order.
+func conditions(configuration *unstructured.Unstructured) []condition {
+	var found []condition
 	webhooks, _, _ := unstructured.NestedSlice(configuration.Object, "webhooks")
 	for i, webhook := range webhooks {
 		fields, _ := webhook.(map[string]any)
-		name, _ := fields["name"].(string)
-		h := hook{path: fmt.Sprintf("/webhooks/%d", i), others: strings.HasPrefix(name, match.OthersPrefix), selector: selectorOf(fields)}
-		h.condition, h.expression = conditionOf(fields)
-		if h.condition != "" || h.others {
-			found = append(found, h)
+		list, _, _ := unstructured.NestedSlice(fields, "matchConditions")
+		for j, item := range list {
+			fields, _ := item.(map[string]any)
+			if expression, ok := fields["expression"].(string); ok && fields["name"] == match.ConditionName {
+				found = append(found, condition{fmt.Sprintf("/webhooks/%d/matchConditions/%d/expression", i, j), expression})
+			}
 		}
 	}
 	return found
-}
-
-// conditionOf returns the expression of a webhook's condition that is ours to write, and where it stands; empty if it has none.
-func conditionOf(webhook map[string]any) (path, expression string) {
-	list, _, _ := unstructured.NestedSlice(webhook, "matchConditions")
-	for i, item := range list {
-		condition, _ := item.(map[string]any)
-		if expression, ok := condition["expression"].(string); ok && condition["name"] == match.ConditionName {
-			return fmt.Sprintf("/matchConditions/%d/expression", i), expression
-		}
-	}
-	return "", ""
-}
-
-// selectorOf returns the objectSelector of a webhook. The API server stores none that could not be read.
-func selectorOf(webhook map[string]any) metav1.LabelSelector {
-	var selector metav1.LabelSelector
-	fields, _, _ := unstructured.NestedMap(webhook, "objectSelector")
-	if runtime.DefaultUnstructuredConverter.FromUnstructured(fields, &selector) != nil {
-		return metav1.LabelSelector{}
-	}
-	return selector
 }

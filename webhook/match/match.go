@@ -1,37 +1,21 @@
-// Package match makes the selectors and the CEL expressions with which the API server decides, on its own, whether meshfence
-// is asked about a namespace. They stand in the webhook configurations, as objectSelector and matchConditions: deploy/chart has
-// them for the default configuration, and the server regenerates some of them when a live selector brings a new label key into use.
+// Package match makes the CEL expressions with which the API server decides, on its own, whether meshfence is asked about a
+// namespace. They stand in the webhook configurations as the match condition ConditionName, one in each: deploy/chart has them
+// for the default configuration, generated from here, and the server regenerates them when a live selector brings a new label
+// key, or a new name of a namespace, into use.
 //
-// The package is pure: keys in, selectors and text out.
-//
-// # A webhook for each label
-//
-// A condition is evaluated for every namespace that is created or changed, whatever it is about, unless a selector has left it
-// out before, which costs next to nothing. So each of a few labels that are in use nearly everywhere has a webhook of its own,
-// whose selector (ForLabel) wants the label; and all others that are in use have one together (ForOthers). That one is closed
-// while there are none, and wants the label while there is one: so far no namespace without any of the labels pays for a
-// condition. With two and more it is open, since a selector cannot say "one of these", and all pay for its condition.
-//
-// Nothing escapes by that: an objectSelector lets a request pass if it matches the object before or after
-// (k8s.io/apiserver, pkg/admission/plugin/webhook/predicates/object), and a label that appears, changes or goes away is there
-// before or after. And nothing is sent twice: a request is the business of the first webhook whose label is there, before or
-// after. Those behind it leave it out by their selector, which suffices as long as the labels stay, and by a condition of
-// its own, called FirstLabelName (NoneOf), which holds also when they come and go.
-//
-// Which labels have a webhook is fixed, whatever is configured and stored. A webhook that came with another configuration
-// would have no authority at first (clientConfig.caBundle), and refuse requests; and what a person does to one webhook must not close another.
+// The package is pure: what the selectors look at goes in, text comes out.
 //
 // # The expressions
 //
 // What they rest on (k8s.io/apiserver, pkg/admission/plugin/webhook/matchconditions, since Kubernetes 1.28):
 // object is the namespace after the request, oldObject the one before it and null on CREATE; a namespace without labels
-// has no metadata.labels at all. So nothing is selected plainly that may be absent, except behind has(): `.?name` and `[?key]`
+// has no metadata.labels at all. So nothing is selected plainly that may be absent: `.?name` and `[?key]`
 // give an optional value, also of null (cel-go has an option EnableErrorOnBadPresenceTest, which API servers do not set), two
 // absent ones are equal, and a label with an empty value is present and differs from an absent one. This matters because an
 // expression that fails is, with failurePolicy Fail, a refused request.
 //
-// They are evaluated for every change of a namespace with mesh labels, whatever it is about. The API server evaluates all
-// conditions of a webhook, even if the first is false, and counts the cost of every step. So what can be is one condition,
+// They are evaluated for every change of a namespace, whatever it is about. The API server evaluates all
+// conditions of a webhook, even if the first is false, and counts the cost of every step. So all is one condition,
 // that ends as soon as it can; and keys are written out, up to maxWrittenOut, which takes half as long as a loop over a
 // list of them (BenchmarkNotSent).
 package match
@@ -44,10 +28,12 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/meshfence/meshfence/webhook/selector"
 )
 
-// ConditionName is the name of the match condition, which depends on the label keys in use: the one that the server
-// rewrites. It is the same in all webhooks about namespaces. A person may add conditions of other names.
+// ConditionName is the name of the match condition that the server rewrites. It is the same in both webhooks about namespaces.
+// A person may add conditions of other names.
 const ConditionName = "mesh-labels"
 
 // maxWrittenOut is how many keys are written out. What the API server takes to compile an expression, in the first request
@@ -65,116 +51,140 @@ const (
 )
 
 // ValidateAnyLabel is for when there are more keys than an expression can have: any label of the namespace is not as it was
-// before. It holds whenever ValidateExpression does, so nothing escapes, and what is asked about needlessly is allowed; the
-// price is a call for each namespace that is created or relabelled.
+// before. It holds whenever ValidateExpression does, so nothing escapes, because every namespace is created with a label, its
+// name. What is asked about needlessly is allowed; the price is a call for each namespace that is created or relabelled.
 const ValidateAnyLabel = "object.metadata.?labels != oldObject.?metadata.?labels"
 
 // FillAnyLabel is to FillExpression what ValidateAnyLabel is to ValidateExpression.
 func FillAnyLabel() string { return fill(ValidateAnyLabel) }
 
 // ValidateExpression returns the condition under which a namespace is judged: one of the mesh labels is not as it was
-// before. Mesh labels are istio.io/rev, istio-injection, and the given keys. On CREATE that means: is there.
+// before, or the namespace is created and its name is one of those asked about. Mesh labels are istio.io/rev, istio-injection,
+// istio.io/dataplane-mode, and the given keys; on CREATE, "not as it was before" means that the label is there.
 //
-// The order and repetition of the keys make no difference. Keys that are not valid label keys are left out: no namespace
-// can carry them, and so nothing in a key can break out of the expression.
-func ValidateExpression(keys []string) string {
-	return anyOf(labelKeys(append([]string{revisionLabel, injectionLabel}, keys...)), " ||\n", changed)
-}
-
-// FillExpression returns the condition under which istio.io/rev may be filled in:
+// A name never changes, so it matters only on CREATE. One that the API server has yet to generate is known to it
+// when it validates, but not when it mutates.
 //
-//   - One of the given keys, which decide to which mesh a namespace belongs, appears or changes its value. A label that goes
-//     away does not count, nor do istio.io/rev and istio-injection, even if a selector asks for them: where one of them
-//     appears there is nothing to fill.
-//   - The namespace carries none of the labels by which a person or another product has already chosen, or its istio.io/rev
-//     is, unchanged, the one that meshfence filled in earlier, so that it may follow the namespace to another mesh.
-//   - Nobody has opted out, by a label or an annotation.
-//
-// Keys are treated as in ValidateExpression; without any key the expression is false.
-func FillExpression(keys []string) string {
-	deciding := slices.DeleteFunc(labelKeys(keys), func(key string) bool { return key == revisionLabel || key == injectionLabel })
-	if len(deciding) == 0 {
-		return "false"
+// The order and repetition of keys and names make no difference. Those that are not valid are left out: no namespace
+// can have them, and so nothing in them can break out of the expression. selector.NameLabel among the keys is AnyName.
+func ValidateExpression(asked Asked) string {
+	keys := append([]string{revisionLabel, injectionLabel, dataplaneModeLabel}, asked.Keys...)
+	anyName := asked.AnyName || slices.Contains(keys, selector.NameLabel)
+	keys = slices.DeleteFunc(valid(keys, validation.IsQualifiedName), func(key string) bool { return key == selector.NameLabel })
+	names := valid(asked.Names, validation.IsDNS1123Label)
+	switch {
+	case anyName:
+		return anyChanged(keys) + or + created
+	case len(names) > 0:
+		return anyChanged(keys) + or + namesBegin + joined(names, listSeparator, quote) + listEnd
+	default:
+		return anyChanged(keys)
 	}
-	return fill(anyOf(deciding, " ||\n", func(key string) string { return present(key) + " && " + changed(key) }))
 }
 
-// fill returns the condition under which istio.io/rev may be filled in because something holds.
+// FillExpression returns the condition under which istio.io/rev may have to be filled in, or changed after it was:
+// ValidateExpression holds, and there is no reason to leave the namespace alone that can be seen at once.
+//
+//   - It is created with a label by which a person or another product has chosen already. (If meshfence's own annotation
+//     comes with it, as from a backup, then the label may be meshfence's.)
+//   - It has opted out, by a label or an annotation.
+func FillExpression(asked Asked) string { return fill(ValidateExpression(asked)) }
+
+// fill returns the condition under which istio.io/rev may have to be filled in because something holds.
 func fill(because string) string {
-	chosen := labelKeys([]string{revisionLabel, injectionLabel, dataplaneModeLabel, memberOfLabel})
-	return fmt.Sprintf(`has(object.metadata.labels) && (
-%[1]s
+	chosen := []string{injectionLabel, dataplaneModeLabel, revisionLabel, memberOfLabel}
+	return fmt.Sprintf(`(
+%s
 ) && (
-!(%[2]s) ||
-%[3]s &&
-object.metadata.?labels[?%[4]s] == oldObject.?metadata.?labels[?%[4]s] &&
-object.metadata.?labels[?%[4]s] == object.metadata.?annotations[?%[5]s]
+oldObject != null ||
+object.metadata.?annotations[?%s].hasValue() ||
+!(%s)
 ) &&
-object.metadata.?labels[?%[6]s] != optional.of('false') &&
-object.metadata.?annotations[?%[6]s] != optional.of('false')`,
-		because, anyOf(chosen, " || ", present), present(quote(revisionLabel)), quote(revisionLabel), quote(filledAnnotation), quote(fillAnnotation))
+object.metadata.?labels[?%[4]s] != optional.of('false') &&
+object.metadata.?annotations[?%[4]s] != optional.of('false')`, because, quote(filledAnnotation), joined(chosen, or, present), quote(fillAnnotation))
 }
 
-// changed returns the condition that a label is not as it was before. The key is a CEL expression, like that of present.
+// anyChanged returns the condition that one of the labels is not as it was before.
+func anyChanged(keys []string) string {
+	if len(keys) > maxWrittenOut {
+		return listBegin + joined(keys, listSeparator, quote) + listEnd + ".exists(key, " + changed("key") + ")"
+	}
+	return joined(keys, or, func(key string) string { return changed(quote(key)) })
+}
+
+// changed returns the condition that a label is not as it was before. The key is a CEL expression.
 func changed(key string) string {
 	return fmt.Sprintf("object.metadata.?labels[?%[1]s] != oldObject.?metadata.?labels[?%[1]s]", key)
 }
 
-// present returns the condition that a label is there, if there are labels.
-func present(key string) string { return key + " in object.metadata.labels" }
-
-// anyOf returns the condition that one of the keys has the condition.
-func anyOf(keys []string, or string, condition func(key string) string) string {
-	if len(keys) > maxWrittenOut {
-		return listBegin + joined(keys, ",\n  ", quote) + listEnd + condition("key") + ")"
-	}
-	return joined(keys, or, func(key string) string { return condition(quote(key)) })
+// present returns the condition that a label is there.
+func present(key string) string {
+	return fmt.Sprintf("object.metadata.?labels[?%s].hasValue()", quote(key))
 }
 
-func joined(keys []string, separator string, of func(key string) string) string {
-	texts := make([]string, len(keys))
-	for i, key := range keys {
-		texts[i] = of(key)
+func joined(items []string, separator string, of func(item string) string) string {
+	texts := make([]string, len(items))
+	for i, item := range items {
+		texts[i] = of(item)
 	}
 	return strings.Join(texts, separator)
 }
 
-// listBegin and listEnd are around a list of keys.
 const (
-	listBegin = "[\n  "
-	listEnd   = "\n].exists(key, "
+	or = " ||\n"
+	// created is the condition that the namespace is created.
+	created = "oldObject == null"
+	// namesBegin begins the condition that a namespace of one of some names is created; the API server turns the list into a set.
+	namesBegin = created + " && object.metadata.?name.orValue('') in " + listBegin
+
+	listBegin     = "[\n  "
+	listSeparator = ",\n  "
+	listEnd       = "\n]"
 )
 
 var (
-	// quoted finds the string literals of a list of keys, changedKey those that an expression asks about one by one.
+	// quoted finds the string literals of a list, changedKey those that an expression asks about one by one.
 	quoted     = regexp.MustCompile(`'([^']*)'`)
 	changedKey = regexp.MustCompile(`\[\?'([^']*)'\] != oldObject\.`)
 )
 
-// Keys returns the keys about which an expression of this package asks, in its order. Those of any other text mean nothing.
-func Keys(expression string) []string {
-	literals := changedKey
-	if before, _, isList := strings.Cut(expression, listEnd); isList {
-		_, expression, _ = strings.Cut(before, listBegin)
-		literals = quoted
+// Read returns what an expression of this package asks about, the labels that it always asks about included. What is read of any
+// other text has no meaning: making the expression anew of it shows whether it is one.
+func Read(expression string) Asked {
+	var asked Asked
+	before, names, named := strings.Cut(expression, namesBegin)
+	if named {
+		names, _, _ = strings.Cut(names, listEnd)
+		asked.Names = literals(quoted, names)
 	}
-	var keys []string
-	for _, found := range literals.FindAllStringSubmatch(expression, -1) {
-		keys = append(keys, found[1])
+	asked.AnyName = !named && strings.Contains(expression, created)
+	if _, list, isList := strings.Cut(before, listBegin); isList {
+		list, _, _ = strings.Cut(list, listEnd)
+		asked.Keys = literals(quoted, list)
+	} else {
+		asked.Keys = literals(changedKey, before)
 	}
-	return keys
+	return asked
 }
 
-// quote returns a CEL string literal. Valid label keys have no characters that would need escaping.
-func quote(key string) string { return "'" + key + "'" }
+func literals(pattern *regexp.Regexp, text string) []string {
+	var all []string
+	for _, found := range pattern.FindAllStringSubmatch(text, -1) {
+		all = append(all, found[1])
+	}
+	return all
+}
 
-// labelKeys returns the valid label keys among keys, each once, sorted.
-func labelKeys(keys []string) []string {
-	valid := map[string]bool{}
-	for _, key := range keys {
-		if len(validation.IsQualifiedName(key)) == 0 {
-			valid[key] = true
+// quote returns a CEL string literal. Valid label keys and names have no characters that would need escaping.
+func quote(text string) string { return "'" + text + "'" }
+
+// valid returns the valid items, each once, sorted.
+func valid(items []string, problems func(item string) []string) []string {
+	found := map[string]bool{}
+	for _, item := range items {
+		if len(problems(item)) == 0 {
+			found[item] = true
 		}
 	}
-	return slices.Sorted(maps.Keys(valid))
+	return slices.Sorted(maps.Keys(found))
 }

@@ -24,54 +24,91 @@ import (
 	"github.com/meshfence/meshfence/webhook/match"
 )
 
+// of asks about label keys only.
+func of(keys ...string) match.Asked { return match.Asked{Keys: keys} }
+
 func TestExpressionsAsText(t *testing.T) {
+	const always = `object.metadata.?labels[?'istio-injection'] != oldObject.?metadata.?labels[?'istio-injection'] ||
+object.metadata.?labels[?'istio.io/dataplane-mode'] != oldObject.?metadata.?labels[?'istio.io/dataplane-mode'] ||
+object.metadata.?labels[?'istio.io/rev'] != oldObject.?metadata.?labels[?'istio.io/rev']`
 	const validate = `object.metadata.?labels[?'example.com/mesh'] != oldObject.?metadata.?labels[?'example.com/mesh'] ||
 object.metadata.?labels[?'istio-discovery'] != oldObject.?metadata.?labels[?'istio-discovery'] ||
-object.metadata.?labels[?'istio-injection'] != oldObject.?metadata.?labels[?'istio-injection'] ||
-object.metadata.?labels[?'istio.io/rev'] != oldObject.?metadata.?labels[?'istio.io/rev']`
-	const because = `'example.com/mesh' in object.metadata.labels && object.metadata.?labels[?'example.com/mesh'] != oldObject.?metadata.?labels[?'example.com/mesh'] ||
-'istio-discovery' in object.metadata.labels && object.metadata.?labels[?'istio-discovery'] != oldObject.?metadata.?labels[?'istio-discovery']`
-	const fill = `has(object.metadata.labels) && (
+` + always
+	const names = ` ||
+oldObject == null && object.metadata.?name.orValue('') in [
+  'cart',
+  'shop'
+]`
+	const anyName = ` ||
+oldObject == null`
+	filling := func(because string) string {
+		return `(
 ` + because + `
 ) && (
-!('istio-injection' in object.metadata.labels || 'istio.io/dataplane-mode' in object.metadata.labels || 'istio.io/rev' in object.metadata.labels || 'maistra.io/member-of' in object.metadata.labels) ||
-'istio.io/rev' in object.metadata.labels &&
-object.metadata.?labels[?'istio.io/rev'] == oldObject.?metadata.?labels[?'istio.io/rev'] &&
-object.metadata.?labels[?'istio.io/rev'] == object.metadata.?annotations[?'meshfence.io/filled-revision']
+oldObject != null ||
+object.metadata.?annotations[?'meshfence.io/filled-revision'].hasValue() ||
+!(object.metadata.?labels[?'istio-injection'].hasValue() ||
+object.metadata.?labels[?'istio.io/dataplane-mode'].hasValue() ||
+object.metadata.?labels[?'istio.io/rev'].hasValue() ||
+object.metadata.?labels[?'maistra.io/member-of'].hasValue())
 ) &&
 object.metadata.?labels[?'meshfence.io/fill'] != optional.of('false') &&
 object.metadata.?annotations[?'meshfence.io/fill'] != optional.of('false')`
-	_, revisionAndInjection, _ := strings.Cut(validate, "labels[?'istio-discovery'] ||\n")
-	keys := []string{"istio-discovery", "istio.io/rev", "example.com/mesh", "istio-discovery", "no' || true || '"}
-	many := strings.Fields("a b c d e f g h j k l m n o p q r")
-	manyKeys := func(more, condition string) string {
-		listed := slices.Sorted(slices.Values(append(strings.Fields(more), many...)))
-		return "[\n  '" + strings.Join(listed, "',\n  '") + "'\n].exists(key, " + condition
 	}
-	for _, test := range []struct{ name, want, got string }{
-		{"validate", validate, match.ValidateExpression(keys)},
-		{"fill", fill, match.FillExpression(keys)},
-		{"validate without keys", revisionAndInjection, match.ValidateExpression(nil)},
-		{"fill without keys", "false", match.FillExpression(nil)},
-		{"validate, many keys", manyKeys("istio-injection istio.io/rev", "object.metadata.?labels[?key] != oldObject.?metadata.?labels[?key])"), match.ValidateExpression(many)},
-		{"fill, many keys", strings.Replace(fill, because, manyKeys("", "key in object.metadata.labels && object.metadata.?labels[?key] != oldObject.?metadata.?labels[?key])"), 1), match.FillExpression(many)},
-		{"fill, any label", strings.Replace(fill, because, match.ValidateAnyLabel, 1), match.FillAnyLabel()},
+	few := []string{"istio-discovery", "istio.io/rev", "example.com/mesh", "istio-discovery", "no' || true || '"}
+	many := strings.Fields("a b c d e f g h j k l m n o p q r")
+	listed := slices.Sorted(slices.Values(append(strings.Fields("istio-injection istio.io/rev istio.io/dataplane-mode"), many...)))
+	list := "[\n  '" + strings.Join(listed, "',\n  '") + "'\n].exists(key, object.metadata.?labels[?key] != oldObject.?metadata.?labels[?key])"
+	shops := []string{"shop", "cart", "shop", "Not A Name", "no'] || true || 'x' in ['"}
+	for name, test := range map[string]struct {
+		asked match.Asked
+		want  string
+	}{
+		"some keys":                        {of(few...), validate},
+		"no keys":                          {of(), always},
+		"many keys":                        {of(many...), list},
+		"names":                            {match.Asked{Keys: few, Names: shops}, validate + names},
+		"many keys, and names":             {match.Asked{Keys: many, Names: shops}, list + names},
+		"any name":                         {match.Asked{AnyName: true}, always + anyName},
+		"any name, so that none is needed": {match.Asked{Keys: few, Names: shops, AnyName: true}, validate + anyName},
+		"the name's label among the keys":  {of(append(few, "kubernetes.io/metadata.name")...), validate + anyName},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, test.got); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, match.ValidateExpression(test.asked)); diff != "" {
+				t.Errorf("validate (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(filling(test.want), match.FillExpression(test.asked)); diff != "" {
+				t.Errorf("fill (-want +got):\n%s", diff)
 			}
 		})
+	}
+	if diff := cmp.Diff(filling(match.ValidateAnyLabel), match.FillAnyLabel()); diff != "" {
+		t.Errorf("any label (-want +got):\n%s", diff)
 	}
 }
 
 func TestGeneratorsLeaveTheirArgumentAlone(t *testing.T) {
-	keys := make([]string, 0, 8)
-	keys = append(keys, "mesh", "istio-discovery", "istio.io/rev")
-	match.ValidateExpression(keys)
-	match.FillExpression(keys)
-	if diff := cmp.Diff([]string{"mesh", "istio-discovery", "istio.io/rev"}, keys); diff != "" {
+	asked := match.Asked{Keys: make([]string, 0, 8), Names: []string{"shop", "cart"}}
+	asked.Keys = append(asked.Keys, "mesh", "istio-discovery", "istio.io/rev")
+	match.ValidateExpression(asked)
+	match.FillExpression(asked)
+	if diff := cmp.Diff(match.Asked{Keys: []string{"mesh", "istio-discovery", "istio.io/rev"}, Names: []string{"shop", "cart"}}, asked); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestWhatAnExpressionAsksAboutIsRead(t *testing.T) {
+	always := []string{"istio-injection", "istio.io/dataplane-mode", "istio.io/rev"}
+	many := strings.Fields("a b c d e f g h j k l m n o p q r")
+	for _, keys := range [][]string{nil, {"mesh"}, many} {
+		for _, asked := range []match.Asked{{}, {Names: []string{"cart"}}, {Names: []string{"cart", "shop"}}, {AnyName: true}} {
+			asked.Keys = slices.Sorted(slices.Values(slices.Concat(always, keys)))
+			for name, expression := range map[string]string{"validate": match.ValidateExpression(asked), "fill": match.FillExpression(asked)} {
+				if diff := cmp.Diff(asked, match.Read(expression)); diff != "" {
+					t.Errorf("%s (-want +got):\n%s", name, diff)
+				}
+			}
+		}
 	}
 }
 
@@ -79,12 +116,15 @@ func TestGeneratorsLeaveTheirArgumentAlone(t *testing.T) {
 type fields map[string]string
 
 // namespace is absent (before a CREATE) if it is nil.
-type namespace struct{ labels, annotations fields }
+type namespace struct {
+	labels, annotations fields
+	name                string
+}
 
 func with(labels fields) *namespace { return &namespace{labels: labels} }
 
 func TestWhichRequestsAreSent(t *testing.T) {
-	keys := []string{"istio-discovery", "mesh"}
+	asked := of("istio-discovery", "mesh")
 	filled := func(discovery, revision, note string) *namespace {
 		return &namespace{labels: fields{"istio-discovery": discovery, "istio.io/rev": revision}, annotations: fields{"meshfence.io/filled-revision": note}}
 	}
@@ -107,37 +147,45 @@ func TestWhichRequestsAreSent(t *testing.T) {
 		{"nothing changes, mesh labels", with(fields{"mesh": "a", "istio.io/rev": "a"}), with(fields{"mesh": "a", "istio.io/rev": "a"}), false, false},
 		{"another label appears", with(nil), with(fields{"team": "a"}), false, false},
 		{"another label changes beside mesh labels", with(fields{"mesh": "a", "team": "a"}), with(fields{"mesh": "a", "team": "b"}), false, false},
-		{"only an annotation appears", with(fields{"mesh": "a"}), &namespace{fields{"mesh": "a"}, fields{"x": "y"}}, false, false},
+		{"only an annotation appears", with(fields{"mesh": "a"}), &namespace{labels: fields{"mesh": "a"}, annotations: fields{"x": "y"}}, false, false},
 		{"discovery label appears", with(nil), with(fields{"mesh": "a"}), true, true},
 		{"discovery label appears beside others", with(fields{"team": "a"}), with(fields{"team": "a", "istio-discovery": "a"}), true, true},
 		{"discovery label becomes empty", with(fields{"mesh": "a"}), with(fields{"mesh": ""}), true, true},
-		{"discovery label with empty value goes away", with(fields{"mesh": ""}), with(nil), true, false},
+		{"discovery label with empty value goes away", with(fields{"mesh": ""}), with(nil), true, true},
 		{"discovery label changes", with(fields{"mesh": "a"}), with(fields{"mesh": "b"}), true, true},
-		{"discovery label goes away", with(fields{"mesh": "a"}), with(nil), true, false},
+		{"discovery label goes away", with(fields{"mesh": "a"}), with(nil), true, true},
 		{"discovery label moves to the other key", with(fields{"mesh": "a"}), with(fields{"istio-discovery": "a"}), true, true},
-		{"revision appears", with(fields{"mesh": "a"}), with(fields{"mesh": "a", "istio.io/rev": "a"}), true, false},
-		{"revision goes away", with(fields{"mesh": "a", "istio.io/rev": "a"}), with(fields{"mesh": "a"}), true, false},
-		{"injection label appears", with(nil), with(fields{"istio-injection": "enabled"}), true, false},
-		{"discovery label changes beside a person's revision", with(fields{"mesh": "a", "istio.io/rev": "a"}), with(fields{"mesh": "b", "istio.io/rev": "a"}), true, false},
+		{"revision appears", with(fields{"mesh": "a"}), with(fields{"mesh": "a", "istio.io/rev": "a"}), true, true},
+		{"revision goes away", with(fields{"mesh": "a", "istio.io/rev": "a"}), with(fields{"mesh": "a"}), true, true},
+		{"injection label appears", with(nil), with(fields{"istio-injection": "enabled"}), true, true},
+		{"discovery label changes beside a person's revision", with(fields{"mesh": "a", "istio.io/rev": "a"}), with(fields{"mesh": "b", "istio.io/rev": "a"}), true, true},
 		{"discovery label changes beside a filled revision", filled("a", "a", "a"), filled("b", "a", "a"), true, true},
-		{"discovery label changes beside a revision that a person changed since", filled("a", "c", "a"), filled("b", "c", "a"), true, false},
-		{"discovery label and filled revision change together", filled("a", "a", "a"), filled("b", "b", "b"), true, false},
-		{"discovery label appears together with a revision that an old annotation names", &namespace{annotations: fields{"meshfence.io/filled-revision": "a"}}, filled("a", "a", "a"), true, false},
-		{"created with a revision and the annotation, as from a backup", nil, filled("a", "a", "a"), true, false},
-		{"created and opted out by an annotation", nil, &namespace{fields{"mesh": "a"}, fields{"meshfence.io/fill": "false"}}, true, false},
+		{"discovery label changes beside a revision that a person changed since", filled("a", "c", "a"), filled("b", "c", "a"), true, true},
+		{"discovery label and filled revision change together", filled("a", "a", "a"), filled("b", "b", "b"), true, true},
+		{"discovery label appears together with a revision that an old annotation names", &namespace{annotations: fields{"meshfence.io/filled-revision": "a"}}, filled("a", "a", "a"), true, true},
+		{"created with a revision and the annotation, as from a backup", nil, filled("a", "a", "a"), true, true},
+		{"created and opted out by an annotation", nil, &namespace{labels: fields{"mesh": "a"}, annotations: fields{"meshfence.io/fill": "false"}}, true, false},
 		{"created and opted out by a label", nil, with(fields{"mesh": "a", "meshfence.io/fill": "false"}), true, false},
-		{"discovery label appears, opted out", with(nil), &namespace{fields{"mesh": "a"}, fields{"meshfence.io/fill": "false"}}, true, false},
-		{"discovery label appears, opted out no longer", &namespace{nil, fields{"meshfence.io/fill": "false"}}, with(fields{"mesh": "a"}), true, true},
-		{"created with the opposite of an opt-out", nil, &namespace{fields{"mesh": "a"}, fields{"meshfence.io/fill": "true"}}, true, true},
-		{"opted in again, nothing else", &namespace{fields{"mesh": "a"}, fields{"meshfence.io/fill": "false"}}, with(fields{"mesh": "a"}), false, false},
-		{"all labels go away, an annotation stays", filled("a", "a", "a"), &namespace{annotations: fields{"meshfence.io/filled-revision": "a"}}, true, false},
-		{"discovery label appears where a filled revision was removed", &namespace{annotations: fields{"meshfence.io/filled-revision": "a"}}, &namespace{fields{"mesh": "a"}, fields{"meshfence.io/filled-revision": "a"}}, true, true},
+		{"discovery label appears, opted out", with(nil), &namespace{labels: fields{"mesh": "a"}, annotations: fields{"meshfence.io/fill": "false"}}, true, false},
+		{"discovery label appears, opted out no longer", &namespace{labels: nil, annotations: fields{"meshfence.io/fill": "false"}}, with(fields{"mesh": "a"}), true, true},
+		{"created with the opposite of an opt-out", nil, &namespace{labels: fields{"mesh": "a"}, annotations: fields{"meshfence.io/fill": "true"}}, true, true},
+		{"opted in again, nothing else", &namespace{labels: fields{"mesh": "a"}, annotations: fields{"meshfence.io/fill": "false"}}, with(fields{"mesh": "a"}), false, false},
+		{"all labels go away, an annotation stays", filled("a", "a", "a"), &namespace{annotations: fields{"meshfence.io/filled-revision": "a"}}, true, true},
+		{"discovery label appears where a filled revision was removed", &namespace{annotations: fields{"meshfence.io/filled-revision": "a"}}, &namespace{labels: fields{"mesh": "a"}, annotations: fields{"meshfence.io/filled-revision": "a"}}, true, true},
+		{"dataplane mode appears", with(fields{"mesh": "a"}), with(fields{"mesh": "a", "istio.io/dataplane-mode": "ambient"}), true, true},
+		{"dataplane mode goes away", with(fields{"istio.io/dataplane-mode": "ambient"}), with(nil), true, true},
+		{"created for ambient, without a mesh", nil, with(fields{"istio.io/dataplane-mode": "ambient"}), true, false},
+		{"injection label appears beside a filled revision", filled("a", "a", "a"), &namespace{
+			labels:      fields{"istio-discovery": "a", "istio.io/rev": "a", "istio-injection": "disabled"},
+			annotations: fields{"meshfence.io/filled-revision": "a"},
+		}, true, true},
+		{"revision and annotation vanish together", filled("a", "a", "a"), with(fields{"istio-discovery": "a"}), true, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := matches(t, test.old, test.new, match.ValidateExpression(keys)); got != test.validate {
+			if got := matches(t, test.old, test.new, match.ValidateExpression(asked)); got != test.validate {
 				t.Errorf("asked to validate: got %t, want %t", got, test.validate)
 			}
-			if got := matches(t, test.old, test.new, match.FillExpression(keys)); got != test.fill {
+			if got := matches(t, test.old, test.new, match.FillExpression(asked)); got != test.fill {
 				t.Errorf("asked to fill: got %t, want %t", got, test.fill)
 			}
 			if test.validate && !matches(t, test.old, test.new, match.ValidateAnyLabel) {
@@ -157,13 +205,14 @@ func TestExpressionsMeanWhatTheyAreDocumentedToMean(t *testing.T) {
 	for i := range 30 {
 		many = append(many, fmt.Sprintf("unused-%d", i))
 	}
-	for name, keys := range map[string][]string{"few keys": few, "many keys": many} {
-		t.Run(name, func(t *testing.T) { meanWhatIsDocumented(t, keys) })
+	for name, asked := range map[string]match.Asked{
+		"few keys": of(few...), "many keys": of(many...), "a name": {Keys: few, Names: []string{"app", "shop"}}, "any name": {Keys: few, AnyName: true},
+	} {
+		t.Run(name, func(t *testing.T) { meanWhatIsDocumented(t, asked) })
 	}
 }
 
-func meanWhatIsDocumented(t *testing.T, keys []string) {
-	chosen := []string{"istio-injection", "istio.io/dataplane-mode", "istio.io/rev", "maistra.io/member-of"}
+func meanWhatIsDocumented(t *testing.T, asked match.Asked) {
 	random := rand.New(rand.NewPCG(1, 2))
 	pick := func(names []string, values ...string) fields {
 		if random.IntN(8) == 0 {
@@ -171,65 +220,67 @@ func meanWhatIsDocumented(t *testing.T, keys []string) {
 		}
 		picked := fields{}
 		for _, name := range names {
-			if random.IntN(3) == 0 {
+			if random.IntN(4) == 0 {
 				picked[name] = values[random.IntN(len(values))]
 			}
 		}
 		return picked
 	}
 	anything := func() *namespace {
-		n := with(pick(slices.Concat(keys[:2], chosen, []string{"team"}), "", "a", "b"))
+		n := with(pick(slices.Concat(asked.Keys[:2], chosen(), []string{"team"}), "", "a", "b"))
 		if n.labels != nil && random.IntN(6) == 0 {
 			n.labels["meshfence.io/fill"] = []string{"false", "true"}[random.IntN(2)]
 		}
 		n.annotations = pick([]string{"meshfence.io/filled-revision", "meshfence.io/fill"}, "a", "b", "false")
+		n.name = []string{"", "app", "blog"}[random.IntN(3)]
 		return n
 	}
-	validate, fill := newCondition(match.ValidateExpression(keys)), newCondition(match.FillExpression(keys))
-	asked := map[bool]int{}
-	for range 10000 {
+	validate, fill := newCondition(match.ValidateExpression(asked)), newCondition(match.FillExpression(asked))
+	seen := map[bool]int{}
+	for range 5000 {
 		var old *namespace
 		if random.IntN(4) > 0 {
 			old = anything()
 		}
 		current := anything()
-		if old != nil && random.IntN(2) == 0 { // what is filled in follows only if much stays as it was
+		if old != nil && random.IntN(2) == 0 {
 			current.labels = maps.Clone(old.labels)
-			if current.labels != nil {
-				current.labels[keys[random.IntN(2)]] = "c"
+			if current.labels != nil && random.IntN(2) == 0 {
+				current.labels[asked.Keys[random.IntN(2)]] = "c"
 			}
 		}
-		if want, got := judged(keys, old, current), validate.holds(t, old, current); got != want {
+		if want, got := judged(asked, old, current), validate.holds(t, old, current); got != want {
 			t.Fatalf("from %v to %v: asked to validate: %t", old, current, got)
 		}
-		want, got := fillable(keys, chosen, old, current), fill.holds(t, old, current)
+		want, got := fillable(asked, old, current), fill.holds(t, old, current)
 		if got != want {
 			t.Fatalf("from %v to %v: asked to fill: %t", old, current, got)
 		}
-		asked[got]++
+		seen[got]++
 	}
-	if asked[true] < 250 {
-		t.Errorf("only %d of %d may be filled in", asked[true], asked[true]+asked[false])
+	if seen[true] < 250 || seen[false] < 250 {
+		t.Errorf("asked to fill: %v", seen)
 	}
 }
 
 // judged is the documentation of ValidateExpression.
-func judged(keys []string, old, current *namespace) bool {
-	return slices.ContainsFunc(append([]string{"istio.io/rev", "istio-injection"}, keys...), func(key string) bool {
+func judged(asked match.Asked, old, current *namespace) bool {
+	changes := slices.ContainsFunc(append([]string{"istio.io/rev", "istio-injection", "istio.io/dataplane-mode"}, asked.Keys...), func(key string) bool {
 		return old.label(key) != current.label(key)
 	})
+	return changes || old == nil && (asked.AnyName || slices.Contains(asked.Names, current.name))
+}
+
+// chosen are the labels by which a person or another product has chosen already.
+func chosen() []string {
+	return []string{"istio-injection", "istio.io/dataplane-mode", "istio.io/rev", "maistra.io/member-of"}
 }
 
 // fillable is the documentation of FillExpression.
-func fillable(keys, chosen []string, old, current *namespace) bool {
+func fillable(asked match.Asked, old, current *namespace) bool {
 	is := func(key string) bool { return current.label(key) != absent }
-	appears := slices.ContainsFunc(keys, func(key string) bool { return is(key) && old.label(key) != current.label(key) })
-	follows := is("istio.io/rev") && old.label("istio.io/rev") == current.label("istio.io/rev") &&
-		current.annotations["meshfence.io/filled-revision"] == current.label("istio.io/rev")
-	if _, noted := current.annotations["meshfence.io/filled-revision"]; !noted {
-		follows = false
-	}
-	return appears && (!slices.ContainsFunc(chosen, is) || follows) &&
+	_, ours := current.annotations["meshfence.io/filled-revision"]
+	return judged(asked, old, current) && (old != nil || ours || !slices.ContainsFunc(chosen(), is)) &&
 		current.label("meshfence.io/fill") != "false" && current.annotations["meshfence.io/fill"] != "false"
 }
 
@@ -245,27 +296,46 @@ func (n *namespace) label(key string) string {
 	return absent
 }
 
-func TestWithoutKeysNothingIsFilled(t *testing.T) {
-	if matches(t, nil, with(fields{"mesh": "a"}), match.FillExpression(nil)) {
-		t.Error("asked to fill, with no key that decides membership")
-	}
-	if !matches(t, nil, with(fields{"istio.io/rev": "a"}), match.ValidateExpression(nil)) {
-		t.Error("not asked to validate a revision")
+// A name is asked about when the namespace is created, and only then: it never changes.
+func TestNamesAreAskedAboutOnCreate(t *testing.T) {
+	named := func(name string) *namespace { return &namespace{name: name} }
+	names, anyName := match.Asked{Names: []string{"cart", "shop"}}, match.Asked{AnyName: true}
+	for _, test := range []struct {
+		name     string
+		asked    match.Asked
+		old, new *namespace
+		want     bool
+	}{
+		{"one of the names", names, nil, named("shop"), true},
+		{"another name", names, nil, named("blog"), false},
+		{"a name that is yet to be generated", names, nil, named(""), false},
+		{"an update", names, named("shop"), named("shop"), false},
+		{"any name", anyName, nil, named("blog"), true},
+		{"any name, yet to be generated", anyName, nil, named(""), true},
+		{"any name, an update", anyName, named("blog"), named("blog"), false},
+	} {
+		if got := matches(t, test.old, test.new, match.ValidateExpression(test.asked)); got != test.want {
+			t.Errorf("%s: asked to validate: %t", test.name, got)
+		}
+		if got := matches(t, test.old, test.new, match.FillExpression(test.asked)); got != test.want {
+			t.Errorf("%s: asked to fill: %t", test.name, got)
+		}
 	}
 }
 
 // The API server stops conditions that cost more than a budget of its own, which would refuse the request. A thousand keys are
-// ten times what a hundred meshes of different keys would bring.
-func TestManyKeysStayWithinTheBudget(t *testing.T) {
-	var keys []string
+// ten times what a hundred meshes of different keys would bring, and the text is longer than any that the server writes.
+func TestManyKeysAndNamesStayWithinTheBudget(t *testing.T) {
+	var asked match.Asked
 	labels := fields{}
 	for i := range 1000 {
 		key := fmt.Sprintf("discovery.example.com/a-rather-long-label-key-number-%d", i)
-		keys = append(keys, key)
+		asked.Keys = append(asked.Keys, key)
 		labels[key] = strings.Repeat("v", 63)
+		asked.Names = append(asked.Names, fmt.Sprintf("%s-%d", strings.Repeat("n", 16), i))
 	}
 	begin := time.Now()
-	validate, fill := newCondition(match.ValidateExpression(keys)), newCondition(match.FillExpression(keys))
+	validate, fill := newCondition(match.ValidateExpression(asked)), newCondition(match.FillExpression(asked))
 	if took := time.Since(begin); took > 2*time.Second {
 		t.Errorf("the first request after a change of the keys would wait for %v", took)
 	}
@@ -276,20 +346,27 @@ func TestManyKeysStayWithinTheBudget(t *testing.T) {
 		t.Error("asked to fill, though nothing changed")
 	}
 	moved := maps.Clone(labels)
-	moved[keys[500]] = "another"
+	moved[asked.Keys[500]] = "another"
 	if !validate.holds(t, with(labels), with(moved)) || !fill.holds(t, with(labels), with(moved)) {
 		t.Error("not asked, though a label changed")
+	}
+	named, other := &namespace{name: asked.Names[500]}, &namespace{name: strings.Repeat("o", 63)}
+	if !validate.holds(t, nil, named) || !fill.holds(t, nil, named) {
+		t.Error("not asked about one of the names")
+	}
+	if validate.holds(t, nil, other) || fill.holds(t, nil, other) {
+		t.Error("asked about another name")
 	}
 }
 
 // The oldest Kubernetes that meshfence is made for must accept the expressions too.
 func TestOldestKubernetesAcceptsTheExpressions(t *testing.T) {
 	compiler := cel.NewConditionCompiler(environment.MustBaseEnvSet(version.MajorMinor(1, 31)))
-	for _, keys := range [][]string{nil, {"mesh"}, {"istio-discovery", "mesh"}} {
-		evaluator := compiler.CompileCondition(accessors(match.ValidateExpression(keys), match.FillExpression(keys), match.ValidateAnyLabel, match.FillAnyLabel(), match.NoneOf(keys)),
+	for _, asked := range []match.Asked{{}, of("mesh"), of("istio-discovery", "mesh"), {Names: []string{"shop"}}, {AnyName: true}} {
+		evaluator := compiler.CompileCondition(accessors(match.ValidateExpression(asked), match.FillExpression(asked), match.ValidateAnyLabel, match.FillAnyLabel()),
 			cel.OptionalVariableDeclarations{HasAuthorizer: true}, environment.NewExpressions)
 		for _, err := range evaluator.CompilationErrors() {
-			t.Errorf("keys %q: %v", keys, err)
+			t.Errorf("%+v: %v", asked, err)
 		}
 	}
 }
@@ -340,7 +417,7 @@ func attributesOf(old, current *namespace) admission.Attributes {
 func (n *namespace) object() *corev1.Namespace {
 	return &corev1.Namespace{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"},
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "app-", Labels: n.labels, Annotations: n.annotations},
+		ObjectMeta: metav1.ObjectMeta{Name: n.name, GenerateName: "app-", Labels: n.labels, Annotations: n.annotations},
 	}
 }
 
