@@ -77,19 +77,22 @@ func mayBeAllowed(path string, body []byte) bool {
 	request, _ := review["request"].(map[string]any)
 	kind, _ := request["kind"].(map[string]any)
 	group, _ := kind["group"].(string)
-	if want := kindOf(path); kind["kind"] != want.Kind || kind["version"] != want.Version || group != want.Group {
+	want := kindOf(path)
+	if kind["kind"] != want.Kind || kind["version"] != want.Version || group != want.Group {
 		return false
 	}
 	subresource, _ := request["subResource"].(string)
+	// Those of namespaces are judged, and ConfigMaps have none.
+	passes := subresource != "" && want.Group != ""
 	_, object := request["object"].(map[string]any)
 	_, old := request["oldObject"].(map[string]any)
 	switch request["operation"] {
 	case "DELETE":
 		return true
 	case "CREATE":
-		return object || subresource != ""
+		return object || passes
 	case "UPDATE":
-		return object && old || subresource != ""
+		return object && old || passes
 	default:
 		return false
 	}

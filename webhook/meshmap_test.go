@@ -121,7 +121,6 @@ func TestAMeshMapThatNeedsNoJudgementIsAllowedWhateverItIs(t *testing.T) {
 	s := serve(t, c)
 	bad := configMap("mesh-map", "mesh-1=")
 	for name, r := range map[string]request{
-		"a subresource":             {subresource: "status"},
 		"a deletion":                {operation: admissionv1.Delete, old: bad},
 		"an exempt user":            {object: bad, user: "system:apiserver"},
 		"one that is being deleted": {object: "{metadata: {name: mesh-map, deletionTimestamp: '2026-08-01T12:00:00Z'}, data: {mesh-1: ''}}", old: bad},

@@ -87,9 +87,7 @@ func TestANamespaceThatNeedsNoJudgementIsAllowedWhateverItIs(t *testing.T) {
 	s := serve(t, c)
 	for _, path := range []string{webhook.PathValidateNamespace, webhook.PathMutateNamespace} {
 		for name, r := range map[string]request{
-			"a subresource":            {name: "shop", object: namespace("shop", crossed), subresource: "finalize"},
-			"a subresource, no object": {name: "shop", subresource: "status"},
-			"a deletion":               {name: "shop", operation: admissionv1.Delete, old: namespace("shop", crossed)},
+			"a deletion": {name: "shop", operation: admissionv1.Delete, old: namespace("shop", crossed)},
 		} {
 			r.path = path
 			if diff := cmp.Diff(allowed(), s.ask(t, r)); diff != "" {
@@ -134,14 +132,35 @@ func TestByDefaultOnlyNamesThatThePlatformMakesAreExempt(t *testing.T) {
 	}
 }
 
+// Labels can be changed through status and finalize.
+func TestANamespacesSubresourcesAreJudgedAsItIs(t *testing.T) {
+	s := serve(t, twoMeshes(t))
+	for _, path := range []string{webhook.PathValidateNamespace, webhook.PathMutateNamespace} {
+		whole := request{path: path, name: "shop", object: namespace("shop", crossed), old: namespace("shop", "")}
+		want := s.ask(t, whole)
+		for _, subresource := range []string{"status", "finalize"} {
+			part := whole
+			part.subresource = subresource
+			if diff := cmp.Diff(want, s.ask(t, part)); diff != "" {
+				t.Errorf("%s, %s (-namespace +subresource):\n%s", path, subresource, diff)
+			}
+		}
+		if path == webhook.PathValidateNamespace && want.Allowed {
+			t.Error("a namespace that one mesh discovers and another injects is allowed")
+		}
+	}
+}
+
 // Its finalizers must get through.
 func TestANamespaceThatIsBeingDeletedIsNeverRefused(t *testing.T) {
 	s := serve(t, twoMeshes(t))
 	object := "{metadata: {name: shop, deletionTimestamp: '2026-08-01T12:00:00Z', labels: {istio-discovery: mesh-1, istio.io/rev: mesh-2}}}"
 	for _, path := range []string{webhook.PathValidateNamespace, webhook.PathMutateNamespace} {
-		r := request{path: path, name: "shop", object: object, old: namespace("shop", "istio-discovery=mesh-1")}
-		if diff := cmp.Diff(allowed(), s.ask(t, r)); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", path, diff)
+		for _, subresource := range []string{"", "status", "finalize"} {
+			r := request{path: path, name: "shop", object: object, old: namespace("shop", "istio-discovery=mesh-1"), subresource: subresource}
+			if diff := cmp.Diff(allowed(), s.ask(t, r)); diff != "" {
+				t.Errorf("%s %s (-want +got):\n%s", path, subresource, diff)
+			}
 		}
 	}
 }

@@ -50,10 +50,11 @@ func routed(req *admission.Request, kinds ...schema.GroupVersionKind) error {
 		req.Kind.Kind, kinds[0])
 }
 
-// passes says whether a request about a namespace or a ConfigMap needs no judgement: a subresource such as status, or a
-// DELETE, which can put no namespace into two meshes.
+// passes reports whether a request about a namespace or a ConfigMap needs no judgement: a DELETE can put no namespace into two
+// meshes. Subresources do: the labels of a namespace can be changed through its status and finalize, whose objects are whole
+// namespaces.
 func passes(req *admission.Request) bool {
-	return req.SubResource != "" || req.Operation == admissionv1.Delete
+	return req.Operation == admissionv1.Delete
 }
 
 // cleaners are the users by which Kubernetes finishes what somebody else's DELETE has begun, which was judged then. (With

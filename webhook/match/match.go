@@ -40,13 +40,12 @@ const ConditionName = "mesh-labels"
 // after a change, grows with the square of its length: 500 keys written out would take it seconds, and take it 20 ms as a list.
 const maxWrittenOut = 16
 
-// The labels and the annotation of Istio and meshfence that the expressions name.
+// The labels of Istio, and what meshfence's opt-out is called as a label and as an annotation, that the expressions name.
 const (
 	revisionLabel      = "istio.io/rev"
 	injectionLabel     = "istio-injection"
 	dataplaneModeLabel = "istio.io/dataplane-mode"
 	memberOfLabel      = "maistra.io/member-of"
-	filledAnnotation   = "meshfence.io/filled-revision"
 	fillAnnotation     = "meshfence.io/fill"
 )
 
@@ -85,23 +84,25 @@ func ValidateExpression(asked Asked) string {
 // FillExpression returns the condition under which istio.io/rev may have to be filled in, or changed after it was:
 // ValidateExpression holds, and there is no reason to leave the namespace alone that can be seen at once.
 //
-//   - It is created with a label by which a person or another product has chosen already. (If meshfence's own annotation
-//     comes with it, as from a backup, then the label may be meshfence's.)
-//   - It has opted out, by a label or an annotation.
+//   - The request itself sets istio.io/rev: then whoever makes it has chosen.
+//   - It creates the namespace with another label by which a person or another product has chosen.
+//   - The namespace has opted out, by a label or an annotation.
 func FillExpression(asked Asked) string { return fill(ValidateExpression(asked)) }
 
 // fill returns the condition under which istio.io/rev may have to be filled in because something holds.
 func fill(because string) string {
-	chosen := []string{injectionLabel, dataplaneModeLabel, revisionLabel, memberOfLabel}
 	return fmt.Sprintf(`(
 %s
 ) && (
+!%s ||
+%s
+) && (
 oldObject != null ||
-object.metadata.?annotations[?%s].hasValue() ||
 !(%s)
 ) &&
-object.metadata.?labels[?%[4]s] != optional.of('false') &&
-object.metadata.?annotations[?%[4]s] != optional.of('false')`, because, quote(filledAnnotation), joined(chosen, or, present), quote(fillAnnotation))
+object.metadata.?labels[?%[5]s] != optional.of('false') &&
+object.metadata.?annotations[?%[5]s] != optional.of('false')`, because, present(revisionLabel), unchanged(quote(revisionLabel)),
+		joined([]string{injectionLabel, dataplaneModeLabel, memberOfLabel}, or, present), quote(fillAnnotation))
 }
 
 // anyChanged returns the condition that one of the labels is not as it was before.
@@ -115,6 +116,11 @@ func anyChanged(keys []string) string {
 // changed returns the condition that a label is not as it was before. The key is a CEL expression.
 func changed(key string) string {
 	return fmt.Sprintf("object.metadata.?labels[?%[1]s] != oldObject.?metadata.?labels[?%[1]s]", key)
+}
+
+// unchanged returns the opposite of changed.
+func unchanged(key string) string {
+	return fmt.Sprintf("object.metadata.?labels[?%[1]s] == oldObject.?metadata.?labels[?%[1]s]", key)
 }
 
 // present returns the condition that a label is there.

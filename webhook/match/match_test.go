@@ -45,11 +45,12 @@ oldObject == null`
 		return `(
 ` + because + `
 ) && (
+!object.metadata.?labels[?'istio.io/rev'].hasValue() ||
+object.metadata.?labels[?'istio.io/rev'] == oldObject.?metadata.?labels[?'istio.io/rev']
+) && (
 oldObject != null ||
-object.metadata.?annotations[?'meshfence.io/filled-revision'].hasValue() ||
 !(object.metadata.?labels[?'istio-injection'].hasValue() ||
 object.metadata.?labels[?'istio.io/dataplane-mode'].hasValue() ||
-object.metadata.?labels[?'istio.io/rev'].hasValue() ||
 object.metadata.?labels[?'maistra.io/member-of'].hasValue())
 ) &&
 object.metadata.?labels[?'meshfence.io/fill'] != optional.of('false') &&
@@ -155,15 +156,15 @@ func TestWhichRequestsAreSent(t *testing.T) {
 		{"discovery label changes", with(fields{"mesh": "a"}), with(fields{"mesh": "b"}), true, true},
 		{"discovery label goes away", with(fields{"mesh": "a"}), with(nil), true, true},
 		{"discovery label moves to the other key", with(fields{"mesh": "a"}), with(fields{"istio-discovery": "a"}), true, true},
-		{"revision appears", with(fields{"mesh": "a"}), with(fields{"mesh": "a", "istio.io/rev": "a"}), true, true},
+		{"revision appears", with(fields{"mesh": "a"}), with(fields{"mesh": "a", "istio.io/rev": "a"}), true, false},
 		{"revision goes away", with(fields{"mesh": "a", "istio.io/rev": "a"}), with(fields{"mesh": "a"}), true, true},
 		{"injection label appears", with(nil), with(fields{"istio-injection": "enabled"}), true, true},
 		{"discovery label changes beside a person's revision", with(fields{"mesh": "a", "istio.io/rev": "a"}), with(fields{"mesh": "b", "istio.io/rev": "a"}), true, true},
 		{"discovery label changes beside a filled revision", filled("a", "a", "a"), filled("b", "a", "a"), true, true},
 		{"discovery label changes beside a revision that a person changed since", filled("a", "c", "a"), filled("b", "c", "a"), true, true},
-		{"discovery label and filled revision change together", filled("a", "a", "a"), filled("b", "b", "b"), true, true},
-		{"discovery label appears together with a revision that an old annotation names", &namespace{annotations: fields{"meshfence.io/filled-revision": "a"}}, filled("a", "a", "a"), true, true},
-		{"created with a revision and the annotation, as from a backup", nil, filled("a", "a", "a"), true, true},
+		{"discovery label and filled revision change together", filled("a", "a", "a"), filled("b", "b", "b"), true, false},
+		{"discovery label appears together with a revision that an old annotation names", &namespace{annotations: fields{"meshfence.io/filled-revision": "a"}}, filled("a", "a", "a"), true, false},
+		{"created with a revision and the annotation, as from a backup", nil, filled("a", "a", "a"), true, false},
 		{"created and opted out by an annotation", nil, &namespace{labels: fields{"mesh": "a"}, annotations: fields{"meshfence.io/fill": "false"}}, true, false},
 		{"created and opted out by a label", nil, with(fields{"mesh": "a", "meshfence.io/fill": "false"}), true, false},
 		{"discovery label appears, opted out", with(nil), &namespace{labels: fields{"mesh": "a"}, annotations: fields{"meshfence.io/fill": "false"}}, true, false},
@@ -179,6 +180,7 @@ func TestWhichRequestsAreSent(t *testing.T) {
 			labels:      fields{"istio-discovery": "a", "istio.io/rev": "a", "istio-injection": "disabled"},
 			annotations: fields{"meshfence.io/filled-revision": "a"},
 		}, true, true},
+		{"revision changes", with(fields{"mesh": "a", "istio.io/rev": "a"}), with(fields{"mesh": "a", "istio.io/rev": "b"}), true, false},
 		{"revision and annotation vanish together", filled("a", "a", "a"), with(fields{"istio-discovery": "a"}), true, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -279,8 +281,8 @@ func chosen() []string {
 // fillable is the documentation of FillExpression.
 func fillable(asked match.Asked, old, current *namespace) bool {
 	is := func(key string) bool { return current.label(key) != absent }
-	_, ours := current.annotations["meshfence.io/filled-revision"]
-	return judged(asked, old, current) && (old != nil || ours || !slices.ContainsFunc(chosen(), is)) &&
+	setsRevision := is("istio.io/rev") && old.label("istio.io/rev") != current.label("istio.io/rev")
+	return judged(asked, old, current) && !setsRevision && (old != nil || !slices.ContainsFunc(chosen(), is)) &&
 		current.label("meshfence.io/fill") != "false" && current.annotations["meshfence.io/fill"] != "false"
 }
 
