@@ -170,7 +170,7 @@ tidy-check:
 	done
 
 .PHONY: generate
-generate: $(HELM) ## write generated files anew: deploy/*.yaml and deploy/olm, the values in docs/install.md, the index of docs/rules.md
+generate: $(HELM) ## write generated files anew: conditions of the chart, deploy/*.yaml, deploy/olm, values in docs/install.md, index of docs/rules.md
 	go test ./webhook/policy -run 'TestCatalogue/index' -update-index
 	@go run ./deploy/render -helm $(HELM)
 
@@ -179,7 +179,7 @@ generate: $(HELM) ## write generated files anew: deploy/*.yaml and deploy/olm, t
 generate-check: $(HELM)
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && go run ./deploy/render -helm $(HELM) -out "$$fresh" && \
 	for file in $$(cd "$$fresh" && find . -type f); do \
-		diff -u "$$file" "$$fresh/$$file" || { echo "$$file is not what deploy/chart gives, run make generate"; exit 1; }; \
+		diff -u "$$file" "$$fresh/$$file" || { echo "$$file is not what deploy/chart and webhook/match give, run make generate"; exit 1; }; \
 	done
 	@$(HELM) lint --strict --quiet deploy/chart
 

@@ -173,28 +173,6 @@ type hook struct {
 	sideEffects                      admissionregistrationv1.SideEffectClass
 	timeoutSeconds                   int32
 	conditions                       []admissionregistrationv1.MatchCondition
-	objects                          *metav1.LabelSelector
-}
-
-// namespaceHooks are the webhooks about namespaces: one for each of the labels, with these names before the common one, and one for
-// all others.
-func namespaceHooks(like hook, labels, names []string, expression string) []hook {
-	var all []hook
-	for i := range len(labels) + 1 {
-		h := like
-		h.conditions = []admissionregistrationv1.MatchCondition{{Name: match.ConditionName, Expression: expression}}
-		if i > 0 {
-			h.conditions = append(h.conditions, admissionregistrationv1.MatchCondition{Name: match.FirstLabelName, Expression: match.NoneOf(labels[:i])})
-		}
-		if i < len(labels) {
-			h.name = names[i] + like.name
-			h.objects = match.ForLabel(labels[i], labels[:i])
-		} else {
-			h.name, h.objects = match.OthersPrefix+like.name, match.ForOthers(labels, match.Keys(expression))
-		}
-		all = append(all, h)
-	}
-	return all
 }
 
 // The table of DESIGN, section 9, as far as there are rules for it.
@@ -206,29 +184,37 @@ func webhooksFailAsDesigned(t *testing.T, file string) {
 	keys := config.Default().DiscoveryLabels
 	validating := find(t, file, "ValidatingWebhookConfiguration", "meshfence", &admissionregistrationv1.ValidatingWebhookConfiguration{})
 	mutating := find(t, file, "MutatingWebhookConfiguration", "meshfence", &admissionregistrationv1.MutatingWebhookConfiguration{})
+	labels := func(expression string) []admissionregistrationv1.MatchCondition {
+		return []admissionregistrationv1.MatchCondition{{Name: match.ConditionName, Expression: expression}}
+	}
+	const namespaces = "/v1 namespaces namespaces/status namespaces/finalize"
 	want := []hook{
-		{"istio.validate.meshfence.io", webhook.PathValidateIstio, "sailoperator.io/v1 istios", "CREATE UPDATE DELETE", "Fail", "NoneOnDryRun", 10, nil, nil},
-		{"istiorevision.validate.meshfence.io", webhook.PathValidateIstioRevision, "sailoperator.io/v1 istiorevisions", "CREATE UPDATE DELETE", "Fail", "NoneOnDryRun", 10, nil, nil},
-		{"istiorevisiontag.validate.meshfence.io", webhook.PathValidateIstioRevisionTag, "sailoperator.io/v1 istiorevisiontags", "CREATE UPDATE DELETE", "Fail", "None", 10, nil, nil},
+		{"istio.validate.meshfence.io", webhook.PathValidateIstio, "sailoperator.io/v1 istios", "CREATE UPDATE DELETE", "Fail", "NoneOnDryRun", 10, nil},
+		{"istiorevision.validate.meshfence.io", webhook.PathValidateIstioRevision, "sailoperator.io/v1 istiorevisions", "CREATE UPDATE DELETE", "Fail", "NoneOnDryRun", 10, nil},
+		{"istiorevisiontag.validate.meshfence.io", webhook.PathValidateIstioRevisionTag, "sailoperator.io/v1 istiorevisiontags", "CREATE UPDATE DELETE", "Fail", "None", 10, nil},
 		{"meshmap.validate.meshfence.io", webhook.PathValidateMeshMap, "/v1 configmaps", "CREATE UPDATE", "Ignore", "None", 5, []admissionregistrationv1.MatchCondition{{
 			Name:       "written-by-people",
 			Expression: "!(object.metadata.name in ['meshfence-claims', 'istio-ca-root-cert', 'kube-root-ca.crt', 'openshift-service-ca.crt'])",
-		}}, nil},
+		}}},
+		{"namespace.validate.meshfence.io", webhook.PathValidateNamespace, namespaces, "CREATE UPDATE", "Fail", "None", 5, labels(match.ValidateExpression(match.Asked{Keys: keys}))},
+		{"namespace.fill.meshfence.io", webhook.PathMutateNamespace, namespaces, "CREATE UPDATE", "Ignore", "None", 5, labels(match.FillExpression(match.Asked{Keys: keys}))},
 	}
-	want = append(want, namespaceHooks(hook{"namespace.validate.meshfence.io", webhook.PathValidateNamespace, "/v1 namespaces", "CREATE UPDATE", "Fail", "None", 5, nil, nil},
-		match.JudgeLabels(), []string{"", "mesh.", "revision.", "injection."}, match.ValidateExpression(keys))...)
-	want = append(want, namespaceHooks(hook{"namespace.fill.meshfence.io", webhook.PathMutateNamespace, "/v1 namespaces", "CREATE UPDATE", "Ignore", "None", 5, nil, nil},
-		match.FillLabels(), []string{"", "mesh."}, match.FillExpression(keys))...)
 	var got []hook
 	for _, w := range validating.Webhooks {
 		resource, operations := rule(t, w.Rules)
-		got = append(got, hook{w.Name, *w.ClientConfig.Service.Path, resource, operations, *w.FailurePolicy, *w.SideEffects, *w.TimeoutSeconds, w.MatchConditions, w.ObjectSelector})
+		got = append(got, hook{w.Name, *w.ClientConfig.Service.Path, resource, operations, *w.FailurePolicy, *w.SideEffects, *w.TimeoutSeconds, w.MatchConditions})
 		checkCommon(t, w.Name, resource, w.ClientConfig, w.AdmissionReviewVersions, w.MatchPolicy, w.NamespaceSelector)
+		if w.ObjectSelector != nil {
+			t.Errorf("%s: has the objectSelector %v", w.Name, w.ObjectSelector)
+		}
 	}
 	for _, w := range mutating.Webhooks {
 		resource, operations := rule(t, w.Rules)
-		got = append(got, hook{w.Name, *w.ClientConfig.Service.Path, resource, operations, *w.FailurePolicy, *w.SideEffects, *w.TimeoutSeconds, w.MatchConditions, w.ObjectSelector})
+		got = append(got, hook{w.Name, *w.ClientConfig.Service.Path, resource, operations, *w.FailurePolicy, *w.SideEffects, *w.TimeoutSeconds, w.MatchConditions})
 		checkCommon(t, w.Name, resource, w.ClientConfig, w.AdmissionReviewVersions, w.MatchPolicy, w.NamespaceSelector)
+		if w.ObjectSelector != nil {
+			t.Errorf("%s: has the objectSelector %v", w.Name, w.ObjectSelector)
+		}
 		if *w.ReinvocationPolicy != admissionregistrationv1.NeverReinvocationPolicy {
 			t.Errorf("%s: reinvocationPolicy is %s", w.Name, *w.ReinvocationPolicy)
 		}
@@ -253,11 +239,11 @@ func webhooksFailAsDesigned(t *testing.T, file string) {
 	}
 }
 
-// rule returns what a webhook's only rule is about.
+// rule returns what a webhook's only rule is about; of resources the first decides.
 func rule(t *testing.T, rules []admissionregistrationv1.RuleWithOperations) (resource, operations string) {
 	t.Helper()
-	if len(rules) != 1 || len(rules[0].APIGroups) != 1 || len(rules[0].APIVersions) != 1 || len(rules[0].Resources) != 1 {
-		t.Fatalf("want one rule with one resource, got %+v", rules)
+	if len(rules) != 1 || len(rules[0].APIGroups) != 1 || len(rules[0].APIVersions) != 1 || len(rules[0].Resources) == 0 {
+		t.Fatalf("want one rule, got %+v", rules)
 	}
 	want := admissionregistrationv1.ClusterScope
 	if rules[0].Resources[0] == "configmaps" {
@@ -270,7 +256,7 @@ func rule(t *testing.T, rules []admissionregistrationv1.RuleWithOperations) (res
 	for _, operation := range rules[0].Operations {
 		all = append(all, string(operation))
 	}
-	return rules[0].APIGroups[0] + "/" + rules[0].APIVersions[0] + " " + rules[0].Resources[0], strings.Join(all, " ")
+	return rules[0].APIGroups[0] + "/" + rules[0].APIVersions[0] + " " + strings.Join(rules[0].Resources, " "), strings.Join(all, " ")
 }
 
 // checkCommon checks what is the same for every webhook. Requests about Istio resources have no namespace, so only those
@@ -287,7 +273,7 @@ func checkCommon(t *testing.T, name, resource string, clientConfig admissionregi
 		t.Errorf("%s: reviews %q, matches by %s", name, versions, *policy)
 	}
 	var want *metav1.LabelSelector
-	if resource == "/v1 namespaces" {
+	if strings.HasPrefix(resource, "/v1 namespaces") {
 		want = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
 			{Key: "kubernetes.io/metadata.name", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"kube-system", "meshfence-system"}},
 		}}

@@ -68,7 +68,7 @@ func onlyForbidden(denials []policy.Finding) bool {
 }
 
 // auditAnnotations are what the API server notes of a judgement in its audit log, under the webhook's name, for example
-// namespace.validate.meshfence.io/decision, or with mesh. and the like before it: the answer, the codes of all findings, and those that were overridden.
+// namespace.validate.meshfence.io/decision: the answer, the codes of all findings, and those that were overridden.
 func auditAnnotations(verdict policy.Verdict) map[string]string {
 	annotations := map[string]string{"decision": word(verdict)}
 	if findings := codes(verdict); findings != "" {

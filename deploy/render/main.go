@@ -1,5 +1,5 @@
-// Command render makes the files that `make generate` writes from the Helm chart deploy/chart: one file of manifests for each way
-// to get certificates, and the table of the chart's values in the documentation.
+// Command render makes the files that `make generate` writes: the match conditions of the Helm chart deploy/chart, from webhook/match;
+// and from the chart one file of manifests for each way to get certificates, and the table of the chart's values in the documentation.
 //
 // It runs Helm as users do (helm template) and changes two things: a file is sorted, so that the webhook configurations
 // come last also after custom resources, and Helm's own comments are left out.
@@ -30,6 +30,9 @@ func main() {
 
 // run writes all files below the folder out; it reads the chart below the working directory.
 func run(helm, out string) error {
+	if err := writeConditions(out); err != nil { // Helm reads it below the working directory; if it differs, so do these files.
+		return err
+	}
 	for _, mode := range modes() {
 		content, err := manifests(helm, mode)
 		if err != nil {

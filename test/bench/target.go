@@ -61,7 +61,7 @@ func oneYesTarget(two *target) *target {
 	return &target{letter: "g", name: "one webhook that says yes", pid: two.pid, measures: []operation{inject}, validating: two.validating}
 }
 
-// neverTarget is the pair that says yes, with a match condition that is merely false: what it would cost to decide by match
+// neverTarget is the pair that says yes, with a match condition that is merely false: the least that it costs to decide by match
 // conditions not to be asked.
 func neverTarget(two *target) *target {
 	t := &target{letter: "h", name: "webhooks that are never asked", pid: two.pid, measures: []operation{plain}}

@@ -83,6 +83,7 @@ func runSuite(t *testing.T, set harness.CRDSet) {
 		"if the fleet uses a key, then it is asked about, as long as it does":    s.upkeep,
 		"if another configuration is in use, then its map and labels count":      s.reconfigured,
 		"if there are very many keys, then every label is asked about":           s.manyKeys,
+		"if a mesh goes by names, then only these are asked about":               s.names,
 	}
 	for _, name := range slices.Sorted(maps.Keys(tests)) {
 		t.Run(name, func(t *testing.T) {

@@ -51,31 +51,12 @@ func (c *configurations) conditions() []*admissionregistrationv1.MatchCondition 
 	return all
 }
 
-// selectors are the objectSelectors that meshfence may write: those of the webhooks for the labels that have none of their own.
-func (c *configurations) selectors() []*metav1.LabelSelector {
-	var all []*metav1.LabelSelector
-	for i := range c.Validating.Webhooks {
-		if webhook := &c.Validating.Webhooks[i]; strings.HasPrefix(webhook.Name, match.OthersPrefix) {
-			all = append(all, webhook.ObjectSelector)
-		}
-	}
-	for i := range c.Mutating.Webhooks {
-		if webhook := &c.Mutating.Webhooks[i]; strings.HasPrefix(webhook.Name, match.OthersPrefix) {
-			all = append(all, webhook.ObjectSelector)
-		}
-	}
-	return all
-}
-
 // withoutKeys blanks what meshfence may write, and what the API server notes whenever something is written.
 func (c *configurations) withoutKeys() *configurations {
 	for _, condition := range c.conditions() {
 		if condition.Name == match.ConditionName {
 			condition.Expression = ""
 		}
-	}
-	for _, selector := range c.selectors() {
-		selector.MatchExpressions = nil
 	}
 	for _, meta := range []*metav1.ObjectMeta{&c.Validating.ObjectMeta, &c.Mutating.ObjectMeta} {
 		meta.ResourceVersion, meta.Generation, meta.ManagedFields = "", 0, nil
@@ -98,7 +79,7 @@ func (c *configurations) asking(key string) (having, all int) {
 
 func (c *configurations) asksAbout(key string) bool {
 	having, all := c.asking(key)
-	return having == all && all > 2
+	return having == all && all == 2
 }
 
 // asked says whether the API server asks the validating webhook, where nobody listens, about a new namespace with the label.
@@ -111,6 +92,9 @@ func (s *suite) asked(t *testing.T, key string) bool {
 	}
 	return err != nil
 }
+
+// asked asks about label keys only.
+func asked(keys ...string) match.Asked { return match.Asked{Keys: keys} }
 
 func (s *suite) ensure(t *testing.T) {
 	ctx := t.Context()
@@ -127,7 +111,7 @@ func (s *suite) ensure(t *testing.T) {
 	s.must(t, s.Client.Update(ctx, &before.Mutating))
 
 	first, second := s.newReplica(t, nil), s.newReplica(t, nil)
-	s.must(t, first.EnsureKeys(ctx, []string{"team", "example.com/zone"}))
+	s.must(t, first.EnsureKeys(ctx, asked("team", "example.com/zone")))
 	after := s.configurations(t)
 	if !after.asksAbout("team") || !after.asksAbout("example.com/zone") || !after.asksAbout("istio-discovery") {
 		t.Errorf("the conditions do not have all keys: %v", after.conditions())
@@ -136,8 +120,8 @@ func (s *suite) ensure(t *testing.T) {
 		t.Errorf("the first replica wrote %v times, want once for each configuration", got)
 	}
 	for range 3 {
-		s.must(t, first.EnsureKeys(ctx, []string{"team"}))
-		s.must(t, second.EnsureKeys(ctx, []string{"example.com/zone", "team", "istio.io/rev"}))
+		s.must(t, first.EnsureKeys(ctx, asked("team")))
+		s.must(t, second.EnsureKeys(ctx, asked("example.com/zone", "team", "istio.io/rev")))
 	}
 	if first.writes(t) != 2 || second.writes(t) != 0 {
 		t.Errorf("the first replica wrote %v times, the second %v; want 2 and 0", first.writes(t), second.writes(t))
@@ -172,14 +156,14 @@ func (s *suite) upkeep(t *testing.T) {
 	s.create(t, zone)
 	pass := func(o *cluster.Options) { o.NarrowEvery = 300 * time.Millisecond }
 	first, second := s.newReplica(t, pass), s.newReplica(t, pass)
-	s.must(t, first.EnsureKeys(ctx, []string{"not-there-yet"})) // no configuration: nothing to do
+	s.must(t, first.EnsureKeys(ctx, asked("not-there-yet"))) // no configuration: nothing to do
 
 	writes := func() float64 { return first.writes(t) + second.writes(t) }
 	wantKey := func(limit time.Duration, when, key string, want bool) {
 		t.Helper()
 		eventually(t, limit, fmt.Sprintf("%s: asked about %s: %t", when, key, want), func() bool {
 			having, all := s.configurations(t).asking(key)
-			return all > 2 && having == map[bool]int{true: all, false: 0}[want]
+			return all == 2 && having == map[bool]int{true: all, false: 0}[want]
 		})
 	}
 	s.must(t, s.InstallWebhooks(ctx))
@@ -195,13 +179,9 @@ func (s *suite) upkeep(t *testing.T) {
 	s.forgetDeletions(t)
 	s.must(t, s.Client.Delete(ctx, zone))
 	wantKey(soon+heals, "the mesh is gone", "zone", false)
-	eventually(t, soon, "the mesh is gone: a namespace with zone is no longer looked at", func() bool {
-		return !slices.ContainsFunc(s.configurations(t).selectors(), func(selector *metav1.LabelSelector) bool {
-			return !strings.Contains(selector.String(), "no-other-label")
-		})
-	})
+	eventually(t, soon, "the mesh is gone: a namespace with zone is no longer asked about", func() bool { return !s.asked(t, "zone") })
 	wantKey(soon, "the mesh is gone", "istio-discovery", true)
-	s.must(t, first.EnsureKeys(ctx, []string{"ensured"}))
+	s.must(t, first.EnsureKeys(ctx, asked("ensured")))
 	if !s.configurations(t).asksAbout("ensured") {
 		t.Error("ensured, but not asked about")
 	}
@@ -222,7 +202,7 @@ func (s *suite) upkeep(t *testing.T) {
 	}
 }
 
-// edit gives what is meshfence's to write an expression and a selector that are not meshfence's.
+// edit gives what is meshfence's to write an expression that is not meshfence's.
 func (s *suite) edit(t *testing.T) {
 	t.Helper()
 	s.must(t, retry.RetryOnConflict(retry.DefaultRetry, func() error {
@@ -231,9 +211,6 @@ func (s *suite) edit(t *testing.T) {
 			if condition.Name == match.ConditionName {
 				condition.Expression = "false"
 			}
-		}
-		for _, selector := range edited.selectors() {
-			selector.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "edited", Operator: metav1.LabelSelectorOpExists}}
 		}
 		if err := s.Client.Update(t.Context(), &edited.Mutating); err != nil {
 			return err
@@ -272,7 +249,7 @@ func (s *suite) manyKeys(t *testing.T) {
 		}
 		return list
 	}
-	s.must(t, r.EnsureKeys(ctx, keys(0, 900)))
+	s.must(t, r.EnsureKeys(ctx, asked(keys(0, 900)...)))
 	if after := s.configurations(t); !after.asksAbout(keys(0, 1)[0]) || !after.asksAbout(keys(899, 900)[0]) {
 		t.Error("the conditions do not have 900 keys")
 	}
@@ -281,7 +258,7 @@ func (s *suite) manyKeys(t *testing.T) {
 		t.Error("with 900 keys, a namespace with another label is asked about")
 	}
 
-	s.must(t, r.EnsureKeys(ctx, keys(900, 3000)))
+	s.must(t, r.EnsureKeys(ctx, asked(keys(900, 3000)...)))
 	list := regexp.MustCompile(`discovery\.example\.com`)
 	for _, condition := range s.configurations(t).conditions() {
 		if list.MatchString(condition.Expression) {

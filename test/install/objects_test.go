@@ -26,9 +26,8 @@ func istio(name string) *unstructured.Unstructured {
 	return u
 }
 
-// asked returns the condition under which a namespace is judged, and the selector of the webhook for labels that have none of their
-// own, as stored.
-func (w *world) asked() (expression string, others *metav1.LabelSelector) {
+// asked returns the condition under which a namespace is judged, as stored.
+func (w *world) asked() string {
 	w.t.Helper()
 	c := &admissionregistrationv1.ValidatingWebhookConfiguration{}
 	if err := w.Client.Get(w.t.Context(), client.ObjectKey{Name: "meshfence"}, c); err != nil {
@@ -37,24 +36,19 @@ func (w *world) asked() (expression string, others *metav1.LabelSelector) {
 	for _, webhook := range c.Webhooks {
 		for _, condition := range webhook.MatchConditions {
 			if condition.Name == match.ConditionName {
-				expression = condition.Expression
+				return condition.Expression
 			}
 		}
-		if strings.HasPrefix(webhook.Name, match.OthersPrefix) {
-			others = webhook.ObjectSelector
-		}
 	}
-	if expression == "" || others == nil {
-		w.t.Fatalf("the ValidatingWebhookConfiguration lacks a condition or a webhook: %v", c.Webhooks)
-	}
-	return expression, others
+	w.t.Fatalf("the ValidatingWebhookConfiguration lacks the condition: %v", c.Webhooks)
+	return ""
 }
 
 // leftovers returns what is still there of an installation, by the label that all its objects have.
 func (w *world) leftovers(instance string) []string {
 	w.t.Helper()
 	kinds := []string{
-		"validatingwebhookconfigurations", "mutatingwebhookconfigurations", "clusterroles", "clusterrolebindings",
+		"validatingwebhookconfigurations", "mutatingwebhookconfigurations", "validatingadmissionpolicies", "validatingadmissionpolicybindings", "clusterroles", "clusterrolebindings",
 		"deployments", "services", "secrets", "configmaps", "serviceaccounts", "roles", "rolebindings", "poddisruptionbudgets", "networkpolicies",
 		"resourcequotas",
 	}

@@ -49,96 +49,19 @@ service.beta.openshift.io/inject-cabundle: "true"
 {{- end -}}
 {{- end -}}
 
-{{/* The discovery labels for which something can be filled in: where istio.io/rev or istio-injection appears there is nothing to do. */}}
-{{- define "meshfence.decidingLabels" -}}
-{{ without (include "meshfence.discoveryLabels" . | fromJsonArray) "istio.io/rev" "istio-injection" | sortAlpha | toJson }}
-{{- end -}}
-
 {{/*
-The webhooks about namespaces, as a JSON list: one for each label that nearly every cluster has in use, and one for all others. They
-are the same whatever is configured: one that is new has no authority yet, and would refuse requests until it has. Called with name,
-the last part of their names, and judge, which is true if revisions count too. Each has a name, a label (not that for the others), and
-the labels of those before it.
+The match condition mesh-labels of a webhook configuration. For the default configuration it is what meshfence itself would write; with
+other discovery labels it is wide, so that nothing gets past until meshfence has narrowed it. An upgrade keeps what is stored: it
+neither takes keys away for a moment, nor conflicts with meshfence, which is the field's manager. Called with root, kind.
 */}}
-{{- define "meshfence.labelWebhooks" -}}
-{{- $labels := list (list "" "istio-discovery") (list "mesh." "mesh") -}}
-{{- if .judge -}}
-{{- $labels = concat $labels (list (list "revision." "istio.io/rev") (list "injection." "istio-injection")) -}}
-{{- end -}}
-{{- $webhooks := list -}}
-{{- $earlier := list -}}
-{{- range $labels -}}
-{{- $webhooks = append $webhooks (dict "webhook" (print (first .) $.name) "label" (last .) "earlier" $earlier) -}}
-{{- $earlier = append $earlier (last .) -}}
-{{- end -}}
-{{ append $webhooks (dict "webhook" (print "other." .name) "earlier" $earlier) | toJson }}
-{{- end -}}
-
-{{/*
-About which namespaces such a webhook is asked: selectors and conditions as webhook/match makes them of a few keys. A test compares
-the two. Of many keys meshfence makes a list, which it writes in their place. Called with root, kind, hook, expression.
-*/}}
-{{- define "meshfence.asked" -}}
-objectSelector:
-{{- if .hook.label }}
-  matchExpressions:
-  {{- range .hook.earlier }}
-  - {key: {{ quote . }}, operator: DoesNotExist}
-  {{- end }}
-  - {key: {{ quote .hook.label }}, operator: Exists}
-{{- else }}
-  {{- include "meshfence.storedSelector" (dict "root" .root "kind" .kind "webhook" .hook.webhook "earlier" .hook.earlier) | nindent 2 }}
-{{- end }}
-matchConditions:
-- name: mesh-labels
-  expression: |-
-    {{- include "meshfence.storedExpression" (dict "root" .root "kind" .kind "default" .expression) | nindent 4 }}
-{{- with .hook.earlier }}
-- name: first-label
-  expression: "!['{{ join "', '" . }}'].exists(key, object.metadata.?labels[?key].hasValue() || oldObject.?metadata.?labels[?key].hasValue())"
-{{- end }}
-{{- end -}}
-
-{{- define "meshfence.validateExpression" -}}
-{{- range $i, $key := concat (include "meshfence.discoveryLabels" . | fromJsonArray) (list "istio.io/rev" "istio-injection") | uniq | sortAlpha -}}
-{{- if $i }} ||
-{{ end -}}
-{{ include "meshfence.changed" $key }}
+{{- define "meshfence.condition" -}}
+{{- $asked := include "meshfence.askedLabels" . | fromJsonArray -}}
+{{- $found := include (print "meshfence.expression." .kind) . -}}
+{{- range include "meshfence.discoveryLabels" .root | fromJsonArray -}}
+{{- if not (has . $asked) -}}
+{{- $found = include (print "meshfence.anyLabel." $.kind) $ -}}
 {{- end -}}
 {{- end -}}
-
-{{- define "meshfence.fillExpression" -}}
-{{- $keys := include "meshfence.decidingLabels" . | fromJsonArray -}}
-{{- if $keys -}}
-has(object.metadata.labels) && (
-{{ range $i, $key := $keys -}}
-{{- if $i }} ||
-{{ end -}}
-'{{ $key }}' in object.metadata.labels && {{ include "meshfence.changed" $key }}
-{{- end }}
-) && (
-!('istio-injection' in object.metadata.labels || 'istio.io/dataplane-mode' in object.metadata.labels || 'istio.io/rev' in object.metadata.labels || 'maistra.io/member-of' in object.metadata.labels) ||
-'istio.io/rev' in object.metadata.labels &&
-object.metadata.?labels[?'istio.io/rev'] == oldObject.?metadata.?labels[?'istio.io/rev'] &&
-object.metadata.?labels[?'istio.io/rev'] == object.metadata.?annotations[?'meshfence.io/filled-revision']
-) &&
-object.metadata.?labels[?'meshfence.io/fill'] != optional.of('false') &&
-object.metadata.?annotations[?'meshfence.io/fill'] != optional.of('false')
-{{- else -}}
-false
-{{- end -}}
-{{- end -}}
-
-{{- define "meshfence.changed" -}}
-object.metadata.?labels[?'{{ . }}'] != oldObject.?metadata.?labels[?'{{ . }}']
-{{- end -}}
-
-{{/*
-What meshfence rewrites when other label keys come into use. An upgrade keeps what is stored: it neither takes keys away for a
-moment, nor conflicts with meshfence, which is the field's manager. Called with root, kind, default; all webhooks have the same condition.
-*/}}
-{{- define "meshfence.storedExpression" -}}
-{{- $found := .default -}}
 {{- $stored := lookup "admissionregistration.k8s.io/v1" .kind "" (include "meshfence.name" .root) -}}
 {{- range $webhook := ($stored.webhooks | default list) -}}
 {{- range $condition := ($webhook.matchConditions | default list) -}}
@@ -148,32 +71,6 @@ moment, nor conflicts with meshfence, which is the field's manager. Called with 
 {{- end -}}
 {{- end -}}
 {{ $found }}
-{{- end -}}
-
-{{/*
-The same for the selector of the webhook for other labels. If the configuration is stored without it, it may be that other labels are
-in use: then it is open until meshfence has looked. Called with root, kind, webhook, earlier.
-*/}}
-{{- define "meshfence.storedSelector" -}}
-{{- $expressions := list -}}
-{{- range .earlier -}}
-{{- $expressions = append $expressions (dict "key" . "operator" "DoesNotExist") -}}
-{{- end -}}
-{{- $others := include "meshfence.decidingLabels" .root | fromJsonArray -}}
-{{- range .earlier -}}
-{{- $others = without $others . -}}
-{{- end -}}
-{{- $stored := lookup "admissionregistration.k8s.io/v1" .kind "" (include "meshfence.name" .root) -}}
-{{- if and (not $stored) (le (len $others) 1) -}}
-{{- $expressions = append $expressions (dict "key" (first $others | default "meshfence.io/no-other-label") "operator" "Exists") -}}
-{{- end -}}
-{{- $found := dict "matchExpressions" $expressions -}}
-{{- range $webhook := ($stored.webhooks | default list) -}}
-{{- if eq $webhook.name $.webhook -}}
-{{- $found = $webhook.objectSelector -}}
-{{- end -}}
-{{- end -}}
-{{ toYaml $found }}
 {{- end -}}
 
 {{/* The namespaces about which the API server asks. */}}
