@@ -19,6 +19,7 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -83,7 +84,7 @@ func scheme(t *testing.T) *runtime.Scheme {
 	t.Helper()
 	s := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
-		corev1.AddToScheme, appsv1.AddToScheme, policyv1.AddToScheme, rbacv1.AddToScheme, admissionregistrationv1.AddToScheme, networkingv1.AddToScheme,
+		corev1.AddToScheme, appsv1.AddToScheme, policyv1.AddToScheme, rbacv1.AddToScheme, admissionregistrationv1.AddToScheme, networkingv1.AddToScheme, flowcontrolv1.AddToScheme,
 	} {
 		if err := add(s); err != nil {
 			t.Fatal(err)
@@ -153,6 +154,9 @@ func TestEveryManifestIsOfItsType(t *testing.T) {
 			"RoleBinding meshfence-system/meshfence",
 			"Service meshfence-system/meshfence",
 			"Deployment meshfence-system/meshfence",
+			"FlowSchema /meshfence",
+			"ValidatingAdmissionPolicy /meshfence",
+			"ValidatingAdmissionPolicyBinding /meshfence",
 			"MutatingWebhookConfiguration /meshfence",
 			"ValidatingWebhookConfiguration /meshfence",
 		})

@@ -19,7 +19,8 @@ type object = map[string]any
 // the manifests for OpenShift complete, and what OLM installs as it is.
 //
 // The webhook configurations are not in it: OLM makes them itself, from descriptions that have neither matchConditions nor a
-// namespaceSelector, so every change of every namespace would be sent.
+// namespaceSelector, so every change of every namespace would be sent. Nor is the policy about meshfence's account, a kind that OLM does not
+// install. Both come with the one command that completes the installation.
 func writeBundle(out string, rendered []byte) error {
 	text, err := os.ReadFile(filepath.Join("deploy", "olm", "base.yaml"))
 	if err != nil {

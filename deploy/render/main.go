@@ -124,7 +124,7 @@ func sorted(rendered string) string {
 		text := strings.TrimSpace(strings.Join(lines, "\n"))
 		switch {
 		case text == "":
-		case strings.Contains(text, "meshfence.io/part: webhooks"):
+		case strings.Contains(text, "meshfence.io/part: webhooks") && !strings.Contains(text, "\nkind: ValidatingAdmissionPolicy"):
 			last = append(last, text)
 		default:
 			first = append(first, text)

@@ -48,7 +48,7 @@ func (w *world) asked() string {
 func (w *world) leftovers(instance string) []string {
 	w.t.Helper()
 	kinds := []string{
-		"validatingwebhookconfigurations", "mutatingwebhookconfigurations", "validatingadmissionpolicies", "validatingadmissionpolicybindings", "clusterroles", "clusterrolebindings",
+		"validatingwebhookconfigurations", "mutatingwebhookconfigurations", "validatingadmissionpolicies", "validatingadmissionpolicybindings", "flowschemas", "clusterroles", "clusterrolebindings",
 		"deployments", "services", "secrets", "configmaps", "serviceaccounts", "roles", "rolebindings", "poddisruptionbudgets", "networkpolicies",
 		"resourcequotas",
 	}

@@ -124,6 +124,12 @@ func TestValues(t *testing.T) {
 		{`certs={"mode":"cert-manager","certManager":{"issuerRef":{"kind":"ClusterIssuer","name":"internal"}}}`, "Certificate", `"issuerRef":{"group":"cert-manager.io","kind":"ClusterIssuer","name":"internal"}`},
 		{`clientCA={"secret":"api-server","key":"tls.crt"}`, "Deployment", `"--client-ca=/var/run/meshfence/client-ca/tls.crt"`},
 		{`clientCA={"secret":"api-server","key":"tls.crt"}`, "Deployment", `{"name":"client-ca","secret":{"secretName":"api-server"}}`},
+		{`accountPolicy.enabled=false`, "ValidatingAdmissionPolicy", ""},
+		{`accountPolicy.enabled=false`, "ValidatingAdmissionPolicyBinding", ""},
+		{`fullnameOverride="fence"`, "ValidatingAdmissionPolicy", `"request.userInfo.username == 'system:serviceaccount:meshfence-system:fence'"`},
+		{`webhooks.enabled=false`, "ValidatingAdmissionPolicy", `"failurePolicy":"Fail"`},
+		{`flowSchema.enabled=false`, "FlowSchema", ""},
+		{`flowSchema.priorityLevel="meshes"`, "FlowSchema", `"priorityLevelConfiguration":{"name":"meshes"}`},
 		{`metrics.serviceMonitor.enabled=true`, "ServiceMonitor", `"interval":"30s"`},
 	} {
 		t.Run(test.set, func(t *testing.T) {
@@ -157,7 +163,7 @@ func TestWrongValues(t *testing.T) {
 		`clientCA={"secret":"a","configMap":"b"}`, `clientCA.key=""`,
 		// null takes a value away, with all that is in it.
 		`image=null`, `replicas=null`, `mode=null`, `certs=null`, `clientCA=null`, `webhooks=null`, `rollout=null`, `namespace=null`, `serviceAccount=null`,
-		`priorityQuota=null`, `podDisruptionBudget=null`, `networkPolicy=null`, `metrics=null`, `log=null`, `certs.certManager=null`, `certs.selfSigned=null`,
+		`priorityQuota=null`, `podDisruptionBudget=null`, `accountPolicy=null`, `flowSchema=null`, `flowSchema.priorityLevel=""`, `networkPolicy=null`, `metrics=null`, `log=null`, `certs.certManager=null`, `certs.selfSigned=null`,
 		`metrics.serviceMonitor=null`, `metrics.prometheusRule=null`, `log.level=null`, `webhooks.enabled=null`, `networkPolicy.enabled=null`,
 		`certs.certManager.duration=null`, `clientCA.key=null`, `namespace.create=null`, `networkPolicy.apiServerPorts=null`, `podDisruptionBudget.minAvailable=null`,
 		`rollout.namespaceSelector={"matchExpressions":[{"key":"try","operator":"In"}]}`, `rollout.namespaceSelector={"matchExpressions":[{"key":"try","operator":"Exists","values":["x"]}]}`,
