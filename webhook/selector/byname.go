@@ -7,9 +7,6 @@ package selector
 // A selector that asks for another label too selects no namespace without it, and one that does not mention NameLabel
 // looks at no name; neither has names here, nor has one that selects nothing.
 func (s Selector) ByName() (names []string, anyName bool) {
-	if s.Nothing() {
-		return nil, false
-	}
 	for _, c := range s.constraints {
 		switch {
 		case c.key != NameLabel && !c.absent:
