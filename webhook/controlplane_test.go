@@ -59,7 +59,7 @@ func surprises() []surprise {
 		{"{values: {global: {trustBundleName: 1}}}", "spec.values.global.trustBundleName: found a number"},
 		{"{values: {pilot: ''}}", "spec.values.pilot: found a string"},
 		{"{values: {pilot: {env: [{name: A, value: b}]}}}", "spec.values.pilot.env: found an array"},
-		{"{values: {pilot: {env: {PILOT_ENABLE_AMBIENT: true}}}}", "spec.values.pilot.env: found a bool"},
+		{"{values: {pilot: {env: {PILOT_ENABLE_AMBIENT: true}}}}", "spec.values.pilot.env.PILOT_ENABLE_AMBIENT: found a bool"},
 	}
 }
 

@@ -129,7 +129,7 @@ func TestWhatTheLedgerHasNoRoomForIsRefused(t *testing.T) {
 
 func TestWhatIsLargerThanWhatIsStoredIsRefusedBeforeItIsClaimed(t *testing.T) {
 	spec := selecting("istio-system-new", "istio-discovery", "new")
-	long := "{version: '" + strings.Repeat("x", 2<<20) + "', " + spec[1:]
+	long := selecting("istio-system-new", "istio-discovery", strings.Repeat("x", 2<<20))
 	c := twoMeshes(t)
 	c.live = func() error { t.Error("it is judged"); return nil }
 	s := serve(t, c)

@@ -14,6 +14,7 @@ import (
 	kjson "sigs.k8s.io/json"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/sail"
 )
 
 // ownAnnotations begins the names of the annotations that meshfence reads or writes.
@@ -22,7 +23,7 @@ const ownAnnotations = "meshfence.io/"
 // Annotations and labels of namespaces that meshfence reads or writes.
 const (
 	// FillAnnotation with the value "false" opts a namespace out of filling in; a label of that key does too.
-	FillAnnotation = "meshfence.io/fill"
+	FillAnnotation = sail.FillAnnotation
 	// FilledRevisionAnnotation is the value of istio.io/rev that meshfence filled in last.
 	FilledRevisionAnnotation = "meshfence.io/filled-revision"
 )

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"encoding/json"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -10,9 +9,6 @@ import (
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/sail"
 )
-
-// ownAnnotations begins the names of the annotations that are read on a mesh.
-const ownAnnotations = "meshfence.io/"
 
 // namespace keeps name and labels. Label keys and values, which repeat from namespace to namespace, are kept once, and so is the
 // name, which is the value of one label: that leaves a few hundred bytes, most of them the map.
@@ -87,20 +83,10 @@ func cachedTag(object metav1.Object) *sail.Tag {
 	return t
 }
 
-// cached drops what changes without meaning anything for a judgement, so that a status update or kubectl's own annotation
-// does not make a new fleet: the resourceVersion, and the annotations of others.
+// cached drops what changes without meaning anything for a judgement, so that a status update does not make a new fleet.
+// What others write, such as kubectl's own annotation, was not read in the first place.
 func cached(m sail.Meta) sail.Meta {
 	m.ResourceVersion = ""
-	var own map[string]string
-	for name, value := range m.Annotations {
-		if strings.HasPrefix(name, ownAnnotations) {
-			if own == nil {
-				own = map[string]string{}
-			}
-			own[name] = value
-		}
-	}
-	m.Annotations = own
 	return m
 }
 

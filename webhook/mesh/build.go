@@ -16,9 +16,6 @@ import (
 // (istio/pilot/pkg/serviceregistry/kube/controller/namespacecontroller.go).
 const DefaultTrustBundle = "istio-ca-root-cert"
 
-// trustBundleEnv is the environment variable of istiod that renames it.
-const trustBundleEnv = "PILOT_CA_CERT_CONFIGMAP"
-
 var selectorsPath = field.NewPath("spec", "values", "meshConfig", "discoverySelectors")
 
 // newMesh makes one mesh of its main object and the IstioRevisions that belong to it. read reads their lists of selectors.
@@ -114,7 +111,7 @@ const ambientEnv = "PILOT_ENABLE_AMBIENT"
 // openshift-ambient), or istiod's environment, which istiod reads as Go does a boolean, so that 1 and TRUE switch it on
 // too, and what is no boolean does not (istio/pkg/env/var.go).
 func ambientBy(cp *sail.ControlPlane) string {
-	enabled, err := strconv.ParseBool(cp.Spec.Values.Pilot.Env[ambientEnv])
+	enabled, err := strconv.ParseBool(cp.Spec.Values.Pilot.Env.Ambient)
 	switch {
 	case strings.HasSuffix(cp.Spec.Profile, "ambient"):
 		return "spec.profile"
@@ -128,7 +125,7 @@ func ambientBy(cp *sail.ControlPlane) string {
 }
 
 func trustBundle(cp *sail.ControlPlane) string {
-	for _, name := range []string{cp.Spec.Values.Global.TrustBundleName, cp.Spec.Values.Pilot.Env[trustBundleEnv]} {
+	for _, name := range []string{cp.Spec.Values.Global.TrustBundleName, cp.Spec.Values.Pilot.Env.TrustBundle} {
 		if name != "" {
 			return name
 		}

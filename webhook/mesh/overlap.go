@@ -14,6 +14,9 @@ const (
 	AllowOverlapUntilAnnotation = sail.AllowOverlapUntilAnnotation
 )
 
+// OverrideAnnotation names the rules whose denials are to be warnings.
+const OverrideAnnotation = sail.OverrideAnnotation
+
 // Excuse says why two sources may overlap. The zero value is invalid.
 type Excuse int
 

@@ -112,9 +112,9 @@ func property(t testing.TB, cp *sail.ControlPlane, word, value string) {
 	case "bundle":
 		cp.Spec.Values.Global.TrustBundleName = value
 	case "env-bundle":
-		cp.Spec.Values.Pilot.Env = map[string]string{"PILOT_CA_CERT_CONFIGMAP": value}
+		cp.Spec.Values.Pilot.Env.TrustBundle = value
 	case "ambient":
-		cp.Spec.Values.Pilot.Env = map[string]string{"PILOT_ENABLE_AMBIENT": "true"}
+		cp.Spec.Values.Pilot.Env.Ambient = "true"
 	case "injects-by-default":
 		cp.Spec.Values.Injector.EnableNamespacesByDefault = true
 	case "overlaps":

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
 // OverrideAnnotation names the rules, comma-separated, whose denials are to be warnings. It stands on the object that is
 // judged, as in meshfence.io/override: MF111,MF202, and counts for a user who may override them.
-const OverrideAnnotation = "meshfence.io/override"
+const OverrideAnnotation = mesh.OverrideAnnotation
 
 // The right that a user needs to override a rule: OverrideVerb on the object of OverrideResource, in OverrideGroup, that
 // has the rule's code in lower case for a name. The resource is virtual: the API server serves none, and is only asked who

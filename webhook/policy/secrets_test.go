@@ -19,10 +19,7 @@ func keepSecrets(objects mesh.Objects) mesh.Objects {
 	for _, list := range [][]*sail.ControlPlane{objects.Istios, objects.Revisions} {
 		for _, cp := range list {
 			hide(&cp.Metadata)
-			if cp.Spec.Values.Pilot.Env == nil {
-				cp.Spec.Values.Pilot.Env = map[string]string{}
-			}
-			cp.Spec.Values.Pilot.Env["A_"+secret] = secret
+			cp.Spec.Values.Pilot.Env.SharedMeshConfig, cp.Spec.Values.Pilot.Env.ClusterTrustBundle = secret, secret
 		}
 	}
 	for _, tag := range objects.Tags {

@@ -6,13 +6,20 @@ import (
 	"time"
 )
 
-// Annotations that meshfence reads on an Istio or an IstioRevision.
+// Annotations that meshfence reads on an Istio, an IstioRevision or an IstioRevisionTag.
 const (
 	// AllowOverlapAnnotation names the meshes, comma-separated, that this one may overlap with.
 	AllowOverlapAnnotation = "meshfence.io/allow-overlap"
 	// AllowOverlapUntilAnnotation ends that permission, RFC 3339.
 	AllowOverlapUntilAnnotation = "meshfence.io/allow-overlap-until"
+	// OverrideAnnotation names the rules whose denials are to be warnings.
+	OverrideAnnotation = "meshfence.io/override"
+	// FillAnnotation with the value "false" keeps meshfence from filling in istio.io/rev.
+	FillAnnotation = "meshfence.io/fill"
 )
+
+// annotationsRead are all of them.
+var annotationsRead = []string{AllowOverlapAnnotation, AllowOverlapUntilAnnotation, OverrideAnnotation, FillAnnotation}
 
 // AllowedOverlap is a declaration that this mesh may overlap with others.
 type AllowedOverlap struct {

@@ -22,6 +22,10 @@ func DecodeControlPlane(raw []byte) (*ControlPlane, error) {
 		return nil, err
 	}
 	cp.Malformed = malformed
+	cp.Metadata.keepJudged()
+	if long := shorten(cp.texts()); long != nil && malformed == nil {
+		cp.Malformed = long
+	}
 	return cp, nil
 }
 
@@ -33,6 +37,10 @@ func DecodeTag(raw []byte) (*Tag, error) {
 		return nil, err
 	}
 	tag.Malformed = malformed
+	tag.Metadata.keepJudged()
+	if long := shorten(tag.texts()); long != nil && malformed == nil {
+		tag.Malformed = long
+	}
 	return tag, nil
 }
 
@@ -48,16 +56,21 @@ func decode(raw []byte, into any) (malformed, err error) {
 	return nil, err
 }
 
-// FieldError says that a field has another type than in the Sail operator's API.
+// FieldError says that a field has another type than in the Sail operator's API, or more text than any value that works.
 type FieldError struct {
 	// Field is the field's path, for example spec.namespace.
 	Field string
 	// Found is the JSON type that it has, with its article.
 	Found string
+	// Limit is how many bytes the field may have; 0 if its type is at fault.
+	Limit int
 }
 
 // Error names the field and what was found there.
 func (e *FieldError) Error() string {
+	if e.Limit > 0 {
+		return fmt.Sprintf("%s: found %s; at most %d bytes work there", e.Field, e.Found, e.Limit)
+	}
 	return fmt.Sprintf("%s: found %s where the Sail operator's API has another type", e.Field, e.Found)
 }
 

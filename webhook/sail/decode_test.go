@@ -42,8 +42,8 @@ func TestDecodeControlPlaneReadsEveryFieldThatIsJudged(t *testing.T) {
 		"apiVersion": "sailoperator.io/v1", "kind": "Istio",
 		"metadata": {
 			"name": "mesh-1", "generateName": "mesh-", "uid": "u", "resourceVersion": "7", "deletionTimestamp": "2026-08-01T00:00:00Z",
-			"annotations": {"a": "b"},
-			"ownerReferences": [{"apiVersion": "sailoperator.io/v1", "kind": "Istio", "name": "owner", "uid": "o", "controller": true}]
+			"creationTimestamp": "2026-07-01T00:00:00Z", "annotations": {"meshfence.io/allow-overlap": "b"},
+			"ownerReferences": [{"apiVersion": "sailoperator.io/v1alpha1", "kind": "Istio", "name": "owner", "uid": "o", "controller": true}]
 		},
 		"spec": {
 			"version": "v1.30.0", "namespace": "istio-system-1", "profile": "openshift", "updateStrategy": {"type": "RevisionBased"},
@@ -53,20 +53,26 @@ func TestDecodeControlPlaneReadsEveryFieldThatIsJudged(t *testing.T) {
 					{"matchLabels": {"istio-discovery": "mesh-1"}},
 					{"matchExpressions": [{"key": "env", "operator": "In", "values": ["dev", "prod"]}]}
 				]},
-				"global": {"trustBundleName": "bundle"},
-				"pilot": {"env": {"PILOT_CA_CERT_CONFIGMAP": "other"}}
+				"global": {"trustBundleName": "bundle", "externalIstiod": true, "resourceScope": "cluster", "operatorManageWebhooks": true},
+				"istiodRemote": {"enabled": false, "enabledLocalInjectorIstiod": true},
+				"sidecarInjectorWebhook": {"enableNamespacesByDefault": true},
+				"pilot": {
+					"env": {
+						"PILOT_ENABLE_AMBIENT": "1", "PILOT_CA_CERT_CONFIGMAP": "other", "PILOT_CRL_CONFIGMAP": "crl", "EXTERNAL_ISTIOD": "t",
+						"ENABLE_CLUSTER_TRUST_BUNDLE_API": "true", "REVISION": "r", "SHARED_MESH_CONFIG": "shared"
+					},
+					"configMap": false, "crlConfigMapName": "lists", "istiodRemote": {"enabled": true, "enabledLocalInjectorIstiod": false}
+				}
 			}
 		}
 	}`)
-	controller := true
+	yes, no := true, false
 	want := &sail.ControlPlane{
 		Kind: "Istio",
 		Metadata: sail.Meta{
 			Name: "mesh-1", GenerateName: "mesh-", UID: "u", ResourceVersion: "7", DeletionTimestamp: "2026-08-01T00:00:00Z",
-			Annotations: map[string]string{"a": "b"},
-			OwnerReferences: []metav1.OwnerReference{
-				{APIVersion: "sailoperator.io/v1", Kind: "Istio", Name: "owner", UID: "o", Controller: &controller},
-			},
+			CreationTimestamp: "2026-07-01T00:00:00Z", Annotations: map[string]string{allow: "b"},
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "sailoperator.io/v1", Kind: "Istio", Name: "owner", Controller: &yes}},
 		},
 		Spec: sail.Spec{
 			Version: "v1.30.0", Namespace: "istio-system-1", Profile: "openshift",
@@ -77,8 +83,15 @@ func TestDecodeControlPlaneReadsEveryFieldThatIsJudged(t *testing.T) {
 					{MatchLabels: map[string]string{"istio-discovery": "mesh-1"}},
 					{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "env", Operator: "In", Values: []string{"dev", "prod"}}}},
 				}},
-				Global: sail.Global{TrustBundleName: "bundle"},
-				Pilot:  sail.Pilot{Env: map[string]string{"PILOT_CA_CERT_CONFIGMAP": "other"}},
+				Global:       sail.Global{TrustBundleName: "bundle", ExternalIstiod: true, ResourceScope: "cluster", OperatorManageWebhooks: true},
+				IstiodRemote: sail.IstiodRemote{Enabled: &no, EnabledLocalInjectorIstiod: &yes},
+				Injector:     sail.Injector{EnableNamespacesByDefault: true},
+				Pilot: sail.Pilot{
+					Env: sail.Env{
+						Ambient: "1", TrustBundle: "other", CRL: "crl", ExternalIstiod: "t", ClusterTrustBundle: "true", Revision: "r", SharedMeshConfig: "shared",
+					},
+					ConfigMap: &no, CRLConfigMapName: "lists", IstiodRemote: sail.IstiodRemote{Enabled: &yes, EnabledLocalInjectorIstiod: &no},
+				},
 			},
 		},
 	}
@@ -117,7 +130,7 @@ func TestKeysInAnotherCaseAreUnknownFields(t *testing.T) {
 		`{"Spec": {"namespace": "a"}}`,
 		`{"spec": {"Namespace": "a", "PROFILE": "remote", "updatestrategy": {"type": "RevisionBased"}, "updateStrategy": {"Type": "RevisionBased"}}}`,
 		`{"spec": {"values": {"meshconfig": {"discoverySelectors": [{}]}, "meshConfig": {"DiscoverySelectors": [{}], "discoveryselectors": [{}]}}}}`,
-		`{"spec": {"values": {"global": {"trustbundlename": "a"}, "pilot": {"Env": {"A": "b"}}}}}`,
+		`{"spec": {"values": {"global": {"trustbundlename": "a"}, "pilot": {"Env": {"REVISION": "b"}, "env": {"revision": "b"}}}}}`,
 	} {
 		cp := decode(t, raw)
 		if diff := cmp.Diff(&sail.ControlPlane{}, cp); diff != "" {
@@ -149,6 +162,7 @@ func controlPlanePlaces() []place {
 		{meta(`"generateName": %s`), "metadata.generateName", "string"},
 		{meta(`"uid": %s`), "metadata.uid", "string"},
 		{meta(`"resourceVersion": %s`), "metadata.resourceVersion", "string"},
+		{meta(`"creationTimestamp": %s`), "metadata.creationTimestamp", "string"},
 		{meta(`"deletionTimestamp": %s`), "metadata.deletionTimestamp", "string"},
 		{meta(`"annotations": %s`), "metadata.annotations", "object"},
 		{meta(`"annotations": {"a": %s}`), "metadata.annotations", "string"},
@@ -170,7 +184,25 @@ func controlPlanePlaces() []place {
 		{values(`"global": {"trustBundleName": %s}`), "spec.values.global.trustBundleName", "string"},
 		{values(`"pilot": %s`), "spec.values.pilot", "object"},
 		{values(`"pilot": {"env": %s}`), "spec.values.pilot.env", "object"},
-		{values(`"pilot": {"env": {"PILOT_ENABLE_AMBIENT": %s}}`), "spec.values.pilot.env", "string"},
+		{values(`"pilot": {"configMap": %s}`), "spec.values.pilot.configMap", "bool"},
+		{values(`"pilot": {"crlConfigMapName": %s}`), "spec.values.pilot.crlConfigMapName", "string"},
+		{values(`"pilot": {"istiodRemote": %s}`), "spec.values.pilot.istiodRemote", "object"},
+		{values(`"pilot": {"istiodRemote": {"enabled": %s}}`), "spec.values.pilot.istiodRemote.enabled", "bool"},
+		{values(`"pilot": {"env": {"PILOT_ENABLE_AMBIENT": %s}}`), "spec.values.pilot.env.PILOT_ENABLE_AMBIENT", "string"},
+		{values(`"pilot": {"env": {"PILOT_CA_CERT_CONFIGMAP": %s}}`), "spec.values.pilot.env.PILOT_CA_CERT_CONFIGMAP", "string"},
+		{values(`"pilot": {"env": {"PILOT_CRL_CONFIGMAP": %s}}`), "spec.values.pilot.env.PILOT_CRL_CONFIGMAP", "string"},
+		{values(`"pilot": {"env": {"EXTERNAL_ISTIOD": %s}}`), "spec.values.pilot.env.EXTERNAL_ISTIOD", "string"},
+		{values(`"pilot": {"env": {"ENABLE_CLUSTER_TRUST_BUNDLE_API": %s}}`), "spec.values.pilot.env.ENABLE_CLUSTER_TRUST_BUNDLE_API", "string"},
+		{values(`"pilot": {"env": {"REVISION": %s}}`), "spec.values.pilot.env.REVISION", "string"},
+		{values(`"pilot": {"env": {"SHARED_MESH_CONFIG": %s}}`), "spec.values.pilot.env.SHARED_MESH_CONFIG", "string"},
+		{values(`"global": {"externalIstiod": %s}`), "spec.values.global.externalIstiod", "bool"},
+		{values(`"global": {"resourceScope": %s}`), "spec.values.global.resourceScope", "string"},
+		{values(`"global": {"operatorManageWebhooks": %s}`), "spec.values.global.operatorManageWebhooks", "bool"},
+		{values(`"istiodRemote": %s`), "spec.values.istiodRemote", "object"},
+		{values(`"istiodRemote": {"enabled": %s}`), "spec.values.istiodRemote.enabled", "bool"},
+		{values(`"istiodRemote": {"enabledLocalInjectorIstiod": %s}`), "spec.values.istiodRemote.enabledLocalInjectorIstiod", "bool"},
+		{values(`"sidecarInjectorWebhook": %s`), "spec.values.sidecarInjectorWebhook", "object"},
+		{values(`"sidecarInjectorWebhook": {"enableNamespacesByDefault": %s}`), "spec.values.sidecarInjectorWebhook.enableNamespacesByDefault", "bool"},
 		{values(`"meshConfig": %s`), "spec.values.meshConfig", "object"},
 		{selectors(`%s`), list, "array"},
 		{selectors(`[%s]`), list, "object"},
@@ -247,16 +279,16 @@ func TestNullIsNeverASurprise(t *testing.T) {
 
 func TestWhatStandsBesideASurpriseIsRead(t *testing.T) {
 	got := decode(t, `{
-		"metadata": {"annotations": {"a": 1, "b": "kept"}, "name": "mesh-1"},
+		"metadata": {"annotations": {"meshfence.io/override": 1, "meshfence.io/fill": "kept"}, "name": "mesh-1"},
 		"spec": {"profile": [], "namespace": "istio-system-1", "values": {
-			"pilot": {"env": {"A": false, "PILOT_CA_CERT_CONFIGMAP": "kept"}},
+			"pilot": {"env": {"REVISION": false, "PILOT_CA_CERT_CONFIGMAP": "kept"}},
 			"meshConfig": {"discoverySelectors": [7, {"matchLabels": {"istio-discovery": "mesh-1", "env": {}}}, null]}
 		}}
 	}`)
 	want := &sail.ControlPlane{
-		Metadata: sail.Meta{Name: "mesh-1", Annotations: map[string]string{"a": "", "b": "kept"}},
+		Metadata: sail.Meta{Name: "mesh-1", Annotations: map[string]string{sail.OverrideAnnotation: "", sail.FillAnnotation: "kept"}},
 		Spec: sail.Spec{Namespace: "istio-system-1", Values: sail.Values{
-			Pilot: sail.Pilot{Env: map[string]string{"A": "", "PILOT_CA_CERT_CONFIGMAP": "kept"}},
+			Pilot: sail.Pilot{Env: sail.Env{TrustBundle: "kept"}},
 			MeshConfig: sail.MeshConfig{DiscoverySelectors: []*metav1.LabelSelector{
 				{}, {MatchLabels: map[string]string{"istio-discovery": "mesh-1", "env": ""}}, nil,
 			}},

@@ -43,7 +43,7 @@ func FuzzDecodeControlPlane(f *testing.F) {
 			{cp.Spec.UpdateStrategy.Type, []string{"spec", "updateStrategy", "type"}},
 			{cp.Spec.Values.Profile, []string{"spec", "values", "profile"}},
 			{cp.Spec.Values.Global.TrustBundleName, []string{"spec", "values", "global", "trustBundleName"}},
-			{cp.Spec.Values.Pilot.Env["PILOT_CA_CERT_CONFIGMAP"], []string{"spec", "values", "pilot", "env", "PILOT_CA_CERT_CONFIGMAP"}},
+			{cp.Spec.Values.Pilot.Env.TrustBundle, []string{"spec", "values", "pilot", "env", "PILOT_CA_CERT_CONFIGMAP"}},
 		} {
 			if want := lookup(generic, read.path); read.got != want {
 				t.Errorf("%s: %v is %q, want %q", raw, read.path, read.got, want)

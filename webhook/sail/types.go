@@ -29,32 +29,43 @@ const ProfileRemote = "remote"
 
 // Meta is the part of an object's metadata that is judged.
 type Meta struct {
-	Name              string                  `json:"name"`
-	GenerateName      string                  `json:"generateName"`
-	UID               string                  `json:"uid"`
-	ResourceVersion   string                  `json:"resourceVersion"`
-	DeletionTimestamp string                  `json:"deletionTimestamp"`
-	Annotations       map[string]string       `json:"annotations"`
-	OwnerReferences   []metav1.OwnerReference `json:"ownerReferences"`
+	Name            string `json:"name,omitempty"`
+	GenerateName    string `json:"generateName,omitempty"`
+	UID             string `json:"uid,omitempty"`
+	ResourceVersion string `json:"resourceVersion,omitempty"`
+	// CreationTimestamp is when the object was stored, RFC 3339 with a precision of seconds; "" if it is not stored yet.
+	CreationTimestamp string `json:"creationTimestamp,omitempty"`
+	DeletionTimestamp string `json:"deletionTimestamp,omitempty"`
+	// Annotations are those that meshfence reads. DecodeControlPlane and DecodeTag drop all others.
+	Annotations map[string]string `json:"annotations,omitempty"`
+	// OwnerReferences is the controlling owner, if it is an object of the Sail operator's API. DecodeControlPlane and
+	// DecodeTag drop all others, and what is not judged of it.
+	OwnerReferences []metav1.OwnerReference `json:"ownerReferences,omitempty"`
+}
+
+// controls reports whether the owner is the controlling one and of the Sail operator's group. Versions are not compared: an
+// owner reference keeps the version that its writer used.
+func controls(owner metav1.OwnerReference) bool {
+	group, _ := schema.ParseGroupVersion(owner.APIVersion)
+	return owner.Controller != nil && *owner.Controller && group.Group == GroupVersion.Group
 }
 
 // Controller returns the name of the controlling owner of the given kind in the Sail operator's group, or "".
-// Versions are not compared: an owner reference keeps the version that its writer used.
 func (m Meta) Controller(kind string) string {
 	for _, owner := range m.OwnerReferences {
-		group, _ := schema.ParseGroupVersion(owner.APIVersion)
-		if owner.Controller != nil && *owner.Controller && owner.Kind == kind && group.Group == GroupVersion.Group {
+		if owner.Kind == kind && controls(owner) {
 			return owner.Name
 		}
 	}
 	return ""
 }
 
-// ControlPlane is an Istio or an IstioRevision: their specs have the same shape as far as it is read here.
+// ControlPlane is an Istio or an IstioRevision: their specs have the same shape as far as it is read here. A claim in the
+// ledger holds it as JSON, so it has no text without a limit besides the selectors.
 type ControlPlane struct {
-	Kind     string `json:"kind"`
-	Metadata Meta   `json:"metadata"`
-	Spec     Spec   `json:"spec"`
+	Kind     string `json:"kind,omitempty"`
+	Metadata Meta   `json:"metadata,omitzero"`
+	Spec     Spec   `json:"spec,omitzero"`
 	// Malformed is why a field that is read could not be decoded; nil if all could. The readable fields are set all the
 	// same. Whoever judges such an object must expect the worst of what is missing.
 	Malformed error `json:"-"`
@@ -62,47 +73,86 @@ type ControlPlane struct {
 
 // Spec is the part of an Istio's or IstioRevision's spec that is judged.
 type Spec struct {
-	Version        string         `json:"version"`
-	Namespace      string         `json:"namespace"`
-	Profile        string         `json:"profile"`
-	UpdateStrategy UpdateStrategy `json:"updateStrategy"`
-	Values         Values         `json:"values"`
+	Version        string         `json:"version,omitempty"`
+	Namespace      string         `json:"namespace,omitempty"`
+	Profile        string         `json:"profile,omitempty"`
+	UpdateStrategy UpdateStrategy `json:"updateStrategy,omitzero"`
+	Values         Values         `json:"values,omitzero"`
 }
 
 // UpdateStrategy says how an Istio moves to a new version.
 type UpdateStrategy struct {
-	Type string `json:"type"`
+	Type string `json:"type,omitempty"`
 }
 
 // Values is the part of the Helm values that is judged.
 type Values struct {
-	Profile    string     `json:"profile"`
-	MeshConfig MeshConfig `json:"meshConfig"`
-	Global     Global     `json:"global"`
-	Pilot      Pilot      `json:"pilot"`
-	Injector   Injector   `json:"sidecarInjectorWebhook"`
+	Profile      string       `json:"profile,omitempty"`
+	MeshConfig   MeshConfig   `json:"meshConfig,omitzero"`
+	Global       Global       `json:"global,omitzero"`
+	Pilot        Pilot        `json:"pilot,omitzero"`
+	IstiodRemote IstiodRemote `json:"istiodRemote,omitzero"`
+	Injector     Injector     `json:"sidecarInjectorWebhook,omitzero"`
 }
 
 // MeshConfig holds the selectors of the namespaces that the mesh discovers: ORed, and an absent or empty list means
 // every namespace. A nil item selects nothing.
 type MeshConfig struct {
-	DiscoverySelectors []*metav1.LabelSelector `json:"discoverySelectors"`
+	DiscoverySelectors []*metav1.LabelSelector `json:"discoverySelectors,omitzero"`
 }
 
-// Global holds the first place where the name of the root certificate's ConfigMap can be set.
+// Global is the part of the values for all of Istio's charts that is judged.
 type Global struct {
-	TrustBundleName string `json:"trustBundleName"`
+	// TrustBundleName names the ConfigMap of the root certificate, for istiod that writes it and for the pods that mount it.
+	TrustBundleName string `json:"trustBundleName,omitempty"`
+	// ExternalIstiod sets EXTERNAL_ISTIOD, unless the environment has it.
+	ExternalIstiod bool `json:"externalIstiod,omitempty"`
+	// ResourceScope says which part of a chart is installed: all, cluster or namespace.
+	ResourceScope string `json:"resourceScope,omitempty"`
+	// OperatorManageWebhooks leaves the injection webhooks out.
+	OperatorManageWebhooks bool `json:"operatorManageWebhooks,omitempty"`
 }
 
-// Pilot holds istiod's environment.
+// Pilot configures istiod.
 type Pilot struct {
-	Env map[string]string `json:"env"`
+	Env Env `json:"env,omitzero"`
+	// ConfigMap false leaves istiod without its mesh configuration, in which the selectors are.
+	ConfigMap *bool `json:"configMap,omitempty"`
+	// CRLConfigMapName names the ConfigMap of the revocation list, as Global.TrustBundleName that of the root certificate.
+	CRLConfigMapName string `json:"crlConfigMapName,omitempty"`
+	// IstiodRemote is a second place of Values.IstiodRemote, and wins: the chart copies what is in pilot to the top.
+	IstiodRemote IstiodRemote `json:"istiodRemote,omitzero"`
+}
+
+// Env holds the variables of istiod's environment that are judged, as they are written.
+type Env struct {
+	// Ambient switches ambient mode on.
+	Ambient string `json:"PILOT_ENABLE_AMBIENT,omitempty"`
+	// TrustBundle names the ConfigMap that istiod writes the root certificate to; pods do not follow it.
+	TrustBundle string `json:"PILOT_CA_CERT_CONFIGMAP,omitempty"`
+	// CRL names the ConfigMap that istiod writes the revocation list to; pods do not follow it.
+	CRL string `json:"PILOT_CRL_CONFIGMAP,omitempty"`
+	// ExternalIstiod has istiod serve another cluster.
+	ExternalIstiod string `json:"EXTERNAL_ISTIOD,omitempty"`
+	// ClusterTrustBundle has istiod write the root certificate to a ClusterTrustBundle instead of ConfigMaps.
+	ClusterTrustBundle string `json:"ENABLE_CLUSTER_TRUST_BUNDLE_API,omitempty"`
+	// Revision replaces the revision that istiod takes itself for.
+	Revision string `json:"REVISION,omitempty"`
+	// SharedMeshConfig names a ConfigMap with more of the mesh configuration.
+	SharedMeshConfig string `json:"SHARED_MESH_CONFIG,omitempty"`
+}
+
+// IstiodRemote says whether istiod runs in another cluster. Absent differs from false: a profile may say true.
+type IstiodRemote struct {
+	Enabled *bool `json:"enabled,omitempty"`
+	// EnabledLocalInjectorIstiod has an istiod run here all the same, for injection.
+	EnabledLocalInjectorIstiod *bool `json:"enabledLocalInjectorIstiod,omitempty"`
 }
 
 // Injector configures sidecar injection.
 type Injector struct {
 	// EnableNamespacesByDefault injects every namespace that does not say otherwise.
-	EnableNamespacesByDefault bool `json:"enableNamespacesByDefault"`
+	EnableNamespacesByDefault bool `json:"enableNamespacesByDefault,omitempty"`
 }
 
 // Tag is an IstioRevisionTag: a second name for a revision.

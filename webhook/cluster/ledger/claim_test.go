@@ -70,9 +70,11 @@ func TestAClaimCarriesAllThatIsJudged(t *testing.T) {
 	yes := true
 	full := istio("a", "uid-a", "17", "x y")
 	full.Metadata.Annotations = map[string]string{"meshfence.io/allow-overlap": "b", "meshfence.io/allow-overlap-until": "2027-01-01T00:00:00Z", "meshfence.io/override": "MF103", "example.com/other": strings.Repeat("long", 1000)}
+	full.Metadata.CreationTimestamp = "2026-08-01T00:00:00Z"
 	full.Metadata.OwnerReferences = []metav1.OwnerReference{{APIVersion: "sailoperator.io/v1", Kind: "Istio", Name: "o", UID: "u", Controller: &yes}}
 	full.Spec.Version, full.Spec.Profile, full.Spec.UpdateStrategy.Type = "v1.30.3", "ambient", sail.RevisionBased
 	full.Spec.Values.Global.TrustBundleName = "own"
+	full.Spec.Values.Pilot.Env.TrustBundle, full.Spec.Values.Pilot.ConfigMap = "b", new(bool)
 	full.Spec.Values.MeshConfig.DiscoverySelectors = append(full.Spec.Values.MeshConfig.DiscoverySelectors, nil, &metav1.LabelSelector{
 		MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "k", Operator: "NotIn", Values: []string{"v"}}},
 	})

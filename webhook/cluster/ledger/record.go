@@ -121,7 +121,9 @@ func decode(text string) (Claim, error) {
 // judged cuts an object down to what is judged of it.
 func judged(cp *sail.ControlPlane) *sail.ControlPlane {
 	small := *cp
-	small.Metadata = sail.Meta{Name: cp.Metadata.Name, UID: cp.Metadata.UID, OwnerReferences: cp.Metadata.OwnerReferences}
+	small.Metadata = sail.Meta{
+		Name: cp.Metadata.Name, UID: cp.Metadata.UID, CreationTimestamp: cp.Metadata.CreationTimestamp, OwnerReferences: cp.Metadata.OwnerReferences,
+	}
 	for _, name := range []string{sail.AllowOverlapAnnotation, sail.AllowOverlapUntilAnnotation} {
 		if value, ok := cp.Metadata.Annotations[name]; ok {
 			if small.Metadata.Annotations == nil {
