@@ -25,6 +25,11 @@ func TestAMeshIsAmbientByProfileOrByTheEnvironmentOfItsIstiod(t *testing.T) {
 		`{values: {pilot: {env: {PILOT_ENABLE_AMBIENT: "false"}}}}`: "",
 		`{values: {pilot: {env: {PILOT_ENABLE_AMBIENT: "yes"}}}}`:   "",
 		`{values: {pilot: {env: {PILOT_ENABLE_AMBIENT: ""}}}}`:      "",
+		// The profile is only the default of the variable, and that of the values comes before that of the operator.
+		`{profile: ambient, values: {pilot: {env: {PILOT_ENABLE_AMBIENT: "false"}}}}`: "",
+		`{profile: ambient, values: {pilot: {env: {PILOT_ENABLE_AMBIENT: "true"}}}}`:  env,
+		`{profile: ambient, values: {profile: remote}}`:                               "",
+		`{profile: remote, values: {profile: ambient}}`:                               "spec.values.profile",
 	} {
 		if got := only(t, fleet(t, istio("mesh-1", spec))).AmbientBy; got != want {
 			t.Errorf("%s: ambient by %q, want %q", spec, got, want)

@@ -2,7 +2,6 @@ package mesh
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,12 +29,12 @@ func newMesh(main *sail.ControlPlane, revisions []*sail.ControlPlane, read lists
 		Version:   main.Spec.Version,
 		AmbientBy: ambientBy(main),
 
-		Sources: []Source{newSource(main, read)},
+		Sources: []Source{newSource(main, activeRevision(main), read)},
 	}
 	m.Revisions = append(m.Revisions, m.ActiveRevision)
 	for _, r := range revisions {
 		m.Revisions = append(m.Revisions, r.Metadata.Name)
-		m.Sources = append(m.Sources, newSource(r, read))
+		m.Sources = append(m.Sources, newSource(r, r.Metadata.Name, read))
 	}
 	slices.Sort(m.Revisions)
 	m.Revisions = slices.Compact(m.Revisions)
@@ -61,20 +60,29 @@ func activeRevision(cp *sail.ControlPlane) string {
 	return name
 }
 
-func newSource(cp *sail.ControlPlane, read lists) Source {
+// newSource reads an object; revision is the name of the one that it installs.
+func newSource(cp *sail.ControlPlane, revision string, read lists) Source {
+	values := &cp.Spec.Values
+	profile, _ := chartProfile(cp)
 	s := Source{
-		Ref:              Ref{Kind: cp.Kind, Name: cp.Metadata.Name},
-		TrustBundle:      trustBundle(cp),
-		InjectsByDefault: cp.Spec.Values.Injector.EnableNamespacesByDefault,
+		Ref:                Ref{Kind: cp.Kind, Name: cp.Metadata.Name},
+		TrustBundle:        trustBundle(values),
+		MountedBundle:      mountedBundle(values),
+		RevocationList:     revocationList(values),
+		ClusterTrustBundle: enabled(values.Pilot.Env.ClusterTrustBundle),
+		InjectsByDefault:   injectsByDefault(values),
+		RefusesTags:        profile == sail.ProfileRemote,
 
-		items: cp.Spec.Values.MeshConfig.DiscoverySelectors,
+		items: values.MeshConfig.DiscoverySelectors,
 	}
-	s.Terms, s.Errors = read.terms(cp.Spec.Values.MeshConfig.DiscoverySelectors)
-	s.Listing = listing(cp, s.Errors)
+	s.Terms, s.Errors = read.terms(values.MeshConfig.DiscoverySelectors)
+	s.Listing, s.By = listing(cp, revision, s.Errors)
 	switch s.Listing {
 	case Selective: // the items, as they were parsed
 	case Unset, Invalid:
 		s.Terms = []Term{{Selector: selector.All(), Path: selectorsPath.String()}}
+	case Unread:
+		s.Listed, s.Terms = s.Terms, []Term{{Selector: selector.All(), Path: s.By}}
 	case Remote:
 		s.Terms = nil
 	}
@@ -84,6 +92,9 @@ func newSource(cp *sail.ControlPlane, read lists) Source {
 func parseTerms(list []*metav1.LabelSelector) (terms []Term, errs field.ErrorList) {
 	for i, item := range list {
 		path := selectorsPath.Index(i)
+		if item == nil {
+			item = &metav1.LabelSelector{} // as Istio reads it
+		}
 		parsed, itemErrs := selector.Parse(item, path)
 		errs = append(errs, itemErrs...)
 		terms = append(terms, Term{Selector: parsed, Path: path.String()})
@@ -91,44 +102,19 @@ func parseTerms(list []*metav1.LabelSelector) (terms []Term, errs field.ErrorLis
 	return terms, errs
 }
 
-func listing(cp *sail.ControlPlane, errs field.ErrorList) Listing {
-	switch {
-	case cp.Spec.Profile == sail.ProfileRemote, cp.Spec.Values.Profile == sail.ProfileRemote:
-		return Remote
-	case len(errs) > 0, cp.Malformed != nil:
-		return Invalid
+// listing says what the list amounts to, and which field outside of it decides that.
+func listing(cp *sail.ControlPlane, revision string, errs field.ErrorList) (l Listing, by string) {
+	if cp.Malformed != nil {
+		return Invalid, "" // what could not be read may have said anything
+	}
+	switch l, by := runs(cp, revision); {
+	case l != Selective:
+		return l, by
+	case len(errs) > 0:
+		return Invalid, ""
 	case len(cp.Spec.Values.MeshConfig.DiscoverySelectors) == 0:
-		return Unset
+		return Unset, ""
 	default:
-		return Selective
+		return Selective, ""
 	}
-}
-
-// ambientEnv is the environment variable of istiod that switches ambient mode on.
-const ambientEnv = "PILOT_ENABLE_AMBIENT"
-
-// ambientBy returns the path of the field that makes the mesh one of ambient mode, "" if none does: a profile (ambient,
-// openshift-ambient), or istiod's environment, which istiod reads as Go does a boolean, so that 1 and TRUE switch it on
-// too, and what is no boolean does not (istio/pkg/env/var.go).
-func ambientBy(cp *sail.ControlPlane) string {
-	enabled, err := strconv.ParseBool(cp.Spec.Values.Pilot.Env.Ambient)
-	switch {
-	case strings.HasSuffix(cp.Spec.Profile, "ambient"):
-		return "spec.profile"
-	case strings.HasSuffix(cp.Spec.Values.Profile, "ambient"):
-		return "spec.values.profile"
-	case err == nil && enabled:
-		return "spec.values.pilot.env[" + ambientEnv + "]"
-	default:
-		return ""
-	}
-}
-
-func trustBundle(cp *sail.ControlPlane) string {
-	for _, name := range []string{cp.Spec.Values.Global.TrustBundleName, cp.Spec.Values.Pilot.Env.TrustBundle} {
-		if name != "" {
-			return name
-		}
-	}
-	return DefaultTrustBundle
 }

@@ -50,22 +50,13 @@ func TestFactAnAbsentOrEmptyListMeansEveryNamespace(t *testing.T) {
 	}
 }
 
-func TestFactAnEmptySelectorSelectsEverything(t *testing.T) {
-	for _, item := range []string{"{}", "{matchLabels: {}}", "{matchLabels: null, matchExpressions: []}"} {
+// Istio's parser turns a null item into {}; the operator's CustomResourceDefinition refuses it.
+func TestFactAnEmptySelectorAndANullItemSelectEverything(t *testing.T) {
+	for _, item := range []string{"{}", "{matchLabels: {}}", "{matchLabels: null, matchExpressions: []}", "null"} {
 		f := fleet(t, istio("mesh-1", discovering(label("istio-discovery", "mesh-1"), item)))
 		if listing := only(t, f).Sources[0].Listing; listing != mesh.Selective || !discoversAll(f) {
 			t.Errorf("item %s: listing %v, discovers everything: %v", item, listing, discoversAll(f))
 		}
-	}
-}
-
-func TestFactANullItemSelectsNothing(t *testing.T) {
-	if f := fleet(t, istio("mesh-1", discovering("null"))); !discoversNone(f) {
-		t.Error("a list of one null item discovers something")
-	}
-	f := fleet(t, istio("mesh-1", discovering("null", label("env", "dev"), "null")))
-	if len(f.DiscoveredBy(labels("env=dev"))) != 1 || len(f.DiscoveredBy(labels("env=prod"))) != 0 {
-		t.Error("null items change what the others select")
 	}
 }
 
@@ -87,7 +78,7 @@ func TestFactNotInAndDoesNotExistMatchANamespaceWithoutTheKeyAndInAndExistsNeedI
 }
 
 func TestFactMembershipHasTheSemanticsOfLabelSelectorAsSelector(t *testing.T) {
-	list := []*metav1.LabelSelector{nil, {MatchLabels: map[string]string{"env": ""}}}
+	list := []*metav1.LabelSelector{{}, {MatchLabels: map[string]string{"env": ""}}}
 	for _, operator := range []metav1.LabelSelectorOperator{"In", "NotIn", "Exists", "DoesNotExist"} {
 		r := metav1.LabelSelectorRequirement{Key: "env", Operator: operator}
 		if operator == "In" || operator == "NotIn" {
@@ -224,34 +215,6 @@ func TestFactAMeshDoesNotDiscoverItsControlPlaneNamespaceUnlessASelectorMatchesI
 	}
 	if found := f.DiscoveredBy(labels("kubernetes.io/metadata.name=istio-system-1,istio-discovery=mesh-1")); len(found) != 1 {
 		t.Errorf("with the label it is discovered by %v", names(found))
-	}
-}
-
-func TestFactTheProfileRemoteInEitherPlaceDiscoversNothingButItsRevisionInjects(t *testing.T) {
-	const selectors = "meshConfig: {discoverySelectors: [{matchLabels: {env: dev}}, {}]}"
-	for name, spec := range map[string]string{
-		"spec.profile":                        "{profile: remote, values: {" + selectors + "}}",
-		"spec.values.profile":                 "{values: {profile: remote, " + selectors + "}}",
-		"both":                                "{profile: remote, values: {profile: remote, " + selectors + "}}",
-		"spec.profile beside another profile": "{profile: remote, values: {profile: openshift, " + selectors + "}}",
-		"without selectors":                   "{profile: remote}",
-		"with an invalid selector":            "{profile: remote, values: {meshConfig: {discoverySelectors: [{matchLabels: {'a b': c}}]}}}",
-	} {
-		t.Run(name, func(t *testing.T) {
-			f := fleet(t, istio("mesh-1", spec))
-			m := only(t, f)
-			if !m.Remote() || m.Sources[0].Listing != mesh.Remote || !discoversNone(f) {
-				t.Errorf("remote: %v, listing %v, discovers nothing: %v", m.Remote(), m.Sources[0].Listing, discoversNone(f))
-			}
-			if r := f.Revision("mesh-1"); r == nil || !slices.Equal(r.Meshes, []*mesh.Mesh{m}) {
-				t.Errorf("its revision injects: %+v", r)
-			}
-		})
-	}
-	for _, spec := range []string{"{profile: Remote}", "{profile: remote2}", "{profile: default, values: {profile: ambient}}"} {
-		if f := fleet(t, istio("mesh-1", spec)); only(t, f).Remote() || !discoversAll(f) {
-			t.Errorf("%s counts as remote", spec)
-		}
 	}
 }
 

@@ -18,6 +18,7 @@ type Fleet struct {
 	index     lazy[index]
 	keys      lazy[[]string] // of all selectors
 	revisions map[string]*Revision
+	own       map[string][]*Mesh // by the name of a revision, whether a tag hides it or not
 	tags      []*sail.Tag
 	meshMap   map[string]string
 }
@@ -25,11 +26,14 @@ type Fleet struct {
 // Revision is a name that istio.io/rev can have: a revision, or a tag that points at one.
 type Revision struct {
 	Name string
-	// Tag says that the name is an IstioRevisionTag's.
+	// Tag says that the name is an IstioRevisionTag's, which may hide a revision of the same name that is younger.
 	Tag bool
 	// Meshes are the meshes that it belongs to, by name: one, or none for a tag whose target does not exist. More than
 	// one only in a cluster where two meshes already claim one revision name.
 	Meshes []*Mesh
+
+	// injecting are those that inject what chooses the name.
+	injecting []*Mesh
 }
 
 // NewFleet makes a snapshot. It keeps references into objects, which must not be written afterwards.
@@ -80,7 +84,7 @@ func newFleet(objects Objects, read lists) *Fleet {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Kind, b.Kind))
 	})
 	f.nameMeshes()
-	f.nameRevisions(objects.Tags)
+	f.nameRevisions(&objects)
 	return f
 }
 
@@ -104,35 +108,82 @@ func (f *Fleet) nameMeshes() {
 	}
 }
 
-// nameRevisions fills the table of names. Revisions come first: the operator rejects a tag that has a revision's name.
-func (f *Fleet) nameRevisions(tags []*sail.Tag) {
+// nameRevisions fills the tables of names.
+func (f *Fleet) nameRevisions(objects *Objects) {
+	f.own = map[string][]*Mesh{}
 	for _, m := range f.meshes {
 		for _, name := range m.Revisions {
-			r := f.revisions[name]
-			if r == nil {
-				r = &Revision{Name: name}
-				f.revisions[name] = r
-			}
-			r.Meshes = append(r.Meshes, m)
+			f.own[name] = append(f.own[name], m)
 		}
 	}
-	for _, tag := range tags {
-		if f.revisions[tag.Metadata.Name] == nil {
-			f.revisions[tag.Metadata.Name] = &Revision{Name: tag.Metadata.Name, Tag: true, Meshes: f.Target(tag.Spec.TargetRef)}
+	for name, meshes := range f.own {
+		f.revisions[name] = &Revision{Name: name, Meshes: meshes, injecting: meshes}
+	}
+	for _, tag := range objects.Tags {
+		name := tag.Metadata.Name
+		if _, taken := f.own[name]; taken && !tagComesFirst(tag, objects) {
+			continue
+		}
+		meshes := f.Target(tag.Spec.TargetRef)
+		f.revisions[name] = &Revision{Name: name, Tag: true, Meshes: meshes, injecting: installing(meshes, tag.Spec.TargetRef)}
+	}
+}
+
+// installing leaves out the meshes for whose revision the operator refuses to install a tag.
+func installing(meshes []*Mesh, target sail.TargetRef) []*Mesh {
+	return slices.DeleteFunc(slices.Clone(meshes), func(m *Mesh) bool { return m.source(revisionOf(m, target)).RefusesTags })
+}
+
+// revisionOf names the revision of a mesh that a tag stands for.
+func revisionOf(m *Mesh, target sail.TargetRef) string {
+	if target.Kind == sail.KindIstio {
+		return m.ActiveRevision
+	}
+	return target.Name
+}
+
+// source is the mesh's object that installs a revision: the IstioRevision of that name, or what it is going to be made of.
+func (m *Mesh) source(revision string) *Source {
+	i := slices.IndexFunc(m.Sources, func(s Source) bool { return s.Kind == sail.KindIstioRevision && s.Name == revision })
+	return &m.Sources[max(i, 0)]
+}
+
+// tagComesFirst reports whether the operator installs the tag and not the revision of the same name: the older of the two, and
+// of two from one second the one whose uid comes first (ResourceTakesPrecedence in sail-operator/pkg/validation/validation.go).
+// A revision that is not stored yet is not older than its Istio. Where a time is unknown, the revision comes first.
+func tagComesFirst(tag *sail.Tag, objects *Objects) bool {
+	revision, stored := revisionNamed(tag.Metadata.Name, objects)
+	at, since := tag.Metadata.CreationTimestamp, revision.CreationTimestamp
+	if at == "" || since == "" {
+		return false
+	}
+	// Times are in UTC and of one length.
+	return at < since || at == since && stored && tag.Metadata.UID < revision.UID
+}
+
+// revisionNamed returns the metadata of the IstioRevision of that name, or else that of the Istio that it is going to be made
+// of.
+func revisionNamed(name string, objects *Objects) (meta sail.Meta, stored bool) {
+	for _, r := range objects.Revisions {
+		if r.Metadata.Name == name {
+			return r.Metadata, true
 		}
 	}
+	for _, istio := range objects.Istios {
+		if activeRevision(istio) == name && (meta.CreationTimestamp == "" || istio.Metadata.CreationTimestamp < meta.CreationTimestamp) {
+			meta = istio.Metadata
+		}
+	}
+	return meta, false
 }
 
 // Target returns the meshes of what a tag points at, as Revision.Meshes. A tag never points at a tag.
 func (f *Fleet) Target(ref sail.TargetRef) []*Mesh {
-	if ref.Kind == sail.KindIstio {
-		if m := f.Mesh(Ref{Kind: sail.KindIstio, Name: ref.Name}); m != nil {
-			return []*Mesh{m}
-		}
-		return nil
+	if ref.Kind != sail.KindIstio {
+		return f.own[ref.Name]
 	}
-	if r := f.revisions[ref.Name]; r != nil && !r.Tag {
-		return r.Meshes
+	if m := f.Mesh(Ref{Kind: sail.KindIstio, Name: ref.Name}); m != nil {
+		return []*Mesh{m}
 	}
 	return nil
 }
@@ -198,13 +249,15 @@ func (f *Fleet) HasTag(name string) bool {
 	return slices.ContainsFunc(f.tags, func(tag *sail.Tag) bool { return tag.Metadata.Name == name })
 }
 
-// Injecting returns the meshes that inject a namespace with these labels: one, or none.
+// Injecting returns the meshes that inject a namespace with these labels: one, or none. A tag of a revision of the profile
+// remote, which the operator refuses, injects nothing. Nor is a namespace counted that has no label which chooses a revision
+// and is injected by default: which of them are, is injectsByDefault's to say.
 func (f *Fleet) Injecting(labels map[string]string) []*Mesh {
 	injection := InjectionOf(labels)
 	if !injection.By || f.revisions[injection.Revision] == nil {
 		return nil
 	}
-	return f.revisions[injection.Revision].Meshes
+	return f.revisions[injection.Revision].injecting
 }
 
 // RevisionNames returns the names of all revisions and tags, sorted.

@@ -61,16 +61,30 @@ type Source struct {
 	Ref
 	// Listing says what its list of selectors amounts to.
 	Listing Listing
+	// By is the path of the field because of which the list does not count; "" unless Listing is Unread or Remote.
+	By string
 	// Terms are its selectors: a namespace is discovered if any of them matches. A source that discovers everything has
 	// one term that selects everything; a remote one has none.
 	Terms []Term
+	// Listed are the selectors that istiod would have if it read them; only if Listing is Unread.
+	Listed []Term
 	// Errors are the selectors that do not parse, by path.
 	Errors field.ErrorList
 	// TrustBundle is the name of the ConfigMap that its istiod writes the root certificate to.
 	TrustBundle string
+	// MountedBundle is the name of the ConfigMap that its pods mount for the root certificate.
+	MountedBundle string
+	// RevocationList is the name of the ConfigMap that its istiod writes the list of revoked certificates to.
+	RevocationList string
+	// ClusterTrustBundle says that its istiod writes the root certificate to the one ClusterTrustBundle of all istiods that
+	// do so, and to no ConfigMap.
+	ClusterTrustBundle bool
 	// InjectsByDefault says that its injector takes every namespace that does not say otherwise, once it is the one of the
 	// name default.
 	InjectsByDefault bool
+	// RefusesTags says that the operator installs no tag for it, because its profile is remote
+	// (sail-operator/controllers/istiorevisiontag/istiorevisiontag_controller.go).
+	RefusesTags bool
 
 	// items is the list of selectors as it stands in the object.
 	items []*metav1.LabelSelector
@@ -94,11 +108,14 @@ const (
 	// Invalid: an item does not parse. A running istiod keeps its old selectors; at its next start it has none and
 	// discovers everything. So the source counts as discovering everything, never as discovering nothing.
 	Invalid
-	// Remote: the profile runs no istiod in this cluster; the selectors discover nothing here.
+	// Remote: no istiod runs in this cluster, or the one that runs serves another cluster; the selectors discover nothing
+	// here.
 	Remote
+	// Unread: istiod runs here without the mesh configuration in which the selectors are, and so discovers everything.
+	Unread
 )
 
-// Remote says whether no source of the mesh runs an istiod in this cluster.
+// Remote says whether no source of the mesh runs an istiod that serves this cluster.
 func (m *Mesh) Remote() bool {
 	return !slices.ContainsFunc(m.Sources, func(s Source) bool { return s.Listing != Remote })
 }

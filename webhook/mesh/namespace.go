@@ -39,8 +39,17 @@ type Injection struct {
 
 // InjectionOf tells which revision the labels choose: any istio-injection value other than "enabled" chooses none;
 // "enabled" chooses "default", and istio.io/rev is ignored; else istio.io/rev decides
-// (istio/manifests/charts/istio-control/istio-discovery/templates/mutatingwebhook.yaml).
+// (istio/manifests/charts/istio-control/istio-discovery/templates/mutatingwebhook.yaml). In a namespace of the system, which
+// NameLabel tells, they choose nothing.
 func InjectionOf(labels map[string]string) Injection {
+	injection := chosen(labels)
+	if injection.By && NeverInjected(labels[NameLabel]) {
+		return Injection{}
+	}
+	return injection
+}
+
+func chosen(labels map[string]string) Injection {
 	if value, ok := labels[InjectionLabel]; ok {
 		if value != InjectionEnabled {
 			return Injection{Label: InjectionLabel}
@@ -51,6 +60,12 @@ func InjectionOf(labels map[string]string) Injection {
 		return Injection{Label: RevisionLabel, Revision: revision, By: true}
 	}
 	return Injection{}
+}
+
+// NeverInjected reports whether no istiod injects the pods of the namespace of this name, whatever its labels (IgnoredNamespaces
+// in istio/pkg/kube/inject/initializer.go).
+func NeverInjected(namespace string) bool {
+	return namespace == "kube-system" || !GetsRootCertificate(namespace)
 }
 
 // GetsRootCertificate says whether an istiod that discovers the namespace of this name writes its root certificate to it. It

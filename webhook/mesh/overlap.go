@@ -26,7 +26,9 @@ const (
 	NoExcuse Excuse = iota + 1
 	// Declared: the annotation meshfence.io/allow-overlap of either mesh names the other, and has not expired.
 	Declared
-	// OtherTrustBundle: the two istiods write ConfigMaps of different names and do not fight.
+	// OtherTrustBundle: the two istiods write ConfigMaps of different names and do not fight. That of the list of revoked
+	// certificates may be the same: both write an empty one unless someone has put a list into a mesh's Secret cacerts
+	// (watchCACRL and reconcileCACertAndCRL in istio/pilot/pkg).
 	OtherTrustBundle
 )
 

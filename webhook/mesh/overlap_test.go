@@ -58,12 +58,15 @@ func declaring(name, annotations string) string {
 
 func path(i int) string { return fmt.Sprintf("spec.values.meshConfig.discoverySelectors[%d]", i) }
 
+// nothing is a selector that contradicts itself.
+const nothing = "{matchLabels: {a: b}, matchExpressions: [{key: a, operator: DoesNotExist}]}"
+
 func TestOverlapsAreEveryPairOfSelectorsThatSomeNamespaceCouldMatchInOrder(t *testing.T) {
 	a, b := pair(t,
 		istio("mesh-1", discovering(label("env", "dev"), label("team", "a"))),
 		revision("mesh-1-old", "mesh-1", discovering(label("env", "old"))),
 		istio("mesh-2", discovering(label("env", "prod"), "{matchExpressions: [{key: env, operator: NotIn, values: [old]}]}")),
-		revision("mesh-2-old", "mesh-2", discovering("null", label("env", "old"))))
+		revision("mesh-2-old", "mesh-2", discovering(nothing, label("env", "old"))))
 	const m1, m1old, m2, m2old = `Istio "mesh-1"`, `IstioRevision "mesh-1-old"`, `Istio "mesh-2"`, `IstioRevision "mesh-2-old"`
 	want := []found{
 		{m1, path(0), m2, path(1), labels("env=dev"), mesh.NoExcuse},
@@ -102,8 +105,8 @@ func TestOverlapsOfEverything(t *testing.T) {
 			discovering(label("env", "dev"), label("env", "'a b'")), discovering(label("team", "a")),
 			[]found{{m1, list, m2, path(0), labels("team=a"), mesh.NoExcuse}},
 		},
-		"if one selects nothing, then nothing overlaps":                  {discovering("null"), "{}", nil},
-		"if one contradicts itself, then nothing overlaps":               {discovering("{matchLabels: {a: b}, matchExpressions: [{key: a, operator: DoesNotExist}]}"), "{}", nil},
+		"if one contradicts itself, then nothing overlaps":               {discovering(nothing), "{}", nil},
+		"if one has a null item, then it overlaps with everything":       {discovering("null"), discovering(label("a", "x")), []found{{m1, path(0), m2, path(0), labels("a=x"), mesh.NoExcuse}}},
 		"if one is remote, then nothing overlaps":                        {"{profile: remote}", "{}", nil},
 		"if the values of one label differ, then nothing overlaps":       {discovering(label("mesh", "a")), discovering(label("mesh", "b")), nil},
 		"if the labels differ, then a namespace could carry both":        {discovering(label("a", "x")), discovering(label("b", "z")), []found{{m1, path(0), m2, path(0), labels("a=x,b=z"), mesh.NoExcuse}}},

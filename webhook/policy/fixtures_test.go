@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"sigs.k8s.io/yaml"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
@@ -54,8 +56,8 @@ func fleet(t testing.TB, lines ...string) *mesh.Fleet {
 //
 // Properties of an Istio or IstioRevision: "in NAMESPACE", "selects SELECTOR | SELECTOR" (see selectors), "of ISTIO" (the
 // controller), "version V", "RevisionBased", "profile P", "values-profile P", "bundle NAME" (global.trustBundleName),
-// "env-bundle NAME" and "ambient" (istiod's environment), "injects-by-default", "overlaps MESH,MESH" and "until TIME" (the
-// annotations), "malformed REASON".
+// "env-bundle NAME" and "ambient" (istiod's environment), "with {VALUES}" (any values in YAML), "injects-by-default",
+// "overlaps MESH,MESH" and "until TIME" (the annotations), "malformed REASON".
 func objects(t testing.TB, lines ...string) mesh.Objects {
 	t.Helper()
 	var all mesh.Objects
@@ -108,13 +110,21 @@ func property(t testing.TB, cp *sail.ControlPlane, word, value string) {
 	case "profile":
 		cp.Spec.Profile = value
 	case "values-profile":
-		cp.Spec.Values.Profile = value
+		cp.Spec.Values.Profile = &value
 	case "bundle":
 		cp.Spec.Values.Global.TrustBundleName = value
 	case "env-bundle":
 		cp.Spec.Values.Pilot.Env.TrustBundle = value
 	case "ambient":
 		cp.Spec.Values.Pilot.Env.Ambient = "true"
+	case "with":
+		raw, err := yaml.YAMLToJSON([]byte(value))
+		if err == nil {
+			err = json.Unmarshal(raw, &cp.Spec.Values)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	case "injects-by-default":
 		cp.Spec.Values.Injector.EnableNamespacesByDefault = true
 	case "overlaps":

@@ -180,8 +180,8 @@ func TestMF101WhenAMeshIsCreated(t *testing.T) {
 			}),
 		},
 		{
-			name:   "if items are null, empty or valid, then they are not invalid",
-			create: "Istio mesh-1; in istio-system-1; selects null | team in (a),!env",
+			name:   "if items are empty or valid, then they are not invalid",
+			create: "Istio mesh-1; in istio-system-1; selects team in (a),!env | none=x,!none",
 			want:   allowed(),
 		},
 		{

@@ -49,6 +49,8 @@ func everythingBecause(m *mesh.Mesh) (why, path string) {
 			return "has no discoverySelectors and so discovers every namespace", term.Path
 		case mesh.Invalid:
 			return "has a selector that does not parse and so counts as discovering every namespace", term.Path
+		case mesh.Unread:
+			return fmt.Sprintf("has an istiod that does not read its discoverySelectors, because of %s, and so discovers every namespace", own.By), term.Path
 		default:
 			return fmt.Sprintf("discovers every namespace through %s", term.Path), term.Path
 		}

@@ -130,9 +130,77 @@ func TestMF102WhenAMeshIsCreated(t *testing.T) {
 			want: allowed(),
 		},
 		{
-			name:   "if its only selector is null, then it discovers nothing",
-			others: other, create: "Istio all; in istio-system-all; selects null",
+			name:   "if its istiod does not read the selectors (pilot.configMap), then it discovers everything, and they are kept",
+			others: other, create: "Istio all; in istio-system-all; selects istio-discovery=all; with {pilot: {configMap: false}}",
+			want: denied(policy.Finding{
+				Rule: mf102, Action: policy.Deny, Field: `spec.values.pilot.configMap`,
+				Detail: `Istio "all" has an istiod that does not read its discoverySelectors, because of spec.values.pilot.configMap, and so ` +
+					`discovers every namespace, also those of mesh "mesh-1": their istiods would overwrite each other's ConfigMap istio-ca-root-cert`,
+				Remedy:   `Have istiod read its selectors: spec: {values: {pilot: {configMap: true}}}`,
+				Subjects: []string{"mesh-1"},
+			}),
+		},
+		{
+			name:   "if the selectors that it does not read would not do, then it gets another one",
+			others: other, create: "Istio all; in istio-system-all; selects istio-discovery; with {pilot: {configMap: false}}",
+			want: denied(policy.Finding{
+				Rule: mf102, Action: policy.Deny, Field: `spec.values.pilot.configMap`,
+				Detail: `Istio "all" has an istiod that does not read its discoverySelectors, because of spec.values.pilot.configMap, and so ` +
+					`discovers every namespace, also those of mesh "mesh-1": their istiods would overwrite each other's ConfigMap istio-ca-root-cert`,
+				Remedy: `Have istiod read its selectors, and give it one of its own: spec: {values: {meshConfig: {discoverySelectors: ` +
+					`[{matchLabels: {istio-discovery: all}}]}, pilot: {configMap: true}}}`,
+				Subjects: []string{"mesh-1"},
+			}),
+		},
+		{
+			name:   "if its istiod takes itself for another revision (REVISION), then likewise",
+			others: other, create: "Istio all; in istio-system-all; selects istio-discovery=all; with {pilot: {env: {REVISION: other}}}",
+			want: denied(policy.Finding{
+				Rule: mf102, Action: policy.Deny, Field: `spec.values.pilot.env[REVISION]`,
+				Detail: `Istio "all" has an istiod that does not read its discoverySelectors, because of spec.values.pilot.env[REVISION], and so ` +
+					`discovers every namespace, also those of mesh "mesh-1": their istiods would overwrite each other's ConfigMap istio-ca-root-cert`,
+				Remedy:   `Have istiod read its selectors: spec: {values: {pilot: {env: {REVISION: all}}}}`,
+				Subjects: []string{"mesh-1"},
+			}),
+		},
+		{
+			name:   "if the remote profile runs a local injector, then that has no mesh configuration either",
+			others: other,
+			create: "Istio all; in istio-system-all; profile remote; selects istio-discovery=all; with {istiodRemote: {enabledLocalInjectorIstiod: true}}",
+			want: denied(policy.Finding{
+				Rule: mf102, Action: policy.Deny, Field: `spec.profile`,
+				Detail: `Istio "all" has an istiod that does not read its discoverySelectors, because of spec.profile, and so ` +
+					`discovers every namespace, also those of mesh "mesh-1": their istiods would overwrite each other's ConfigMap istio-ca-root-cert`,
+				Remedy:   `Have istiod read its selectors: spec: {values: {pilot: {configMap: true}}}`,
+				Subjects: []string{"mesh-1"},
+			}),
+		},
+		{
+			name:   "if its istiod serves another cluster (EXTERNAL_ISTIOD), then it discovers nothing here",
+			others: other, create: "Istio all; in istio-system-all; with {pilot: {env: {EXTERNAL_ISTIOD: 'true'}}}",
 			want: allowed(),
+		},
+		{
+			name:   "if no istiod runs here (istiodRemote.enabled), then likewise",
+			others: other, create: "Istio all; in istio-system-all; with {istiodRemote: {enabled: true}}",
+			want: allowed(),
+		},
+		{
+			name:   "if only its cluster-wide resources are installed (resourceScope), then likewise",
+			others: other, create: "Istio all; in istio-system-all; with {global: {resourceScope: cluster}}",
+			want: allowed(),
+		},
+		{
+			name:   "if one of its selectors is null, which Istio reads as {}, then it discovers everything",
+			others: other, create: "Istio all; in istio-system-all; selects istio-discovery=all | null",
+			want: denied(policy.Finding{
+				Rule: mf102, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors[1]`,
+				Detail: `Istio "all" discovers every namespace through spec.values.meshConfig.discoverySelectors[1], also those of mesh ` +
+					`"mesh-1": their istiods would overwrite each other's ConfigMap istio-ca-root-cert`,
+				Remedy: `The API server drops a misspelt field (such as matchLabel), which leaves {}. Give it a selector of ` +
+					`its own: spec: {values: {meshConfig: {discoverySelectors: [{matchLabels: {istio-discovery: all}}]}}}`,
+				Subjects: []string{"mesh-1"},
+			}),
 		},
 		{
 			name:   "if it declares the overlap, then it is admitted",
@@ -194,14 +262,15 @@ func TestMF102WhenAMeshIsCreated(t *testing.T) {
 			want: warned(harmlessOverlap("openshift-gateway", "openshift-gw-ca-root-cert, istio-ca-root-cert", "mesh-1", "mesh-2")),
 		},
 		{
-			name:   "if its trust bundle has its own name (PILOT_CA_CERT_CONFIGMAP), then it harms nobody",
-			others: two, create: "Istio openshift-gateway; in openshift-ingress; env-bundle openshift-gw-ca-root-cert",
+			name:    "if its trust bundle has its own name (PILOT_CA_CERT_CONFIGMAP), then the overlap is harmless",
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF120": policy.Off}},
+			others:  two, create: "Istio openshift-gateway; in openshift-ingress; env-bundle openshift-gw-ca-root-cert",
 			want: warned(harmlessOverlap("openshift-gateway", "openshift-gw-ca-root-cert, istio-ca-root-cert", "mesh-1", "mesh-2")),
 		},
 		{
 			name:   "if both trust bundles have the same unusual name, then that name is told",
 			others: []string{"Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1; bundle root"},
-			create: "Istio all; in istio-system-all; env-bundle root",
+			create: "Istio all; in istio-system-all; env-bundle root; bundle root",
 			want: denied(policy.Finding{
 				Rule: mf102, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors`,
 				Detail: `Istio "all" has no discoverySelectors and so discovers every namespace, also those of mesh ` +
@@ -274,6 +343,19 @@ func TestMF102WhenAMeshIsUpdated(t *testing.T) {
 	other := []string{"Istio mesh-2; in istio-system-2; selects istio-discovery=mesh-2"}
 	const selective, everything = "Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1", "Istio mesh-1; in istio-system-1; selects {}"
 	runMeshCases(t, []meshCase{
+		{
+			name:   "if its istiod is to read no selectors any more, then it is refused, with a command that works",
+			others: []string{"Istio other; in istio-system-other; selects istio-discovery=other"},
+			from:   "Istio all; in istio-system-all; selects istio-discovery=all", to: "Istio all; in istio-system-all; selects istio-discovery=all; with {pilot: {configMap: false}}",
+			want: denied(policy.Finding{
+				Rule: mf102, Action: policy.Deny, Field: `spec.values.pilot.configMap`,
+				Detail: `Istio "all" has an istiod that does not read its discoverySelectors, because of spec.values.pilot.configMap, and so ` +
+					`discovers every namespace, also those of mesh "other": their istiods would overwrite each other's ConfigMap istio-ca-root-cert`,
+				Remedy: `Have istiod read its selectors: kubectl patch istios.sailoperator.io all --type=merge -p ` +
+					`'{"spec":{"values":{"pilot":{"configMap":true}}}}'`,
+				Subjects: []string{"other"},
+			}),
+		},
 		{
 			name:   "if it begins to discover everything, then it is refused, with a command",
 			others: other, from: selective, to: everything,

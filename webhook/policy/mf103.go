@@ -212,6 +212,8 @@ func place(m *mesh.Mesh, s *mesh.Source, t *mesh.Term) string {
 		return object + " (no discoverySelectors: every namespace)"
 	case mesh.Invalid:
 		return object + " (a selector that does not parse: every namespace)"
+	case mesh.Unread:
+		return fmt.Sprintf("%s (its istiod does not read its selectors, because of %s: every namespace)", object, s.By)
 	default:
 		return fmt.Sprintf("%s %s (%s)", object, t.Path, cut(t.Selector.String(), maxSelector))
 	}
@@ -259,10 +261,13 @@ func namespacesOf(found []clash, m *mesh.Mesh, w *World) {
 // disjoinRemedy is an edit after which this pair of selectors no longer overlaps.
 func disjoinRemedy(m, other *mesh.Mesh, pair mesh.Overlap, w *World) string {
 	if pair.Source != &m.Sources[0] {
-		return revisionRemedy(m, pair.Source)
+		return revisionRemedy(m, pair.Source, "selector")
 	}
 	older := pair.OtherSource != &other.Sources[0]
 	if pair.OtherTerm.Selector.Everything() && !older {
+		if other.Sources[0].Listing == mesh.Unread && goodOnceRead(other, w) {
+			return fmt.Sprintf("Have the istiod of %s read its selectors first: %s", other.Ref, readCommand(other))
+		}
 		return fmt.Sprintf("Give %s a selector of its own first: %s", other.Ref, selectorCommand(other, w))
 	}
 	r, ok := pair.Term.Selector.Exclude(pair.OtherTerm.Selector)
@@ -270,7 +275,7 @@ func disjoinRemedy(m, other *mesh.Mesh, pair mesh.Overlap, w *World) string {
 		return fmt.Sprintf("To keep them apart, add to the matchExpressions of %s of %s: %s", pair.Term.Path, m.Ref, requirement(r))
 	}
 	if older {
-		return revisionRemedy(other, pair.OtherSource)
+		return revisionRemedy(other, pair.OtherSource, "selector")
 	}
 	why := fmt.Sprintf("%s takes all that this selector matches", other.Ref)
 	if ok {
@@ -282,14 +287,15 @@ func disjoinRemedy(m, other *mesh.Mesh, pair mesh.Overlap, w *World) string {
 	return fmt.Sprintf("%s: choose another one for %s, or narrow that of %s first", why, pair.Term.Path, other.Ref)
 }
 
-// revisionRemedy tells how a selector goes away that is not a mesh's own but that of one of its IstioRevisions.
-func revisionRemedy(m *mesh.Mesh, s *mesh.Source) string {
+// revisionRemedy tells how something goes away, such as a selector, that is not a mesh's own but that of one of its
+// IstioRevisions.
+func revisionRemedy(m *mesh.Mesh, s *mesh.Source, what string) string {
 	if s.Name == m.ActiveRevision {
-		return fmt.Sprintf("The selector is the old one of the active %s: wait until the operator has brought that up to date with %s",
-			s.Ref, m.Ref)
+		return fmt.Sprintf("The %s is the old one of the active %s: wait until the operator has brought that up to date with %s",
+			what, s.Ref, m.Ref)
 	}
-	return fmt.Sprintf("The selector is that of the older %s: move its namespaces to another revision of %s first, so that the operator removes it",
-		s.Ref, m.Ref)
+	return fmt.Sprintf("The %s is that of the older %s: move its namespaces to another revision of %s first, so that the operator removes it",
+		what, s.Ref, m.Ref)
 }
 
 // requirement shows a requirement as YAML in one line.

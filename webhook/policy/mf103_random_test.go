@@ -20,7 +20,7 @@ func randomMesh(r *rand.Rand, name string) string {
 	var selectors []string
 	for range 1 + r.IntN(4) {
 		if r.IntN(8) == 0 {
-			selectors = append(selectors, []string{"null", "env in (a),env in (b)"}[r.IntN(2)])
+			selectors = append(selectors, []string{"none=x,!none", "env in (a),env in (b)"}[r.IntN(2)])
 			continue
 		}
 		var parts []string

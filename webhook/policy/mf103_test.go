@@ -391,9 +391,23 @@ func TestMF103WhenAMeshIsCreated(t *testing.T) {
 			}),
 		},
 		{
-			name:   "if an item of either is null, then that one selects nothing",
-			others: []string{"Istio mesh-1; in istio-system-1; selects null"},
-			create: "Istio mesh-2; in istio-system-2; selects null | istio-discovery=mesh-2",
+			name:   "if the other mesh's istiod does not read its selectors, then that is what has to change",
+			others: []string{"Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1; with {pilot: {configMap: false}}"},
+			create: "Istio mesh-2; in istio-system-2; selects istio-discovery=mesh-2",
+			want: denied(policy.Finding{
+				Rule: mf103, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors[0]`,
+				Detail: `Istio "mesh-2" spec.values.meshConfig.discoverySelectors[0] (istio-discovery=mesh-2) and Istio "mesh-1" (its istiod does not ` +
+					`read its selectors, because of spec.values.pilot.configMap: every namespace) both match a namespace with ` +
+					`istio-discovery=mesh-2; their istiods would overwrite each other's ConfigMap istio-ca-root-cert there`,
+				Remedy: `Have the istiod of Istio "mesh-1" read its selectors first: kubectl patch istios.sailoperator.io mesh-1 ` +
+					`--type=merge -p '{"spec":{"values":{"pilot":{"configMap":true}}}}'`,
+				Subjects: []string{`Istio "mesh-1"`},
+			}),
+		},
+		{
+			name:   "if an item of either contradicts itself, then that one selects nothing",
+			others: []string{"Istio mesh-1; in istio-system-1; selects none=x,!none"},
+			create: "Istio mesh-2; in istio-system-2; selects none=x,!none | istio-discovery=mesh-2",
 			want:   allowed(),
 		},
 		{
@@ -446,7 +460,7 @@ func TestMF103WhenAMeshIsCreated(t *testing.T) {
 		},
 		{
 			name:   "if the trust bundles have different names, then the overlap harms nobody",
-			others: other, create: "Istio mesh-2; in istio-system-2; selects istio-discovery=mesh-1; env-bundle other-root",
+			others: other, create: "Istio mesh-2; in istio-system-2; selects istio-discovery=mesh-1; bundle other-root",
 			want: warned(harmlessOverlap("mesh-2", "other-root, istio-ca-root-cert", "mesh-1")),
 		},
 		{
@@ -594,7 +608,7 @@ func TestMF103WhenAMeshIsUpdated(t *testing.T) {
 		{
 			name:   "if it discovered nothing before, then it begins to overlap with a mesh that discovers everything",
 			others: []string{"Istio mesh-1; in istio-system-1; selects {}"},
-			from:   mesh2 + "selects null | team in (a),team in (b)", to: mesh2 + "selects team=a",
+			from:   mesh2 + "selects none=x,!none | team in (a),team in (b)", to: mesh2 + "selects team=a",
 			want: denied(policy.Finding{
 				Rule: mf103, Action: policy.Deny, Field: `spec.values.meshConfig.discoverySelectors[0]`,
 				Detail: `Istio "mesh-2" spec.values.meshConfig.discoverySelectors[0] (team=a) and Istio "mesh-1" ` +

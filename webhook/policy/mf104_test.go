@@ -152,13 +152,13 @@ func TestMF104OffersLabelsThatOtherRulesAdmit(t *testing.T) {
 			want:       warned(undiscovered(own + `}`)),
 		},
 		{
-			name:   "if the only selector is null, which selects nothing, then likewise, and the new one keeps apart from the other mesh",
-			others: other, create: "Istio mesh-2; in istio-system-2; selects null", namespaces: []mesh.Namespace{*namespace(t, "istio-system-2", "")},
+			name:   "if the only selector selects nothing, then likewise, and the new one keeps apart from the other mesh",
+			others: other, create: "Istio mesh-2; in istio-system-2; selects none=x,!none", namespaces: []mesh.Namespace{*namespace(t, "istio-system-2", "")},
 			want: warned(undiscovered(own + `, matchExpressions: [{key: istio-discovery, operator: NotIn, values: [mesh-1]}]}`)),
 		},
 		{
 			name:   "if that cannot be had because the other mesh's label is there, then the message says what is wanted",
-			others: other, create: "Istio mesh-2; in istio-system-2; selects null",
+			others: other, create: "Istio mesh-2; in istio-system-2; selects none=x,!none",
 			namespaces: []mesh.Namespace{*namespace(t, "istio-system-2", "istio-discovery=mesh-1")},
 			want: warned(undiscovered(`Change the discoverySelectors of Istio "mesh-2" so that one of them matches it, and no other ` +
 				`mesh's does`)),

@@ -10,7 +10,8 @@ import (
 const injectByDefaultField = "spec.values.sidecarInjectorWebhook.enableNamespacesByDefault"
 
 // injectsByDefault finds a mesh that injects every namespace that does not say otherwise, although others exist. Alone in
-// the cluster it gets a warning, because it is the second mesh that makes it wrong; that second mesh is told too.
+// the cluster it gets a warning: it is the second mesh that makes it wrong, which is told too, or selectors of its own, because
+// what it injects and does not discover gets no root certificate.
 func injectsByDefault(m *mesh.Mesh, w *World) []Finding {
 	others := otherMeshes(m, w)
 	var found []Finding
@@ -51,15 +52,20 @@ func takesUnlabelled(m *mesh.Mesh, source *mesh.Source, others []*mesh.Mesh, w *
 	if !ownsDefault(m, w) {
 		f.Detail += ", as soon as a revision or tag of it is called \"default\""
 	}
-	if len(others) == 0 {
-		f.Action = Warn
-		f.Detail += "; that does no harm only while it is the only mesh in the cluster"
-	} else {
+	everything, _ := everythingBecause(m)
+	switch {
+	case len(others) > 0:
 		texts := make([]string, len(others))
 		for i, other := range others {
 			texts[i] = theMesh(other)
 		}
 		f.Detail += ", also those that are meant for " + joinAnd(texts)
+	case everything == "" && !m.Remote():
+		f.Action = Warn
+		f.Detail += fmt.Sprintf(", also those that its selectors leave out: they get no ConfigMap %s, so that their pods hang", m.Sources[0].TrustBundle)
+	default:
+		f.Action = Warn
+		f.Detail += "; that does no harm only while it is the only mesh in the cluster"
 	}
 	return f
 }

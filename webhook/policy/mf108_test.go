@@ -70,12 +70,29 @@ func TestMF108WhenTheMeshItselfInjectsByDefault(t *testing.T) {
 			}),
 		},
 		{
-			name:   "if it is alone in the cluster, then it is a warning",
-			create: "Istio default; in istio-system; selects istio-discovery=default; injects-by-default",
+			name:    "if it is alone and discovers everything, then it does no harm yet",
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF102": policy.Off}},
+			create:  "Istio default; in istio-system; injects-by-default",
 			want: warned(policy.Finding{
 				Rule: mf108, Action: policy.Warn, Field: injectField,
 				Detail: `Istio "default" injects every namespace without an injection label; that does no harm only while it is the only mesh in ` +
 					`the cluster`,
+				Remedy:   `Leave ` + injectField + ` out, and label the namespaces that Istio "default" is to inject with istio.io/rev=default`,
+				Subjects: []string{"itself"},
+			}),
+		},
+		{
+			name:   "if its webhooks are not installed with it, then it injects nothing by default",
+			others: other, create: mesh2 + "; injects-by-default; with {global: {operatorManageWebhooks: true}}",
+			want: allowed(),
+		},
+		{
+			name:   "if it is alone and has selectors, then there is a warning",
+			create: "Istio default; in istio-system; selects istio-discovery=default; injects-by-default",
+			want: warned(policy.Finding{
+				Rule: mf108, Action: policy.Warn, Field: injectField,
+				Detail: `Istio "default" injects every namespace without an injection label, also those that its selectors leave out: they get no ` +
+					`ConfigMap istio-ca-root-cert, so that their pods hang`,
 				Remedy: `Leave ` + injectField + ` out, and label the namespaces that Istio "default" is to inject with istio.io/rev=default`,
 				// It stays one with stricter actions.
 				Subjects: []string{"itself"},

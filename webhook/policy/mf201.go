@@ -168,7 +168,7 @@ func changeMeshes(meshes []*mesh.Mesh, labels map[string]string, w *World) strin
 	ways := make([]string, min(len(meshes), named))
 	for i, m := range meshes[:len(ways)] {
 		if source, _, _ := taken(m, labels); source != &m.Sources[0] {
-			ways[i] = revisionRemedy(m, source)
+			ways[i] = revisionRemedy(m, source, "selector")
 			continue
 		}
 		way := "It is not the namespace that has to change, but %s: %s"

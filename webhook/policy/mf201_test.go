@@ -219,8 +219,8 @@ func TestMF201WhenANamespaceIsCreated(t *testing.T) {
 			want: allowed(),
 		},
 		{
-			name:  "if the other mesh's selector is null, then it does not discover",
-			fleet: []string{crossing()[0], "Istio mesh-2; in istio-system-2; selects null"}, create: "istio-discovery=mesh-1 team=a",
+			name:  "if the other mesh's selector selects nothing, then it does not discover",
+			fleet: []string{crossing()[0], "Istio mesh-2; in istio-system-2; selects none=x,!none"}, create: "istio-discovery=mesh-1 team=a",
 			want: allowed(),
 		},
 		{

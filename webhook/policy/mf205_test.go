@@ -384,3 +384,16 @@ func TestMF205WhenANamespaceIsUpdated(t *testing.T) {
 		},
 	})
 }
+
+func TestMF205IsSilentInNamespacesWhosePodsAreNeverInjected(t *testing.T) {
+	judge, f := policy.New(settings()), fleet(t, guide()...)
+	for name, want := range map[string]policy.Answer{
+		"kube-system": policy.Allowed, "kube-public": policy.Allowed, "kube-node-lease": policy.Allowed, "local-path-storage": policy.Allowed,
+		"kube-flannel": policy.Denied,
+	} {
+		got := judge.Namespace(policy.NamespaceChange{New: namespace(t, name, "istio.io/rev=mesh-1"), Fleet: f, Now: now})
+		if got.Answer != want || want == policy.Allowed && len(got.Warnings) > 0 {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}

@@ -19,7 +19,7 @@ func keepSecrets(objects mesh.Objects) mesh.Objects {
 	for _, list := range [][]*sail.ControlPlane{objects.Istios, objects.Revisions} {
 		for _, cp := range list {
 			hide(&cp.Metadata)
-			cp.Spec.Values.Pilot.Env.SharedMeshConfig, cp.Spec.Values.Pilot.Env.ClusterTrustBundle = secret, secret
+			cp.Spec.Values.Pilot.Env.ClusterTrustBundle, cp.Spec.Values.Global.ResourceScope = secret, "all"
 		}
 	}
 	for _, tag := range objects.Tags {

@@ -17,28 +17,79 @@ import (
 const maxExclusions = 4
 
 // selectorRemedy gives a mesh a selector of its own: as a command if the mesh is stored already, else as the lines of
-// its manifest.
+// its manifest. If its istiod does not read the selectors that it has, and those are good, that is all that changes.
 func selectorRemedy(m *mesh.Mesh, w *World) string {
 	remedy := "Give it a selector of its own: "
-	if m.Sources[0].Listing != mesh.Invalid {
+	switch own := &m.Sources[0]; {
+	case own.Listing == mesh.Unread && goodOnceRead(m, w):
+		return readRemedy(m, w)
+	case own.Listing == mesh.Unread:
+		remedy = "Have istiod read its selectors, and give it one of its own: "
+	case own.Listing != mesh.Invalid:
 		remedy = "The API server drops a misspelt field (such as matchLabel), which leaves {}. " + remedy
 	}
 	if w.Updating {
 		return remedy + selectorCommand(m, w)
 	}
 	own, _ := ownSelector(m, w)
-	return remedy + fmt.Sprintf("spec: {values: {meshConfig: {discoverySelectors: [%s]}}}", selectorYAML(own))
+	values := fmt.Sprintf("meshConfig: {discoverySelectors: [%s]}", selectorYAML(own))
+	if m.Sources[0].Listing == mesh.Unread {
+		values += ", " + readYAML(m)
+	}
+	return remedy + "spec: {values: {" + values + "}}"
 }
 
-// selectorCommand replaces all selectors of a mesh by one of its own.
+// goodOnceRead reports whether the selectors that the mesh's istiod does not read leave out some namespaces, and keep apart
+// from other meshes.
+func goodOnceRead(m *mesh.Mesh, w *World) bool {
+	read := *m
+	read.Sources = slices.Clone(m.Sources)
+	own := &read.Sources[0]
+	own.Listing, own.Terms = mesh.Selective, own.Listed
+	why, _ := everythingBecause(&read)
+	return len(own.Errors) == 0 && len(own.Listed) > 0 && why == "" && len(fights(&read, w)) == 0
+}
+
+// readRemedy has istiod read its selectors.
+func readRemedy(m *mesh.Mesh, w *World) string {
+	const remedy = "Have istiod read its selectors: "
+	if w.Updating {
+		return remedy + readCommand(m)
+	}
+	return remedy + "spec: {values: {" + readYAML(m) + "}}"
+}
+
+func readCommand(m *mesh.Mesh) string { return patchCommand(m.Ref, `{"values":{`+readJSON(m)+`}}`) }
+
+// readJSON and readYAML are the values with which istiod reads its selectors.
+func readJSON(m *mesh.Mesh) string {
+	if m.Sources[0].By == revisionVariableField {
+		return `"pilot":{"env":{"REVISION":null}}`
+	}
+	return `"pilot":{"configMap":true}`
+}
+
+func readYAML(m *mesh.Mesh) string {
+	if m.Sources[0].By == revisionVariableField {
+		return "pilot: {env: {REVISION: " + yamlValue(m.ActiveRevision) + "}}"
+	}
+	return "pilot: {configMap: true}"
+}
+
+const revisionVariableField = "spec.values.pilot.env[REVISION]"
+
+// selectorCommand replaces all selectors of a mesh by one of its own, which its istiod then reads.
 func selectorCommand(m *mesh.Mesh, w *World) string {
 	own, _ := ownSelector(m, w)
 	item, err := json.Marshal(own)
 	if err != nil {
 		return "kubectl edit " + resource(m) + " " + m.Name // cannot happen: strings and maps of strings only
 	}
-	return fmt.Sprintf(`kubectl patch %s %s --type=merge -p '{"spec":{"values":{"meshConfig":{"discoverySelectors":[%s]}}}}'`,
-		resource(m), m.Name, item)
+	values := fmt.Sprintf(`"meshConfig":{"discoverySelectors":[%s]}`, item)
+	if m.Sources[0].Listing == mesh.Unread {
+		values += "," + readJSON(m)
+	}
+	return patchCommand(m.Ref, `{"values":{`+values+`}}`)
 }
 
 // selectorYAML shows a selector as YAML in one line.

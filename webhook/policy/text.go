@@ -76,6 +76,9 @@ func becauseOf(m *mesh.Mesh, source *mesh.Source, term *mesh.Term) string {
 	if source.Listing == mesh.Invalid {
 		return theMesh(m) + " (a selector of " + source.String() + " does not parse, which counts as every namespace)"
 	}
+	if source.Listing == mesh.Unread {
+		return theMesh(m) + " (which discovers every namespace, because of " + source.By + " of " + source.String() + ")"
+	}
 	if term.Selector.Everything() {
 		return theMesh(m) + " (which discovers every namespace)"
 	}

@@ -23,6 +23,7 @@ func DecodeControlPlane(raw []byte) (*ControlPlane, error) {
 	}
 	cp.Malformed = malformed
 	cp.Metadata.keepJudged()
+	cp.Spec.Values.Pilot.applyVarsFrom()
 	if long := shorten(cp.texts()); long != nil && malformed == nil {
 		cp.Malformed = long
 	}

@@ -59,14 +59,14 @@ func TestDecodeControlPlaneReadsEveryFieldThatIsJudged(t *testing.T) {
 				"pilot": {
 					"env": {
 						"PILOT_ENABLE_AMBIENT": "1", "PILOT_CA_CERT_CONFIGMAP": "other", "PILOT_CRL_CONFIGMAP": "crl", "EXTERNAL_ISTIOD": "t",
-						"ENABLE_CLUSTER_TRUST_BUNDLE_API": "true", "REVISION": "r", "SHARED_MESH_CONFIG": "shared"
+						"ENABLE_CLUSTER_TRUST_BUNDLE_API": "true", "REVISION": "r"
 					},
 					"configMap": false, "crlConfigMapName": "lists", "istiodRemote": {"enabled": true, "enabledLocalInjectorIstiod": false}
 				}
 			}
 		}
 	}`)
-	yes, no := true, false
+	yes, no, ambient, r := true, false, "ambient", "r"
 	want := &sail.ControlPlane{
 		Kind: "Istio",
 		Metadata: sail.Meta{
@@ -78,7 +78,7 @@ func TestDecodeControlPlaneReadsEveryFieldThatIsJudged(t *testing.T) {
 			Version: "v1.30.0", Namespace: "istio-system-1", Profile: "openshift",
 			UpdateStrategy: sail.UpdateStrategy{Type: sail.RevisionBased},
 			Values: sail.Values{
-				Profile: "ambient",
+				Profile: &ambient,
 				MeshConfig: sail.MeshConfig{DiscoverySelectors: []*metav1.LabelSelector{
 					{MatchLabels: map[string]string{"istio-discovery": "mesh-1"}},
 					{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "env", Operator: "In", Values: []string{"dev", "prod"}}}},
@@ -88,7 +88,7 @@ func TestDecodeControlPlaneReadsEveryFieldThatIsJudged(t *testing.T) {
 				Injector:     sail.Injector{EnableNamespacesByDefault: true},
 				Pilot: sail.Pilot{
 					Env: sail.Env{
-						Ambient: "1", TrustBundle: "other", CRL: "crl", ExternalIstiod: "t", ClusterTrustBundle: "true", Revision: "r", SharedMeshConfig: "shared",
+						Ambient: "1", TrustBundle: "other", CRL: "crl", ExternalIstiod: "t", ClusterTrustBundle: "true", Revision: &r,
 					},
 					ConfigMap: &no, CRLConfigMapName: "lists", IstiodRemote: sail.IstiodRemote{Enabled: &yes, EnabledLocalInjectorIstiod: &no},
 				},
@@ -194,7 +194,8 @@ func controlPlanePlaces() []place {
 		{values(`"pilot": {"env": {"EXTERNAL_ISTIOD": %s}}`), "spec.values.pilot.env.EXTERNAL_ISTIOD", "string"},
 		{values(`"pilot": {"env": {"ENABLE_CLUSTER_TRUST_BUNDLE_API": %s}}`), "spec.values.pilot.env.ENABLE_CLUSTER_TRUST_BUNDLE_API", "string"},
 		{values(`"pilot": {"env": {"REVISION": %s}}`), "spec.values.pilot.env.REVISION", "string"},
-		{values(`"pilot": {"env": {"SHARED_MESH_CONFIG": %s}}`), "spec.values.pilot.env.SHARED_MESH_CONFIG", "string"},
+		{values(`"pilot": {"envVarFrom": %s}`), "spec.values.pilot.envVarFrom", "array"},
+		{values(`"pilot": {"envVarFrom": [%s]}`), "spec.values.pilot.envVarFrom", "object"},
 		{values(`"global": {"externalIstiod": %s}`), "spec.values.global.externalIstiod", "bool"},
 		{values(`"global": {"resourceScope": %s}`), "spec.values.global.resourceScope", "string"},
 		{values(`"global": {"operatorManageWebhooks": %s}`), "spec.values.global.operatorManageWebhooks", "bool"},
@@ -288,7 +289,7 @@ func TestWhatStandsBesideASurpriseIsRead(t *testing.T) {
 	want := &sail.ControlPlane{
 		Metadata: sail.Meta{Name: "mesh-1", Annotations: map[string]string{sail.OverrideAnnotation: "", sail.FillAnnotation: "kept"}},
 		Spec: sail.Spec{Namespace: "istio-system-1", Values: sail.Values{
-			Pilot: sail.Pilot{Env: sail.Env{TrustBundle: "kept"}},
+			Pilot: sail.Pilot{Env: sail.Env{TrustBundle: "kept", Revision: new(string)}},
 			MeshConfig: sail.MeshConfig{DiscoverySelectors: []*metav1.LabelSelector{
 				{}, {MatchLabels: map[string]string{"istio-discovery": "mesh-1", "env": ""}}, nil,
 			}},

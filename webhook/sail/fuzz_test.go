@@ -41,7 +41,7 @@ func FuzzDecodeControlPlane(f *testing.F) {
 			{cp.Spec.Namespace, []string{"spec", "namespace"}},
 			{cp.Spec.Profile, []string{"spec", "profile"}},
 			{cp.Spec.UpdateStrategy.Type, []string{"spec", "updateStrategy", "type"}},
-			{cp.Spec.Values.Profile, []string{"spec", "values", "profile"}},
+			{text(cp.Spec.Values.Profile), []string{"spec", "values", "profile"}},
 			{cp.Spec.Values.Global.TrustBundleName, []string{"spec", "values", "global", "trustBundleName"}},
 			{cp.Spec.Values.Pilot.Env.TrustBundle, []string{"spec", "values", "pilot", "env", "PILOT_CA_CERT_CONFIGMAP"}},
 		} {
@@ -90,4 +90,12 @@ func lookup(value any, path []string) string {
 	}
 	text, _ := value.(string)
 	return text
+}
+
+// text is what a pointer points at, "" if it is nil.
+func text(value *string) string {
+	if value == nil {
+		return ""
+	}
+	return *value
 }

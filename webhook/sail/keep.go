@@ -64,7 +64,7 @@ func (cp *ControlPlane) texts() (texts []text, annotations map[string]string) {
 		text{"spec.namespace", &s.Namespace},
 		text{"spec.profile", &s.Profile},
 		text{"spec.updateStrategy.type", &s.UpdateStrategy.Type},
-		text{"spec.values.profile", &v.Profile},
+		text{"spec.values.profile", orEmpty(v.Profile)},
 		text{"spec.values.global.trustBundleName", &v.Global.TrustBundleName},
 		text{"spec.values.global.resourceScope", &v.Global.ResourceScope},
 		text{"spec.values.pilot.crlConfigMapName", &v.Pilot.CRLConfigMapName},
@@ -73,8 +73,7 @@ func (cp *ControlPlane) texts() (texts []text, annotations map[string]string) {
 		text{env + "PILOT_CRL_CONFIGMAP", &v.Pilot.Env.CRL},
 		text{env + "EXTERNAL_ISTIOD", &v.Pilot.Env.ExternalIstiod},
 		text{env + "ENABLE_CLUSTER_TRUST_BUNDLE_API", &v.Pilot.Env.ClusterTrustBundle},
-		text{env + "REVISION", &v.Pilot.Env.Revision},
-		text{env + "SHARED_MESH_CONFIG", &v.Pilot.Env.SharedMeshConfig},
+		text{env + "REVISION", orEmpty(v.Pilot.Env.Revision)},
 	), cp.Metadata.Annotations
 }
 
@@ -107,4 +106,50 @@ func shorten(texts []text, annotations map[string]string) error {
 		}
 	}
 	return first
+}
+
+// orEmpty is an empty text for one that is not there.
+func orEmpty(value *string) *string {
+	if value == nil {
+		return new(string)
+	}
+	return value
+}
+
+// elsewhere stands for a value that is not in the object. It is no boolean and no name.
+const elsewhere = "(valueFrom)"
+
+// applyVarsFrom puts the variables of envVarFrom in the place of those of env: the chart writes them after those, and of two
+// variables of one name the container gets the last.
+func (p *Pilot) applyVarsFrom() {
+	for _, from := range p.EnvVarFrom {
+		value := from.Value
+		if from.ValueFrom != nil {
+			value = elsewhere
+		}
+		if into := p.Env.variable(from.Name); into != nil {
+			*into = value
+		} else if from.Name == "REVISION" {
+			p.Env.Revision = &value
+		}
+	}
+	p.EnvVarFrom = nil
+}
+
+// variable is the place of a variable, nil if it is none of those whose empty value is none.
+func (e *Env) variable(name string) *string {
+	switch name {
+	case "PILOT_ENABLE_AMBIENT":
+		return &e.Ambient
+	case "PILOT_CA_CERT_CONFIGMAP":
+		return &e.TrustBundle
+	case "PILOT_CRL_CONFIGMAP":
+		return &e.CRL
+	case "EXTERNAL_ISTIOD":
+		return &e.ExternalIstiod
+	case "ENABLE_CLUSTER_TRUST_BUNDLE_API":
+		return &e.ClusterTrustBundle
+	default:
+		return nil
+	}
 }

@@ -28,14 +28,14 @@ func TestWhatNothingReadsIsNotKept(t *testing.T) {
 		},
 		"spec": {"values": {"pilot": {"env": {"A": %[1]q, "REVISION": "r"}, "image": %[1]q}, "meshConfig": {"trustDomain": %[1]q}}}
 	}`, megabyte, megabyte)
-	got, yes := decode(t, raw), true
+	got, yes, r := decode(t, raw), true, "r"
 	want := &sail.ControlPlane{
 		Kind: "Istio",
 		Metadata: sail.Meta{
 			Name: "mesh-1", Annotations: map[string]string{until: ""},
 			OwnerReferences: []metav1.OwnerReference{{APIVersion: "sailoperator.io/v1", Kind: "Istio", Name: "mesh-2", Controller: &yes}},
 		},
-		Spec: sail.Spec{Values: sail.Values{Pilot: sail.Pilot{Env: sail.Env{Revision: "r"}}}},
+		Spec: sail.Spec{Values: sail.Values{Pilot: sail.Pilot{Env: sail.Env{Revision: &r}}}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -59,8 +59,8 @@ func textPlaces(places []place) []place {
 func TestATextThatIsTooLongIsNamedByItsPathAndNotKept(t *testing.T) {
 	long, fits := strings.Repeat("x", 254), strings.Repeat("x", 253)
 	places := textPlaces(controlPlanePlaces())
-	if len(places) != 15 {
-		t.Errorf("%d places, want 15", len(places))
+	if len(places) != 14 {
+		t.Errorf("%d places, want 14", len(places))
 	}
 	for _, p := range places {
 		if cp := decode(t, fmt.Sprintf(p.around, fmt.Sprintf("%q", fits))); cp.Malformed != nil {
@@ -142,4 +142,20 @@ func encode(t *testing.T, cp *sail.ControlPlane) string {
 		t.Fatal(err)
 	}
 	return string(raw)
+}
+
+func TestAVariableOfEnvVarFromReplacesThatOfEnv(t *testing.T) {
+	got := decode(t, `{"spec": {"values": {"pilot": {
+		"env": {"EXTERNAL_ISTIOD": "true", "PILOT_ENABLE_AMBIENT": "true", "PILOT_CRL_CONFIGMAP": "kept", "REVISION": "r"},
+		"envVarFrom": [
+			{"name": "EXTERNAL_ISTIOD", "value": "true"}, {"name": "EXTERNAL_ISTIOD", "valueFrom": {"configMapKeyRef": {"name": "a", "key": "b"}}},
+			{"name": "PILOT_ENABLE_AMBIENT", "value": ""}, {"name": "PILOT_CA_CERT_CONFIGMAP", "value": "a"},
+			{"name": "ENABLE_CLUSTER_TRUST_BUNDLE_API", "value": "1"}, {"name": "REVISION"}, {"name": "OTHER", "value": "b"}
+		]
+	}}}}`)
+	empty := ""
+	want := sail.Pilot{Env: sail.Env{ExternalIstiod: "(valueFrom)", CRL: "kept", TrustBundle: "a", ClusterTrustBundle: "1", Revision: &empty}}
+	if diff := cmp.Diff(want, got.Spec.Values.Pilot); diff != "" || got.Malformed != nil {
+		t.Errorf("malformed: %v (-want +got):\n%s", got.Malformed, diff)
+	}
 }

@@ -87,7 +87,9 @@ type UpdateStrategy struct {
 
 // Values is the part of the Helm values that is judged.
 type Values struct {
-	Profile      string       `json:"profile,omitempty"`
+	// Profile is the charts' profile. The operator sets it for some values of Spec.Profile; what stands here replaces that,
+	// also an empty text, which is no profile.
+	Profile      *string      `json:"profile,omitempty"`
 	MeshConfig   MeshConfig   `json:"meshConfig,omitzero"`
 	Global       Global       `json:"global,omitzero"`
 	Pilot        Pilot        `json:"pilot,omitzero"`
@@ -96,7 +98,7 @@ type Values struct {
 }
 
 // MeshConfig holds the selectors of the namespaces that the mesh discovers: ORed, and an absent or empty list means
-// every namespace. A nil item selects nothing.
+// every namespace. So does a nil item: Istio reads it as a selector without requirements.
 type MeshConfig struct {
 	DiscoverySelectors []*metav1.LabelSelector `json:"discoverySelectors,omitzero"`
 }
@@ -116,6 +118,8 @@ type Global struct {
 // Pilot configures istiod.
 type Pilot struct {
 	Env Env `json:"env,omitzero"`
+	// EnvVarFrom replaces variables of Env. DecodeControlPlane does that, and leaves it empty.
+	EnvVarFrom []EnvVar `json:"envVarFrom,omitempty"`
 	// ConfigMap false leaves istiod without its mesh configuration, in which the selectors are.
 	ConfigMap *bool `json:"configMap,omitempty"`
 	// CRLConfigMapName names the ConfigMap of the revocation list, as Global.TrustBundleName that of the root certificate.
@@ -136,10 +140,17 @@ type Env struct {
 	ExternalIstiod string `json:"EXTERNAL_ISTIOD,omitempty"`
 	// ClusterTrustBundle has istiod write the root certificate to a ClusterTrustBundle instead of ConfigMaps.
 	ClusterTrustBundle string `json:"ENABLE_CLUSTER_TRUST_BUNDLE_API,omitempty"`
-	// Revision replaces the revision that istiod takes itself for.
-	Revision string `json:"REVISION,omitempty"`
-	// SharedMeshConfig names a ConfigMap with more of the mesh configuration.
-	SharedMeshConfig string `json:"SHARED_MESH_CONFIG,omitempty"`
+	// Revision replaces the revision that istiod takes itself for, and with it the ConfigMap that it reads its mesh
+	// configuration from. An empty text is another value than none.
+	Revision *string `json:"REVISION,omitempty"`
+}
+
+// EnvVar is a variable of istiod's environment whose value may stand elsewhere.
+type EnvVar struct {
+	Name  string `json:"name,omitempty"`
+	Value string `json:"value,omitempty"`
+	// ValueFrom says where; nil if it is Value.
+	ValueFrom *struct{} `json:"valueFrom,omitempty"`
 }
 
 // IstiodRemote says whether istiod runs in another cluster. Absent differs from false: a profile may say true.
