@@ -108,13 +108,25 @@ func harmlessFinding(m *mesh.Mesh, others []*mesh.Mesh) Finding {
 		subjects = append(subjects, other.String())
 	}
 	slices.Sort(subjects)
-	return Finding{
+	f := Finding{
 		Field: selectorsField,
 		Detail: fmt.Sprintf("the selectors of %s overlap with those of %s; that is harmless, because their istiods write ConfigMaps of different names (%s)",
 			m.Ref, firstRefs(subjects), bundleNames(m, others)),
 		Remedy:   "Keep the names of their ConfigMaps different (spec.values.global.trustBundleName), or their selectors apart",
 		Subjects: subjects,
 	}
+	if slices.ContainsFunc(others, func(other *mesh.Mesh) bool { return sharesRevocationList(m, other) }) {
+		f.Remedy += ". If one of them revokes certificates (ca-crl.pem in its Secret cacerts), let their ConfigMaps for that differ too " +
+			"(spec.values.pilot.crlConfigMapName)"
+	}
+	return f
+}
+
+// sharesRevocationList reports whether the istiods write their lists of revoked certificates to ConfigMaps of one name. All of
+// them do unless they are told another one, and do no harm as long as both lists are empty: they are unless someone has put
+// a list into the Secret with the root certificate, which no field of a mesh tells.
+func sharesRevocationList(m, other *mesh.Mesh) bool {
+	return m.Sources[0].RevocationList == other.Sources[0].RevocationList
 }
 
 // firstRefs lists the first objects and counts the others.

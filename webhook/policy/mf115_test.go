@@ -45,6 +45,13 @@ func endedOverlap(m, ended, remedy string) policy.Finding {
 }
 
 // harmlessOverlap is what is told of overlaps with Istios that write ConfigMaps of other names.
+// What is advised where names of ConfigMaps differ, and where those of the revocation lists do not.
+const (
+	differentNames  = `Keep the names of their ConfigMaps different (spec.values.global.trustBundleName), or their selectors apart`
+	revocationLists = `. If one of them revokes certificates (ca-crl.pem in its Secret cacerts), let their ConfigMaps for that differ too ` +
+		`(spec.values.pilot.crlConfigMapName)`
+)
+
 func harmlessOverlap(m, bundles string, others ...string) policy.Finding {
 	var refs []string
 	for _, other := range others {
@@ -54,7 +61,7 @@ func harmlessOverlap(m, bundles string, others ...string) policy.Finding {
 		Rule: mf115, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
 		Detail: fmt.Sprintf(`the selectors of Istio %q overlap with those of %s; that is harmless, because their istiods write ConfigMaps of `+
 			`different names (%s)`, m, strings.Join(refs, ", "), bundles),
-		Remedy:   `Keep the names of their ConfigMaps different (spec.values.global.trustBundleName), or their selectors apart`,
+		Remedy:   differentNames + revocationLists,
 		Subjects: refs,
 	}
 }
@@ -142,13 +149,24 @@ func TestMF115WhenAMeshIsCreated(t *testing.T) {
 				Rule: mf115, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
 				Detail: `the selectors of Istio "openshift-gateway" overlap with those of Istio "mesh-1", Istio "mesh-3"; that is ` +
 					`harmless, because their istiods write ConfigMaps of different names (openshift-gw-ca-root-cert, istio-ca-root-cert)`,
-				Remedy:   `Keep the names of their ConfigMaps different (spec.values.global.trustBundleName), or their selectors apart`,
+				Remedy:   differentNames + revocationLists,
 				Subjects: []string{`Istio "mesh-1"`, `Istio "mesh-3"`},
 			}),
 		},
 		{
-			name:   "if its trust bundle has its own name (PILOT_CA_CERT_CONFIGMAP), then that is told as well",
-			others: other, create: "Istio openshift-gateway; in openshift-ingress; env-bundle openshift-gw-ca-root-cert",
+			name:   "if the names for their lists of revoked certificates differ as well, then there is nothing to add",
+			others: other, create: "Istio openshift-gateway; in openshift-ingress; with {global: {trustBundleName: own}, pilot: {crlConfigMapName: own-crl}}",
+			want: warned(policy.Finding{
+				Rule: mf115, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
+				Detail: `the selectors of Istio "openshift-gateway" overlap with those of Istio "mesh-1"; that is harmless, because their istiods ` +
+					`write ConfigMaps of different names (own, istio-ca-root-cert)`,
+				Remedy: differentNames, Subjects: []string{`Istio "mesh-1"`},
+			}),
+		},
+		{
+			name:    "if its trust bundle has its own name (PILOT_CA_CERT_CONFIGMAP), then that is told as well",
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF120": policy.Off}},
+			others:  other, create: "Istio openshift-gateway; in openshift-ingress; env-bundle openshift-gw-ca-root-cert",
 			want: warned(harmlessOverlap("openshift-gateway", "openshift-gw-ca-root-cert, istio-ca-root-cert", "mesh-1")),
 		},
 		{

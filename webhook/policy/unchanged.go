@@ -37,6 +37,16 @@ func sameAmbientMode(old, updated *mesh.Mesh, _ *World) bool {
 	return old.AmbientBy == updated.AmbientBy
 }
 
+func sameClusterTrustBundle(old, updated *mesh.Mesh, _ *World) bool {
+	return (writingClusterTrustBundle(old) == nil) == (writingClusterTrustBundle(updated) == nil)
+}
+
+func sameMountedBundle(old, updated *mesh.Mesh, _ *World) bool {
+	before, own := &old.Sources[0], &updated.Sources[0]
+	return before.TrustBundle == own.TrustBundle && before.MountedBundle == own.MountedBundle && before.ClusterTrustBundle == own.ClusterTrustBundle &&
+		(before.Listing == mesh.Remote) == (own.Listing == mesh.Remote)
+}
+
 func sameVersion(old, updated *mesh.Mesh, _ *World) bool {
 	return old.Version == updated.Version
 }
