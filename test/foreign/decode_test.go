@@ -101,7 +101,7 @@ func checkAlerts(t *testing.T, rules []monitoringv1.Rule) {
 		t.Errorf("%d alerts", len(rules))
 	}
 	for _, rule := range rules {
-		expression, err := parser.ParseExpr(rule.Expr.StrVal)
+		expression, err := parser.NewParser(parser.Options{}).ParseExpr(rule.Expr.StrVal)
 		if err != nil {
 			t.Errorf("%s: %v", rule.Alert, err)
 			continue
