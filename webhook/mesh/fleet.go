@@ -303,6 +303,9 @@ func (f *Fleet) AppendDiscoveredBy(to []*Mesh, labels map[string]string) []*Mesh
 	return to
 }
 
+// Effort is how many labels and selectors AppendDiscoveredBy looks at for these labels.
+func (f *Fleet) Effort(labels map[string]string) int { return f.finder().effort(labels) }
+
 // SelectorKeys returns the label keys, sorted, that a selector of some mesh uses. The slice must not be written.
 func (f *Fleet) SelectorKeys() []string {
 	return *f.keys.get(func() []string { return selectorKeys(f.meshes) })

@@ -106,6 +106,22 @@ func (x *index) matching(found []int32, labels map[string]string) []int32 {
 	return slices.Compact(found)
 }
 
+// effort is how many labels and selectors matching looks at.
+func (x *index) effort(labels map[string]string) int {
+	all := len(x.free) + min(len(x.anchors), len(labels))
+	for key, value := range labels {
+		at := x.anchors[key]
+		if at == nil {
+			continue
+		}
+		all += len(at.any)
+		if place, ok := at.byValue[value]; ok && place < 0 {
+			all += len(at.several[^place])
+		}
+	}
+	return all
+}
+
 func (x *index) matchingAt(found []int32, at *anchors, value string, labels map[string]string) []int32 {
 	found = x.appendMatching(found, at.any, labels)
 	switch place, ok := at.byValue[value]; {

@@ -11,6 +11,20 @@ import (
 // maxLeaves bounds the search for labels that take a namespace out of all meshes but one: it only feeds messages.
 const maxLeaves = 16
 
+// maxEffort bounds what the search for such labels looks at in one judgement: labels and selectors, of which a processor gets
+// through ten millions a second. A search in which no namespace has hundreds of labels that selectors ask for, and no mesh
+// thousands of selectors, takes a thousandth of it. What is not found then is missing from the message; the verdict is the same.
+const maxEffort = 1 << 20
+
+// exhausted says whether the search for remedies has come to its end.
+func (w *World) exhausted() bool { return w.effort > maxEffort }
+
+// trying is apply for a change of labels that may be a remedy.
+func (w *World) trying(labels map[string]string, edits []selector.Edit) map[string]string {
+	w.effort += len(labels) + len(edits) + 1
+	return apply(labels, edits)
+}
+
 // only returns the fewest label changes after which target discovers the namespace, and its labels put it into no two meshes
 // that fight with each other, and no mesh has lost its control-plane namespace; ok is false if none were found.
 func only(target *mesh.Mesh, labels map[string]string, w *World) (edits []selector.Edit, ok bool) {
@@ -33,12 +47,15 @@ func onlyThrough(term selector.Selector, target *mesh.Mesh, labels map[string]st
 	}
 	given := takers(w.Fleet.DiscoveredBy(labels), labels)
 	for range maxLeaves {
-		after := apply(labels, edits)
+		if w.exhausted() {
+			return nil, false
+		}
+		after := w.trying(labels, edits)
 		other := opponent(target, after, given, w)
 		if other == nil {
 			return edits, !losesControlPlane(labels, after, w)
 		}
-		key, found := leave(other, target, after)
+		key, found := leave(other, target, after, w)
 		if !found {
 			return nil, false
 		}
@@ -50,7 +67,9 @@ func onlyThrough(term selector.Selector, target *mesh.Mesh, labels map[string]st
 // opponent returns the first mesh besides target that the labels put into a fight with another one, or nil. What meshes do
 // that take the namespace anyway, the given ones, is not for labels to end.
 func opponent(target *mesh.Mesh, labels map[string]string, given []*mesh.Mesh, w *World) *mesh.Mesh {
-	asked, unasked := fightsOver(w.Fleet.DiscoveredBy(labels), labels, w.Now)
+	discovering := w.Fleet.DiscoveredBy(labels)
+	w.effort += w.Fleet.Effort(labels) + len(discovering)
+	asked, unasked := fightsOver(discovering, labels, w.Now)
 	unasked = slices.DeleteFunc(unasked, func(pair fight) bool {
 		return slices.ContainsFunc(takers([]*mesh.Mesh{pair.a, pair.b}, labels), func(m *mesh.Mesh) bool { return slices.Contains(given, m) })
 	})
@@ -64,7 +83,7 @@ func opponent(target *mesh.Mesh, labels map[string]string, given []*mesh.Mesh, w
 
 // leave finds a label without which other no longer discovers the namespace through the selector that asks for it now, while
 // target still does.
-func leave(other, target *mesh.Mesh, labels map[string]string) (key string, ok bool) {
+func leave(other, target *mesh.Mesh, labels map[string]string, w *World) (key string, ok bool) {
 	term := askingTerm(other, labels)
 	if term == nil {
 		return "", false
@@ -73,12 +92,24 @@ func leave(other, target *mesh.Mesh, labels map[string]string) (key string, ok b
 		if _, present := labels[key]; !present || key == mesh.NameLabel {
 			continue
 		}
-		without := apply(labels, []selector.Edit{remove(key)})
+		if w.exhausted() {
+			return "", false
+		}
+		without := w.trying(labels, []selector.Edit{remove(key)})
+		w.effort += terms(target)
 		if source, _ := target.Discovers(without); source != nil && !term.Selector.Matches(without) {
 			return key, true
 		}
 	}
 	return "", false
+}
+
+// terms is how many selectors the mesh has.
+func terms(m *mesh.Mesh) (n int) {
+	for _, source := range m.Sources {
+		n += len(source.Terms)
+	}
+	return n
 }
 
 func sortedEdits(edits []selector.Edit) []selector.Edit {

@@ -148,7 +148,7 @@ func keepOne(ns *mesh.Namespace, meshes []*mesh.Mesh, atAll bool, w *World) stri
 	switch {
 	case len(ways) == 0:
 		return "Change the selectors of " + theMeshes(meshes) + " so that only one of them matches"
-	case len(without) > 0:
+	case len(without) > 0 && !w.exhausted(): // or nobody knows
 		ways = append(ways, fmt.Sprintf("To keep it in %s, the selectors of the others have to change first", theMeshes(without)))
 	}
 	return strings.Join(slices.Compact(ways), ". ")

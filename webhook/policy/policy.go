@@ -65,6 +65,7 @@ func (p *Policy) Namespace(c NamespaceChange) Verdict {
 	if c.New.Deleting {
 		return Verdict{Answer: Allowed}
 	}
+	c.Old, c.New = p.judged(c.Old, c.Fleet), p.judged(c.New, c.Fleet)
 	w := World{
 		Before: c.Fleet, Fleet: c.Fleet, Now: c.Now, Updating: c.Old != nil, User: c.User, Rights: c.Rights, Pods: c.Pods,
 		DiscoveryLabels: p.settings.DiscoveryLabels, ControlPlane: p.settings.ControlPlane,

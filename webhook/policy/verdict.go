@@ -70,6 +70,8 @@ type World struct {
 	// searches bounds what is asked about overlaps that were there before; what was not looked at counts as new. Only a
 	// mesh with very many selectors that all change and all overlap gets there.
 	searches *selector.Searches
+	// effort is what the search for remedies has cost so far, see maxEffort.
+	effort int
 	// moves is what a change of a mesh does to the existing namespaces; only in judgements of a mesh.
 	moves func() movement
 
