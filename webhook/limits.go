@@ -6,12 +6,20 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
+	"sync"
 	"time"
+
+	"github.com/meshfence/meshfence/webhook/conns"
 )
 
 // readTimeout is how long the body of a request may take. The API server gives a webhook 30 seconds at the most
 // (timeoutSeconds), so nobody waits for the answer to a body that is slower.
 const readTimeout = 30 * time.Second
+
+// answerTimeout is how long the client may take to read an answer. An API server reads at once; the kernel's buffers alone have
+// room for most answers.
+const answerTimeout = 10 * time.Second
 
 // timely ends requests whose body takes longer than limit: one that never ends or comes byte by byte. The size of a body
 // is limited where it is read (maxBody).
@@ -32,58 +40,244 @@ const (
 	largeDeadline = 5 * time.Second
 )
 
-// errTooMany is for a large body that would have to wait for too long for others.
+// usualAtOnce is how many bytes the bodies have that are there at the same time, of large ones the first 256 KiB, and the
+// answers that their clients have not read. API servers that have a thousand requests under way, more than two of them allow by
+// default (600 each), need a third of it.
+const usualAtOnce = 16 << 20
+
+// errTooMany is for a large body that would have to wait for too long for others, and for one that others take the room of.
 var errTooMany = errors.New("too many requests with a body of more than 256 KiB at the same time")
 
-// large are the places for requests with large bodies. Whoever has put something in has one.
-type large chan struct{}
+// errNoRoom is for a body of any size for which there is no room, or none any more.
+var errNoRoom = errors.New("too many requests at the same time whose bodies or answers make no progress")
 
-func newLarge() large { return make(large, largeAtOnce) }
+// bodies are the requests that are being read, judged and answered. When they have too many bytes, one is given up that can best
+// be spared (see spared), so that a few thousand bodies that never end cannot keep out an API server's.
+type bodies struct {
+	limit int
+	// large are the places for requests with large bodies. Whoever has put something in has one.
+	large chan struct{}
 
-// read reads a body of at most maxBody bytes. What it returns besides must be called when the request has been answered.
-// A body that has a place must come quickly, so that the places cannot be held by those that do not come at all.
-func (l large) read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
+	mu sync.Mutex
+	// held is how many bytes there are; givenUp is how many of them belong to requests that are given up, and are free in a moment.
+	held, givenUp int
+	sources       map[netip.Prefix]int // bytes that are held and not given up
+	all           map[*body]struct{}
+}
+
+func newBodies() *bodies {
+	return &bodies{limit: usualAtOnce, large: make(chan struct{}, largeAtOnce), sources: map[netip.Prefix]int{}, all: map[*body]struct{}{}}
+}
+
+// body is a request that has begun. Its methods are for the goroutine of that request.
+type body struct {
+	bodies  *bodies
+	source  netip.Prefix
+	begin   time.Time
+	control *http.ResponseController
+	placed  bool // among the large ones
+
+	// Below: under the lock of bodies.
+	held    int
+	judging bool // and does not wait for its client
+	givenUp bool
+}
+
+// begin begins a request. Its end must be called when the request has been answered.
+func (all *bodies) begin(w http.ResponseWriter, r *http.Request) *body {
+	b := &body{bodies: all, source: conns.SourceOf(r.RemoteAddr), begin: time.Now(), control: http.NewResponseController(w)}
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.all[b] = struct{}{}
+	return b
+}
+
+// end frees what the request has.
+func (b *body) end() {
+	if b.placed {
+		<-b.bodies.large
+	}
+	b.bodies.mu.Lock()
+	defer b.bodies.mu.Unlock()
+	b.lockedHold(0)
+	delete(b.bodies.all, b)
+}
+
+// hold says that the request takes so many bytes from now on. If they are too many with those of others, others are given up.
+func (b *body) hold(bytes int) error {
+	all := b.bodies
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if b.givenUp {
+		return errNoRoom
+	}
+	b.lockedHold(bytes)
+	for all.held-all.givenUp > all.limit {
+		spared := all.spared(b)
+		if spared == nil {
+			return errNoRoom
+		}
+		spared.giveUp()
+	}
+	// Those that are given up let go in their own time.
+	if all.held > 2*all.limit {
+		return errNoRoom
+	}
+	return nil
+}
+
+func (b *body) lockedHold(bytes int) {
+	more := bytes - b.held
+	b.held = bytes
+	b.bodies.held += more
+	if b.givenUp {
+		b.bodies.givenUp += more
+		return
+	}
+	if b.bodies.sources[b.source] += more; b.bodies.sources[b.source] == 0 {
+		delete(b.bodies.sources, b.source)
+	}
+}
+
+// spared is the request that is given up first, other than the one that needs the room: of the address that holds the most bytes, first
+// one that waits for its client, and then the oldest. An API server sends a body, and reads an answer, in milliseconds,
+// so that its own are the youngest also where an attacker has the same address.
+func (all *bodies) spared(but *body) (spared *body) {
+	for b := range all.all {
+		if b != but && !b.givenUp && b.held > 0 && (spared == nil || all.before(b, spared)) {
+			spared = b
+		}
+	}
+	return spared
+}
+
+func (all *bodies) before(a, b *body) bool {
+	switch mine, others := all.sources[a.source], all.sources[b.source]; {
+	case mine != others:
+		return mine > others
+	case a.judging != b.judging:
+		return b.judging
+	default:
+		return a.begin.Before(b.begin)
+	}
+}
+
+// giveUp ends what the request waits for: its client, or, as net/http cancels the context of a request over HTTP/1.1 whose read
+// deadline comes, a judgement.
+func (b *body) giveUp() {
+	held := b.held
+	b.lockedHold(0)
+	b.givenUp = true
+	b.lockedHold(held)
+	_ = b.control.SetReadDeadline(time.Unix(1, 0))
+	_ = b.control.SetWriteDeadline(time.Unix(1, 0))
+}
+
+// within limits how long the body may take from now on, unless the request is given up.
+func (b *body) within(limit time.Duration) {
+	b.bodies.mu.Lock()
+	defer b.bodies.mu.Unlock()
+	if !b.givenUp {
+		_ = b.control.SetReadDeadline(time.Now().Add(limit)) // as in timely
+	}
+}
+
+// state says whether the request waits for its client. It is an error if it is given up.
+func (b *body) state(judging bool) error {
+	b.bodies.mu.Lock()
+	defer b.bodies.mu.Unlock()
+	b.judging = judging
+	if b.givenUp {
+		return errNoRoom
+	}
+	return nil
+}
+
+// read reads a body of at most maxBody bytes. A large body that has a place must come quickly, so that the places cannot be held by those
+// that do not come at all.
+func (b *body) read(r *http.Request) ([]byte, error) {
 	if r.ContentLength > maxBody {
-		return nil, func() {}, errTooLarge
+		return nil, errTooLarge
 	}
-	body, err = readUpTo(r.Body, usualBody, int(min(r.ContentLength, trusted)))
-	if err != nil || len(body) < usualBody {
-		return body, func() {}, err
+	text, err := b.readUsual(r)
+	if err == nil && len(text) == usualBody {
+		text, err = b.readLarge(r, text)
 	}
+	if gone := b.state(true); gone != nil {
+		return nil, gone
+	}
+	return text, err
+}
+
+func (b *body) readLarge(r *http.Request, text []byte) ([]byte, error) {
+	timer := time.NewTimer(largeWait)
+	defer timer.Stop()
 	select {
-	case l <- struct{}{}:
-	case <-time.After(largeWait):
-		return nil, func() {}, errTooMany
+	case b.bodies.large <- struct{}{}:
+		b.placed = true
+	case <-timer.C:
+		return nil, errTooMany
 	case <-r.Context().Done():
-		return nil, func() {}, r.Context().Err()
+		return nil, r.Context().Err()
 	}
-	release = func() { <-l }
-	// An error means that the connection has no deadlines, as in timely.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(largeDeadline))
-	rest, err := readUpTo(r.Body, maxBody+1-len(body), 0)
-	switch body = append(body, rest...); {
-	case err != nil:
-		return nil, release, err
-	case len(body) > maxBody:
-		return nil, release, errTooLarge
+	b.within(largeDeadline)
+	var rest bytes.Buffer
+	_, err := io.CopyN(&rest, r.Body, int64(maxBody+1-len(text)))
+	switch text = append(text, rest.Bytes()...); {
+	case err != nil && !errors.Is(err, io.EOF):
+		return nil, unreadable(err)
+	case len(text) > maxBody:
+		return nil, errTooLarge
 	}
 	// The server reads on while the request is judged, to see whether the client goes away, and takes a deadline for that: it
 	// would cancel a judgement that waits for others.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTimeout))
-	return body, release, nil
+	b.within(readTimeout)
+	return text, nil
 }
 
-// trusted is how much of the length that a body is said to have is given room before it is there.
-const trusted = 16 << 10
+func unreadable(err error) error { return fmt.Errorf("its body cannot be read: %w", err) }
 
-// readUpTo reads at most so many bytes. Perhaps expected is how many they are; less than 0 if nobody knows.
-func readUpTo(from io.Reader, limit, expected int) ([]byte, error) {
-	var read bytes.Buffer
-	if expected > 0 {
-		read.Grow(expected + bytes.MinRead) // or the buffer would grow to find the end
+const (
+	// trusted is how much of the length that a body is said to have is given room before it is there.
+	trusted = 16 << 10
+	// leastRoom is what a body has room for that does not say how long it is.
+	leastRoom = 4 << 10
+)
+
+// readUsual reads the first usualBody bytes, and holds as many as it has room for.
+func (b *body) readUsual(r *http.Request) ([]byte, error) {
+	room := leastRoom
+	if r.ContentLength >= 0 {
+		room = int(min(r.ContentLength, trusted)) + 1 // or the text would grow to find the end
 	}
-	if _, err := io.CopyN(&read, from, int64(limit)); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("its body cannot be read: %w", err)
+	if err := b.hold(room); err != nil {
+		return nil, err
 	}
-	return read.Bytes(), nil
+	text := make([]byte, 0, room)
+	for {
+		n, err := r.Body.Read(text[len(text):cap(text)])
+		text = text[:len(text)+n]
+		switch {
+		case errors.Is(err, io.EOF), err == nil && len(text) == usualBody:
+			return text, nil
+		case err != nil:
+			return nil, unreadable(err)
+		}
+		if len(text) == cap(text) {
+			room = min(2*room, usualBody)
+			if err := b.hold(room); err != nil {
+				return nil, err
+			}
+			text = append(make([]byte, 0, room), text...)
+		}
+	}
+}
+
+// answer writes the answer, for which the client has a limited time. What is left of the body is not needed any more.
+func (b *body) answer(w http.ResponseWriter, text []byte) {
+	if b.state(false) == nil && b.hold(min(len(text), usualBody)) == nil {
+		_ = b.control.SetWriteDeadline(time.Now().Add(answerTimeout))
+	}
+	// An error means that whoever asked is gone.
+	_, _ = w.Write(text)
 }

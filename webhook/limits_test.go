@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,7 +36,7 @@ func impatient(t *testing.T, limit time.Duration) net.Conn {
 		t.Fatal(err)
 	}
 	hook := &admission.Webhook{Handler: admission.HandlerFunc(func(context.Context, admission.Request) admission.Response { return allow() })}
-	server := httptest.NewServer(timely(&endpoint{hook: hook, recorder: recorder, logger: logr.Discard(), large: newLarge()}, limit))
+	server := httptest.NewServer(timely(&endpoint{hook: hook, recorder: recorder, logger: logr.Discard(), bodies: newBodies()}, limit))
 	t.Cleanup(server.Close)
 	connection, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
 	if err != nil {
@@ -186,7 +187,7 @@ func TestOnlySoManyLargeBodiesAreReadAtATime(t *testing.T) {
 		<-goOn
 		return allow()
 	})}
-	e := &endpoint{hook: hook, recorder: recorder, logger: logr.Discard(), large: newLarge()}
+	e := &endpoint{hook: hook, recorder: recorder, logger: logr.Discard(), bodies: newBodies()}
 	ask := func(size int) *admissionv1.AdmissionResponse {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(bodyOf(size)))
@@ -246,12 +247,211 @@ func TestALargeBodyMustComeSoonAndMayBeJudgedForLonger(t *testing.T) {
 	body := io.MultiReader(strings.NewReader(text[:usualBody]), noting(func() { reading = answer.deadline }), strings.NewReader(text[usualBody:]))
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", body)
 	r.Header.Set("Content-Type", "application/json")
-	e := &endpoint{hook: hook, recorder: recorder, logger: logr.Discard(), large: newLarge()}
+	e := &endpoint{hook: hook, recorder: recorder, logger: logr.Discard(), bodies: newBodies()}
 	timely(e, readTimeout).ServeHTTP(answer, r)
 	if reading.Before(before.Add(largeDeadline)) || reading.After(time.Now().Add(largeDeadline)) {
 		t.Errorf("must be there until %v, asked at %v", reading, before)
 	}
 	if judging.Before(before.Add(readTimeout)) {
 		t.Errorf("may be judged until %v, asked at %v", judging, before)
+	}
+}
+
+// slow is a body of which nothing comes after its beginning until it is given up, and an answer that nobody reads until then.
+type slow struct {
+	*httptest.ResponseRecorder
+	begins  io.Reader
+	endless bool
+	over    chan struct{}
+	once    *sync.Once
+	reached chan struct{}
+}
+
+func newSlow(size int, endless bool) *slow {
+	return &slow{
+		ResponseRecorder: httptest.NewRecorder(), begins: strings.NewReader(bodyOf(size)), endless: endless,
+		over: make(chan struct{}), once: &sync.Once{}, reached: make(chan struct{}, 10),
+	}
+}
+
+func (s *slow) Read(text []byte) (int, error) {
+	if n, err := s.begins.Read(text); err == nil || !s.endless {
+		return n, err
+	}
+	s.reached <- struct{}{}
+	<-s.over
+	return 0, os.ErrDeadlineExceeded
+}
+
+func (s *slow) SetReadDeadline(deadline time.Time) error {
+	if deadline.Before(time.Now()) {
+		s.once.Do(func() { close(s.over) })
+	}
+	return nil
+}
+
+func (s *slow) SetWriteDeadline(time.Time) error { return nil }
+
+// asking sends a request that is slow to an endpoint, from an address, and returns its answer.
+func (s *slow) asking(t *testing.T, e *endpoint, from string) <-chan *admissionv1.AdmissionResponse {
+	t.Helper()
+	answer := make(chan *admissionv1.AdmissionResponse, 1)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", s)
+	r.Header.Set("Content-Type", "application/json")
+	r.RemoteAddr = from
+	go func() {
+		e.ServeHTTP(s, r)
+		var review admissionv1.AdmissionReview
+		if err := json.Unmarshal(s.Body.Bytes(), &review); err != nil {
+			t.Error(err)
+		}
+		answer <- review.Response
+	}()
+	return answer
+}
+
+func newEndpoint(t *testing.T, judge func()) *endpoint {
+	t.Helper()
+	recorder, err := newRecorder(prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	hook := &admission.Webhook{Handler: admission.HandlerFunc(func(context.Context, admission.Request) admission.Response {
+		judge()
+		return allow()
+	})}
+	return &endpoint{hook: hook, recorder: recorder, logger: logr.Discard(), bodies: newBodies()}
+}
+
+const noRoom = "meshfence cannot judge this request yet: too many requests at the same time whose bodies or answers make no progress. Try again in a few seconds"
+
+func checkGivenUp(t *testing.T, what string, answer <-chan *admissionv1.AdmissionResponse) {
+	t.Helper()
+	select {
+	case got := <-answer:
+		if got.Allowed || got.Result.Code != http.StatusServiceUnavailable || got.Result.Message != noRoom {
+			t.Errorf("%s: %+v", what, got)
+		}
+	case <-time.After(patience):
+		t.Fatalf("%s is not given up", what)
+	}
+}
+
+func checkAllowed(t *testing.T, what string, answer <-chan *admissionv1.AdmissionResponse) {
+	t.Helper()
+	select {
+	case got := <-answer:
+		if !got.Allowed {
+			t.Errorf("%s: %+v", what, got)
+		}
+	case <-time.After(patience):
+		t.Fatalf("%s is not answered", what)
+	}
+}
+
+// Many bodies of just under 256 KiB that never end are given up, the oldest first, as soon as they have more bytes than all may; and
+// so are small ones.
+func TestBodiesThatNeverEndLeaveRoomForOthers(t *testing.T) {
+	for _, size := range []int{usualBody - 1, 5000} {
+		e := newEndpoint(t, func() {})
+		var waiting []<-chan *admissionv1.AdmissionResponse
+		for e.bodies.held <= e.bodies.limit-usualBody && len(waiting) < 5000 {
+			s := newSlow(size, true)
+			waiting = append(waiting, s.asking(t, e, "10.0.0.1:1"))
+			<-s.reached
+		}
+		for i := range 10 {
+			checkAllowed(t, "a request from another address", newSlow(usualBody-1, false).asking(t, e, "10.0.0.2:1"))
+			checkAllowed(t, "a request from the same address", newSlow(usualBody-1, false).asking(t, e, "10.0.0.1:1"))
+			s := newSlow(usualBody-1, true)
+			waiting = append(waiting, s.asking(t, e, "10.0.0.1:1"))
+			<-s.reached
+			if i > 0 {
+				checkGivenUp(t, fmt.Sprintf("number %d of %d bytes", i-1, size), waiting[i-1])
+			}
+		}
+		e.bodies.mu.Lock()
+		held := e.bodies.held
+		e.bodies.mu.Unlock()
+		if held > usualAtOnce+usualBody {
+			t.Errorf("%d bytes are held", held)
+		}
+	}
+}
+
+// An address that holds little loses nothing because of one that holds much.
+func TestTheAddressThatHoldsTheMostGivesUpFirst(t *testing.T) {
+	e := newEndpoint(t, func() {})
+	e.bodies.limit = 4 * usualBody
+	first := newSlow(usualBody-1, true)
+	oldest := first.asking(t, e, "10.0.0.1:1")
+	<-first.reached
+	var others []<-chan *admissionv1.AdmissionResponse
+	for range 4 {
+		s := newSlow(usualBody-1, true)
+		others = append(others, s.asking(t, e, "10.0.0.2:1"))
+		<-s.reached
+	}
+	checkGivenUp(t, "the first of the other address", others[0])
+	select {
+	case got := <-oldest:
+		t.Errorf("the oldest, of an address that holds less, was answered: %+v", got)
+	default:
+	}
+	first.once.Do(func() { close(first.over) })
+	<-oldest
+}
+
+// What is judged goes on as long as there is a body that is waited for.
+func TestOfOneAddressWhatIsJudgedIsGivenUpLast(t *testing.T) {
+	judging, goOn := make(chan struct{}), make(chan struct{})
+	e := newEndpoint(t, func() {
+		judging <- struct{}{}
+		<-goOn
+	})
+	e.bodies.limit = 3 * usualBody
+	judged := newSlow(usualBody-1, false)
+	first := judged.asking(t, e, "10.0.0.1:1")
+	<-judging
+	var waiting []<-chan *admissionv1.AdmissionResponse
+	for range 4 {
+		s := newSlow(usualBody-1, true)
+		waiting = append(waiting, s.asking(t, e, "10.0.0.1:1"))
+		<-s.reached
+	}
+	checkGivenUp(t, "the oldest that is waited for", waiting[0])
+	checkGivenUp(t, "the next one", waiting[1])
+	select {
+	case <-judged.over:
+		t.Error("what is judged was given up")
+	default:
+	}
+	close(goOn)
+	checkAllowed(t, "what was judged", first)
+}
+
+// Where requests that are given up do not let go, there is an end too.
+func TestBodiesAreRefusedBeforeTheyTakeTwiceWhatTheyMay(t *testing.T) {
+	all := newBodies()
+	for i := 0; ; i++ {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)
+		if err := all.begin(httptest.NewRecorder(), r).hold(usualBody); errors.Is(err, errNoRoom) {
+			if want := 2 * usualAtOnce / usualBody; i != want {
+				t.Errorf("the request number %d is refused, want number %d", i, want)
+			}
+			return
+		} else if err != nil || i > 1000 {
+			t.Fatal(i, err)
+		}
+	}
+}
+
+func TestNothingIsHeldAfterTheAnswer(t *testing.T) {
+	e := newEndpoint(t, func() {})
+	for _, size := range []int{100, 5000, usualBody - 1, usualBody, usualBody + 1, maxBody} {
+		checkAllowed(t, fmt.Sprint(size, " bytes"), newSlow(size, false).asking(t, e, "10.0.0.1:1"))
+	}
+	if e.bodies.held != 0 || e.bodies.givenUp != 0 || len(e.bodies.all) != 0 || len(e.bodies.sources) != 0 || len(e.bodies.large) != 0 {
+		t.Errorf("%+v", e.bodies)
 	}
 }

@@ -45,7 +45,7 @@ func Register(mux Mux, cluster Cluster, c *config.Configuration, registry promet
 	if err != nil {
 		return nil, err
 	}
-	bodies := newLarge()
+	bodies := newBodies()
 	latency, err := newLatency(registry)
 	if err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func Register(mux Mux, cluster Cluster, c *config.Configuration, registry promet
 		if _, err := admission.StandaloneWebhook(hook, admission.StandaloneOptions{Logger: logger}); err != nil {
 			return nil, err
 		}
-		endpoint := timely(withDeadline(&endpoint{hook: hook, recorder: recorder, logger: logger, large: bodies}), readTimeout)
+		endpoint := timely(withDeadline(&endpoint{hook: hook, recorder: recorder, logger: logger, bodies: bodies}), readTimeout)
 		mux.Register(path, timed(endpoint, latency.WithLabelValues(path)))
 	}
 	return book, nil

@@ -11,6 +11,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	kjson "sigs.k8s.io/json"
+
+	"github.com/meshfence/meshfence/webhook/conns"
 )
 
 // maxBody is how many bytes of a body are read. A request holds at most two objects, the API server takes none of more
@@ -31,27 +33,36 @@ type endpoint struct {
 	hook     *admission.Webhook
 	recorder *recorder
 	logger   logr.Logger
-	// large are the places for large bodies, those of all endpoints together.
-	large large
+	// bodies are those of the requests to all endpoints.
+	bodies *bodies
 }
 
 // ServeHTTP answers with HTTP status 200, whatever the AdmissionReview in the answer says.
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, conn := e.bodies.begin(w, r), conns.FromContext(r.Context())
+	defer body.end()
+	text, err := body.read(r)
+	conn.Judging()
+	answer := e.answer(r, text, err)
+	text = nil // what is left to do may take longer than all before, and is not to keep the body
+	w.Header().Set("Content-Type", "application/json")
+	body.answer(w, answer)
+	conn.Answered()
+}
+
+// answer judges a request whose body is the text, or could not be read because of err.
+func (e *endpoint) answer(r *http.Request, text []byte, err error) []byte {
 	var response admission.Response
-	body, release, err := e.large.read(w, r)
-	defer release()
-	review, err := readReview(r, body, err)
+	review, err := readReview(r, text, err)
 	switch ctx := log.IntoContext(r.Context(), e.logger); {
-	case errors.Is(err, errTooMany):
+	case errors.Is(err, errTooMany), errors.Is(err, errNoRoom):
 		response = e.recorder.tooMany(ctx, err)
 	case err != nil:
 		response = e.recorder.badRequest(ctx, err)
 	default:
 		response = e.hook.Handle(r.Context(), admission.Request{AdmissionRequest: *review.Request})
 	}
-	w.Header().Set("Content-Type", "application/json")
-	// An error means that whoever asked is gone.
-	_, _ = w.Write(encodeReview(&response.AdmissionResponse))
+	return encodeReview(&response.AdmissionResponse)
 }
 
 // readReview returns the AdmissionReview in the body; its request is not nil. err is what went wrong with reading the body.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -36,7 +38,7 @@ func newManager(ctx context.Context, s *settings, api *rest.Config, serving cert
 	}
 	logger := logr.FromContextOrDiscard(ctx)
 	timeout := gracefulShutdown
-	tlsOptions := []func(*tls.Config){serving.Configure}
+	tlsOptions := []func(*tls.Config){serving.Configure, onlyHTTP1}
 	if s.clientCA != "" {
 		authority, err := certs.LoadClientAuthority(s.clientCA, clock)
 		if err != nil {
@@ -44,7 +46,7 @@ func newManager(ctx context.Context, s *settings, api *rest.Config, serving cert
 		}
 		tlsOptions = append(tlsOptions, authority.Configure)
 	}
-	server := webhook.NewServer(webhook.Options{Host: s.host, Port: s.port, TLSOpts: tlsOptions})
+	server := &boundedServer{Server: webhook.NewServer(webhook.Options{}), address: net.JoinHostPort(s.host, strconv.Itoa(s.port)), configure: tlsOptions}
 	base, err := manager.New(api, manager.Options{
 		Scheme:                  scheme,
 		Logger:                  logger,

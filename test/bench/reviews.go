@@ -20,7 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// reviewer sends AdmissionReviews as the API server does, over one HTTP/2 connection, without an API server.
+// reviewer sends AdmissionReviews as the API server does, over HTTP/1.1 connections that it keeps, without an API server.
 type reviewer struct {
 	client http.Client
 	url    string
@@ -32,7 +32,7 @@ type reviewer struct {
 func newReviewer(server endpoint, path string, body []byte, allowed bool) *reviewer {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(server.authority)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, MaxIdleConnsPerHost: 25}
 	return &reviewer{client: http.Client{Transport: transport, Timeout: 10 * time.Second}, url: "https://" + server.address + path, body: body, allowed: allowed}
 }
 

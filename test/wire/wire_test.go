@@ -1,5 +1,5 @@
 // Package wire tests what the meshfence process does on the wire, with a client that is not the API server: requests that
-// no API server sends, and requests that are only half there when the process is told to end. TLS, HTTP/1.1 and HTTP/2 are
+// no API server sends, and requests that are only half there when the process is told to end. TLS and HTTP/1.1 are
 // real, the address and the authority are those of the installed webhook configuration.
 package wire
 
@@ -77,13 +77,9 @@ func TestWire(t *testing.T) {
 	must(t, s.InstallWorkload(t.Context()))
 	// It is stored before meshfence starts, so that a process that is ready knows it.
 	must(t, s.Client.Create(t.Context(), object(t, istio("mesh-1", "mesh-1"))))
-	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
-		t.Run(protocol, func(t *testing.T) {
-			s.start(t)
-			t.Run("if a request is bad, then it is refused and logged once, and the process lives", func(t *testing.T) { s.badRequests(t, protocol) })
-			t.Run("if the process is told to end, then it answers what it has half of", func(t *testing.T) { s.drains(t, protocol) })
-		})
-	}
+	s.start(t)
+	t.Run("if a request is bad, then it is refused and logged once, and the process lives", s.badRequests)
+	t.Run("if the process is told to end, then it answers what it has half of", s.drains)
 }
 
 func must(t *testing.T, err error) {
@@ -116,23 +112,22 @@ func (s *suite) start(t *testing.T) {
 	}
 }
 
-// dialect returns a client that speaks one protocol, on connections of its own. A request with Expect: 100-continue does
+// dialect returns a client with connections of its own. A request with Expect: 100-continue does
 // not send its body before the server wants it.
-func (s *suite) dialect(t *testing.T, protocol string) *http.Client {
+func (s *suite) dialect(t *testing.T) *http.Client {
 	t.Helper()
 	transport := &http.Transport{
 		TLSClientConfig:       &tls.Config{RootCAs: s.pool, MinVersion: tls.VersionTLS13},
 		Protocols:             &http.Protocols{},
 		ExpectContinueTimeout: answers,
 	}
-	transport.Protocols.SetHTTP1(protocol == "HTTP/1.1")
-	transport.Protocols.SetHTTP2(protocol == "HTTP/2.0")
+	transport.Protocols.SetHTTP1(true)
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: answers}
 }
 
 // call sends a request and returns the answer's review.
-func call(c *http.Client, request *http.Request, protocol string) (*admissionv1.AdmissionResponse, error) {
+func call(c *http.Client, request *http.Request) (*admissionv1.AdmissionResponse, error) {
 	response, err := c.Do(request)
 	if err != nil {
 		return nil, err
@@ -142,7 +137,7 @@ func call(c *http.Client, request *http.Request, protocol string) (*admissionv1.
 	if err != nil {
 		return nil, err
 	}
-	if response.Proto != protocol {
+	if response.Proto != "HTTP/1.1" {
 		return nil, fmt.Errorf("answered in %s", response.Proto)
 	}
 	if response.StatusCode != http.StatusOK || response.Header.Get("Content-Type") != "application/json" {
@@ -167,8 +162,8 @@ func (s *suite) newRequest(ctx context.Context, t *testing.T, path string, body 
 	return request
 }
 
-func (s *suite) badRequests(t *testing.T, protocol string) {
-	c := s.dialect(t, protocol)
+func (s *suite) badRequests(t *testing.T) {
+	c := s.dialect(t)
 	sent := 0
 	for path, whole := range good(t) {
 		for _, bad := range badBodies(t, whole) {
@@ -178,7 +173,7 @@ func (s *suite) badRequests(t *testing.T, protocol string) {
 				request.Header.Set("Content-Type", bad.contentType)
 			}
 			known := len(s.log(t))
-			answer, err := call(c, request, protocol)
+			answer, err := call(c, request)
 			sent++
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
@@ -196,7 +191,7 @@ func (s *suite) badRequests(t *testing.T, protocol string) {
 			s.checkLog(t, name, known)
 		}
 	}
-	s.checkAlive(t, c, protocol, sent)
+	s.checkAlive(t, c, sent)
 }
 
 // log returns the whole lines that the process has printed.
@@ -228,10 +223,10 @@ func (s *suite) checkLog(t *testing.T, name string, known int) {
 }
 
 // checkAlive fails unless the process still answers right, has counted the bad requests and has not panicked.
-func (s *suite) checkAlive(t *testing.T, c *http.Client, protocol string, sent int) {
+func (s *suite) checkAlive(t *testing.T, c *http.Client, sent int) {
 	t.Helper()
 	for path, whole := range good(t) {
-		answer, err := call(c, s.newRequest(t.Context(), t, path, bytes.NewReader(whole)), protocol)
+		answer, err := call(c, s.newRequest(t.Context(), t, path, bytes.NewReader(whole)))
 		if err != nil || !answer.Allowed || answer.UID != uid {
 			t.Errorf("%s: afterwards a good request gets %+v, %v", path, answer, err)
 		}
@@ -326,8 +321,8 @@ type verdict struct {
 
 // drains holds requests half sent, tells the process to end, and sends the other halves when it no longer listens. To
 // judge them, the process must still be able to read from the API server.
-func (s *suite) drains(t *testing.T, protocol string) {
-	c := s.dialect(t, protocol)
+func (s *suite) drains(t *testing.T) {
+	c := s.dialect(t)
 	requests := []*held{
 		{
 			path: "/validate/istio", body: review(t, "Istio", istio("copy", "mesh-1")),
@@ -347,7 +342,7 @@ func (s *suite) drains(t *testing.T, protocol string) {
 		},
 	}
 	for _, r := range requests {
-		s.hold(t, c, protocol, r)
+		s.hold(t, c, r)
 	}
 	var stopping errgroup.Group
 	stopping.Go(s.StopMeshfence) // SIGTERM, and an error if the status is not 0
@@ -371,7 +366,7 @@ func (s *suite) drains(t *testing.T, protocol string) {
 
 // hold sends the first half of a request. It returns when the server's handler has asked for the body, so that the request
 // is in flight for certain: that is what the server's 100 Continue says.
-func (s *suite) hold(t *testing.T, c *http.Client, protocol string, r *held) {
+func (s *suite) hold(t *testing.T, c *http.Client, r *held) {
 	t.Helper()
 	wanted := make(chan struct{})
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got100Continue: func() { close(wanted) }})
@@ -381,7 +376,7 @@ func (s *suite) hold(t *testing.T, c *http.Client, protocol string, r *held) {
 	request.Header.Set("Expect", "100-continue")
 	r.rest, r.answered = rest, make(chan error, 1)
 	go func() {
-		response, err := call(c, request, protocol)
+		response, err := call(c, request)
 		if err == nil {
 			r.got = verdict{response.UID, response.Allowed, response.Result.Code, ruleIn(response)}
 		}

@@ -1,0 +1,220 @@
+// Package conns bounds the connections of a server: all together, and those of one source address. A new connection is never
+// turned away, because it may be an API server's: the one that can best be spared is closed for it.
+//
+// golang.org/x/net/netutil's LimitListener does not serve here. It counts all connections together and accepts no more when there are
+// enough, so that a few thousand that do nothing keep everybody else out.
+//
+// Which one can be spared follows from what API servers do, and holds also where they and an attacker have one address, as behind a
+// NAT or with some network plugins. An API server sends each request in one go and reads the answer at once, so its connection is
+// without a whole request only for the milliseconds in which it is new. To displace it in that time takes as many new
+// connections as one address may have, within milliseconds.
+package conns
+
+import (
+	"container/list"
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+)
+
+// Limits are how many connections there may be.
+type Limits struct{ All, PerSource int }
+
+// socketBuffer is how much the kernel keeps of what was sent and not read, in either direction and on each connection. It counts
+// as memory of the container too, and would grow to megabytes; a request usually has some kilobytes.
+const socketBuffer = 32 << 10
+
+// Listener accepts connections within limits.
+type Listener struct {
+	net.Listener
+	limits Limits
+
+	mu      sync.Mutex
+	all     int
+	sources map[netip.Prefix]*source
+}
+
+// Listen bounds the connections that a listener accepts.
+func Listen(inner net.Listener, limits Limits) *Listener {
+	return &Listener{Listener: inner, limits: limits, sources: map[netip.Prefix]*source{}}
+}
+
+// stage is how far a connection has come.
+type stage int
+
+// The stages, in the order in which connections are closed.
+const (
+	// unproven: it has not sent a whole request yet, but perhaps a part of a handshake, of headers or of a body.
+	unproven stage = iota
+	// answered: it has, and sends the next one, or nothing.
+	answered
+	// judging: somebody waits for an answer on it.
+	judging
+	stages
+)
+
+// source are the connections of one address.
+type source struct {
+	prefix netip.Prefix
+	number int
+	// by has the connections of each stage, the one that has been in it for the longest time first.
+	by [stages]list.List
+}
+
+// Conn is a connection that counts.
+type Conn struct {
+	net.Conn
+	listener *Listener
+	source   *source
+
+	// Below: under the listener's lock.
+	stage   stage
+	element *list.Element // nil when it no longer counts
+}
+
+// Accept returns the next connection, and closes another one if there are too many now.
+func (l *Listener) Accept() (net.Conn, error) {
+	inner, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	if tcp, ok := inner.(*net.TCPConn); ok {
+		_ = tcp.SetReadBuffer(socketBuffer) // or it has been closed already
+		_ = tcp.SetWriteBuffer(socketBuffer)
+	}
+	c := &Conn{Conn: inner, listener: l}
+	if spared := l.add(c, SourceOf(inner.RemoteAddr().String())); spared != nil {
+		spared.abort()
+	}
+	return c, nil
+}
+
+// SourceOf is the part of a HOST:PORT that tells who it is: an IPv4 address, or the first half of an IPv6 address, as whoever has
+// one of those has all that begin alike.
+func SourceOf(address string) netip.Prefix {
+	parsed, _ := netip.ParseAddrPort(address) // the zero value is a source too
+	addr, bits := parsed.Addr().Unmap().WithZone(""), 32
+	if addr.Is6() {
+		bits = 64
+	}
+	prefix, _ := addr.Prefix(bits)
+	return prefix
+}
+
+// add counts a connection, and returns the one to close for it, or nil.
+func (l *Listener) add(c *Conn, prefix netip.Prefix) *Conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.source = l.sources[prefix]
+	if c.source == nil {
+		c.source = &source{prefix: prefix}
+		l.sources[prefix] = c.source
+	}
+	l.all++
+	c.source.number++
+	c.element = c.source.by[unproven].PushBack(c)
+	var spared *Conn
+	switch {
+	case c.source.number > l.limits.PerSource:
+		spared = c.source.spared(c)
+	case l.all > l.limits.All:
+		spared = l.largest().spared(c)
+	}
+	if spared != nil {
+		l.lockedForget(spared)
+	}
+	return spared
+}
+
+// largest is the source with the most connections.
+func (l *Listener) largest() *source {
+	var largest *source
+	for _, s := range l.sources {
+		if largest == nil || s.number > largest.number {
+			largest = s
+		}
+	}
+	return largest
+}
+
+// spared returns the first connection in the order of stages and, within one, of time; but not the new one. It is nil if there is
+// no other.
+func (s *source) spared(but *Conn) *Conn {
+	for i := range s.by {
+		for e := s.by[i].Front(); e != nil; e = e.Next() {
+			if c, ok := e.Value.(*Conn); ok && c != but {
+				return c
+			}
+		}
+	}
+	return nil
+}
+
+func (l *Listener) lockedForget(c *Conn) {
+	if c.element == nil {
+		return
+	}
+	c.source.by[c.stage].Remove(c.element)
+	c.element = nil
+	l.all--
+	if c.source.number--; c.source.number == 0 {
+		delete(l.sources, c.source.prefix)
+	}
+}
+
+// abort closes the connection at once: the kernel keeps nothing of it.
+func (c *Conn) abort() {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = c.Conn.Close()
+}
+
+// Close closes the connection.
+func (c *Conn) Close() error {
+	c.listener.mu.Lock()
+	c.listener.lockedForget(c)
+	c.listener.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// Judging notes that a whole request has come, for which somebody waits now. c may be nil.
+func (c *Conn) Judging() { c.enter(judging) }
+
+// Answered notes that the request has its answer. c may be nil.
+func (c *Conn) Answered() { c.enter(answered) }
+
+func (c *Conn) enter(next stage) {
+	if c == nil {
+		return
+	}
+	c.listener.mu.Lock()
+	defer c.listener.mu.Unlock()
+	if c.element == nil {
+		return
+	}
+	c.source.by[c.stage].Remove(c.element)
+	c.stage = next
+	c.element = c.source.by[next].PushBack(c)
+}
+
+// key is that of the connection in the context of its requests.
+type key struct{}
+
+// NewContext returns the context of requests on a connection, which is one of a Listener's, or TLS on one; any other has none.
+func NewContext(ctx context.Context, conn net.Conn) context.Context {
+	if outer, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = outer.NetConn()
+	}
+	if c, ok := conn.(*Conn); ok {
+		return context.WithValue(ctx, key{}, c)
+	}
+	return ctx
+}
+
+// FromContext returns the connection that a request came on, or nil.
+func FromContext(ctx context.Context) *Conn {
+	c, _ := ctx.Value(key{}).(*Conn)
+	return c
+}
