@@ -27,8 +27,15 @@ type liveReader interface {
 	// Fleet is the last snapshot of what is known without a live read.
 	Fleet() *mesh.Fleet
 	knownReader
-	Namespaces() []mesh.Namespace
+	namespaceLister
 	ledgerKeeper
+}
+
+// namespaceLister gives the cluster's namespaces, by name.
+type namespaceLister interface {
+	// Namespaces returns them with the labels of these keys at least. It calls keys if there are namespaces of which it does not have all
+	// labels. An error means that it could not get some of those; they are as they are known then.
+	Namespaces(ctx context.Context, keys func() []string) ([]mesh.Namespace, error)
 }
 
 // keyKeeper makes the API server ask about the namespaces that selectors can match.
@@ -111,6 +118,9 @@ func (h *controlPlanes) judge(ctx context.Context, req *admission.Request, old, 
 		}
 		return true
 	})
+	if err == nil {
+		err = last.err
+	}
 	switch {
 	case err != nil:
 		return h.unadmitted(ctx, req, err)
@@ -162,7 +172,7 @@ func storable(req *admission.Request, old, updated *sail.ControlPlane) error {
 // nothing new, whereas a revision that reaches into another mesh is found, whoever says to own it.
 //
 // before is what is stored, and objects the same with claims come true: what a claim says is never there before.
-func (h *controlPlanes) change(stored, objects mesh.Objects, old, updated *sail.ControlPlane) policy.MeshChange {
+func (h *controlPlanes) change(ctx context.Context, stored, objects mesh.Objects, old, updated *sail.ControlPlane) (policy.MeshChange, error) {
 	if old != nil {
 		stored = stored.With(old)
 	}
@@ -170,9 +180,15 @@ func (h *controlPlanes) change(stored, objects mesh.Objects, old, updated *sail.
 	before := h.live.Fleet().Next(stored)
 	fleet := before.Next(objects.With(updated))
 	changed := fleet.MeshOf(mesh.Ref{Kind: h.kind, Name: updated.Metadata.Name})
+	namespaces, err := h.namespaces(ctx, before, fleet)
 	return policy.MeshChange{
-		Old: before.Mesh(changed.Ref), New: changed, Before: before, Fleet: fleet, Namespaces: h.live.Namespaces(), Now: h.now(),
-	}
+		Old: before.Mesh(changed.Ref), New: changed, Before: before, Fleet: fleet, Namespaces: namespaces, Now: h.now(),
+	}, err
+}
+
+// namespaces returns the cluster's, with all labels on which a judgement against these fleets depends.
+func (h *controlPlanes) namespaces(ctx context.Context, before, fleet *mesh.Fleet) ([]mesh.Namespace, error) {
+	return h.live.Namespaces(ctx, func() []string { return h.policy.JudgedKeys(before, fleet) })
 }
 
 // remove judges a DELETE. By default it is only told what it leads to. An object with finalizers is judged here once; the
@@ -188,13 +204,13 @@ func (h *controlPlanes) remove(ctx context.Context, req *admission.Request) admi
 	case !h.live.Synced():
 		return h.recorder.notYet(ctx, req, errNotSynced)
 	}
-	change := h.removal(storedOrKnown(ctx, h.live), gone, orphans(req))
+	change := h.removal(ctx, storedOrKnown(ctx, h.live), gone, orphans(req))
 	return h.finisher.finish(ctx, req, gone.Metadata.Annotations, h.policy.Mesh(change))
 }
 
 // removal finds the mesh that goes, or stays without one of its IstioRevisions. With an Istio go the IstioRevisions that it
 // controls, unless they are orphaned: then each is a mesh of its own.
-func (h *controlPlanes) removal(objects mesh.Objects, gone *sail.ControlPlane, orphaned bool) policy.MeshChange {
+func (h *controlPlanes) removal(ctx context.Context, objects mesh.Objects, gone *sail.ControlPlane, orphaned bool) policy.MeshChange {
 	ref := mesh.Ref{Kind: gone.Kind, Name: gone.Metadata.Name}
 	after := objects.Without(ref)
 	for _, revision := range objects.Revisions {
@@ -205,8 +221,9 @@ func (h *controlPlanes) removal(objects mesh.Objects, gone *sail.ControlPlane, o
 	before := h.live.Fleet().Next(objects.With(gone))
 	fleet := before.Next(after)
 	old := before.MeshOf(ref)
+	namespaces, _ := h.namespaces(ctx, before, fleet) // an error leaves what is known of them, as in storedOrKnown
 	return policy.MeshChange{
-		Old: old, New: fleet.Mesh(old.Ref), Before: before, Fleet: fleet, Namespaces: h.live.Namespaces(), Now: h.now(), Removing: true,
+		Old: old, New: fleet.Mesh(old.Ref), Before: before, Fleet: fleet, Namespaces: namespaces, Now: h.now(), Removing: true,
 	}
 }
 

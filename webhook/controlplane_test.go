@@ -307,6 +307,27 @@ func TestIfTheStoredMeshesCannotBeReadThenAControlPlaneIsRefusedForNow(t *testin
 	}
 }
 
+// Without all labels on which the judgement depends, nothing is allowed.
+func TestIfANamespaceCannotBeReadThenAControlPlaneIsRefusedForNow(t *testing.T) {
+	c := twoMeshes(t)
+	c.unreadable = errors.New("etcd is slow")
+	s := serve(t, c)
+	for _, path := range controlPlanePaths() {
+		// A DELETE is judged by what is known.
+		removal := request{path: path, name: "new", old: istio("new", selecting("istio-system-new", "istio-discovery", "new")), operation: admissionv1.Delete}
+		if got := s.ask(t, removal); !got.Allowed {
+			t.Errorf("a DELETE of %s: %+v", path, got)
+		}
+		for name, r := range map[string]request{"a change": good(path)} {
+			want := refused(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable,
+				"meshfence cannot judge this request yet: etcd is slow. Try again in a few seconds")
+			if diff := cmp.Diff(want, s.ask(t, r)); diff != "" {
+				t.Errorf("%s of %s (-want +got):\n%s", name, path, diff)
+			}
+		}
+	}
+}
+
 func TestWhatNeedsNoJudgementIsAllowedWhateverItIs(t *testing.T) {
 	c := twoMeshes(t)
 	c.unsynced = true // not even that matters

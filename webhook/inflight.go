@@ -26,6 +26,8 @@ type judgement struct {
 	newKeys []string
 	// waits are the changes in flight because of which the verdict is to deny; nil if it is so, or not, without them.
 	waits []ledger.Claim
+	// err says why nothing could be found out.
+	err error
 }
 
 // weigh judges a change against what is stored and then, if nothing is wrong with it there, against what may be stored in
@@ -37,7 +39,10 @@ func (h *controlPlanes) weigh(ctx context.Context, req *admission.Request, state
 		if ctx.Err() != nil {
 			return judgement{}
 		}
-		change := h.change(state.Stored, world.Objects, old, updated)
+		change, err := h.change(ctx, state.Stored, world.Objects, old, updated)
+		if err != nil {
+			return judgement{err: err}
+		}
 		verdict := h.finisher.override(ctx, req, updated.Metadata.Annotations, h.policy.Mesh(change))
 		if i == 0 {
 			j = judgement{verdict: verdict, asked: match.Of(change.Fleet), newKeys: missing(change.Before.SelectorKeys(), change.Fleet.SelectorKeys())}

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,8 +17,10 @@ import (
 // nobodyIsLive is a cluster without namespaces and an empty fleet, which is all that a removal reads of it.
 type nobodyIsLive struct{ liveReader }
 
-func (nobodyIsLive) Namespaces() []mesh.Namespace { return nil }
-func (nobodyIsLive) Fleet() *mesh.Fleet           { return mesh.NewFleet(mesh.Objects{}) }
+func (nobodyIsLive) Namespaces(context.Context, func() []string) ([]mesh.Namespace, error) {
+	return nil, nil
+}
+func (nobodyIsLive) Fleet() *mesh.Fleet { return mesh.NewFleet(mesh.Objects{}) }
 
 // object is an Istio, or an IstioRevision that an Istio controls if owner is not "".
 func object(kind, name, owner string) *sail.ControlPlane {
@@ -95,7 +98,7 @@ func TestWhatADeletionLeaves(t *testing.T) {
 				test.gone.Spec = updating().Istios[0].Spec
 			}
 			h := &controlPlanes{kind: test.gone.Kind, live: nobodyIsLive{}, now: func() int64 { return 7 }}
-			change := h.removal(updating(), test.gone, test.orphaned)
+			change := h.removal(t.Context(), updating(), test.gone, test.orphaned)
 			if diff := cmp.Diff(test.want, outcome{Old: sources(change.Old), New: sources(change.New)}); diff != "" {
 				t.Errorf("sources (-want +got):\n%s", diff)
 			}

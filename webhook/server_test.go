@@ -40,6 +40,8 @@ type cluster struct {
 	// stored, if not nil, is what a live read finds; the fleet has not seen it yet.
 	stored     *mesh.Objects
 	namespaces []mesh.Namespace
+	// unreadable is why some namespaces cannot be read.
+	unreadable error
 	unsynced   bool
 	// live and fleet, if not nil, are called before the objects are given out.
 	live   func() error
@@ -62,8 +64,10 @@ type cluster struct {
 	outdated bool
 }
 
-func (c *cluster) Synced() bool                 { return !c.unsynced }
-func (c *cluster) Namespaces() []mesh.Namespace { return c.namespaces }
+func (c *cluster) Synced() bool { return !c.unsynced }
+func (c *cluster) Namespaces(context.Context, func() []string) ([]mesh.Namespace, error) {
+	return c.namespaces, c.unreadable
+}
 
 func (c *cluster) Fleet() *mesh.Fleet {
 	if c.fleet != nil {

@@ -18,7 +18,7 @@ import (
 type tagReader interface {
 	knownReader
 	Synced() bool
-	Namespaces() []mesh.Namespace
+	namespaceLister
 }
 
 // tags validates IstioRevisionTags. It reads live state, like controlPlanes: a tag is often applied together with its
@@ -69,19 +69,25 @@ func (h *tags) judge(ctx context.Context, req *admission.Request, old, updated *
 		return h.recorder.notYet(ctx, req, errNotSynced)
 	}
 	if updated == nil {
-		return h.finisher.finish(ctx, req, old.Metadata.Annotations, h.policy.Tag(h.change(storedOrKnown(ctx, h.stored), old, nil)))
+		// An error leaves what is known of the namespaces.
+		change, _ := h.change(ctx, storedOrKnown(ctx, h.stored), old, nil)
+		return h.finisher.finish(ctx, req, old.Metadata.Annotations, h.policy.Tag(change))
 	}
 	objects, err := storedForJudgement(ctx, h.stored)
 	if err != nil {
 		return h.recorder.notYet(ctx, req, err)
 	}
-	return h.finisher.finish(ctx, req, updated.Metadata.Annotations, h.policy.Tag(h.change(objects, old, updated)))
+	change, err := h.change(ctx, objects, old, updated)
+	if err != nil {
+		return h.recorder.notYet(ctx, req, err)
+	}
+	return h.finisher.finish(ctx, req, updated.Metadata.Annotations, h.policy.Tag(change))
 }
 
 // change puts the old tag and the new one, nil on CREATE and DELETE, in the place of the one that is stored.
-func (h *tags) change(objects mesh.Objects, old, updated *sail.Tag) policy.TagChange {
+func (h *tags) change(ctx context.Context, objects mesh.Objects, old, updated *sail.Tag) (policy.TagChange, error) {
 	before, after := objects, objects
-	change := policy.TagChange{Namespaces: h.judgedNamespaces(), Now: h.now()}
+	change := policy.TagChange{Now: h.now()}
 	if old != nil {
 		change.Old = mesh.TagOf(old)
 		before, after = before.WithTag(old), after.WithoutTag(old.Metadata.Name)
@@ -92,12 +98,15 @@ func (h *tags) change(objects mesh.Objects, old, updated *sail.Tag) policy.TagCh
 	}
 	change.Before = mesh.NewFleet(before)
 	change.Fleet = change.Before.Next(after)
-	return change
+	var err error
+	change.Namespaces, err = h.judgedNamespaces(ctx, change.Before, change.Fleet)
+	return change, err
 }
 
 // judgedNamespaces leaves out the exempt ones: what is never judged is no reason to refuse a tag.
-func (h *tags) judgedNamespaces() []mesh.Namespace {
-	return slices.DeleteFunc(slices.Clone(h.stored.Namespaces()), func(ns mesh.Namespace) bool { return h.exempt.namespace(ns.Name) })
+func (h *tags) judgedNamespaces(ctx context.Context, before, fleet *mesh.Fleet) ([]mesh.Namespace, error) {
+	all, err := h.stored.Namespaces(ctx, func() []string { return h.policy.JudgedKeys(before, fleet) })
+	return slices.DeleteFunc(slices.Clone(all), func(ns mesh.Namespace) bool { return h.exempt.namespace(ns.Name) }), err
 }
 
 // decodeTags returns the new object, nil on DELETE, and the old one, nil on CREATE.

@@ -224,10 +224,11 @@ func TestATagThatCannotBeJudgedYetIsRefusedForNow(t *testing.T) {
 		message  string
 		deletion string
 	}{
-		"nothing is synced":         {func() { c.unsynced = true }, noMeshes, "refused with 503: " + noMeshes},
-		"the meshes cannot be read": {func() { c.live = func() error { return errors.New("etcd is away") } }, "meshfence cannot judge this request yet: it cannot read the stored meshes (etcd is away). Try again in a few seconds", "warn MF303"},
+		"nothing is synced":          {func() { c.unsynced = true }, noMeshes, "refused with 503: " + noMeshes},
+		"the meshes cannot be read":  {func() { c.live = func() error { return errors.New("etcd is away") } }, "meshfence cannot judge this request yet: it cannot read the stored meshes (etcd is away). Try again in a few seconds", "warn MF303"},
+		"a namespace cannot be read": {func() { c.unreadable = errors.New("etcd is slow") }, "meshfence cannot judge this request yet: etcd is slow. Try again in a few seconds", "warn MF303"},
 	} {
-		c.unsynced, c.live = false, nil
+		c.unsynced, c.live, c.unreadable = false, nil, nil
 		test.change()
 		if got := said(s.ask(t, deletion)); got != test.deletion { // it is judged by what is known
 			t.Errorf("%s, a deletion: %s, want %s", name, got, test.deletion)

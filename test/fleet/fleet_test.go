@@ -292,7 +292,10 @@ func (s *suite) namespaces(t *testing.T, r *replica) {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "app", Labels: map[string]string{"mesh": "b"}, Annotations: map[string]string{"x": "y"}}}
 	find := func() *mesh.Namespace {
-		all := r.Namespaces()
+		all, err := r.Namespaces(t.Context(), func() []string { return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
 		i, found := slices.BinarySearchFunc(all, "app", func(n mesh.Namespace, name string) int { return strings.Compare(n.Name, name) })
 		if !found {
 			return nil

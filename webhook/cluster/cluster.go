@@ -65,6 +65,7 @@ type Cluster struct {
 	ledger     *ledger.Ledger
 
 	namespaces        *store[mesh.Namespace]
+	wanting           *wanting // of the labels of namespaces that have very many
 	istios, revisions *store[*sail.ControlPlane]
 	tags              *store[*sail.Tag]
 	meshMap           *store[meshMap]
@@ -86,8 +87,8 @@ func New(cfg *rest.Config, opts Options) (*Cluster, error) {
 	opts.MeshMap = cmp.Or(opts.MeshMap, DefaultMeshMap)
 	opts.Configuration = cmp.Or(opts.Configuration, DefaultConfiguration)
 	opts.NarrowEvery = cmp.Or(opts.NarrowEvery, DefaultNarrowEvery)
-	repeated := newTexts()
-	resources, err := newResources(cfg, opts.Namespace, repeated)
+	repeated, wanting := newTexts(), newWanting()
+	resources, err := newResources(cfg, opts.Namespace, repeated, wanting)
 	if err != nil {
 		return nil, err
 	}
@@ -95,10 +96,10 @@ func New(cfg *rest.Config, opts Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{options: opts, resources: *resources, metrics: metrics, dirty: make(chan struct{}, 1), renamed: make(chan struct{}, 1)}
+	c := &Cluster{options: opts, resources: *resources, metrics: metrics, wanting: wanting, dirty: make(chan struct{}, 1), renamed: make(chan struct{}, 1)}
 	c.mapName.Store(&opts.MeshMap)
 	c.fleet.Store(mesh.NewFleet(mesh.Objects{}))
-	c.namespaces = newStore(repeated.namespace, sync.OnceFunc(func() { time.AfterFunc(settleAfter, debug.FreeOSMemory) }))
+	c.namespaces = newStore(keptNamespace(repeated, wanting), sync.OnceFunc(func() { time.AfterFunc(settleAfter, debug.FreeOSMemory) }))
 	c.istios = newStore(c.noting(cachedControlPlane(sail.KindIstio)), c.markDirty).keepVersions()
 	c.revisions = newStore(c.noting(cachedControlPlane(sail.KindIstioRevision)), c.markDirty).keepVersions()
 	c.tags = newStore(cachedTag, c.markDirty)
@@ -170,9 +171,6 @@ func (c *Cluster) Known() mesh.Objects {
 	}
 	return objects
 }
-
-// Namespaces returns all namespaces by name, as last seen. The slice and the maps are shared and must not be written.
-func (c *Cluster) Namespaces() []mesh.Namespace { return c.namespaces.values() }
 
 // EnsureKeys returns when the webhook configurations, as far as they exist, are stored with match conditions that ask about all
 // that too. It is to be called before a mesh is admitted whose selectors look at it, so that the namespaces that they select are

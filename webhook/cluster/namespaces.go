@@ -33,6 +33,7 @@ type namespaceSource struct {
 	// watches are of the metadata only.
 	watches metadata.ResourceInterface
 	texts   *texts
+	wanting *wanting
 }
 
 // listWatch returns what the reflector is given.
@@ -48,7 +49,7 @@ func (s *namespaceSource) listWatch() *cache.ListWatch {
 // list returns all namespaces, as of some moment after the call began.
 func (s *namespaceSource) list(ctx context.Context) (*slimList, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	all, reader := &slimList{}, newNamespaceReader(s.texts)
+	all, reader := &slimList{}, newNamespaceReader(s.texts, s.wanting)
 	var ahead <-chan answer
 	// The request for a page that nobody reads any more ends with the call. Its body is closed, as the connection, which all
 	// requests share, would hold back what was not read of it.

@@ -36,7 +36,7 @@ type resources struct {
 }
 
 // newResources makes the clients, which share one connection. The metadata client speaks protobuf, the other one JSON.
-func newResources(cfg *rest.Config, namespace string, repeated *texts) (*resources, error) {
+func newResources(cfg *rest.Config, namespace string, repeated *texts, wanting *wanting) (*resources, error) {
 	cfg = rest.CopyConfig(cfg)
 	// What is asked for is bounded by its purpose. The client's own limiter, five requests a second unless told otherwise,
 	// would let an admission request wait behind the looks for absent resources.
@@ -81,7 +81,7 @@ func newResources(cfg *rest.Config, namespace string, repeated *texts) (*resourc
 	}
 	registration := admissionregistrationv1.SchemeGroupVersion
 	return &resources{
-		namespaces: &namespaceSource{client: core, watches: meta.Resource(corev1.SchemeGroupVersion.WithResource("namespaces")), texts: repeated},
+		namespaces: &namespaceSource{client: core, watches: meta.Resource(corev1.SchemeGroupVersion.WithResource("namespaces")), texts: repeated, wanting: wanting},
 		istios:     meshResourceOf(sail.KindIstio, "istios"),
 		revisions:  meshResourceOf(sail.KindIstioRevision, "istiorevisions"),
 		tags:       objects.Resource(sail.GroupVersion.WithResource("istiorevisiontags")),

@@ -112,6 +112,16 @@ func (s *store[T]) put(name string, of version, value T) (changed bool) {
 	return true
 }
 
+// replaceIf puts another value in the place of one that is as it is wanted to be.
+func (s *store[T]) replaceIf(name string, value T, wanted func(stored T) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if stored, ok := s.items[name]; ok && wanted(stored) {
+		s.items[name] = value
+		s.sorted = nil
+	}
+}
+
 // Delete removes an object.
 func (s *store[T]) Delete(object any) error {
 	accessor, err := meta.Accessor(object)

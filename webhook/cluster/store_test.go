@@ -106,7 +106,7 @@ func TestNamespaceKeepsNameAndLabels(t *testing.T) {
 		}, mesh.Namespace{Name: "a", Labels: map[string]string{mesh.NameLabel: "a", "mesh": "b"}}},
 		{"terminating", metav1.ObjectMeta{Name: "a", DeletionTimestamp: &now}, mesh.Namespace{Name: "a", Deleting: true}},
 	} {
-		if diff := cmp.Diff(test.want, newTexts().namespace(&test.object)); diff != "" {
+		if diff := cmp.Diff(test.want, newTexts().namespace(&test.object, newWanting().current())); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", test.name, diff)
 		}
 	}
@@ -115,7 +115,7 @@ func TestNamespaceKeepsNameAndLabels(t *testing.T) {
 // DESIGN 10 allows a few hundred bytes a namespace. The objects are made as a decoder makes them: no string is shared.
 func TestNamespaceTakesAFewHundredBytes(t *testing.T) {
 	const count, limit = 20000, 600
-	s := newStore(newTexts().namespace, func() {})
+	s := newStore(keptNamespace(newTexts(), newWanting()), func() {})
 	before := heap()
 	for i := range count {
 		name := fmt.Sprintf("team-%d-application", i)

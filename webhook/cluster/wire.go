@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -53,11 +54,19 @@ type namespaceReader struct {
 	item   []byte
 	labels []label
 	texts  *texts
+	// wanted are the keys of the labels that are kept of a namespace that has very many.
+	wanted *wantedKeys
 }
 
-type label struct{ key, value string }
+// label is a label as it stands in the item.
+type label struct{ key, value []byte }
 
-func newNamespaceReader(repeated *texts) *namespaceReader { return &namespaceReader{texts: repeated} }
+// usualLabels is for how many labels a reader keeps room from one namespace to the next.
+const usualLabels = 1024
+
+func newNamespaceReader(repeated *texts, wanting *wanting) *namespaceReader {
+	return &namespaceReader{texts: repeated, wanted: wanting.current()}
+}
 
 // Errors of what is no list, or no whole one: a namespace that is not seen would be one that nobody judges.
 var (
@@ -146,10 +155,9 @@ func readListMeta(content []byte, begin func(metav1.ListMeta)) error {
 
 // namespace reads a Namespace; the result is what the function namespace makes of one that was decoded.
 func (r *namespaceReader) namespace(content []byte) (mesh.Namespace, error) {
-	r.texts.mu.Lock()
-	defer r.texts.mu.Unlock()
 	var ns mesh.Namespace
 	r.labels = r.labels[:0]
+	size := 0
 	err := eachValue(content, func(number fieldNumber, metadata []byte) error {
 		if number != itemMetadata {
 			return nil
@@ -161,7 +169,10 @@ func (r *namespaceReader) namespace(content []byte) (mesh.Namespace, error) {
 			case metaDeletion:
 				ns.Deleting = true
 			case metaLabels:
-				return r.label(value, ns.Name)
+				l, err := readLabel(value)
+				size += labelSize(len(l.key), len(l.value))
+				r.labels = append(r.labels, l)
+				return err
 			}
 			return nil
 		})
@@ -169,29 +180,44 @@ func (r *namespaceReader) namespace(content []byte) (mesh.Namespace, error) {
 	if err != nil || len(r.labels) == 0 {
 		return ns, err
 	}
-	ns.Labels = make(map[string]string, len(r.labels))
-	for _, l := range r.labels {
-		ns.Labels[l.key] = l.value
+	if size > maxLabels {
+		ns.Reduced = r.wanted.number
+		r.labels = slices.DeleteFunc(r.labels, func(l label) bool { return !r.wanted.keys[string(l.key)] })
+	}
+	ns.Labels = r.keep(ns.Name)
+	if cap(r.labels) > usualLabels {
+		r.labels = nil
 	}
 	return ns, nil
 }
 
-// label reads one label of the namespace of this name.
-func (r *namespaceReader) label(entry []byte, name string) error {
-	var l label
-	err := eachValue(entry, func(number fieldNumber, value []byte) error {
+// keep makes the map of the labels of the namespace of this name.
+func (r *namespaceReader) keep(name string) map[string]string {
+	r.texts.mu.Lock()
+	defer r.texts.mu.Unlock()
+	kept := make(map[string]string, len(r.labels))
+	for _, l := range r.labels {
+		value := name
+		if string(l.value) != name { // that of one label is the name
+			value = r.texts.lockedOf(l.value)
+		}
+		kept[r.texts.lockedOf(l.key)] = value
+	}
+	return kept
+}
+
+// readLabel reads one entry of the labels.
+func readLabel(entry []byte) (l label, err error) {
+	err = eachValue(entry, func(number fieldNumber, value []byte) error {
 		switch number {
 		case entryKey:
-			l.key = r.texts.lockedOf(value)
+			l.key = value
 		case entryValue:
-			if l.value = name; string(value) != name { // that of one label is the name
-				l.value = r.texts.lockedOf(value)
-			}
+			l.value = value
 		}
 		return nil
 	})
-	r.labels = append(r.labels, l)
-	return err
+	return l, err
 }
 
 // eachField calls field for each field of a message, up to its end. What field does not read of the value is passed over.

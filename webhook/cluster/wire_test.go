@@ -33,7 +33,7 @@ func inProtobuf(t testing.TB, object apiruntime.Object) []byte {
 
 // namespacesRead are what a list begins with and the namespaces in it.
 func namespacesRead(page []byte) (begin metav1.ListMeta, found []mesh.Namespace, err error) {
-	err = newNamespaceReader(newTexts()).read(bytes.NewReader(page), func(meta metav1.ListMeta) { begin = meta },
+	err = newNamespaceReader(newTexts(), newWanting()).read(bytes.NewReader(page), func(meta metav1.ListMeta) { begin = meta },
 		func(ns mesh.Namespace) { found = append(found, ns) })
 	return begin, found, err
 }
@@ -64,7 +64,7 @@ func someNamespaces() []corev1.Namespace {
 func decoded(items []corev1.Namespace) (found []mesh.Namespace) {
 	texts := newTexts()
 	for i := range items {
-		found = append(found, texts.namespace(&items[i].ObjectMeta))
+		found = append(found, texts.namespace(&items[i].ObjectMeta, newWanting().current()))
 	}
 	return found
 }
@@ -156,12 +156,12 @@ func TestLabelsOfANamespaceThatChangesShareTheTextsOfTheList(t *testing.T) {
 	page := inProtobuf(t, &corev1.NamespaceList{ListMeta: metav1.ListMeta{ResourceVersion: "17"}, Items: []corev1.Namespace{
 		{ObjectMeta: metav1.ObjectMeta{Name: "a", Labels: map[string]string{"istio-discovery": "mesh-1"}}},
 	}})
-	if err := newNamespaceReader(repeated).read(bytes.NewReader(page), func(metav1.ListMeta) {}, func(ns mesh.Namespace) { first = ns }); err != nil {
+	if err := newNamespaceReader(repeated, newWanting()).read(bytes.NewReader(page), func(metav1.ListMeta) {}, func(ns mesh.Namespace) { first = ns }); err != nil {
 		t.Fatal(err)
 	}
 	runtime.GC()
 	runtime.GC()
-	later := repeated.namespace(&metav1.ObjectMeta{Name: "b", Labels: map[string]string{strings.Clone("istio-discovery"): strings.Clone("mesh-1")}})
+	later := repeated.namespace(&metav1.ObjectMeta{Name: "b", Labels: map[string]string{strings.Clone("istio-discovery"): strings.Clone("mesh-1")}}, newWanting().current())
 	for key, value := range first.Labels {
 		for other, same := range later.Labels {
 			if unsafe.StringData(key) != unsafe.StringData(other) || unsafe.StringData(value) != unsafe.StringData(same) {
@@ -196,7 +196,7 @@ func TestAListedNamespaceTakesAFewHundredBytes(t *testing.T) {
 		}}
 	}
 	page := inProtobuf(t, &corev1.NamespaceList{ListMeta: metav1.ListMeta{ResourceVersion: "17"}, Items: items})
-	s := newStore(newTexts().namespace, func() {})
+	s := newStore(keptNamespace(newTexts(), newWanting()), func() {})
 	before := heap()
 	_, found, err := namespacesRead(page)
 	if err != nil {

@@ -23,6 +23,9 @@ type Namespace struct {
 	Name string
 	// Labels include NameLabel, except when a generated name is not known yet.
 	Labels map[string]string
+	// Reduced is not 0 if Labels are not all labels, because there are very many, but all that a judgement against the fleet at hand
+	// depends on. The number says which ones these are (see webhook/cluster).
+	Reduced int
 	// Deleting says that the namespace has a deletion timestamp.
 	Deleting bool
 }

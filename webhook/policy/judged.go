@@ -11,11 +11,11 @@ const usualLabels = 256
 
 // JudgedKeys are the keys, sorted, of all labels of a namespace that a judgement against these fleets can depend on. With other
 // labels, more or fewer, the verdict is the same.
-func JudgedKeys(discoveryLabels []string, fleets ...*mesh.Fleet) []string {
+func (p *Policy) JudgedKeys(fleets ...*mesh.Fleet) []string {
 	keys := []string{
 		mesh.NameLabel, mesh.RevisionLabel, mesh.InjectionLabel, mesh.DataplaneModeLabel, mesh.MaistraMemberLabel, maistraIgnoreLabel,
 	}
-	keys = append(keys, discoveryLabels...)
+	keys = append(keys, p.settings.DiscoveryLabels...)
 	for _, fleet := range fleets {
 		keys = append(keys, fleet.SelectorKeys()...)
 	}
@@ -31,7 +31,7 @@ func (p *Policy) judged(ns *mesh.Namespace, fleet *mesh.Fleet) *mesh.Namespace {
 	}
 	counting := *ns
 	counting.Labels = map[string]string{}
-	for _, key := range JudgedKeys(p.settings.DiscoveryLabels, fleet) {
+	for _, key := range p.JudgedKeys(fleet) {
 		if value, present := ns.Labels[key]; present {
 			counting.Labels[key] = value
 		}
