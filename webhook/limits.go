@@ -55,6 +55,7 @@ var errNoRoom = errors.New("too many requests at the same time whose bodies or a
 // be spared (see spared), so that a few thousand bodies that never end cannot keep out an API server's.
 type bodies struct {
 	limit int
+	now   func() time.Time
 	// large are the places for requests with large bodies. Whoever has put something in has one.
 	large chan struct{}
 
@@ -66,26 +67,26 @@ type bodies struct {
 }
 
 func newBodies() *bodies {
-	return &bodies{limit: usualAtOnce, large: make(chan struct{}, largeAtOnce), sources: map[netip.Prefix]int{}, all: map[*body]struct{}{}}
+	return &bodies{limit: usualAtOnce, now: time.Now, large: make(chan struct{}, largeAtOnce), sources: map[netip.Prefix]int{}, all: map[*body]struct{}{}}
 }
 
 // body is a request that has begun. Its methods are for the goroutine of that request.
 type body struct {
 	bodies  *bodies
 	source  netip.Prefix
-	begin   time.Time
 	control *http.ResponseController
 	placed  bool // among the large ones
 
 	// Below: under the lock of bodies.
 	held    int
-	judging bool // and does not wait for its client
+	judging bool      // and does not wait for its client
+	since   time.Time // it does what it does
 	givenUp bool
 }
 
 // begin begins a request. Its end must be called when the request has been answered.
 func (all *bodies) begin(w http.ResponseWriter, r *http.Request) *body {
-	b := &body{bodies: all, source: conns.SourceOf(r.RemoteAddr), begin: time.Now(), control: http.NewResponseController(w)}
+	b := &body{bodies: all, source: conns.SourceOf(r.RemoteAddr), control: http.NewResponseController(w), since: all.now()}
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	all.all[b] = struct{}{}
@@ -139,26 +140,42 @@ func (b *body) lockedHold(bytes int) {
 	}
 }
 
+// grace is how long a request may do one thing before it is given up rather than others that have done theirs for as long.
+const grace = time.Second
+
 // spared is the request that is given up first, other than the one that needs the room: of the address that holds the most bytes, first
-// one that waits for its client, and then the oldest. An API server sends a body, and reads an answer, in milliseconds,
-// so that its own are the youngest also where an attacker has the same address.
+// one that has waited for its client for a second, then one that has been judged for a second, and if there is none, the oldest. An
+// API server sends a body, and reads an answer, in milliseconds, so that its own are the youngest also where an attacker has the
+// same address.
 func (all *bodies) spared(but *body) (spared *body) {
+	now := all.now()
 	for b := range all.all {
-		if b != but && !b.givenUp && b.held > 0 && (spared == nil || all.before(b, spared)) {
+		if b != but && !b.givenUp && b.held > 0 && (spared == nil || all.before(b, spared, now)) {
 			spared = b
 		}
 	}
 	return spared
 }
 
-func (all *bodies) before(a, b *body) bool {
+func (all *bodies) before(a, b *body, now time.Time) bool {
 	switch mine, others := all.sources[a.source], all.sources[b.source]; {
 	case mine != others:
 		return mine > others
-	case a.judging != b.judging:
-		return b.judging
+	case a.rank(now) != b.rank(now):
+		return a.rank(now) < b.rank(now)
 	default:
-		return a.begin.Before(b.begin)
+		return a.since.Before(b.since)
+	}
+}
+
+func (b *body) rank(now time.Time) int {
+	switch old := now.Sub(b.since) > grace; {
+	case old && !b.judging:
+		return 1
+	case old:
+		return 2
+	default:
+		return 3
 	}
 }
 
@@ -186,7 +203,7 @@ func (b *body) within(limit time.Duration) {
 func (b *body) state(judging bool) error {
 	b.bodies.mu.Lock()
 	defer b.bodies.mu.Unlock()
-	b.judging = judging
+	b.judging, b.since = judging, b.bodies.now()
 	if b.givenUp {
 		return errNoRoom
 	}

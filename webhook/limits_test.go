@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -410,11 +411,13 @@ func TestOfOneAddressWhatIsJudgedIsGivenUpLast(t *testing.T) {
 		<-goOn
 	})
 	e.bodies.limit = 3 * usualBody
+	later := ticking(e)
 	judged := newSlow(usualBody-1, false)
 	first := judged.asking(t, e, "10.0.0.1:1")
 	<-judging
 	var waiting []<-chan *admissionv1.AdmissionResponse
 	for range 4 {
+		later()
 		s := newSlow(usualBody-1, true)
 		waiting = append(waiting, s.asking(t, e, "10.0.0.1:1"))
 		<-s.reached
@@ -428,6 +431,53 @@ func TestOfOneAddressWhatIsJudgedIsGivenUpLast(t *testing.T) {
 	}
 	close(goOn)
 	checkAllowed(t, "what was judged", first)
+}
+
+// ticking lets two seconds pass for an endpoint whenever it is called.
+func ticking(e *endpoint) (later func()) {
+	var passed atomic.Int64
+	e.bodies.now = func() time.Time { return time.Unix(passed.Load(), 0) }
+	return func() { passed.Add(2) }
+}
+
+// One that has just begun to come is not given up as long as there is one that is older than a second, whatever that does.
+func TestABodyHasASecondToCome(t *testing.T) {
+	judging, goOn := make(chan struct{}), make(chan struct{})
+	e := newEndpoint(t, func() {
+		judging <- struct{}{}
+		<-goOn
+	})
+	e.bodies.limit = 3 * usualBody
+	later := ticking(e)
+	var judged []*slow
+	for range 3 {
+		s := newSlow(usualBody-1, false)
+		judged = append(judged, s)
+		s.asking(t, e, "10.0.0.1:1")
+		<-judging
+	}
+	later()
+	young := newSlow(usualBody-1, true)
+	young.asking(t, e, "10.0.0.1:1")
+	<-young.reached
+	second := newSlow(usualBody-1, false)
+	answer := second.asking(t, e, "10.0.0.1:1")
+	<-judging
+	for i, s := range judged[:2] {
+		select {
+		case <-s.over:
+		case <-time.After(patience):
+			t.Errorf("number %d of those that were judged for long was not given up", i)
+		}
+	}
+	select {
+	case <-young.over:
+		t.Error("the one that has just begun was given up")
+	default:
+	}
+	close(goOn)
+	checkAllowed(t, "one more", answer)
+	young.once.Do(func() { close(young.over) })
 }
 
 // Where requests that are given up do not let go, there is an end too.

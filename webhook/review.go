@@ -45,9 +45,9 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	conn.Judging()
 	answer := e.answer(r, text, err)
 	text = nil // what is left to do may take longer than all before, and is not to keep the body
+	conn.Answered()
 	w.Header().Set("Content-Type", "application/json")
 	body.answer(w, answer)
-	conn.Answered()
 }
 
 // answer judges a request whose body is the text, or could not be read because of err.

@@ -6,8 +6,9 @@
 //
 // Which one can be spared follows from what API servers do, and holds also where they and an attacker have one address, as behind a
 // NAT or with some network plugins. An API server sends each request in one go and reads the answer at once, so its connection is
-// without a whole request only for the milliseconds in which it is new. To displace it in that time takes as many new
-// connections as one address may have, within milliseconds.
+// without a whole request only for the milliseconds in which it is new. What makes no progress for a second goes first, therefore, in
+// the order of stages; and if everything is younger, the oldest. To displace an API server's connection takes as many new
+// connections as one address may have, all within the milliseconds that it needs.
 package conns
 
 import (
@@ -16,6 +17,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 )
 
 // Limits are how many connections there may be.
@@ -29,6 +31,7 @@ const socketBuffer = 32 << 10
 type Listener struct {
 	net.Listener
 	limits Limits
+	now    func() time.Time
 
 	mu      sync.Mutex
 	all     int
@@ -37,11 +40,15 @@ type Listener struct {
 
 // Listen bounds the connections that a listener accepts.
 func Listen(inner net.Listener, limits Limits) *Listener {
-	return &Listener{Listener: inner, limits: limits, sources: map[netip.Prefix]*source{}}
+	return &Listener{Listener: inner, limits: limits, now: time.Now, sources: map[netip.Prefix]*source{}}
 }
 
 // stage is how far a connection has come.
 type stage int
+
+// grace is how long a connection may be in a stage before it is closed for a new one rather than others that have been in theirs for as
+// long.
+const grace = time.Second
 
 // The stages, in the order in which connections are closed.
 const (
@@ -70,6 +77,7 @@ type Conn struct {
 
 	// Below: under the listener's lock.
 	stage   stage
+	since   time.Time
 	element *list.Element // nil when it no longer counts
 }
 
@@ -113,13 +121,14 @@ func (l *Listener) add(c *Conn, prefix netip.Prefix) *Conn {
 	}
 	l.all++
 	c.source.number++
+	c.since = l.now()
 	c.element = c.source.by[unproven].PushBack(c)
 	var spared *Conn
 	switch {
 	case c.source.number > l.limits.PerSource:
-		spared = c.source.spared(c)
+		spared = c.source.spared(c, c.since)
 	case l.all > l.limits.All:
-		spared = l.largest().spared(c)
+		spared = l.largest().spared(c, c.since)
 	}
 	if spared != nil {
 		l.lockedForget(spared)
@@ -138,15 +147,28 @@ func (l *Listener) largest() *source {
 	return largest
 }
 
-// spared returns the first connection in the order of stages and, within one, of time; but not the new one. It is nil if there is
-// no other.
-func (s *source) spared(but *Conn) *Conn {
+// spared returns the connection that goes for a new one: of the first stage in which one is for longer than grace the one that is in it
+// for the longest time, and if there is none, that one of all. It is nil if there is no other than the new one.
+func (s *source) spared(but *Conn, now time.Time) (oldest *Conn) {
 	for i := range s.by {
-		for e := s.by[i].Front(); e != nil; e = e.Next() {
-			if c, ok := e.Value.(*Conn); ok && c != but {
-				return c
-			}
+		c := first(&s.by[i])
+		if c == nil || c == but {
+			continue
 		}
+		if now.Sub(c.since) > grace {
+			return c
+		}
+		if oldest == nil || c.since.Before(oldest.since) {
+			oldest = c
+		}
+	}
+	return oldest
+}
+
+func first(of *list.List) *Conn {
+	if e := of.Front(); e != nil {
+		c, _ := e.Value.(*Conn)
+		return c
 	}
 	return nil
 }
@@ -182,7 +204,7 @@ func (c *Conn) Close() error {
 // Judging notes that a whole request has come, for which somebody waits now. c may be nil.
 func (c *Conn) Judging() { c.enter(judging) }
 
-// Answered notes that the request has its answer. c may be nil.
+// Answered notes that the request has its answer, which the client has yet to read. c may be nil.
 func (c *Conn) Answered() { c.enter(answered) }
 
 func (c *Conn) enter(next stage) {
@@ -195,7 +217,7 @@ func (c *Conn) enter(next stage) {
 		return
 	}
 	c.source.by[c.stage].Remove(c.element)
-	c.stage = next
+	c.stage, c.since = next, c.listener.now()
 	c.element = c.source.by[next].PushBack(c)
 }
 

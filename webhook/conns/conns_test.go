@@ -49,13 +49,16 @@ type server struct {
 	queue    *queue
 	listener *Listener
 	all      map[string]*dialed
+	now      time.Time
 	order    []string
 }
 
 func newServer(t *testing.T, limits Limits) *server {
 	t.Helper()
 	q := &queue{}
-	return &server{t: t, queue: q, listener: Listen(q, limits), all: map[string]*dialed{}}
+	s := &server{t: t, queue: q, listener: Listen(q, limits), all: map[string]*dialed{}, now: time.Unix(1, 0)}
+	s.listener.now = func() time.Time { return s.now }
+	return s
 }
 
 // accept lets a connection of this name come from an address.
@@ -66,6 +69,7 @@ func (s *server) accept(name, from string) *Conn {
 		s.t.Fatal(err)
 	}
 	d := &dialed{from: address}
+	s.now = s.now.Add(2 * time.Second)
 	s.all[name], s.order = d, append(s.order, name)
 	s.queue.conns = append(s.queue.conns, d)
 	accepted, err := s.listener.Accept()
@@ -123,6 +127,32 @@ func TestConnectionsThatHaveSentRequestsAreSpared(t *testing.T) {
 	s.closed("idle", "c", "d")
 	s.accept("g", "10.0.0.1:7")
 	s.closed("judged", "idle", "c", "d")
+}
+
+// One that is new is not closed as long as there is one that is older than a second, whatever that does.
+func TestAConnectionHasASecondToSendItsRequest(t *testing.T) {
+	for _, stage := range []string{"idle", "judged"} {
+		s := newServer(t, Limits{All: 100, PerSource: 3})
+		for _, name := range []string{"a", "b", "c"} {
+			c := s.accept(name, "10.0.0.1:1")
+			c.Judging()
+			if stage == "idle" {
+				c.Answered()
+			}
+		}
+		s.accept("server", "10.0.0.1:2")
+		s.closed("a")
+		s.now = s.now.Add(-2 * time.Second)
+		s.accept("d", "10.0.0.1:3")
+		s.closed("a", "b")
+		s.now = s.now.Add(-2 * time.Second)
+		s.accept("e", "10.0.0.1:4")
+		s.closed("a", "b", "c")
+		// All are younger than a second: the oldest goes.
+		s.now = s.now.Add(-1500 * time.Millisecond)
+		s.accept("f", "10.0.0.1:5")
+		s.closed("a", "b", "c", "server")
+	}
 }
 
 // An API server that asks again and again keeps its connection, whatever those do that ask once.
