@@ -45,6 +45,13 @@ const (
 // default (600 each), need a third of it.
 const usualAtOnce = 16 << 20
 
+const (
+	// smallReserve is for bodies of up to 16 KiB alone, when those that are given up do not let go at once.
+	smallReserve = 4 << 20
+	// roomWait is how long a request may wait for others to let go. The API server asks about namespaces for five seconds.
+	roomWait = 3 * time.Second
+)
+
 // errTooMany is for a large body that would have to wait for too long for others, and for one that others take the room of.
 var errTooMany = errors.New("too many requests with a body of more than 256 KiB at the same time")
 
@@ -55,6 +62,7 @@ var errNoRoom = errors.New("too many requests at the same time whose bodies or a
 // be spared (see spared), so that a few thousand bodies that never end cannot keep out an API server's.
 type bodies struct {
 	limit int
+	wait  time.Duration
 	now   func() time.Time
 	// large are the places for requests with large bodies. Whoever has put something in has one.
 	large chan struct{}
@@ -64,10 +72,11 @@ type bodies struct {
 	held, givenUp int
 	sources       map[netip.Prefix]int // bytes that are held and not given up
 	all           map[*body]struct{}
+	freed         chan struct{} // closed, and made anew, when a request ends or is given up
 }
 
 func newBodies() *bodies {
-	return &bodies{limit: usualAtOnce, now: time.Now, large: make(chan struct{}, largeAtOnce), sources: map[netip.Prefix]int{}, all: map[*body]struct{}{}}
+	return &bodies{limit: usualAtOnce, wait: roomWait, freed: make(chan struct{}), now: time.Now, large: make(chan struct{}, largeAtOnce), sources: map[netip.Prefix]int{}, all: map[*body]struct{}{}}
 }
 
 // body is a request that has begun. Its methods are for the goroutine of that request.
@@ -102,29 +111,65 @@ func (b *body) end() {
 	defer b.bodies.mu.Unlock()
 	b.lockedHold(0)
 	delete(b.bodies.all, b)
+	b.bodies.lockedFreed()
 }
 
-// hold says that the request takes so many bytes from now on. If they are too many with those of others, others are given up.
+func (all *bodies) lockedFreed() {
+	close(all.freed)
+	all.freed = make(chan struct{})
+}
+
+// hold says that the request takes so many bytes from now on. If they are too many with those of others, others are given up, and if
+// those still hold too many, it waits for them: they let go as soon as they get hold of a processor, which others have kept busy then.
 func (b *body) hold(bytes int) error {
+	freed, err := b.tryHold(bytes)
+	if freed == nil {
+		return err
+	}
+	timer := time.NewTimer(b.bodies.wait)
+	defer timer.Stop()
+	for freed != nil {
+		select {
+		case <-freed:
+			freed, err = b.tryHold(bytes)
+		case <-timer.C:
+			return errNoRoom
+		}
+	}
+	return err
+}
+
+// tryHold returns a channel if there is no room; it is closed when there may be.
+func (b *body) tryHold(bytes int) (freed <-chan struct{}, err error) {
 	all := b.bodies
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if b.givenUp {
-		return errNoRoom
+		return nil, errNoRoom
 	}
+	before := b.held
 	b.lockedHold(bytes)
+	all.lockedMakeRoom(b)
+	most := 2 * all.limit
+	if bytes <= trusted {
+		most += smallReserve // an API server's request is hardly ever larger
+	}
+	if all.held <= most {
+		return nil, nil
+	}
+	b.lockedHold(before)
+	return all.freed, nil
+}
+
+// lockedMakeRoom gives up others than the one that needs the room.
+func (all *bodies) lockedMakeRoom(needs *body) {
 	for all.held-all.givenUp > all.limit {
-		spared := all.spared(b)
+		spared := all.spared(needs)
 		if spared == nil {
-			return errNoRoom
+			return
 		}
 		spared.giveUp()
 	}
-	// Those that are given up let go in their own time.
-	if all.held > 2*all.limit {
-		return errNoRoom
-	}
-	return nil
 }
 
 func (b *body) lockedHold(bytes int) {
@@ -188,6 +233,7 @@ func (b *body) giveUp() {
 	b.lockedHold(held)
 	_ = b.control.SetReadDeadline(time.Unix(1, 0))
 	_ = b.control.SetWriteDeadline(time.Unix(1, 0))
+	b.bodies.lockedFreed() // should it wait itself
 }
 
 // within limits how long the body may take from now on, unless the request is given up.
@@ -199,11 +245,11 @@ func (b *body) within(limit time.Duration) {
 	}
 }
 
-// state says whether the request waits for its client. It is an error if it is given up.
-func (b *body) state(judging bool) error {
+// whole notes that the request waits for its client no longer. It is an error if it is given up.
+func (b *body) whole() error {
 	b.bodies.mu.Lock()
 	defer b.bodies.mu.Unlock()
-	b.judging, b.since = judging, b.bodies.now()
+	b.judging, b.since = true, b.bodies.now()
 	if b.givenUp {
 		return errNoRoom
 	}
@@ -220,7 +266,7 @@ func (b *body) read(r *http.Request) ([]byte, error) {
 	if err == nil && len(text) == usualBody {
 		text, err = b.readLarge(r, text)
 	}
-	if gone := b.state(true); gone != nil {
+	if gone := b.whole(); gone != nil {
 		return nil, gone
 	}
 	return text, err
@@ -265,7 +311,7 @@ const (
 func (b *body) readUsual(r *http.Request) ([]byte, error) {
 	room := leastRoom
 	if r.ContentLength >= 0 {
-		room = int(min(r.ContentLength, trusted)) + 1 // or the text would grow to find the end
+		room = int(min(r.ContentLength+1, trusted)) // or the text would grow to find the end
 	}
 	if err := b.hold(room); err != nil {
 		return nil, err
@@ -290,11 +336,21 @@ func (b *body) readUsual(r *http.Request) ([]byte, error) {
 	}
 }
 
-// answer writes the answer, for which the client has a limited time. What is left of the body is not needed any more.
-func (b *body) answer(w http.ResponseWriter, text []byte) {
-	if b.state(false) == nil && b.hold(min(len(text), usualBody)) == nil {
+// writing notes that the request waits for its client again, which has to read so many bytes.
+func (b *body) writing(bytes int) {
+	b.bodies.mu.Lock()
+	defer b.bodies.mu.Unlock()
+	b.judging, b.since = false, b.bodies.now()
+	b.lockedHold(min(bytes, usualBody))
+	b.bodies.lockedMakeRoom(b)
+	if !b.givenUp { // or the answer is not written
 		_ = b.control.SetWriteDeadline(time.Now().Add(answerTimeout))
 	}
+}
+
+// answer writes the answer, for which the client has a limited time. What is left of the body is not needed any more.
+func (b *body) answer(w http.ResponseWriter, text []byte) {
+	b.writing(len(text))
 	// An error means that whoever asked is gone.
 	_, _ = w.Write(text)
 }

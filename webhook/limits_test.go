@@ -266,6 +266,8 @@ type slow struct {
 	over    chan struct{}
 	once    *sync.Once
 	reached chan struct{}
+	// mayWrite says that the client may still read the answer.
+	mayWrite bool
 }
 
 func newSlow(size int, endless bool) *slow {
@@ -291,7 +293,10 @@ func (s *slow) SetReadDeadline(deadline time.Time) error {
 	return nil
 }
 
-func (s *slow) SetWriteDeadline(time.Time) error { return nil }
+func (s *slow) SetWriteDeadline(deadline time.Time) error {
+	s.mayWrite = deadline.After(time.Now())
+	return nil
+}
 
 // asking sends a request that is slow to an endpoint, from an address, and returns its answer.
 func (s *slow) asking(t *testing.T, e *endpoint, from string) <-chan *admissionv1.AdmissionResponse {
@@ -480,20 +485,86 @@ func TestABodyHasASecondToCome(t *testing.T) {
 	young.once.Do(func() { close(young.over) })
 }
 
+// An answer that nobody reads is given up too, and what is given up while it is judged is not written.
+func TestAnAnswerThatIsGivenUpIsNotWritten(t *testing.T) {
+	for _, before := range []bool{true, false} {
+		all, client := newBodies(), newSlow(usualBody-1, false)
+		b := all.begin(client, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", client))
+		if err := b.hold(100); err != nil {
+			t.Fatal(err)
+		}
+		if before {
+			all.give(b)
+		}
+		b.writing(usualBody)
+		if client.mayWrite == before {
+			t.Errorf("may be written: %t", client.mayWrite)
+		}
+		if !before {
+			all.give(b)
+		}
+		if client.mayWrite {
+			t.Error("what is given up may still be written")
+		}
+		if b.end(); all.held != 0 || all.givenUp != 0 {
+			t.Errorf("%d bytes are held, %d of them given up", all.held, all.givenUp)
+		}
+	}
+}
+
+// give gives up a request.
+func (all *bodies) give(b *body) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	b.giveUp()
+}
+
 // Where requests that are given up do not let go, there is an end too.
 func TestBodiesAreRefusedBeforeTheyTakeTwiceWhatTheyMay(t *testing.T) {
 	all := newBodies()
+	all.wait = 0
 	for i := 0; ; i++ {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)
 		if err := all.begin(httptest.NewRecorder(), r).hold(usualBody); errors.Is(err, errNoRoom) {
 			if want := 2 * usualAtOnce / usualBody; i != want {
 				t.Errorf("the request number %d is refused, want number %d", i, want)
 			}
-			return
+			break
 		} else if err != nil || i > 1000 {
 			t.Fatal(i, err)
 		}
 	}
+	// A small one finds room all the same, and a large one when another has let go.
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)
+	if err := all.begin(httptest.NewRecorder(), r).hold(trusted); err != nil {
+		t.Error(err)
+	}
+	all.wait = patience
+	held := make(chan error, 1)
+	go func() { held <- all.begin(httptest.NewRecorder(), r).hold(usualBody) }()
+	for given := 0; given < 2; {
+		for b := range all.snapshot() {
+			b.end()
+			given++
+			break
+		}
+	}
+	if err := <-held; err != nil {
+		t.Error(err)
+	}
+}
+
+// snapshot are the requests that are held.
+func (all *bodies) snapshot() map[*body]struct{} {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	held := map[*body]struct{}{}
+	for b := range all.all {
+		if b.held > 0 {
+			held[b] = struct{}{}
+		}
+	}
+	return held
 }
 
 func TestNothingIsHeldAfterTheAnswer(t *testing.T) {

@@ -1,0 +1,65 @@
+package stress
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/meshfence/meshfence/test/harness"
+)
+
+// giantNamespaces has namespaces with very many labels, before and after meshfence starts, and then a mesh that asks for one of those with
+// a key that nobody asked for before.
+func (s *suite) giantNamespaces(t *testing.T) {
+	options := harness.ProcessOptions{Env: s.containerEnv(t)}
+	s.install(t, 1, options)
+	process := s.replicas[0]
+	before := resident(t, process)
+	// An API server takes seconds to store as many labels as etcd has room for.
+	number, giantLabels, c := choose(12, 100), choose(3000, 60000), s.newClient(t, s.Config)
+	var group errgroup.Group
+	group.SetLimit(2)
+	for i := range number {
+		group.Go(func() error {
+			labels := map[string]string{"first": "yes", "second": "yes"}
+			for j := range giantLabels {
+				labels[strconv.FormatInt(int64(i*giantLabels+j), 36)] = ""
+			}
+			return c.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("giant-%03d", i), Labels: labels}})
+		})
+	}
+	must(t, group.Wait())
+	check := func(when string) {
+		t.Helper()
+		must(t, s.Client.Create(t.Context(), stressed("mesh-1", asking("first"), 0)))
+		err := s.Client.Create(t.Context(), stressed("mesh-2", asking("second"), 0))
+		if classify(err) != denied || !strings.Contains(err.Error(), fmt.Sprintf(" and %d more", number-10)) {
+			t.Errorf("%v; want a denial that names ten namespaces and counts the others", err)
+		}
+		count(t, "%s, when two meshes have asked for labels of %d namespaces with %d each: %d MiB, at most %d MiB; without them %d MiB",
+			when, number, giantLabels, resident(t, process)>>20, peak(t, process)>>20, before>>20)
+		withinMemory(t, process, when)
+		must(t, s.Client.Delete(t.Context(), stressed("mesh-1", nil, 0)))
+	}
+	check("they came while meshfence ran")
+	must(t, process.Kill())
+	s.dropReplica(process)
+	process = s.addReplica(t, options)
+	check("meshfence was started again")
+}
+
+// asking asks for a label.
+func asking(key string) []metav1.LabelSelector {
+	return []metav1.LabelSelector{{MatchLabels: map[string]string{key: "yes"}}}
+}
+
+// resident is how much memory a process has, in bytes.
+func resident(t *testing.T, process *harness.Process) int {
+	t.Helper()
+	return ofStatus(t, process, "VmRSS:")
+}
