@@ -24,7 +24,7 @@ import (
 // connections, has to fit into the memory limit of the Deployment, beside what meshfence needs itself. docs/limits.md has what
 // was measured.
 const (
-	// maxConnections take some 50 KiB each, and 70 KiB more while a handshake is as long as TLS lets it be.
+	// maxConnections take some 50 KiB each, and 64 KiB more while a handshake is as long as TLS lets it be (256 KiB with --client-ca).
 	maxConnections = 1000
 	// maxPerSource is more than one API server has at its busiest: the 600 requests that it works on at a time by default
 	// (--max-requests-inflight and --max-mutating-requests-inflight), and the 25 idle connections that its client keeps.

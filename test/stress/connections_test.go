@@ -14,9 +14,13 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"github.com/meshfence/meshfence/test/harness"
 )
+
+// perSecond is how many connections are opened while others are measured, at the most.
+const perSecond = 500
 
 // clientBuffer is how much the client's kernel keeps of answers that are not read.
 const clientBuffer = 4 << 10
@@ -82,7 +86,7 @@ func (s *suite) heldConnections(t *testing.T) {
 	process := s.replicas[0]
 	config := s.direct(t).Transport.(*http.Transport).TLSClientConfig.Clone()
 	config.ServerName, _, _ = net.SplitHostPort(process.Address)
-	number, requests := choose(1200, 10000), choose(20, 300)
+	number, requests := choose(700, 10000), choose(20, 300)
 	count(t, "mesh-label requests before: %s", s.latencies(t, requests))
 	for _, way := range ways(t, config) {
 		t.Run(way.name, func(t *testing.T) {
@@ -92,7 +96,8 @@ func (s *suite) heldConnections(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			var pressing errgroup.Group
 			pressing.Go(func() error { // what is closed is opened again
-				for ctx.Err() == nil && holder.opened() < 3*number {
+				pace := rate.NewLimiter(perSecond, 1)
+				for holder.opened() < 3*number && pace.Wait(ctx) == nil {
 					holder.openOne(ctx)
 				}
 				return nil

@@ -7,8 +7,9 @@
 // Which one can be spared follows from what API servers do, and holds also where they and an attacker have one address, as behind a
 // NAT or with some network plugins. An API server sends each request in one go and reads the answer at once, so its connection is
 // without a whole request only for the milliseconds in which it is new. What makes no progress for a second goes first, therefore, in
-// the order of stages; and if everything is younger, the oldest. To displace an API server's connection takes as many new
-// connections as one address may have, all within the milliseconds that it needs.
+// the order of stages; and if everything is younger, the oldest. None is closed before it has had a fifth of a second: if connections
+// come faster than that lets them be closed, they wait in the kernel's queue, and with them, for a second perhaps, an API
+// server's. Otherwise a few thousand new ones a second would displace those that are in the middle of a handshake on a busy machine.
 package conns
 
 import (
@@ -32,6 +33,7 @@ type Listener struct {
 	net.Listener
 	limits Limits
 	now    func() time.Time
+	sleep  func(time.Duration)
 
 	mu      sync.Mutex
 	all     int
@@ -40,7 +42,7 @@ type Listener struct {
 
 // Listen bounds the connections that a listener accepts.
 func Listen(inner net.Listener, limits Limits) *Listener {
-	return &Listener{Listener: inner, limits: limits, now: time.Now, sources: map[netip.Prefix]*source{}}
+	return &Listener{Listener: inner, limits: limits, now: time.Now, sleep: time.Sleep, sources: map[netip.Prefix]*source{}}
 }
 
 // stage is how far a connection has come.
@@ -49,6 +51,9 @@ type stage int
 // grace is how long a connection may be in a stage before it is closed for a new one rather than others that have been in theirs for as
 // long.
 const grace = time.Second
+
+// leastTime is how long a connection may be in a stage in any case, ten times what an API server's needs for that.
+const leastTime = 200 * time.Millisecond
 
 // The stages, in the order in which connections are closed.
 const (
@@ -92,10 +97,16 @@ func (l *Listener) Accept() (net.Conn, error) {
 		_ = tcp.SetWriteBuffer(socketBuffer)
 	}
 	c := &Conn{Conn: inner, listener: l}
-	if spared := l.add(c, SourceOf(inner.RemoteAddr().String())); spared != nil {
-		spared.abort()
+	for l.add(c, SourceOf(inner.RemoteAddr().String())); ; {
+		spared, wait := l.makeRoom(c)
+		if spared != nil {
+			spared.abort()
+		}
+		if wait <= 0 {
+			return c, nil
+		}
+		l.sleep(wait)
 	}
-	return c, nil
 }
 
 // SourceOf is the part of a HOST:PORT that tells who it is: an IPv4 address, or the first half of an IPv6 address, as whoever has
@@ -110,8 +121,8 @@ func SourceOf(address string) netip.Prefix {
 	return prefix
 }
 
-// add counts a connection, and returns the one to close for it, or nil.
-func (l *Listener) add(c *Conn, prefix netip.Prefix) *Conn {
+// add counts a connection.
+func (l *Listener) add(c *Conn, prefix netip.Prefix) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c.source = l.sources[prefix]
@@ -123,17 +134,27 @@ func (l *Listener) add(c *Conn, prefix netip.Prefix) *Conn {
 	c.source.number++
 	c.since = l.now()
 	c.element = c.source.by[unproven].PushBack(c)
-	var spared *Conn
+}
+
+// makeRoom returns the connection to close for a new one, or how long to wait until there is one, or nothing.
+func (l *Listener) makeRoom(c *Conn) (spared *Conn, wait time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
 	switch {
 	case c.source.number > l.limits.PerSource:
-		spared = c.source.spared(c, c.since)
+		spared = c.source.spared(c, now)
 	case l.all > l.limits.All:
-		spared = l.largest().spared(c, c.since)
+		spared = l.largest().spared(c, now)
 	}
-	if spared != nil {
-		l.lockedForget(spared)
+	if spared == nil {
+		return nil, 0
 	}
-	return spared
+	if wait := leastTime - now.Sub(spared.since); wait > 0 {
+		return nil, wait
+	}
+	l.lockedForget(spared)
+	return spared, 0
 }
 
 // largest is the source with the most connections.

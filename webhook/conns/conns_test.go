@@ -50,6 +50,7 @@ type server struct {
 	listener *Listener
 	all      map[string]*dialed
 	now      time.Time
+	slept    time.Duration
 	order    []string
 }
 
@@ -58,6 +59,7 @@ func newServer(t *testing.T, limits Limits) *server {
 	q := &queue{}
 	s := &server{t: t, queue: q, listener: Listen(q, limits), all: map[string]*dialed{}, now: time.Unix(1, 0)}
 	s.listener.now = func() time.Time { return s.now }
+	s.listener.sleep = func(d time.Duration) { s.now, s.slept = s.now.Add(d), s.slept+d }
 	return s
 }
 
@@ -148,10 +150,13 @@ func TestAConnectionHasASecondToSendItsRequest(t *testing.T) {
 		s.now = s.now.Add(-2 * time.Second)
 		s.accept("e", "10.0.0.1:4")
 		s.closed("a", "b", "c")
-		// All are younger than a second: the oldest goes.
-		s.now = s.now.Add(-1500 * time.Millisecond)
+		// All are younger than a second: the oldest goes, but not before it has had its time.
+		s.now = s.now.Add(-1950 * time.Millisecond)
 		s.accept("f", "10.0.0.1:5")
 		s.closed("a", "b", "c", "server")
+		if want := 150 * time.Millisecond; s.slept != want {
+			t.Errorf("nothing was accepted for %v, want %v", s.slept, want)
+		}
 	}
 }
 
