@@ -8,7 +8,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/meshfence/meshfence/test/harness"
 )
@@ -30,7 +32,12 @@ func (s *suite) giantNamespaces(t *testing.T) {
 			for j := range giantLabels {
 				labels[strconv.FormatInt(int64(i*giantLabels+j), 36)] = ""
 			}
-			return c.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("giant-%03d", i), Labels: labels}})
+			giant := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("giant-%03d", i), Labels: labels}}
+			err := c.Create(t.Context(), giant.DeepCopy())
+			for apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) { // an API server that is busy takes longer than it gives itself
+				err = c.Create(t.Context(), giant.DeepCopy())
+			}
+			return client.IgnoreAlreadyExists(err)
 		})
 	}
 	must(t, group.Wait())

@@ -1,14 +1,17 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/encoding/protowire"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -217,6 +220,51 @@ func TestAReducedNamespaceIsReadAsItIsDecoded(t *testing.T) {
 			t.Errorf("%s: reduced %t", ns.Name, !reduced)
 		}
 	}
+}
+
+// So it is when meshfence starts and reads them in a list.
+func TestWhatIsKeptOfAListOfNamespacesIsBounded(t *testing.T) {
+	const count, labels, limit = 100, 60000, 4 << 10
+	ns := giant("giant", map[string]string{"mesh": "a"})
+	for i := range labels {
+		ns.Labels[fmt.Sprint("k", i)] = ""
+	}
+	ns.Name = "giant-000"
+	item, err := ns.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := (&corev1.NamespaceList{ListMeta: metav1.ListMeta{ResourceVersion: "9"}}).Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range count { // to encode each anew would take most of the test's time
+		list = protowire.AppendTag(list, protowire.Number(listItems), protowire.BytesType)
+		list = protowire.AppendBytes(list, bytes.Replace(item, []byte(ns.Name), fmt.Appendf(nil, "giant-%03d", i), 1))
+	}
+	page := protowire.AppendTag([]byte(protobufMagic), protowire.Number(envelopeRaw), protowire.BytesType)
+	page, list = protowire.AppendBytes(page, list), nil
+	c := against(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(page) })
+	c.wanting.add([]string{"mesh"})
+	before := heap()
+	all, err := c.resources.namespaces.list(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects := make([]any, 0, count)
+	for _, item := range all.Items {
+		objects = append(objects, item)
+	}
+	if err := c.namespaces.Replace(objects, ""); err != nil {
+		t.Fatal(err)
+	}
+	if each := (heap() - before) / count; each > limit {
+		t.Errorf("each takes %d KiB, more than %d", each>>10, limit>>10)
+	}
+	if got := c.namespaces.values(); len(got) != count || got[count-1].Labels["mesh"] != "a" {
+		t.Errorf("%d namespaces, the last with %v", len(got), got[len(got)-1].Labels)
+	}
+	runtime.KeepAlive(page)
 }
 
 // Whatever namespaces carry, ten of them take little more than ten others.
