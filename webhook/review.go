@@ -43,8 +43,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer body.end()
 	text, err := body.read(r)
 	conn.Judging()
-	answer := e.answer(r, text, err)
-	text = nil // what is left to do may take longer than all before, and is not to keep the body
+	answer := e.answer(r, text, err) // the last to use the text: what is left to do may take longer than all before
 	conn.Answered()
 	w.Header().Set("Content-Type", "application/json")
 	body.answer(w, answer)

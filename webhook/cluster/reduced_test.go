@@ -243,7 +243,7 @@ func TestWhatIsKeptOfAListOfNamespacesIsBounded(t *testing.T) {
 		list = protowire.AppendBytes(list, bytes.Replace(item, []byte(ns.Name), fmt.Appendf(nil, "giant-%03d", i), 1))
 	}
 	page := protowire.AppendTag([]byte(protobufMagic), protowire.Number(envelopeRaw), protowire.BytesType)
-	page, list = protowire.AppendBytes(page, list), nil
+	page = protowire.AppendBytes(page, list)
 	c := against(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(page) })
 	c.wanting.add([]string{"mesh"})
 	before := heap()

@@ -42,8 +42,10 @@ type Listener struct {
 
 // Listen bounds the connections that a listener accepts.
 func Listen(inner net.Listener, limits Limits) *Listener {
-	return &Listener{Listener: inner, limits: limits, now: time.Now, sleep: time.Sleep, sources: map[netip.Prefix]*source{}}
+	return &Listener{Listener: inner, limits: limits, now: time.Now, sleep: pause, sources: map[netip.Prefix]*source{}}
 }
+
+func pause(d time.Duration) { <-time.After(d) }
 
 // stage is how far a connection has come.
 type stage int
