@@ -53,6 +53,9 @@ func TestFactsOfTheAPIServer(t *testing.T) {
 	t.Run("if a namespace changes while validating admission judges an update, then the update is judged again", func(t *testing.T) {
 		judgedAgain(ctx, t, cluster.Client, observer)
 	})
+	t.Run("a label that a mutating webhook wrote has no owner until a request writes it", func(t *testing.T) {
+		managedFields(ctx, t, cluster, observer)
+	})
 	t.Run("warnings are whole as long as all together have 4096 characters, and else 256 each", func(t *testing.T) {
 		warnings(ctx, t, cluster.Config, observer)
 	})

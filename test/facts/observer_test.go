@@ -28,14 +28,19 @@ type observer struct {
 	mu       sync.Mutex
 	held     chan struct{} // while not nil, the first validating answer waits until it is closed
 	warnings []string      // of every validating answer
+	patched  string        // the JSON patch of every mutating answer, "" for none
 }
 
 // observe starts an observer, has the API server ask it, and returns when it does.
 func observe(ctx context.Context, t *testing.T, c client.Client) *observer {
 	o := &observer{mutating: make(chan *admissionv1.AdmissionRequest, 16), validating: make(chan *admissionv1.AdmissionRequest, 16)}
 	mux := http.NewServeMux()
-	mux.HandleFunc("/mutate", func(w http.ResponseWriter, r *http.Request) { answer(w, r, o.mutating, func() []string { return nil }) })
-	mux.HandleFunc("/validate", func(w http.ResponseWriter, r *http.Request) { answer(w, r, o.validating, o.wait) })
+	mux.HandleFunc("/mutate", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, r, o.mutating, func(to *admissionv1.AdmissionResponse) { o.change(to) })
+	})
+	mux.HandleFunc("/validate", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, r, o.validating, func(to *admissionv1.AdmissionResponse) { to.Warnings = o.wait() })
+	})
 	server := httptest.NewTLSServer(mux)
 	t.Cleanup(server.Close)
 	for _, configuration := range configurations(server) {
@@ -116,15 +121,32 @@ func (o *observer) wait() []string {
 	return warnings
 }
 
-// answer allows a request after it was shown and wait has returned, with the warnings that wait returns.
-func answer(w http.ResponseWriter, r *http.Request, show chan<- *admissionv1.AdmissionRequest, wait func() []string) {
+// patch makes mutating answers carry this JSON patch, "" for none.
+func (o *observer) patch(text string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.patched = text
+}
+
+func (o *observer) change(to *admissionv1.AdmissionResponse) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.patched != "" {
+		jsonPatch := admissionv1.PatchTypeJSONPatch
+		to.Patch, to.PatchType = []byte(o.patched), &jsonPatch
+	}
+}
+
+// answer allows a request after it was shown and add has returned, with what that adds.
+func answer(w http.ResponseWriter, r *http.Request, show chan<- *admissionv1.AdmissionRequest, add func(*admissionv1.AdmissionResponse)) {
 	review := &admissionv1.AdmissionReview{}
 	if err := json.NewDecoder(r.Body).Decode(review); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	show <- review.Request
-	review.Response = &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true, Warnings: wait()}
+	review.Response = &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true}
+	add(review.Response)
 	review.Request = nil
 	_ = json.NewEncoder(w).Encode(review)
 }
