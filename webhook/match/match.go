@@ -86,7 +86,8 @@ func ValidateExpression(asked Asked) string {
 //
 //   - The request itself sets istio.io/rev: then whoever makes it has chosen.
 //   - It creates the namespace with another label by which a person or another product has chosen.
-//   - The namespace has opted out, by a label or an annotation.
+//   - The namespace has opted out, by a label or an annotation, and has no istio.io/rev. One that was filled in before may have
+//     to be removed.
 func FillExpression(asked Asked) string { return fill(ValidateExpression(asked)) }
 
 // fill returns the condition under which istio.io/rev may have to be filled in because something holds.
@@ -99,9 +100,11 @@ func fill(because string) string {
 ) && (
 oldObject != null ||
 !(%s)
-) &&
+) && (
+%[2]s ||
 object.metadata.?labels[?%[5]s] != optional.of('false') &&
-object.metadata.?annotations[?%[5]s] != optional.of('false')`, because, present(revisionLabel), unchanged(quote(revisionLabel)),
+object.metadata.?annotations[?%[5]s] != optional.of('false')
+)`, because, present(revisionLabel), unchanged(quote(revisionLabel)),
 		joined([]string{injectionLabel, dataplaneModeLabel, memberOfLabel}, or, present), quote(fillAnnotation))
 }
 

@@ -51,9 +51,11 @@ oldObject != null ||
 !(object.metadata.?labels[?'istio-injection'].hasValue() ||
 object.metadata.?labels[?'istio.io/dataplane-mode'].hasValue() ||
 object.metadata.?labels[?'maistra.io/member-of'].hasValue())
-) &&
+) && (
+object.metadata.?labels[?'istio.io/rev'].hasValue() ||
 object.metadata.?labels[?'meshfence.io/fill'] != optional.of('false') &&
-object.metadata.?annotations[?'meshfence.io/fill'] != optional.of('false')`
+object.metadata.?annotations[?'meshfence.io/fill'] != optional.of('false')
+)`
 	}
 	few := []string{"istio-discovery", "istio.io/rev", "example.com/mesh", "istio-discovery", "no' || true || '"}
 	many := strings.Fields("a b c d e f g h j k l m n o p q r")
@@ -167,6 +169,12 @@ func TestWhichRequestsAreSent(t *testing.T) {
 		{"created and opted out by an annotation", nil, &namespace{labels: fields{"mesh": "a"}, annotations: fields{"meshfence.io/fill": "false"}}, true, false},
 		{"created and opted out by a label", nil, with(fields{"mesh": "a", "meshfence.io/fill": "false"}), true, false},
 		{"discovery label appears, opted out", with(nil), &namespace{labels: fields{"mesh": "a"}, annotations: fields{"meshfence.io/fill": "false"}}, true, false},
+		{"discovery label goes away beside a filled revision, opted out since", filled("a", "a", "a"), &namespace{
+			labels: fields{"istio.io/rev": "a"}, annotations: fields{"meshfence.io/filled-revision": "a", "meshfence.io/fill": "false"},
+		}, true, true},
+		{"filled revision removed, opted out", filled("a", "a", "a"), &namespace{
+			labels: fields{"istio-discovery": "a"}, annotations: fields{"meshfence.io/fill": "false"},
+		}, true, false},
 		{"discovery label appears, opted out no longer", &namespace{labels: nil, annotations: fields{"meshfence.io/fill": "false"}}, with(fields{"mesh": "a"}), true, true},
 		{"created with the opposite of an opt-out", nil, &namespace{labels: fields{"mesh": "a"}, annotations: fields{"meshfence.io/fill": "true"}}, true, true},
 		{"opted in again, nothing else", &namespace{labels: fields{"mesh": "a"}, annotations: fields{"meshfence.io/fill": "false"}}, with(fields{"mesh": "a"}), false, false},
@@ -282,7 +290,7 @@ func fillable(asked match.Asked, old, current *namespace) bool {
 	is := func(key string) bool { return current.label(key) != absent }
 	setsRevision := is("istio.io/rev") && old.label("istio.io/rev") != current.label("istio.io/rev")
 	return judged(asked, old, current) && !setsRevision && (old != nil || !slices.ContainsFunc(chosen(), is)) &&
-		current.label("meshfence.io/fill") != "false" && current.annotations["meshfence.io/fill"] != "false"
+		(is("istio.io/rev") || current.label("meshfence.io/fill") != "false" && current.annotations["meshfence.io/fill"] != "false")
 }
 
 // absent is the value of a label that is not there; no label can have it.
