@@ -28,6 +28,7 @@ func newMesh(main *sail.ControlPlane, revisions []*sail.ControlPlane, read lists
 
 		Version:   main.Spec.Version,
 		AmbientBy: ambientBy(main),
+		NoFill:    main.Metadata.Annotations[sail.FillAnnotation] == "false",
 
 		Sources: []Source{newSource(main, activeRevision(main), read)},
 	}

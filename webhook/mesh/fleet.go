@@ -249,6 +249,20 @@ func (f *Fleet) HasTag(name string) bool {
 	return slices.ContainsFunc(f.tags, func(tag *sail.Tag) bool { return tag.Metadata.Name == name })
 }
 
+// Following returns the names of the tags, sorted, that follow an Istio from one active revision to the next: those whose target
+// is the Istio, and whose name is no revision's.
+func (f *Fleet) Following(m *Mesh) []string {
+	var names []string
+	for _, tag := range f.tags {
+		target, r := tag.Spec.TargetRef, f.revisions[tag.Metadata.Name]
+		if target.Kind == sail.KindIstio && m.Ref == (Ref{Kind: target.Kind, Name: target.Name}) && r != nil && r.Tag {
+			names = append(names, tag.Metadata.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // Injecting returns the meshes that inject a namespace with these labels: one, or none. A tag of a revision of the profile
 // remote, which the operator refuses, injects nothing. Nor is a namespace counted that has no label which chooses a revision
 // and is injected by default: which of them are, is injectsByDefault's to say.

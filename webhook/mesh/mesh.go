@@ -42,6 +42,8 @@ type Mesh struct {
 	Version string
 	// AmbientBy is the path of the field that makes it a mesh of ambient mode; "" if it is none.
 	AmbientBy string
+	// NoFill says that its object carries meshfence.io/fill: "false": namespaces are discovered without being injected.
+	NoFill bool
 	// Malformed is why a part of its object could not be read; nil if all could.
 	Malformed error
 }
@@ -114,6 +116,9 @@ const (
 	// Unread: istiod runs here without the mesh configuration in which the selectors are, and so discovers everything.
 	Unread
 )
+
+// RevisionBased reports whether each version of the mesh has a revision of its own: update strategy RevisionBased.
+func (m *Mesh) RevisionBased() bool { return m.ActiveRevision != m.Name }
 
 // Remote says whether no source of the mesh runs an istiod that serves this cluster.
 func (m *Mesh) Remote() bool {
