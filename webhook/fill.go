@@ -13,7 +13,7 @@ import (
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
-// filler fills in a namespace's missing istio.io/rev.
+// filler fills in a namespace's missing istio.io/rev, and takes care of one that it has filled in.
 type filler struct {
 	fleet    fleetReader
 	policy   *policy.Policy
@@ -48,8 +48,8 @@ func (h *filler) handle(ctx context.Context, req admission.Request) admission.Re
 		return allowWarning("meshfence did not look whether istio.io/rev is to be filled in: it has not read the cluster's meshes yet")
 	}
 	change := policy.FillChange{
-		Old: old.judged(), New: updated.judged(), Fleet: h.fleet.Fleet(),
-		OptedOut: updated.optedOut(), FilledBefore: updated.Metadata.Annotations[FilledRevisionAnnotation],
+		Old: old.judged(), New: updated.judged(), Fleet: h.fleet.Fleet(), OptedOut: updated.optedOut(),
+		Before: originOf(old, req.OldObject.Raw), After: originOf(updated, req.Object.Raw),
 	}
 	if h.exempt.object(updated) {
 		return allow()
@@ -62,23 +62,28 @@ func (h *filler) handle(ctx context.Context, req admission.Request) admission.Re
 	return patch(fill.Warning, patchText(updated, fill))
 }
 
-// patchText adds the label and the annotation that remembers it, and the maps that hold them where they are missing: a JSON
-// patch (RFC 6902; the operation add replaces a member that is there already).
+// patchText writes or removes the label and the annotation that remembers it, and adds the maps that hold them where they are
+// missing: a JSON patch (RFC 6902; the operation add replaces a member that is there already).
 func patchText(ns *namespaceObject, fill policy.Fill) []byte {
-	revision := string(appendString(nil, fill.Revision))
 	text := make([]byte, 0, 1<<9)
-	add := func(path, value string) {
-		text = append(text, ',')
-		text = append(text, `{"op":"add","path":"/metadata/`+path+`","value":`+value+`}`...)
+	operation := func(op, path, value string) {
+		text = append(text, `,{"op":"`+op+`","path":"/metadata/`+path+`"`+value+`}`...)
 	}
-	if ns.Metadata.Labels == nil {
-		add("labels", "{}")
+	write := func(field string, in map[string]string, key string) {
+		if in == nil {
+			operation("add", field, `,"value":{}`)
+		}
+		operation("add", field+"/"+pointer(key), `,"value":`+string(appendString(nil, fill.Revision)))
 	}
-	add("labels/"+pointer(mesh.RevisionLabel), revision)
-	if ns.Metadata.Annotations == nil {
-		add("annotations", "{}")
+	if fill.Answer == policy.Remove {
+		write = func(field string, in map[string]string, key string) {
+			if _, present := in[key]; present { // or the patch would fail
+				operation("remove", field+"/"+pointer(key), "")
+			}
+		}
 	}
-	add("annotations/"+pointer(FilledRevisionAnnotation), revision)
+	write("labels", ns.Metadata.Labels, mesh.RevisionLabel)
+	write("annotations", ns.Metadata.Annotations, FilledRevisionAnnotation)
 	text[0] = '['
 	return append(text, ']')
 }

@@ -34,7 +34,7 @@ func checkFilled(t *testing.T, got *admissionv1.AdmissionResponse, revision, pat
 	if diff := cmp.Diff(want, got, asText); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if len(got.Warnings) != 1 || !strings.HasPrefix(got.Warnings[0], "meshfence filled in istio.io/rev="+revision+", because ") ||
+	if len(got.Warnings) != 1 || !strings.HasPrefix(got.Warnings[0], "meshfence filled in istio.io/rev="+revision) || !strings.Contains(got.Warnings[0], ", because ") ||
 		!strings.Contains(got.Warnings[0], "meshfence.io/fill=false") {
 		t.Errorf("warnings: %q", got.Warnings)
 	}

@@ -18,6 +18,7 @@ type recorder struct {
 	findings  *prometheus.CounterVec
 	overrides *prometheus.CounterVec
 	fills     *prometheus.CounterVec
+	removals  *prometheus.CounterVec
 	bad       prometheus.Counter
 }
 
@@ -36,11 +37,14 @@ func newRecorder(registry prometheus.Registerer) (*recorder, error) {
 		fills: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "meshfence_fills_total", Help: "Namespaces in which istio.io/rev was filled in, by operation.",
 		}, []string{"operation"}),
+		removals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "meshfence_fill_removals_total", Help: "Namespaces from which an istio.io/rev that was filled in earlier was removed, by operation.",
+		}, []string{"operation"}),
 		bad: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "meshfence_bad_requests_total", Help: "Requests refused because they could not be decoded or were not for their path.",
 		}),
 	}
-	for _, c := range []prometheus.Collector{r.answers, r.findings, r.overrides, r.fills, r.bad} {
+	for _, c := range []prometheus.Collector{r.answers, r.findings, r.overrides, r.fills, r.removals, r.bad} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}
@@ -71,9 +75,16 @@ func (r *recorder) override(ctx context.Context, req *admission.Request, code po
 	log.FromContext(ctx).Info("override", "kind", req.Kind.Kind, "operation", string(req.Operation), "rule", code, "answer", right.String())
 }
 
+// fill records that istio.io/rev was filled in, or removed again.
 func (r *recorder) fill(ctx context.Context, req *admission.Request, f policy.Fill) {
+	logger := log.FromContext(ctx).V(1)
+	if f.Answer == policy.Remove {
+		r.removals.WithLabelValues(string(req.Operation)).Inc()
+		logger.Info("removed what was filled in")
+		return
+	}
 	r.fills.WithLabelValues(string(req.Operation)).Inc()
-	log.FromContext(ctx).V(1).Info("filled in", "revision", f.Revision)
+	logger.Info("filled in", "revision", f.Revision)
 }
 
 // badRequest records a request that cannot be judged, and refuses it.

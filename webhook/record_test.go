@@ -35,6 +35,7 @@ func TestAnswersFindingsFillsAndBadRequestsAreCountedWithoutNamesOfObjects(t *te
 		fillRequest("{name: a, labels: {istio-discovery: mesh-1}}", ""),
 		fillRequest("{name: b, labels: {istio-discovery: mesh-1}}", "{name: b}"),
 		fillRequest("{name: c}", ""), // nothing to fill in
+		fillRequest("{name: b, labels: {istio.io/rev: mesh-1}}", "{name: b, labels: {istio-discovery: mesh-1, istio.io/rev: mesh-1}, annotations: {meshfence.io/filled-revision: mesh-1}}"),
 		{path: webhook.PathMutateNamespace, operation: "CONNECT"},
 		{path: webhook.PathValidateIstio, object: "null"},
 	} {
@@ -57,6 +58,9 @@ meshfence_admissions_total{answer="warn",operation="UPDATE",resource="namespaces
 # HELP meshfence_bad_requests_total Requests refused because they could not be decoded or were not for their path.
 # TYPE meshfence_bad_requests_total counter
 meshfence_bad_requests_total 3
+# HELP meshfence_fill_removals_total Namespaces from which an istio.io/rev that was filled in earlier was removed, by operation.
+# TYPE meshfence_fill_removals_total counter
+meshfence_fill_removals_total{operation="UPDATE"} 1
 # HELP meshfence_fills_total Namespaces in which istio.io/rev was filled in, by operation.
 # TYPE meshfence_fills_total counter
 meshfence_fills_total{operation="CREATE"} 1
@@ -150,7 +154,7 @@ func TestSettingsTranslateTheConfiguration(t *testing.T) {
 	c := config.Default()
 	c.Mode = config.ModeWarn
 	c.Rules = map[string]config.Action{"MF101": config.ActionOff, "MF102": config.ActionWarn, "MF103": config.ActionDeny}
-	c.FillFrom = []config.FillSource{config.FillFromActiveRevision, config.FillFromMeshMap}
+	c.FillFrom = []config.FillSource{config.FillFromActiveRevision, config.FillFromTag, config.FillFromMeshMap}
 	c.DiscoveryLabels = []string{"mesh"}
 	got := webhook.Settings(c)
 	want := policy.Settings{
@@ -158,7 +162,7 @@ func TestSettingsTranslateTheConfiguration(t *testing.T) {
 			Rules: map[policy.Code]policy.Action{"MF101": policy.Off, "MF102": policy.Warn, "MF103": policy.Deny}, WarnOnly: true,
 		},
 		DiscoveryLabels: []string{"mesh"},
-		FillFrom:        []policy.FillSource{policy.ActiveRevision, policy.MeshMap},
+		FillFrom:        []policy.FillSource{policy.ActiveRevision, policy.FollowingTag, policy.MeshMap},
 	}
 	if !got.ControlPlane("istio-system-1") || got.ControlPlane("shop") {
 		t.Error("the names of control-plane namespaces do not come from the configuration")

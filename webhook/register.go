@@ -96,7 +96,7 @@ func Settings(c *config.Configuration) policy.Settings {
 	}
 	for _, source := range c.FillFrom {
 		s.FillFrom = append(s.FillFrom, map[config.FillSource]policy.FillSource{
-			config.FillFromMeshMap: policy.MeshMap, config.FillFromActiveRevision: policy.ActiveRevision,
+			config.FillFromMeshMap: policy.MeshMap, config.FillFromTag: policy.FollowingTag, config.FillFromActiveRevision: policy.ActiveRevision,
 		}[source])
 	}
 	return s

@@ -90,7 +90,7 @@ The configuration file needs only its first two lines. The rest are the defaults
   - system:kube-controller-manager
   - system:serviceaccount:kube-system:namespace-controller
   controlPlaneNamespaces: [istio-system*]
-  fillFrom: [MeshMap, ActiveRevision]
+  fillFrom: [MeshMap, Tag, ActiveRevision]
   meshMap: {name: mesh-map}
 
 In names, * stands for any characters. An empty list means none, not the default.`,

@@ -34,6 +34,8 @@ type FillSource string
 const (
 	// FillFromMeshMap takes the revision that the mesh map gives for the mesh.
 	FillFromMeshMap FillSource = "MeshMap"
+	// FillFromTag takes the tag that follows the mesh, if its update strategy is RevisionBased and exactly one does.
+	FillFromTag FillSource = "Tag"
 	// FillFromActiveRevision takes the mesh's active revision.
 	FillFromActiveRevision FillSource = "ActiveRevision"
 )
@@ -103,5 +105,5 @@ func defaultExemptUsers() Globs {
 
 // fillSources are all sources, in their default order.
 func fillSources() []FillSource {
-	return []FillSource{FillFromMeshMap, FillFromActiveRevision}
+	return []FillSource{FillFromMeshMap, FillFromTag, FillFromActiveRevision}
 }

@@ -24,7 +24,7 @@ func TestLoadFillsInDefaults(t *testing.T) {
 		ExemptNamespaces:       config.Globs{"kube-system", "kube-public", "kube-node-lease", "openshift", "openshift-*"},
 		ExemptUsers:            config.Globs{"system:apiserver", "system:kube-controller-manager", "system:serviceaccount:kube-system:namespace-controller"},
 		ControlPlaneNamespaces: config.Globs{"istio-system*"},
-		FillFrom:               []config.FillSource{"MeshMap", "ActiveRevision"},
+		FillFrom:               []config.FillSource{"MeshMap", "Tag", "ActiveRevision"},
 		MeshMap:                config.MeshMap{Name: "mesh-map"},
 	}
 	got, err := config.Load([]byte(header), codes)
@@ -177,13 +177,13 @@ func TestLoadNamesWhatIsWrong(t *testing.T) {
 			"line 3: exemptUsers[1]: Invalid value: \" a\": " + user + "\n" +
 			"line 3: exemptUsers[2]: Invalid value: \"b\\tc\": " + user},
 		{"a fill source twice", header + "fillFrom: [MeshMap, MeshMap]\n", `line 3: fillFrom[1]: Duplicate value: "MeshMap"`},
-		{"an unknown fill source", header + "fillFrom: [meshMap]\n", `line 3: fillFrom[0]: Unsupported value: "meshMap": supported values: "MeshMap", "ActiveRevision"`},
+		{"an unknown fill source", header + "fillFrom: [meshMap]\n", `line 3: fillFrom[0]: Unsupported value: "meshMap": supported values: "MeshMap", "Tag", "ActiveRevision"`},
 		{"a bad ConfigMap name", header + "meshMap: {name: Mesh_Map}\n", `line 3: meshMap.name: Invalid value: "Mesh_Map": ` + configMap},
 		{"a mesh map that is not judged", header + "meshMap: {name: kube-root-ca.crt}\n", `line 3: meshMap.name: Invalid value: "kube-root-ca.crt": changes of this ConfigMap are not judged, because programs write it; choose another name`},
 		{"a mesh map that is a word", header + "meshMap: mesh-map\n", `line 3: meshMap: Invalid value: must be a mapping (name: value), is the string "mesh-map"`},
 		{"many mistakes, in the order of the lines", "meshMap: {name: A}\nfillFrom: [x]\nmode: x\nkind: y\n", "apiVersion: Required value: a configuration file must have it\n" +
 			"line 1: meshMap.name: Invalid value: \"A\": " + configMap + "\n" +
-			"line 2: fillFrom[0]: Unsupported value: \"x\": supported values: \"MeshMap\", \"ActiveRevision\"\n" +
+			"line 2: fillFrom[0]: Unsupported value: \"x\": supported values: \"MeshMap\", \"Tag\", \"ActiveRevision\"\n" +
 			"line 3: mode: Unsupported value: \"x\": supported values: \"enforce\", \"warn\"\n" +
 			"line 4: kind: Unsupported value: \"y\": supported values: \"Configuration\""},
 	} {
@@ -256,7 +256,7 @@ func FuzzLoad(f *testing.F) {
 				t.Errorf("accepted rule %q: %q", code, action)
 			}
 		}
-		if len(c.FillFrom) > 2 || c.MeshMap.Name == "" {
+		if len(c.FillFrom) > 3 || c.MeshMap.Name == "" {
 			t.Errorf("accepted fillFrom %q, meshMap.name %q", c.FillFrom, c.MeshMap.Name)
 		}
 	})

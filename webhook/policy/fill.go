@@ -8,17 +8,6 @@ import (
 	"github.com/meshfence/meshfence/webhook/selector"
 )
 
-// FillSource is where a missing revision can be taken from. The zero value is invalid.
-type FillSource int
-
-// Sources of a missing revision.
-const (
-	// MeshMap is the mesh map's entry for the mesh.
-	MeshMap FillSource = iota + 1
-	// ActiveRevision is the mesh's active revision.
-	ActiveRevision
-)
-
 // FillAnswer says what is to be done to a namespace. The zero value is invalid.
 type FillAnswer int
 
@@ -28,56 +17,252 @@ const (
 	LeaveAlone FillAnswer = iota + 1
 	// Add: istio.io/rev is missing and is added.
 	Add
-	// Replace: istio.io/rev was filled in earlier, and the namespace moves to another mesh.
+	// Replace: istio.io/rev was filled in earlier, and gets another value.
 	Replace
+	// Remove: istio.io/rev was filled in earlier, and is removed, together with the annotation that remembers it.
+	Remove
 )
 
 // FillChange is a CREATE (Old is nil) or UPDATE of a namespace, before it is validated.
 type FillChange struct {
 	Old, New *mesh.Namespace
+	// Before and After tell where the istio.io/rev of Old and of New comes from.
+	Before, After Origin
 	// OptedOut says that the namespace carries meshfence.io/fill: "false".
 	OptedOut bool
-	// FilledBefore is the namespace's annotation meshfence.io/filled-revision, "" if there is none.
-	FilledBefore string
-	Fleet        *mesh.Fleet
+	Fleet    *mesh.Fleet
 }
+
+// Origin is what is known of where a namespace's istio.io/rev comes from.
+type Origin struct {
+	// Filled is the annotation meshfence.io/filled-revision, "" if there is none.
+	Filled string
+	Owner  Owner
+}
+
+// Owner says who owns a namespace's istio.io/rev, by metadata.managedFields.
+type Owner int
+
+// Owners of istio.io/rev. A label that a mutating webhook wrote has none, and gets none as long as requests carry it along
+// with the value that it has (test/facts pins both).
+const (
+	// UnknownOwner: the namespace has no managedFields, or they cannot be read.
+	UnknownOwner Owner = iota
+	// NoOwner: no field manager owns it.
+	NoOwner
+	// CopyingOwner: all that own it own the annotation meshfence.io/filled-revision too, and have not applied them on the server's
+	// side: what wrote them copied a namespace, as a restore from a backup does.
+	CopyingOwner
+	// SomeOwner: a field manager has written it.
+	SomeOwner
+)
 
 // Fill is what is filled in and what the user is told.
 type Fill struct {
 	Answer FillAnswer
-	// Revision is the value of istio.io/rev, unless the answer is LeaveAlone.
+	// Revision is the value that istio.io/rev gets, "" unless the answer is Add or Replace.
 	Revision string
 	// Warning is a line for the user, "" if there is nothing to say.
 	Warning string
 }
 
-// Fill decides whether istio.io/rev is filled in. An exempt namespace must not be asked about.
+// Fill decides whether istio.io/rev is filled in, and what becomes of one that was filled in earlier. That one is no reason to
+// refuse a request: it follows the namespace to another mesh, leaves with the labels for which it was filled in, and yields to
+// labels that choose something else. An exempt namespace must not be asked about.
 func (p *Policy) Fill(c FillChange) Fill {
-	none := Fill{Answer: LeaveAlone}
-	if c.New.Deleting || c.OptedOut || p.setAside(c.New.Name, c.Fleet) || !p.joins(c) {
-		return none
+	_, present := c.New.Labels[mesh.RevisionLabel]
+	switch {
+	case c.New.Deleting:
+		return leaveAlone("")
+	case p.ours(c) && present:
+		return p.revise(c)
+	case p.ours(c):
+		return p.restore(c)
+	case present:
+		return leaveAlone("")
+	default:
+		return p.add(c)
 	}
-	answer := answerFor(c)
-	if answer == LeaveAlone {
-		return none
+}
+
+func leaveAlone(warning string) Fill { return Fill{Answer: LeaveAlone, Warning: warning} }
+
+// ours reports whether the namespace had an istio.io/rev that meshfence filled in, and the request does not write it.
+func (p *Policy) ours(c FillChange) bool {
+	if c.Old == nil {
+		return false
 	}
-	target, ok := p.target(c.New.Labels, c.Fleet)
-	if !ok || answer == Replace && !p.moves(c, target) {
-		return none
+	had, present := c.Old.Labels[mesh.RevisionLabel]
+	if !present || c.Before.Owner == SomeOwner || writes(c, had) {
+		return false
 	}
-	revision, ok := p.source(target.mesh, c.Fleet)
-	if !ok || revision == c.New.Labels[mesh.RevisionLabel] {
-		return none
+	return had != "" && had == c.Before.Filled || c.Before.Owner == NoOwner && p.mayHaveFilled(had, c.Old.Labels, c.Fleet)
+}
+
+// writes reports whether the request gives istio.io/rev another value than it had, or claims the one that it had. To
+// remove it is not to write it.
+func writes(c FillChange, had string) bool {
+	revision, present := c.New.Labels[mesh.RevisionLabel]
+	return present && (revision != had || c.After.Owner == SomeOwner)
+}
+
+// mayHaveFilled reports whether the value is one that is or was filled in for the labels: the mesh map's entry for one of
+// them, or a revision or tag of a mesh that asks for them. An older revision was the active one once.
+func (p *Policy) mayHaveFilled(revision string, labels map[string]string, fleet *mesh.Fleet) bool {
+	if len(p.settings.FillFrom) == 0 {
+		return false
+	}
+	labels = withoutRevision(labels)
+	mapped := func(key string) bool {
+		value, present := labels[key]
+		entry, ok := fleet.Mapped(value)
+		return present && ok && entry == revision
+	}
+	return slices.Contains(p.settings.FillFrom, MeshMap) && slices.ContainsFunc(p.settings.DiscoveryLabels, mapped) ||
+		askedForBy(revision, labels, fleet)
+}
+
+// askedForBy reports whether a mesh that has the revision, or whose tag it is, asks for the labels.
+func askedForBy(revision string, labels map[string]string, fleet *mesh.Fleet) bool {
+	r := fleet.Revision(revision)
+	return slices.ContainsFunc(fleet.DiscoveredBy(labels), func(m *mesh.Mesh) bool { return belongs(r, m) && asks(m, labels) })
+}
+
+// add fills in a missing istio.io/rev.
+func (p *Policy) add(c FillChange) Fill {
+	if p.barred(c) != "" || !p.joins(c) {
+		return leaveAlone("")
+	}
+	to := p.target(c.New.Labels, c.Fleet)
+	if to.mesh == "" || p.withheld(to, c.Fleet) != "" {
+		return leaveAlone("")
+	}
+	revision, problem := p.value(to, c.Fleet)
+	if problem != "" {
+		return leaveAlone(p.unlessRefused(c, "", "meshfence did not fill in istio.io/rev, because "+problem))
 	}
 	if f, wrong := p.wouldBreak(c, revision); wrong {
-		return Fill{Answer: LeaveAlone, Warning: fmt.Sprintf("meshfence did not fill in istio.io/rev=%s for mesh %q, because that would break %s %s: %s",
-			revision, target.mesh, f.Rule.Code, f.Rule.Name, f.Detail)}
+		return leaveAlone(fmt.Sprintf("meshfence did not fill in istio.io/rev=%s for mesh %q, because that would break %s %s: %s",
+			revision, to.mesh, f.Rule.Code, f.Rule.Name, f.Detail))
 	}
-	if p.refused(c, revision) {
-		return none
+	if revision == "" || p.refused(c, revision) {
+		return leaveAlone("")
 	}
-	return Fill{Answer: answer, Revision: revision, Warning: fmt.Sprintf("meshfence filled in istio.io/rev=%s, because %s; to opt out: "+
-		"kubectl annotate namespace %[3]s meshfence.io/fill=false && kubectl label namespace %[3]s istio.io/rev-", revision, target.why, nameOf(c.New))}
+	return Fill{Answer: Add, Revision: revision, Warning: filledIn(c, revision, to.why)}
+}
+
+// restore decides about an istio.io/rev that was filled in and that the request removes. A person who removes it, with
+// kubectl label for example, does not touch the annotation; what replaces the whole namespace removes both, and does not
+// mean either.
+func (p *Policy) restore(c FillChange) Fill {
+	from, to := p.target(withoutRevision(c.Old.Labels), c.Fleet), p.target(c.New.Labels, c.Fleet)
+	if from.mesh != to.mesh {
+		return p.add(c)
+	}
+	revision, _ := p.value(to, c.Fleet)
+	if revision == "" || p.barred(c) != "" || p.withheld(to, c.Fleet) != "" {
+		return leaveAlone("")
+	}
+	had := c.Old.Labels[mesh.RevisionLabel]
+	if c.Before.Filled == "" || c.After.Filled != "" {
+		return leaveAlone(p.unlessRefused(c, "", fmt.Sprintf("meshfence does not fill in istio.io/rev=%s again as long as this namespace stays in mesh %q; "+
+			"to opt out for good: %s", had, to.mesh, optOut(c.New))))
+	}
+	if _, wrong := p.wouldBreak(c, had); !wrong {
+		revision = had // as long as it stays in a mesh, a person decides when a namespace leaves an older revision
+	} else if _, wrong := p.wouldBreak(c, revision); wrong {
+		return leaveAlone("")
+	}
+	return Fill{Answer: Add, Revision: revision, Warning: p.unlessRefused(c, revision,
+		filledIn(c, revision+" again", "this namespace was replaced without it and "+to.why))}
+}
+
+// revise decides about an istio.io/rev that was filled in and that the request leaves as it is. What it comes to is a way in
+// which the request is admitted, if there is one.
+func (p *Policy) revise(c FillChange) Fill {
+	had := c.New.Labels[mesh.RevisionLabel]
+	preferred := p.follow(c)
+	revision := preferred.Revision
+	if preferred.Answer == LeaveAlone {
+		revision = had
+	}
+	if p.change(c, revision).Answer == Allowed {
+		return preferred
+	}
+	kept := p.change(c, had)
+	if kept.Answer == Allowed {
+		return leaveAlone("")
+	}
+	if f := kept.Denials[0]; p.change(c, "").Answer == Allowed {
+		return p.remove(c, fmt.Sprintf("with it this change would break %s %s: %s", f.Rule.Code, f.Rule.Name, f.Detail))
+	}
+	preferred.Warning = p.unlessRefused(c, revision, preferred.Warning)
+	return preferred
+}
+
+// follow decides what should become of an istio.io/rev that was filled in.
+func (p *Policy) follow(c FillChange) Fill {
+	if label := firstOf(c.New.Labels, mesh.InjectionLabel, mesh.DataplaneModeLabel); label != "" {
+		return p.remove(c, "this namespace has "+label)
+	}
+	had, labels := c.New.Labels[mesh.RevisionLabel], withoutRevision(c.New.Labels)
+	from, to := p.target(withoutRevision(c.Old.Labels), c.Fleet), p.target(labels, c.Fleet)
+	switch {
+	case to.mesh != "" && to.mesh == from.mesh:
+		return leaveAlone("") // within one mesh a person decides when a namespace leaves an older revision
+	case to.mesh != "":
+		return p.move(c, to)
+	case askedForBy(had, labels, c.Fleet), !from.known() && !p.loses(c):
+		return leaveAlone("")
+	case to.several:
+		return p.remove(c, "its labels name several meshes")
+	case from.mesh != "":
+		return p.remove(c, fmt.Sprintf("this namespace leaves mesh %q", from.mesh))
+	default:
+		return p.remove(c, "this namespace loses its discovery label")
+	}
+}
+
+// move gives an istio.io/rev that was filled in the value for another mesh, and removes it if there is none.
+func (p *Policy) move(c FillChange, to target) Fill {
+	because := func(why string) Fill {
+		return p.remove(c, fmt.Sprintf("this namespace moves to mesh %q and %s", to.mesh, why))
+	}
+	for _, why := range []string{p.barred(c), p.withheld(to, c.Fleet)} {
+		if why != "" {
+			return because(why)
+		}
+	}
+	revision, problem := p.value(to, c.Fleet)
+	switch f, wrong := p.wouldBreak(c, revision); {
+	case problem != "":
+		return because(problem)
+	case revision == "":
+		return because("fillFrom has no revision for it")
+	case wrong:
+		return because(fmt.Sprintf("istio.io/rev=%s would break %s %s: %s", revision, f.Rule.Code, f.Rule.Name, f.Detail))
+	case revision == c.New.Labels[mesh.RevisionLabel]:
+		return leaveAlone("")
+	}
+	return Fill{Answer: Replace, Revision: revision, Warning: filledIn(c, revision+" in place of "+c.New.Labels[mesh.RevisionLabel], to.why)}
+}
+
+func (p *Policy) remove(c FillChange, why string) Fill {
+	warning := fmt.Sprintf("meshfence removed istio.io/rev=%s, which it had filled in, because %s", c.New.Labels[mesh.RevisionLabel], why)
+	if !c.OptedOut {
+		warning += "; to opt out: " + optOut(c.New)
+	}
+	return Fill{Answer: Remove, Warning: warning}
+}
+
+// filledIn tells what was filled in, why, and how to opt out.
+func filledIn(c FillChange, what, why string) string {
+	return fmt.Sprintf("meshfence filled in istio.io/rev=%s, because %s; to opt out: %s && kubectl label namespace %s istio.io/rev-",
+		what, why, optOut(c.New), nameOf(c.New))
+}
+
+func optOut(ns *mesh.Namespace) string {
+	return fmt.Sprintf("kubectl annotate namespace %s meshfence.io/fill=false", nameOf(ns))
 }
 
 // nameOf is the namespace's name in a command; a generated name is not known yet.
@@ -88,12 +273,37 @@ func nameOf(ns *mesh.Namespace) string {
 	return ns.Name
 }
 
-// setAside says whether the namespace is a control plane's: pods there are not to be injected.
+// barred says why nothing is filled in for this namespace, whatever its mesh; "" if something may be. By the labels a
+// person or another product has chosen something else.
+func (p *Policy) barred(c FillChange) string {
+	switch {
+	case c.OptedOut:
+		return `carries meshfence.io/fill: "false"`
+	case p.setAside(c.New.Name, c.Fleet):
+		return "is a control-plane namespace"
+	}
+	if label := firstOf(c.New.Labels, mesh.InjectionLabel, mesh.DataplaneModeLabel, mesh.MaistraMemberLabel); label != "" {
+		return "has " + label
+	}
+	return ""
+}
+
+// setAside reports whether the namespace is a control plane's: pods there are not to be injected.
 func (p *Policy) setAside(name string, fleet *mesh.Fleet) bool {
 	return fleet.ControlPlaneOf(name) != nil || p.settings.ControlPlane(name)
 }
 
-// joins says whether a label that decides membership appears or changes: a label that a person removed must not come
+// firstOf is the first of some labels that is there, as key=value; "" if none is.
+func firstOf(labels map[string]string, keys ...string) string {
+	for _, key := range keys {
+		if value, present := labels[key]; present {
+			return key + "=" + value
+		}
+	}
+	return ""
+}
+
+// joins reports whether a label that decides membership appears or changes: a label that a person removed must not come
 // back with an unrelated change.
 func (p *Policy) joins(c FillChange) bool {
 	if c.Old == nil {
@@ -106,133 +316,51 @@ func (p *Policy) joins(c FillChange) bool {
 	return slices.ContainsFunc(p.settings.DiscoveryLabels, appears) || slices.ContainsFunc(c.Fleet.SelectorKeys(), appears)
 }
 
-// answerFor says what could be done in view of the labels that make a fill wrong.
-func answerFor(c FillChange) FillAnswer {
-	for _, key := range []string{mesh.InjectionLabel, mesh.DataplaneModeLabel, mesh.MaistraMemberLabel} {
-		if _, present := c.New.Labels[key]; present {
-			return LeaveAlone
-		}
-	}
-	revision, present := c.New.Labels[mesh.RevisionLabel]
-	switch {
-	case !present:
-		return Add
-	case c.Old != nil && revision == c.FilledBefore && same(c.Old.Labels, c.New.Labels, mesh.RevisionLabel):
-		return Replace
-	default:
-		return LeaveAlone
-	}
+// loses reports whether a discovery label is not there any more with the value that it had.
+func (p *Policy) loses(c FillChange) bool {
+	return slices.ContainsFunc(p.settings.DiscoveryLabels, func(key string) bool {
+		_, present := c.Old.Labels[key]
+		return present && !same(c.Old.Labels, c.New.Labels, key)
+	})
 }
 
-// moves says whether the namespace was in another mesh before. Within one mesh a person decides when to leave an older
-// revision, even if it was filled in.
-func (p *Policy) moves(c FillChange, to target) bool {
-	from, ok := p.target(c.Old.Labels, c.Fleet)
-	return !ok || from.mesh != to.mesh
-}
-
-// target is the mesh that a namespace joins, and how that is known.
-type target struct {
-	mesh, why string
-}
-
-// target finds the mesh that a discovery label names in the mesh map, else the only mesh that discovers the namespace
-// through a selector that asks for a label. A mesh that discovers everything never counts: it would get every new
-// namespace injected.
-func (p *Policy) target(labels map[string]string, fleet *mesh.Fleet) (target, bool) {
-	if found, named := p.namedInMap(labels, fleet); named {
-		return found, found.mesh != ""
-	}
-	var only *mesh.Mesh
-	for _, m := range fleet.DiscoveredBy(labels) {
-		if !asks(m, labels) {
-			continue
-		}
-		if only != nil {
-			return target{}, false
-		}
-		only = m
-	}
-	if only == nil {
-		return target{}, false
-	}
-	return target{only.Name, becauseAsked(only, labels) + " discovers this namespace"}, true
-}
-
-// namedInMap reads the discovery labels; named is true if one names a mesh of the mesh map. The mesh is "" if two name
-// different ones.
-func (p *Policy) namedInMap(labels map[string]string, fleet *mesh.Fleet) (found target, named bool) {
-	if !slices.Contains(p.settings.FillFrom, MeshMap) {
-		return target{}, false
-	}
-	for _, key := range p.settings.DiscoveryLabels {
-		value, present := labels[key]
-		if _, mapped := fleet.Mapped(value); !present || !mapped {
-			continue
-		}
-		if named && found.mesh != value {
-			return target{}, true
-		}
-		found, named = target{value, fmt.Sprintf("the mesh map has it for %s=%s", key, value)}, true
-	}
-	return found, named
-}
-
-// asks says whether the mesh discovers the namespace through a selector that asks for a label.
-func asks(m *mesh.Mesh, labels map[string]string) bool { return askingTerm(m, labels) != nil }
-
-func askingTerm(m *mesh.Mesh, labels map[string]string) *mesh.Term {
-	for i := range m.Sources {
-		for j := range m.Sources[i].Terms {
-			if t := &m.Sources[i].Terms[j]; t.Selector.AsksForLabel() && t.Selector.Matches(labels) {
-				return t
-			}
-		}
-	}
-	return nil
-}
-
-func becauseAsked(m *mesh.Mesh, labels map[string]string) string {
-	return theMesh(m) + " (" + askingTerm(m, labels).Selector.String() + ")"
-}
-
-// source takes the revision from the first configured source that has one.
-func (p *Policy) source(meshName string, fleet *mesh.Fleet) (string, bool) {
-	for _, from := range p.settings.FillFrom {
-		switch from {
-		case MeshMap:
-			if revision, ok := fleet.Mapped(meshName); ok {
-				return revision, true
-			}
-		case ActiveRevision:
-			if m := fleet.Named(meshName); m != nil {
-				return m.ActiveRevision, true
-			}
-		}
-	}
-	return "", false
-}
-
-// wouldBreak says whether the revision would break a rule that the namespace does not break without it. Nobody should
+// wouldBreak reports whether the revision would break a rule that the namespace does not break without it. No request should
 // be refused for a label that meshfence wrote.
 func (p *Policy) wouldBreak(c FillChange, revision string) (Finding, bool) {
-	w := p.world(c.Fleet, c.Fleet, nil, 0, false)
-	w.Rights = p.supposed(c)
-	verdict := judge(namespaceRules, c.New, filled(c.New, revision), w, Actions{Rules: p.settings.Actions.Rules})
-	if verdict.Answer == Denied {
+	without := withRevision(c.New, "")
+	if verdict := p.enforced(c, without, withRevision(c.New, revision)); verdict.Answer == Denied {
 		return verdict.Denials[0], true
 	}
 	return Finding{}, false
 }
 
-// refused says whether the namespace is going to be refused whatever is filled in: nothing is stored then, so nobody is to
-// be told that something was filled in.
+// change judges the request with the revision, "" for none.
+func (p *Policy) change(c FillChange, revision string) Verdict {
+	return p.enforced(c, c.Old, withRevision(c.New, revision))
+}
+
+// enforced judges a change as it is judged if mode is enforce, so that a first day in mode warn shows what comes after it.
+func (p *Policy) enforced(c FillChange, old, updated *mesh.Namespace) Verdict {
+	w := p.world(c.Fleet, c.Fleet, nil, 0, false)
+	w.Rights = p.supposed(c)
+	return judge(namespaceRules, old, updated, w, Actions{Rules: p.settings.Actions.Rules})
+}
+
+// refused reports whether the namespace is going to be refused with the revision, "" for none.
 func (p *Policy) refused(c FillChange, revision string) bool {
-	change := NamespaceChange{Old: c.Old, New: filled(c.New, revision), Fleet: c.Fleet, Rights: p.supposed(c)}
+	change := NamespaceChange{Old: c.Old, New: withRevision(c.New, revision), Fleet: c.Fleet, Rights: p.supposed(c)}
 	return p.Namespace(change).Answer == Denied
 }
 
-// supposed are rights to use every mesh. Nobody asks for the user's when something is filled in; whether the namespace may
+// unlessRefused returns the warning, or "" if nothing is going to be stored that it could be about.
+func (p *Policy) unlessRefused(c FillChange, revision, warning string) string {
+	if warning != "" && p.refused(c, revision) {
+		return ""
+	}
+	return warning
+}
+
+// supposed are rights to use every mesh. The user's are not asked for when something is filled in; whether the namespace may
 // join is judged when the result is validated, and a right that is missing here would be taken for a refusal.
 func (p *Policy) supposed(c FillChange) map[mesh.Ref]Right {
 	if !p.asks("MF210") {
@@ -245,9 +373,21 @@ func (p *Policy) supposed(c FillChange) map[mesh.Ref]Right {
 	return rights
 }
 
-// filled is the namespace with the revision.
-func filled(ns *mesh.Namespace, revision string) *mesh.Namespace {
+// withRevision is the namespace with the revision, "" for none.
+func withRevision(ns *mesh.Namespace, revision string) *mesh.Namespace {
 	after := *ns
-	after.Labels = apply(ns.Labels, []selector.Edit{set(mesh.RevisionLabel, revision)})
+	if revision == "" {
+		after.Labels = withoutRevision(ns.Labels)
+	} else {
+		after.Labels = apply(ns.Labels, []selector.Edit{set(mesh.RevisionLabel, revision)})
+	}
 	return &after
+}
+
+// withoutRevision are the labels without istio.io/rev; the argument is not written.
+func withoutRevision(labels map[string]string) map[string]string {
+	if _, present := labels[mesh.RevisionLabel]; !present {
+		return labels
+	}
+	return apply(labels, []selector.Edit{remove(mesh.RevisionLabel)})
 }

@@ -22,6 +22,9 @@ type fillCase struct {
 	deleting         bool
 	optedOut         bool
 	filledBefore     string
+	owner            policy.Owner        // of istio.io/rev, before and after
+	claimed          bool                // the request makes a manager own istio.io/rev
+	replaced         bool                // the request removes the annotation
 	fillFrom         []policy.FillSource // those of settings() if it is nil
 	actions          policy.Actions
 	want             policy.Fill
@@ -36,13 +39,20 @@ func (c fillCase) fill(t *testing.T) policy.Fill {
 		c.called = "app"
 	}
 	change := policy.FillChange{
-		New: namespace(t, c.called, c.create), OptedOut: c.optedOut, FilledBefore: c.filledBefore, Fleet: fleet(t, c.fleet...),
+		New: namespace(t, c.called, c.create), OptedOut: c.optedOut, Fleet: fleet(t, c.fleet...),
+		Before: policy.Origin{Filled: c.filledBefore, Owner: c.owner}, After: policy.Origin{Filled: c.filledBefore, Owner: c.owner},
 	}
 	if c.from != "" || c.to != "" {
 		change.Old, change.New = namespace(t, c.called, c.from), namespace(t, c.called, c.to)
 	}
 	if c.generated {
 		delete(change.New.Labels, mesh.NameLabel)
+	}
+	if c.replaced {
+		change.After = policy.Origin{}
+	}
+	if c.claimed {
+		change.After.Owner = policy.SomeOwner
 	}
 	change.New.Deleting = c.deleting
 	s := settings()
@@ -71,9 +81,28 @@ func added(revision, why string) policy.Fill {
 	return policy.Fill{Answer: policy.Add, Revision: revision, Warning: told(revision, why, "app")}
 }
 
-// followed is a label that was filled in earlier, in the namespace app.
-func followed(revision, why string) policy.Fill {
-	return policy.Fill{Answer: policy.Replace, Revision: revision, Warning: told(revision, why, "app")}
+// followed is a label that was filled in earlier, in the namespace app, and gets another value: "mesh-1 mesh-2".
+func followed(values, why string) policy.Fill {
+	before, revision, _ := strings.Cut(values, " ")
+	return policy.Fill{Answer: policy.Replace, Revision: revision, Warning: told(revision+" in place of "+before, why, "app")}
+}
+
+// removed is mesh-1, filled in earlier in the namespace app, that goes.
+func removed(why string) policy.Fill {
+	fill := removedQuietly(why)
+	fill.Warning += "; to opt out: kubectl annotate namespace app meshfence.io/fill=false"
+	return fill
+}
+
+// removedQuietly is removed where the namespace has opted out already.
+func removedQuietly(why string) policy.Fill {
+	return policy.Fill{Answer: policy.Remove, Warning: "meshfence removed istio.io/rev=mesh-1, which it had filled in, because " + why}
+}
+
+// staysAway is mesh-1 that was filled in earlier and that a person removes.
+func staysAway() policy.Fill {
+	return policy.Fill{Answer: policy.LeaveAlone, Warning: `meshfence does not fill in istio.io/rev=mesh-1 again as long as this namespace stays in mesh "mesh-1"; ` +
+		`to opt out for good: kubectl annotate namespace app meshfence.io/fill=false`}
 }
 
 func told(revision, why, namespace string) string {
@@ -121,9 +150,9 @@ func TestWhenTheRevisionIsFilledIn(t *testing.T) {
 			want: nothing(),
 		},
 		{
-			name: "if the label is removed, then it is not put back",
+			name: "if the label is removed, then it is not put back, and that is told",
 			from: "istio-discovery=mesh-1 istio.io/rev=mesh-1", to: "istio-discovery=mesh-1", filledBefore: "mesh-1",
-			want: nothing(),
+			want: staysAway(),
 		},
 		{
 			name: "if the label was removed and the discovery label changes later, then it is filled in again",
@@ -377,9 +406,9 @@ func TestWhenTheRevisionIsNeverFilledIn(t *testing.T) {
 		},
 		{name: "if it has opted out, then never", create: "istio-discovery=mesh-1", optedOut: true, want: nothing()},
 		{
-			name: "if it has opted out, then what was filled in does not follow either",
+			name: "if it has opted out, then what was filled in does not follow, but leaves",
 			from: "istio-discovery=mesh-1 istio.io/rev=mesh-1", to: "istio-discovery=mesh-2 istio.io/rev=mesh-1", filledBefore: "mesh-1", optedOut: true,
-			want: nothing(),
+			want: removedQuietly(`this namespace moves to mesh "mesh-2" and carries meshfence.io/fill: "false"`),
 		},
 	})
 }
@@ -394,19 +423,19 @@ func TestWhenAFilledInRevisionFollows(t *testing.T) {
 		{
 			name: "if the discovery label moves to another mesh, then it follows",
 			from: "istio-discovery=mesh-1 istio.io/rev=mesh-1", to: "istio-discovery=mesh-2 istio.io/rev=mesh-1", filledBefore: "mesh-1",
-			want: followed("mesh-2", mesh2Discovers),
+			want: followed("mesh-1 mesh-2", mesh2Discovers),
 		},
 		{
 			name:  "if the discovery label moves to another mesh of the mesh map, then it follows",
 			fleet: []string{"map mesh-1=stable mesh-2=mesh-2"}, filledBefore: "stable",
 			from: "istio-discovery=mesh-1 istio.io/rev=stable", to: "istio-discovery=mesh-2 istio.io/rev=stable",
-			want: followed("mesh-2", mesh2Mapped),
+			want: followed("stable mesh-2", mesh2Mapped),
 		},
 		{
 			name:  "if it moves to another mesh while it still has an older revision of the first, then it follows",
 			fleet: upgrading, filledBefore: "mesh-1-v1-29-0",
 			from: "istio-discovery=mesh-1 istio.io/rev=mesh-1-v1-29-0", to: "istio-discovery=mesh-2 istio.io/rev=mesh-1-v1-29-0",
-			want: followed("mesh-2", mesh2Discovers),
+			want: followed("mesh-1-v1-29-0 mesh-2", mesh2Discovers),
 		},
 		{
 			name:  "if the discovery label changes but the mesh stays the same, then a person decides when to leave the older revision",
@@ -446,9 +475,9 @@ func TestWhenAFilledInRevisionFollows(t *testing.T) {
 			want: nothing(),
 		},
 		{
-			name: "if it moves to no mesh, then it does not follow",
+			name: "if it moves to no mesh, then it leaves",
 			from: "istio-discovery=mesh-1 istio.io/rev=mesh-1", to: "istio-discovery=mesh-9 istio.io/rev=mesh-1", filledBefore: "mesh-1",
-			want: nothing(),
+			want: removed(`this namespace leaves mesh "mesh-1"`),
 		},
 		{
 			name: "if the discovery label does not change, then nothing does",
@@ -456,9 +485,9 @@ func TestWhenAFilledInRevisionFollows(t *testing.T) {
 			want: nothing(),
 		},
 		{
-			name: "if it gets istio-injection at the same time, then it does not follow",
+			name: "if it gets istio-injection at the same time, then it yields",
 			from: "istio-discovery=mesh-1 istio.io/rev=mesh-1", to: "istio-discovery=mesh-2 istio.io/rev=mesh-1 istio-injection=disabled", filledBefore: "mesh-1",
-			want: nothing(),
+			want: removed("this namespace has istio-injection=disabled"),
 		},
 	})
 }
@@ -521,17 +550,22 @@ func TestIfTheRevisionWouldItselfBeRefusedThenItIsNotFilledInButTold(t *testing.
 			want: nothing(),
 		},
 		{
-			name:  "if the revision of the old mesh would be followed by another one of it, then the namespace is refused for either",
+			name:  "if it would follow to a revision that is refused, then it leaves, and that is told",
 			fleet: append(guide(), "map mesh-2=default"), filledBefore: "mesh-1",
 			from: "istio-discovery=mesh-1 istio.io/rev=mesh-1", to: "istio-discovery=mesh-2 istio.io/rev=mesh-1",
-			want: nothing(),
+			want: removed(`this namespace moves to mesh "mesh-2" and istio.io/rev=default would break MF202 RevisionOfAnotherMesh: ` +
+				`namespace "app" has istio.io/rev=default, a revision of mesh "mesh-1", but mesh "mesh-2" (istio-discovery=mesh-2) discovers it: ` +
+				`its sidecars would ask the istiod of mesh "mesh-1" and have only the root certificate of mesh "mesh-2" to verify it with`),
 		},
 	})
 }
 
-// filled is the namespace with what a fill adds to it.
+// filled is the namespace with what a fill makes of it.
 func filled(ns *mesh.Namespace, fill policy.Fill) *mesh.Namespace {
-	all := map[string]string{mesh.RevisionLabel: fill.Revision}
+	all := map[string]string{}
+	if fill.Answer != policy.Remove {
+		all[mesh.RevisionLabel] = fill.Revision
+	}
 	for key, value := range ns.Labels {
 		if key != mesh.RevisionLabel {
 			all[key] = value
@@ -601,7 +635,7 @@ func TestAFillNeverTurnsAnAdmittedNamespaceIntoADeniedOne(t *testing.T) {
 			if random.IntN(2) == 0 {
 				from = nil
 			}
-			fill := judge.Fill(policy.FillChange{Old: from, New: to, Fleet: f, FilledBefore: to.Labels[mesh.RevisionLabel]})
+			fill := judge.Fill(policy.FillChange{Old: from, New: to, Fleet: f, Before: policy.Origin{Filled: to.Labels[mesh.RevisionLabel]}, After: policy.Origin{Filled: to.Labels[mesh.RevisionLabel]}})
 			if fill.Answer != policy.LeaveAlone {
 				fills++
 			}

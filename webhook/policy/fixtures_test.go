@@ -36,7 +36,7 @@ func guide() []string {
 func settings() policy.Settings {
 	return policy.Settings{
 		DiscoveryLabels: []string{"istio-discovery", "mesh"},
-		FillFrom:        []policy.FillSource{policy.MeshMap, policy.ActiveRevision},
+		FillFrom:        []policy.FillSource{policy.MeshMap, policy.FollowingTag, policy.ActiveRevision},
 		ControlPlane:    func(namespace string) bool { return strings.HasPrefix(namespace, "istio-system") },
 	}
 }
@@ -57,7 +57,7 @@ func fleet(t testing.TB, lines ...string) *mesh.Fleet {
 // Properties of an Istio or IstioRevision: "in NAMESPACE", "selects SELECTOR | SELECTOR" (see selectors), "of ISTIO" (the
 // controller), "version V", "RevisionBased", "profile P", "values-profile P", "bundle NAME" (global.trustBundleName),
 // "env-bundle NAME" and "ambient" (istiod's environment), "with {VALUES}" (any values in YAML), "injects-by-default",
-// "overlaps MESH,MESH" and "until TIME" (the annotations), "malformed REASON".
+// "overlaps MESH,MESH", "until TIME" and "fill false" (the annotations), "malformed REASON".
 func objects(t testing.TB, lines ...string) mesh.Objects {
 	t.Helper()
 	var all mesh.Objects
@@ -131,6 +131,8 @@ func property(t testing.TB, cp *sail.ControlPlane, word, value string) {
 		cp.Metadata.Annotations[sail.AllowOverlapAnnotation] = value
 	case "until":
 		cp.Metadata.Annotations[sail.AllowOverlapUntilAnnotation] = value
+	case "fill":
+		cp.Metadata.Annotations[sail.FillAnnotation] = value
 	case "malformed":
 		cp.Malformed = fmt.Errorf("%s", value)
 	default:

@@ -117,10 +117,14 @@ func sortedEdits(edits []selector.Edit) []selector.Edit {
 	return edits
 }
 
-// revisionOf is the value that istio.io/rev should have in a mesh: the mesh map's, else the active revision.
+// revisionOf is the value that istio.io/rev should have in a mesh: the mesh map's, else the tag's that follows a mesh whose
+// revisions change, else the active revision.
 func revisionOf(m *mesh.Mesh, fleet *mesh.Fleet) string {
 	if revision, ok := fleet.Mapped(m.Name); ok && belongs(fleet.Revision(revision), m) {
 		return revision
+	}
+	if tag := followingTag(m, fleet); tag != "" {
+		return tag
 	}
 	return m.ActiveRevision
 }

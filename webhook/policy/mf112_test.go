@@ -145,11 +145,11 @@ func TestMF112WhenOneRevisionOfAMeshIsDeleted(t *testing.T) {
 		},
 		"if a namespace uses it, then that is told, with the revision to use": {
 			"prod-v1-29-6", apps(t, "app: istio-discovery=prod istio.io/rev=prod-v1-29-6", "web: istio-discovery=prod istio.io/rev=prod-v1-30-3"),
-			told(`"app"`, `To use the revision "prod-v1-30-3": kubectl label namespace app istio.io/rev=prod-v1-30-3 --overwrite`),
+			told(`"app"`, `To use the revision "latest": kubectl label namespace app istio.io/rev=latest --overwrite`),
 		},
 		"if a namespace uses a tag that points at it, then that is told": {
 			"prod-v1-29-6", apps(t, "app: istio-discovery=prod istio.io/rev=stable"),
-			told(`"app"`, `To use the revision "prod-v1-30-3": kubectl label namespace app istio.io/rev=prod-v1-30-3 --overwrite`),
+			told(`"app"`, `To use the revision "latest": kubectl label namespace app istio.io/rev=latest --overwrite`),
 		},
 		"if it is the active revision, then the operator creates it again, and there is nothing to tell": {
 			"prod-v1-30-3", apps(t, "app: istio-discovery=prod istio.io/rev=prod-v1-30-3"), allowed(),

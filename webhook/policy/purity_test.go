@@ -73,7 +73,7 @@ func questions(t *testing.T, lines []string) []question {
 		all = append(all, question{
 			settings:  s,
 			namespace: ns,
-			fill:      policy.FillChange{Old: ns.Old, New: ns.New, Fleet: ns.Fleet, FilledBefore: "stable"},
+			fill:      policy.FillChange{Old: ns.Old, New: ns.New, Fleet: ns.Fleet, Before: policy.Origin{Filled: "stable"}, After: policy.Origin{Filled: "stable"}},
 			mesh:      change,
 			tag: policy.TagChange{
 				Old:    mesh.TagOf(tagNamed(t, "IstioRevisionTag stable; targets IstioRevision mesh-1-v1-29-0")),

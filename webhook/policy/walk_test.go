@@ -198,9 +198,14 @@ func (w *walk) step(from *place, i int) step {
 		delete(after, e.key)
 	}
 	filled, updated := from.filled, &mesh.Namespace{Name: "app", Labels: after}
-	fill := w.policy.Fill(policy.FillChange{Old: from.ns, New: updated, FilledBefore: filled, Fleet: w.fleet})
-	if fill.Answer != policy.LeaveAlone {
+	fill := w.policy.Fill(policy.FillChange{Old: from.ns, New: updated, Before: policy.Origin{Filled: filled}, After: policy.Origin{Filled: filled}, Fleet: w.fleet})
+	switch fill.Answer {
+	case policy.LeaveAlone:
+	case policy.Add, policy.Replace:
 		filled, after[mesh.RevisionLabel] = fill.Revision, fill.Revision
+	case policy.Remove:
+		filled = ""
+		delete(after, mesh.RevisionLabel)
 	}
 	verdict := w.judge(policy.NamespaceChange{Old: from.ns, New: updated, Fleet: w.fleet, Now: now})
 	if verdict.Answer == policy.Allowed {

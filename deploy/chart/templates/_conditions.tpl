@@ -30,9 +30,11 @@ oldObject != null ||
 !(object.metadata.?labels[?'istio-injection'].hasValue() ||
 object.metadata.?labels[?'istio.io/dataplane-mode'].hasValue() ||
 object.metadata.?labels[?'maistra.io/member-of'].hasValue())
-) &&
+) && (
+object.metadata.?labels[?'istio.io/rev'].hasValue() ||
 object.metadata.?labels[?'meshfence.io/fill'] != optional.of('false') &&
 object.metadata.?annotations[?'meshfence.io/fill'] != optional.of('false')
+)
 {{- end -}}
 
 {{/* Any label is not as it was before. */}}
@@ -52,7 +54,9 @@ oldObject != null ||
 !(object.metadata.?labels[?'istio-injection'].hasValue() ||
 object.metadata.?labels[?'istio.io/dataplane-mode'].hasValue() ||
 object.metadata.?labels[?'maistra.io/member-of'].hasValue())
-) &&
+) && (
+object.metadata.?labels[?'istio.io/rev'].hasValue() ||
 object.metadata.?labels[?'meshfence.io/fill'] != optional.of('false') &&
 object.metadata.?annotations[?'meshfence.io/fill'] != optional.of('false')
+)
 {{- end -}}

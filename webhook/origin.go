@@ -1,0 +1,60 @@
+package webhook
+
+import (
+	kjson "sigs.k8s.io/json"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/policy"
+)
+
+// originOf tells where the istio.io/rev of a namespace comes from; ns is nil if there is no namespace.
+func originOf(ns *namespaceObject, raw []byte) policy.Origin {
+	if ns == nil {
+		return policy.Origin{}
+	}
+	origin := policy.Origin{Filled: ns.Metadata.Annotations[FilledRevisionAnnotation]}
+	if _, present := ns.Metadata.Labels[mesh.RevisionLabel]; present {
+		origin.Owner = ownerOf(raw)
+	}
+	return origin
+}
+
+// managers are the field managers of a namespace, with the labels and annotations that each owns. The values are not read: a
+// field that is owned is a key (k8s.io/apimachinery, FieldsV1).
+type managers struct {
+	Metadata struct {
+		ManagedFields []struct {
+			Operation string `json:"operation"`
+			FieldsV1  struct {
+				Metadata struct {
+					Labels      map[string]any `json:"f:labels"`
+					Annotations map[string]any `json:"f:annotations"`
+				} `json:"f:metadata"`
+			} `json:"fieldsV1"`
+		} `json:"managedFields"`
+	} `json:"metadata"`
+}
+
+// applied is the operation of a manager that applies on the server's side. All others have the operation Update.
+const applied = "Apply"
+
+// ownerOf reads who owns the istio.io/rev of a namespace. Few requests need to know, so the managedFields, which are most of
+// a namespace, are read for those alone. What cannot be read counts as unknown: then only the annotation speaks.
+func ownerOf(raw []byte) policy.Owner {
+	read := managers{}
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, &read); err != nil || len(read.Metadata.ManagedFields) == 0 {
+		return policy.UnknownOwner
+	}
+	owner := policy.NoOwner
+	for _, manager := range read.Metadata.ManagedFields {
+		fields := manager.FieldsV1.Metadata
+		if _, owns := fields.Labels["f:"+mesh.RevisionLabel]; !owns {
+			continue
+		}
+		if _, copied := fields.Annotations["f:"+FilledRevisionAnnotation]; !copied || manager.Operation == applied {
+			return policy.SomeOwner
+		}
+		owner = policy.CopyingOwner
+	}
+	return owner
+}
