@@ -26,7 +26,7 @@ func revisionRenamed(old, updated *mesh.Mesh, w *World) []Finding {
 		Field: renamingField(old, updated),
 		Detail: fmt.Sprintf("the active revision of %s changes from %q to %q, but %s", updated.Ref, old.ActiveRevision, updated.ActiveRevision,
 			stillNaming(users, mapped)),
-		Remedy: renameEverywhere(users, mapped, updated),
+		Remedy: renameEverywhere(users, mapped, updated, w),
 	}}
 }
 
@@ -50,15 +50,32 @@ func stillNaming(users []*mesh.Namespace, mapped []string) string {
 	return strings.Join(who, "; and ")
 }
 
-func renameEverywhere(users []*mesh.Namespace, mapped []string, m *mesh.Mesh) string {
+// renameEverywhere gives those that name the old revision the tag that follows the mesh, or, if there is none or several do, the
+// new revision.
+func renameEverywhere(users []*mesh.Namespace, mapped []string, m *mesh.Mesh, w *World) string {
+	name := followingTag(m, w.Fleet)
+	if name == "" {
+		name = m.ActiveRevision
+	}
 	var ways []string
 	if len(users) > 0 {
 		ways = append(ways, fmt.Sprintf("When the new istiod is ready%s: %s", likewise(users),
-			labelAll(users, func(ns *mesh.Namespace) []selector.Edit { return injectBy(m.ActiveRevision, ns.Labels) })))
+			labelAll(users, func(ns *mesh.Namespace) []selector.Edit { return injectBy(name, ns.Labels) })))
 	}
 	if len(mapped) > 0 {
-		ways = append(ways, fmt.Sprintf("In the mesh map, give %q to %s", m.ActiveRevision, quoteAll(mapped)))
+		ways = append(ways, fmt.Sprintf("In the mesh map, give %q to %s", name, quoteAll(mapped)))
 	}
-	return strings.Join(ways, ". ") + fmt.Sprintf(". An IstioRevisionTag with targetRef: {kind: %s, name: %s} is a name that need not change next time",
-		m.Kind, m.Name)
+	return join(append(ways, unchangingName(m, w)))
+}
+
+// unchangingName names the tags that follow the mesh, or says how to make one.
+func unchangingName(m *mesh.Mesh, w *World) string {
+	switch tags := chosenTags(m, w.Fleet); len(tags) {
+	case 0:
+		return fmt.Sprintf("An IstioRevisionTag with targetRef: {kind: %s, name: %s} is a name that need not change next time", m.Kind, m.Name)
+	case 1:
+		return fmt.Sprintf("The tag %q follows %s, so it need not change next time", tags[0], m.Ref)
+	default:
+		return fmt.Sprintf("The tags %s follow %s: with one of them instead, nothing need change next time", namespaceNames(tags), m.Ref)
+	}
 }

@@ -3,6 +3,7 @@ package policy_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/meshfence/meshfence/webhook/policy"
@@ -17,6 +18,13 @@ func renamed(m, from, to, who, remedy string) policy.Finding {
 		Detail: fmt.Sprintf(`the active revision of Istio %q changes from %q to %q, but %s`, m, from, to, who),
 		Remedy: fmt.Sprintf(`%s. An IstioRevisionTag with targetRef: {kind: Istio, name: %s} is a name that need not change next time`, remedy, m),
 	}
+}
+
+// withTags is a finding that names tags in place of advising to make one.
+func withTags(f policy.Finding, tags string) policy.Finding {
+	advice := strings.LastIndex(f.Remedy, "An IstioRevisionTag")
+	f.Remedy = f.Remedy[:advice] + tags
+	return f
 }
 
 func strategy(f policy.Finding) policy.Finding {
@@ -58,6 +66,25 @@ func TestMF113(t *testing.T) {
 			others: append([]string{"IstioRevisionTag stable; targets Istio prod"}, oldRevision...), from: old, to: updated,
 			namespaces: apps(t, "app: istio-discovery=prod istio.io/rev=stable"),
 			want:       allowed(),
+		},
+		{
+			name:   "if a tag follows the Istio, then it is named and used instead of the new revision",
+			others: append([]string{"IstioRevisionTag stable; targets Istio prod", "map prod=prod-v1-29-6"}, oldRevision...), from: old, to: updated, namespaces: app,
+			want: warned(withTags(renamed("prod", "prod-v1-29-6", "prod-v1-30-3",
+				`these namespaces still use the old one: "app"; and the mesh map still gives the old one to "prod"`,
+				`When the new istiod is ready: kubectl label namespace app istio.io/rev=stable --overwrite. In the mesh map, give "stable" to "prod"`),
+				`The tag "stable" follows Istio "prod", so it need not change next time`)),
+		},
+		{
+			name:   "if several tags follow the Istio, then they are named",
+			others: append([]string{"IstioRevisionTag stable; targets Istio prod", "IstioRevisionTag canary; targets Istio prod"}, oldRevision...), from: old, to: updated, namespaces: app,
+			want: warned(withTags(renamed("prod", "prod-v1-29-6", "prod-v1-30-3", `these namespaces still use the old one: "app"`, relabelApp),
+				`The tags "canary", "stable" follow Istio "prod": with one of them instead, nothing need change next time`)),
+		},
+		{
+			name:   "if a tag points at a revision of the Istio, then it does not follow, and a new one is advised",
+			others: append([]string{"IstioRevisionTag stable; targets IstioRevision prod-v1-29-6"}, oldRevision...), from: old, to: updated, namespaces: app,
+			want: warned(renamed("prod", "prod-v1-29-6", "prod-v1-30-3", `these namespaces still use the old one: "app"`, relabelApp)),
 		},
 		{
 			name:   "if only the mesh map names the old revision, then that is told",
