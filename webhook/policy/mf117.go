@@ -1,0 +1,52 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
+
+// revisionNotALabel finds a mesh that no namespace can choose: the name of its active revision is too long for the value of
+// istio.io/rev, and no tag stands for it. A revision's name may have 253 characters, as an object's name.
+func revisionNotALabel(m *mesh.Mesh, w *World) []Finding {
+	problems := validation.IsValidLabelValue(m.ActiveRevision)
+	if len(problems) == 0 || slices.ContainsFunc(w.Fleet.RevisionNames(), func(name string) bool { return standsFor(name, m, w) }) {
+		return nil
+	}
+	return []Finding{{
+		Field: "metadata.name",
+		Detail: fmt.Sprintf("the active revision of %s is called %q, which cannot be the value of the label istio.io/rev (%s): no namespace can choose it, and nothing is filled in",
+			m.Ref, m.ActiveRevision, problems[0]),
+		Remedy: "To give it a name that namespaces can choose: " + createTag(m, tagName(m, w)),
+	}}
+}
+
+// standsFor reports whether a name is that of a tag of the mesh that namespaces can choose.
+func standsFor(name string, m *mesh.Mesh, w *World) bool {
+	r := w.Fleet.Revision(name)
+	return r.Tag && belongs(r, m) && isLabelValue(name)
+}
+
+// tagName is a name for a tag of the mesh: as much of the mesh's own as a label has room for.
+func tagName(m *mesh.Mesh, w *World) string {
+	name := strings.TrimRight(m.Name[:min(len(m.Name), validation.LabelValueMaxLength)], "-.")
+	if !isLabelValue(name) || w.Fleet.Revision(name) != nil {
+		return "NAME"
+	}
+	return name
+}
+
+// createTag is the command that creates a tag which follows the mesh.
+func createTag(m *mesh.Mesh, name string) string {
+	return fmt.Sprintf(`echo '{"apiVersion":"sailoperator.io/v1","kind":"IstioRevisionTag","metadata":{"name":%q},"spec":{"targetRef":{"kind":%q,"name":%q}}}' | kubectl apply -f -`,
+		name, m.Kind, m.Name)
+}
+
+// sameActiveRevision reports whether the name that namespaces would have to choose is as it was.
+func sameActiveRevision(old, updated *mesh.Mesh, _ *World) bool {
+	return old.ActiveRevision == updated.ActiveRevision
+}
