@@ -82,6 +82,7 @@ func TestAnswers(t *testing.T) {
 		{"if only a right is missing, then the status is 403", s.forbidden},
 		{"if there are many warnings, then the client gets them whole", s.warnings},
 		{"if a namespace with many pods moves, then the look at them is bounded", s.pods},
+		{"if tools change a namespace and never write istio.io/rev, then none is refused because of it", s.tools},
 		{"if a request needs fewer webhooks, then fewer are asked", s.calls},
 	} {
 		t.Run(test.name, func(t *testing.T) {
