@@ -47,6 +47,7 @@ func TestGitOps(t *testing.T) {
 	g.argo()
 	g.fluxHelmRelease()
 	g.fluxKustomization()
+	g.filledIn()
 }
 
 func startGitOps(t *testing.T) *gitops {
