@@ -28,9 +28,10 @@ func (w *World) trying(labels map[string]string, edits []selector.Edit) map[stri
 // only returns the fewest label changes after which target discovers the namespace, and its labels put it into no two meshes
 // that fight with each other, and no mesh has lost its control-plane namespace; ok is false if none were found.
 func only(target *mesh.Mesh, labels map[string]string, w *World) (edits []selector.Edit, ok bool) {
+	given := w.given(labels)
 	for _, source := range target.Sources {
 		for _, term := range source.Terms {
-			found, possible := onlyThrough(term.Selector, target, labels, w)
+			found, possible := onlyThrough(term.Selector, target, labels, given, w)
 			if possible && (!ok || len(found) < len(edits)) {
 				edits, ok = found, true
 			}
@@ -39,13 +40,18 @@ func only(target *mesh.Mesh, labels map[string]string, w *World) (edits []select
 	return edits, ok
 }
 
-// onlyThrough joins target through one of its selectors and then leaves the other meshes one by one.
-func onlyThrough(term selector.Selector, target *mesh.Mesh, labels map[string]string, w *World) ([]selector.Edit, bool) {
+// given returns the meshes that take a namespace with these labels without asking for one of them.
+func (w *World) given(labels map[string]string) []*mesh.Mesh {
+	w.effort += w.Fleet.Effort(labels)
+	return takers(w.Fleet.DiscoveredBy(labels), labels)
+}
+
+// onlyThrough joins target through one of its selectors and then leaves the other meshes one by one, except the given ones.
+func onlyThrough(term selector.Selector, target *mesh.Mesh, labels map[string]string, given []*mesh.Mesh, w *World) ([]selector.Edit, bool) {
 	edits, ok := term.Edits(labels)
 	if !ok || edited(edits, mesh.NameLabel) {
 		return nil, false
 	}
-	given := takers(w.Fleet.DiscoveredBy(labels), labels)
 	for range maxLeaves {
 		if w.exhausted() {
 			return nil, false

@@ -40,9 +40,9 @@ func discoversThrough(s *mesh.Source, labels map[string]string) bool {
 // selectors go by name, the mesh gets one more selector.
 func discoverControlPlane(m *mesh.Mesh, ns *mesh.Namespace, w *World) string {
 	var edits []selector.Edit
-	found := false
+	found, given := false, w.given(ns.Labels)
 	for _, term := range m.Sources[0].Terms {
-		if these, ok := onlyThrough(term.Selector, m, ns.Labels, w); ok && (!found || len(these) < len(edits)) {
+		if these, ok := onlyThrough(term.Selector, m, ns.Labels, given, w); ok && (!found || len(these) < len(edits)) {
 			edits, found = these, true
 		}
 	}
