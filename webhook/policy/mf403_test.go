@@ -17,8 +17,6 @@ func unknown(name, revision, lacking, remedy string, subjects ...string) policy.
 	}
 }
 
-const allNames = `To see the names that exist: kubectl get istios,istiorevisions,istiorevisiontags`
-
 func TestMF403(t *testing.T) {
 	runMapCases(t, []mapCase{
 		{
