@@ -460,8 +460,8 @@ func TestABodyHasASecondToCome(t *testing.T) {
 		judged = append(judged, s)
 		s.asking(t, e, "10.0.0.1:1")
 		<-judging
+		later() // so that it is known which is the oldest
 	}
-	later()
 	young := newSlow(usualBody-1, true)
 	young.asking(t, e, "10.0.0.1:1")
 	<-young.reached
