@@ -22,6 +22,7 @@ func TestWhatChangesInFlightWouldBringWasNotThereBefore(t *testing.T) {
 		{"nothing in common", a + "team=a", a + "team=a | team=a2", "Istio b; selects team=b", "Istio b; selects team=b | team=b2", nil},
 		{"both take the same selector", a + "team=a", a + "team=a | team=c", "Istio b; selects team=b", "Istio b; selects team=b | team=c", []policy.Code{"MF103"}},
 		{"the other comes to discover everything", a + "team=a", a + "team=a | team=c", "Istio b; selects team=b", "Istio b", []policy.Code{"MF103"}},
+		{"the other comes to discover everything, where none of them wrote the root certificate before", a + "team=c; bundle x", a + "team=a; bundle own", "Istio b; selects team=a; bundle x", "Istio b; bundle own", []policy.Code{"MF103"}},
 		{"the other, which discovers everything, changes something else", a + "team=a", a + "team=a | team=c", "Istio b", "Istio b; version v1.30.3", nil},
 		{"they overlap already, and go on to", a + "team in (p,q)", a + "team in (p,q) | team=c", "Istio b; selects team=p", "Istio b; selects team=p; version v1.30.3", nil},
 		{"they overlap already, and the other takes more of it", a + "team in (p,q)", a + "team in (p,q) | team=c", "Istio b; selects team=p", "Istio b; selects team=p | team=q", []policy.Code{"MF103"}},

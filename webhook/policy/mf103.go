@@ -105,7 +105,7 @@ func overlapsNoMore(old, updated, other *mesh.Mesh, w *World) bool {
 			return false
 		}
 		shared := before[pair.OtherSource.Ref]
-		if pair.OtherTerm.Selector.Everything() && len(shared) > 0 || slices.ContainsFunc(shared, pair.Term.Selector.Equal) {
+		if pair.OtherTerm.Selector.Everything() && selectsEverything(sources[pair.OtherSource.Ref]) && len(shared) > 0 || slices.ContainsFunc(shared, pair.Term.Selector.Equal) {
 			continue
 		}
 		if _, covered := w.searches.Uncovered(pair.Region(), shared); covered != selector.Covered {
@@ -113,6 +113,11 @@ func overlapsNoMore(old, updated, other *mesh.Mesh, w *World) bool {
 		}
 	}
 	return true
+}
+
+// selectsEverything reports whether a selector of the source selects every namespace.
+func selectsEverything(s *mesh.Source) bool {
+	return slices.ContainsFunc(s.Terms, func(t mesh.Term) bool { return t.Selector.Everything() })
 }
 
 // coveredBy reports whether a source of the other mesh, as it is stored, discovers the namespaces of an overlap already. It
