@@ -32,6 +32,9 @@ type Claim struct {
 	User string
 	// Until is when it ends at the latest, by the clock of this replica. It is not stored.
 	Until time.Time
+
+	// expanded is how many bytes it has before it is compressed.
+	expanded int
 }
 
 // String says, as a sentence about an object that others cannot see yet, what is waited for and until when.

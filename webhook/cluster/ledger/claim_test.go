@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -95,7 +96,7 @@ func TestAClaimCarriesAllThatIsJudged(t *testing.T) {
 		if cp == full {
 			want.Metadata.Annotations = map[string]string{"meshfence.io/allow-overlap": "b", "meshfence.io/allow-overlap-until": "2027-01-01T00:00:00Z"}
 		}
-		if diff := cmp.Diff(Claim{Object: &want, OldVersion: "17", Time: moment(0), User: nameless("jane")}, got, cmp.Comparer(sameProblem)); diff != "" {
+		if diff := cmp.Diff(Claim{Object: &want, OldVersion: "17", Time: moment(0), User: nameless("jane")}, got, cmp.Comparer(sameProblem), cmpopts.IgnoreUnexported(Claim{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", cp.Metadata.Name, diff)
 		}
 	}
@@ -146,8 +147,8 @@ func TestWhatIsTooLargeToBeClaimedInFullIsRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	err := &TooLargeError{Ref: mesh.Ref{Kind: "Istio", Name: "a"}, Bytes: 300000, Most: maxShare}
-	const want = `the selectors and other judged fields of Istio "a" take 300000 bytes in the ledger of changes in flight, more than the 256000 that one change may`
+	err := &TooLargeError{Ref: mesh.Ref{Kind: "Istio", Name: "a"}, Bytes: 100000, Most: maxShare}
+	const want = `the selectors and other judged fields of Istio "a" take 100000 bytes in the ledger of changes in flight, more than the 81920 that one change may`
 	if diff := cmp.Diff(want, err.Error()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -161,7 +162,7 @@ func fill(t *testing.T, of func(number int) Claim) (count int, err error) {
 	for ; count < 10000; count++ {
 		key, claim := fmt.Sprintf("%036d", count), of(count)
 		claim.Until = moment(Lifetime + time.Duration(count)*time.Second)
-		entries, err := p.with(key, &claim)
+		entries, _, err := p.with(key, &claim)
 		if err != nil {
 			return count, err
 		}
@@ -177,7 +178,11 @@ func TestTheClaimsOfOneObjectOfOneUserAndAllTogetherHaveABound(t *testing.T) {
 		small.Metadata.Name = object
 		return Claim{Object: &small, Time: moment(0), User: user}
 	}
-	small, large := istio("a", "uid-a", "", "x"), incompressible("a", 2000)
+	small, large := istio("a", "uid-a", "", "x"), incompressible("a", 500)
+	long := istio("a", "uid-a", "", "")
+	for range 20000 { // a few KiB when they are compressed
+		long.Spec.Values.MeshConfig.DiscoverySelectors = append(long.Spec.Values.MeshConfig.DiscoverySelectors, &metav1.LabelSelector{MatchLabels: map[string]string{"a": "b"}})
+	}
 	const rest = " were admitted and are not stored, as many as may be in flight; another webhook or the API server may refuse them. " +
 		"The first of them ends at 2026-08-01T10:02:00Z"
 	for name, test := range map[string]struct {
@@ -187,11 +192,14 @@ func TestTheClaimsOfOneObjectOfOneUserAndAllTogetherHaveABound(t *testing.T) {
 		own         bool
 	}{
 		"one object":               {func(n int) Claim { return named("a", fmt.Sprint(n), small) }, maxOfObject, maxOfObject, `Istio "a"`, true},
-		"one object, large claims": {func(n int) Claim { return named("a", fmt.Sprint(n), large) }, 2, 5, `Istio "a"`, true},
+		"one object, large claims": {func(n int) Claim { return named("a", fmt.Sprint(n), large) }, 3, 8, `Istio "a"`, true},
+		"one object, long claims":  {func(n int) Claim { return named("a", fmt.Sprint(n), long) }, 2, 5, `Istio "a"`, true},
+		"one user, long claims":    {func(n int) Claim { return named(fmt.Sprint(n), "jane", long) }, 2, 5, "meshes by this user", true},
+		"all, long claims":         {func(n int) Claim { return named(fmt.Sprint(n), fmt.Sprint(n), long) }, 8, 25, "meshes", false},
 		"one user":                 {func(n int) Claim { return named(fmt.Sprint(n), "jane", small) }, maxOfUser, maxOfUser, "meshes by this user", true},
-		"one user, large claims":   {func(n int) Claim { return named(fmt.Sprint(n), "jane", large) }, 2, 5, "meshes by this user", true},
+		"one user, large claims":   {func(n int) Claim { return named(fmt.Sprint(n), "jane", large) }, 3, 8, "meshes by this user", true},
 		"all":                      {func(n int) Claim { return named(fmt.Sprint(n), fmt.Sprint(n), small) }, 1000, 5000, "meshes", false},
-		"all, large claims":        {func(n int) Claim { return named(fmt.Sprint(n), fmt.Sprint(n), large) }, 8, 20, "meshes", false},
+		"all, large claims":        {func(n int) Claim { return named(fmt.Sprint(n), fmt.Sprint(n), large) }, 40, 100, "meshes", false},
 	} {
 		count, err := fill(t, test.of)
 		full := (*FullError)(nil)
@@ -219,7 +227,7 @@ func TestAnUpdateThatIsTriedAgainReplacesItsClaim(t *testing.T) {
 		"of another object":      {change: func(c *Claim) { c.Object = judged(istio("b", "uid-b", "", "x")) }, keeps: true},
 		"a creation":             {change: func(c *Claim) { c.OldVersion = "" }, keeps: true},
 	} {
-		entries, err := (&page{}).with("first", &first)
+		entries, _, err := (&page{}).with("first", &first)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -229,12 +237,12 @@ func TestAnUpdateThatIsTriedAgainReplacesItsClaim(t *testing.T) {
 		}
 		second := first
 		test.change(&second)
-		entries, err = p.with("second", &second)
+		entries, replaced, err := p.with("second", &second)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, kept := entries["first"]; kept != test.keeps || entries["second"] == "" {
-			t.Errorf("%s: kept is %t: %v", name, kept, entries)
+		if _, kept := entries["first"]; kept != test.keeps || replaced == test.keeps || entries["second"] == "" {
+			t.Errorf("%s: kept is %t, replaced is %t: %v", name, kept, replaced, entries)
 		}
 	}
 }
@@ -269,6 +277,26 @@ func TestWorldsHoldEveryStoredObjectAndEveryClaim(t *testing.T) {
 	}
 	want := []string{"a=mesh=x, 0 claims", "a=mesh=y b=mesh=z, 2 claims", "a=mesh=w, 1 claims"}
 	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// The Istio's declaration must not excuse the revision if the Istio is refused elsewhere.
+func TestARevisionInFlightIsAlsoJudgedWithoutItsIstioInFlight(t *testing.T) {
+	yes := true
+	revision := istio("a-v1", "uid-r", "", "x")
+	revision.Kind = sail.KindIstioRevision
+	revision.Metadata.OwnerReferences = []metav1.OwnerReference{{APIVersion: "sailoperator.io/v1", Kind: "Istio", Name: "a", UID: "uid-a", Controller: &yes}}
+	claims := []Claim{{Object: revision}, {Object: istio("a", "uid-a", "", "x")}, {Object: istio("b", "uid-b", "", "y")}}
+	var got []string
+	for _, world := range Worlds(mesh.Objects{}, claims) {
+		var refs []string
+		for i := range world.Claims {
+			refs = append(refs, world.Claims[i].Ref().String())
+		}
+		got = append(got, strings.Join(refs, " "))
+	}
+	if diff := cmp.Diff([]string{"", `IstioRevision "a-v1" Istio "a" Istio "b"`, `IstioRevision "a-v1"`}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

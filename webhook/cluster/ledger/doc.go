@@ -39,7 +39,8 @@
 //     not used: so no clock has to be right, and replicas need not agree.
 //
 // And a request that is refused although its claim was written, or may have been (the answer to the write was lost, or the
-// client went away meanwhile), takes its claim back: it was answered with a refusal, so it cannot come true.
+// client went away meanwhile), takes its claim back: it was answered with a refusal, so it cannot come true. Not so if that
+// claim has taken the place of an earlier one, which another request may have left that was answered otherwise.
 //
 // And a claim of an UPDATE that is tried again, the same change of the same version, takes the place of the earlier one: it
 // says as much, for longer.
@@ -82,11 +83,11 @@
 //   - Validating admission of an UPDATE sees the very object that the following write is conditional on, and what an API
 //     server lists, asked for the latest, holds whatever any API server had stored before.
 //   - The rules refuse overlaps. Where a mode, an action, an override or a declaration lets one through, it is let through.
-//   - Nothing else takes claims away. If the ConfigMap is deleted or restored from a backup, each replica that has known
+//   - Nothing else takes claims away. If the ConfigMap is deleted, or made anew, each replica that has known
 //     the old one refuses all changes of meshes for Lifetime, after which no request of before can be in flight. A
-//     replica that has been started since cannot know.
-//   - What is not judged leaves no claim: changes by exempt users, and those of finalizers, status and metadata of an object
-//     that is being deleted. Its spec is judged and claimed like any other.
+//     replica that has been started since cannot know. An older copy that is put in its place, as an update, is not noticed.
+//   - What is not judged leaves no claim: changes by exempt users, and those of finalizers, status and other metadata of an
+//     object that is being deleted. What is judged of it is claimed like that of any other.
 //   - A declaration that an overlap is meant, and the tags, are read in step 2 and are not part of what is claimed against
 //     each other: taking a declaration away at the same moment as another mesh relies on it is found by an audit only.
 //
@@ -94,7 +95,9 @@
 //
 // A claim makes others wait that conflict with exactly what its request said, until it is closed. One object has at most
 // maxOfObject open claims and one user maxOfUser, and either of them maxShare bytes, so that there is room for those of
-// others; a request over that is refused, alone (FullError). Only all together can fill the ledger: maxLedger.
+// others; a request over that is refused, alone (FullError). Only a dozen users together can fill the ledger: maxLedger. What
+// claims take when they are read, in memory and time, is bounded too, since text can be compressed a thousandfold. And one user
+// has at most maxWaiting requests that wait for their turn, whether or not they will leave a claim.
 //
 // The tests of this package run two and three requests in every order of their steps that there is, with the list as one
 // step. It is several, one for each resource, side by side: what one of them has missed was stored after it began, so its claim

@@ -97,6 +97,8 @@ type Ledger struct {
 	stored, older map[string]bool
 	// seen is when this replica saw each entry of the ledger first.
 	seen map[string]time.Time
+	// waiting is how many requests of each user wait for their turn or have it.
+	waiting map[string]int
 }
 
 // Counters count what a ledger does.
@@ -114,6 +116,7 @@ func New(store Store, meshes Meshes, counters Counters) *Ledger {
 		store: store, meshes: meshes, counters: counters, now: time.Now, lifetime: lifetime(), turn: make(chan struct{}, 1),
 		background: func(f func()) { go f() },
 		stored:     map[string]bool{}, older: map[string]bool{}, seen: map[string]time.Time{},
+		waiting: map[string]int{},
 	}
 }
 
@@ -155,6 +158,11 @@ func (l *Ledger) Admit(ctx context.Context, change Change, judge func(State) boo
 	}
 	bounded, cancel := context.WithTimeout(ctx, admitTimeout)
 	defer cancel()
+	leave, err := l.enter(change)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	select {
 	case l.turn <- struct{}{}:
 	case <-bounded.Done():
@@ -168,7 +176,8 @@ func (l *Ledger) Admit(ctx context.Context, change Change, judge func(State) boo
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("there was not enough time for it (%w)", err)
 	}
-	if a.attempted && (err != nil || !a.claimed) {
+	// A claim that has taken the place of an earlier one says what that one said, whose request may be stored.
+	if a.attempted && !a.replaced && (err != nil || !a.claimed) {
 		l.background(func() { l.takeBack(context.WithoutCancel(ctx), a.key) })
 	}
 	return err
@@ -185,6 +194,8 @@ type admission struct {
 	// attempted says that the claim may have been written, and claimed that it was. The answer to a write that has happened
 	// can get lost, and a client that then tries it again by itself is told of a conflict.
 	attempted, claimed bool
+	// replaced says that the claim, once written, is the only one of another request too.
+	replaced bool
 }
 
 // admission begins one. It is an error if the change is too large to be claimed, which is so whatever else there is.
@@ -250,6 +261,25 @@ func (l *Ledger) takeBack(ctx context.Context, key string) {
 			return
 		}
 	}
+}
+
+// enter lets a request wait for its turn, unless as many of its user wait already. Requests are judged one after the other, so
+// those of one user could otherwise take all the time that there is.
+func (l *Ledger) enter(change Change) (leave func(), err error) {
+	user := nameless(change.User)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiting[user] >= maxWaiting {
+		return nil, &FullError{Of: OfWaiting, Open: maxWaiting}
+	}
+	l.waiting[user]++
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.waiting[user]--; l.waiting[user] == 0 {
+			delete(l.waiting, user)
+		}
+	}, nil
 }
 
 // errBusy is for a request that has waited too long for its turn.
@@ -321,6 +351,9 @@ func (l *Ledger) date(read *page, now time.Time) {
 func (l *Ledger) Saw(shown Page) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.uid == "" { // so that a replica which has admitted nothing yet notices if the ledger is deleted
+		l.uid = shown.UID
+	}
 	l.remember(shown.Entries, l.now(), false)
 }
 
@@ -395,14 +428,14 @@ func (l *Ledger) lost(uid types.UID) time.Time {
 }
 
 func (l *Ledger) write(ctx context.Context, a *admission, read *page, claim *Claim) error {
-	entries, err := read.with(a.key, claim)
+	entries, replaced, err := read.with(a.key, claim)
 	if err != nil && read.unconfirmed {
 		return errReadFirst
 	}
 	if err != nil {
 		return err
 	}
-	a.attempted = true
+	a.attempted, a.replaced = true, a.replaced || replaced
 	uid, err := l.store.Write(ctx, read.Page, entries)
 	if errors.Is(err, ErrConflict) {
 		return err

@@ -270,6 +270,83 @@ func TestARequestThatIsRefusedAfterItsClaimWasWrittenTakesItBack(t *testing.T) {
 	}
 }
 
+// The second of two equal changes takes the place of the first one's claim. If it is refused after that, because its client has
+// gone, its claim is the only one of the first, which may be stored.
+func TestTheClaimOfAChangeThatIsRepeatedIsNotTakenBack(t *testing.T) {
+	for name, wrote := range map[string]func(stop func()) error{
+		"the client of the second has gone":    func(stop func()) error { stop(); return nil },
+		"the answer to its write is lost":      func(func()) error { return errors.New("lost") },
+		"its write is told of a conflict":      func(func()) error { return ErrConflict },
+		"its client goes while it tries again": func(stop func()) error { stop(); return ErrConflict },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				stored := istio("a", "uid-a", "5", "x")
+				s := &storage{strict: true, objects: mesh.Objects{Istios: []*sail.ControlPlane{stored}}}
+				l := newLedger(s)
+				change := Change{Old: stored, New: istio("a", "uid-a", "5", "x y")}
+				if err := l.Admit(t.Context(), change, always); err != nil {
+					t.Fatal(err)
+				}
+				ctx, stop := context.WithCancel(t.Context())
+				s.wrote = func() error { s.wrote = nil; return wrote(stop) }
+				err := l.Admit(ctx, change, always)
+				synctest.Wait()
+				if len(s.page.Entries) != 1 {
+					t.Errorf("%d claims are left, want the one that both requests need (%v)", len(s.page.Entries), err)
+				}
+			})
+		})
+	}
+}
+
+func TestAReplicaThatHasOnlyWatchedTheLedgerNoticesThatItWasDeleted(t *testing.T) {
+	s := &storage{page: claimed(t, "5")}
+	l := newLedger(s)
+	l.Saw(s.page)
+	s.page = Page{}
+	l.Saw(s.page)
+	err := l.Admit(t.Context(), Change{New: istio("a", "1", "", "x")}, always)
+	if lost := (*LostError)(nil); !errors.As(err, &lost) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTheRequestsOfOneUserThatWaitForTheirTurnHaveABound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(&storage{})
+		admit := func(user, name string) error {
+			return l.Admit(t.Context(), Change{New: istio(name, name, "", "x"), User: user}, always)
+		}
+		l.turn <- struct{}{} // a request is being judged
+		errs := make(chan error, maxWaiting)
+		for i := range maxWaiting {
+			go func() { errs <- admit("jane", fmt.Sprint("jane-", i)) }()
+		}
+		synctest.Wait()
+		const want = "30 changes of meshes by this user are waiting to be judged already. Try again when they are done, with fewer at a time"
+		full := (*FullError)(nil)
+		if err := admit("jane", "one-more"); !errors.As(err, &full) || !full.Own() || err.Error() != want {
+			t.Errorf("got %v", err)
+		}
+		others := make(chan error, 1)
+		go func() { others <- admit("joe", "joe") }()
+		synctest.Wait()
+		<-l.turn
+		for range maxWaiting {
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
+		if err := <-others; err != nil {
+			t.Error(err)
+		}
+		if err := admit("jane", "one-more"); err != nil || len(l.waiting) > 0 {
+			t.Errorf("%v, and %v wait", err, l.waiting)
+		}
+	})
+}
+
 func TestAChangeThatIsTooLargeIsNotJudgedAndLeavesNoClaimButOneThatChangesNothingPasses(t *testing.T) {
 	huge := incompressible("huge", 20000)
 	huge.Metadata.ResourceVersion = "5"

@@ -14,14 +14,21 @@ import (
 const (
 	// maxLedger is how many bytes all claims may have. The API server takes no ConfigMap with more than 1 MiB of data.
 	maxLedger = 1000 << 10
-	// maxShare is how many of them the claims on one object may have, and those of one user. It is also the most that one
-	// claim may have. A mesh with 10,000 selectors for different values takes about a tenth of it.
-	maxShare = 250 << 10
+	// maxShare is how many of them the claims on one object may have, and those of one user, so that it takes a dozen users to
+	// fill it. It is also the most that one claim may have. A mesh with 10,000 selectors for different values takes half of it.
+	maxShare = 80 << 10
+	// maxExpandedShare is how many bytes they may have before they are compressed, and maxExpandedLedger all claims: to read
+	// them takes memory and time.
+	maxExpandedShare  = 2 << 20
+	maxExpandedLedger = 8 << 20
 	// maxOfObject is how many claims on one object may be open. Each makes others be judged in one more world.
 	maxOfObject = 10
 	// maxOfUser is how many claims of one user may be open: more than a tool sends at the same time, and few enough that
 	// the changes of other users have room.
 	maxOfUser = 200
+	// maxWaiting is how many requests of one user may wait for their turn. One takes a few milliseconds, and a fifth of a second
+	// with ten thousand selectors.
+	maxWaiting = 30
 )
 
 // page is the ledger as it was read.
@@ -68,53 +75,66 @@ func (p *page) others(ref mesh.Ref) []Claim {
 	return list
 }
 
-// with returns the entries of the next ledger: the open claims and this one. It is a *FullError if they are too many or
-// too large.
-func (p *page) with(key string, claim *Claim) (map[string]string, error) {
+// with returns the entries of the next ledger: the open claims and this one, and whether this one takes the place of others. It
+// is a *FullError if they are too many or too large.
+func (p *page) with(key string, claim *Claim) (entries map[string]string, replaced bool, err error) {
 	text, err := claim.encode()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	entries := map[string]string{key: text}
-	all, ofObject, ofUser := newShare(key, text), newShare(key, text), newShare(key, text)
+	entries = map[string]string{key: text}
+	all, ofObject, ofUser := newShare(key, text, claim), newShare(key, text, claim), newShare(key, text, claim)
 	for other, earlier := range p.claims {
-		if other == key || claim.replaces(&earlier, p.Entries[other]) {
+		if other == key {
+			continue
+		}
+		if claim.replaces(&earlier, p.Entries[other]) {
+			replaced = true
 			continue
 		}
 		entries[other] = p.Entries[other]
-		all.add(other, entries[other], earlier.Until)
+		all.add(other, entries[other], &earlier)
 		if earlier.Ref() == claim.Ref() {
-			ofObject.add(other, entries[other], earlier.Until)
+			ofObject.add(other, entries[other], &earlier)
 		}
 		if earlier.User == claim.User {
-			ofUser.add(other, entries[other], earlier.Until)
+			ofUser.add(other, entries[other], &earlier)
 		}
 	}
 	switch {
-	case ofObject.claims > maxOfObject, ofObject.bytes > maxShare:
-		return nil, &FullError{Of: OfObject, Ref: claim.Ref(), Open: ofObject.claims - 1, Until: ofObject.until}
-	case ofUser.claims > maxOfUser, ofUser.bytes > maxShare:
-		return nil, &FullError{Of: OfUser, Open: ofUser.claims - 1, Until: ofUser.until}
-	case all.bytes > maxLedger:
-		return nil, &FullError{Of: OfAll, Open: all.claims - 1, Until: all.until}
+	case ofObject.claims > maxOfObject, ofObject.tooLarge(maxShare, maxExpandedShare):
+		return nil, false, &FullError{Of: OfObject, Ref: claim.Ref(), Open: ofObject.claims - 1, Until: ofObject.until}
+	case ofUser.claims > maxOfUser, ofUser.tooLarge(maxShare, maxExpandedShare):
+		return nil, false, &FullError{Of: OfUser, Open: ofUser.claims - 1, Until: ofUser.until}
+	case all.tooLarge(maxLedger, maxExpandedLedger):
+		return nil, false, &FullError{Of: OfAll, Open: all.claims - 1, Until: all.until}
 	}
-	return entries, nil
+	return entries, replaced, nil
 }
 
-// share is what some claims take of the ledger together, and when the first of them ends at the latest.
+// share is what some claims take of the ledger together, as they are stored and before they are compressed, and when the
+// first of them ends at the latest.
 type share struct {
-	claims, bytes int
-	until         time.Time
+	claims, bytes, expanded int
+	until                   time.Time
 }
 
-func newShare(key, text string) share { return share{claims: 1, bytes: len(key) + len(text)} }
+func newShare(key, text string, claim *Claim) share {
+	return share{claims: 1, bytes: len(key) + len(text), expanded: claim.expanded}
+}
 
-func (s *share) add(key, text string, until time.Time) {
+func (s *share) add(key, text string, claim *Claim) {
 	s.claims++
 	s.bytes += len(key) + len(text)
-	if s.until.IsZero() || until.Before(s.until) {
-		s.until = until
+	s.expanded += claim.expanded
+	if s.until.IsZero() || claim.Until.Before(s.until) {
+		s.until = claim.Until
 	}
+}
+
+// tooLarge reports whether there are several claims that are too large together; a single one has bounds of its own.
+func (s *share) tooLarge(most, mostExpanded int) bool {
+	return s.claims > 1 && (s.bytes > most || s.expanded > mostExpanded)
 }
 
 // FullOf says whose claims are too many. The zero value is invalid.
@@ -125,6 +145,8 @@ const (
 	OfObject FullOf = iota + 1
 	OfUser
 	OfAll
+	// OfWaiting: not claims, but requests of one user that wait for their turn.
+	OfWaiting
 )
 
 // FullError says that there is no room for another claim.
@@ -137,13 +159,15 @@ type FullError struct {
 	Until time.Time
 }
 
-// Own reports whether the request's own user or object has too many claims, so that others may go on.
+// Own reports whether it is the request's own user or object that has too many, so that others may go on.
 func (e *FullError) Own() bool { return e.Of != OfAll }
 
 // Error says what there is too much of, and when it will be less at the latest.
 func (e *FullError) Error() string {
 	var whose string
 	switch e.Of {
+	case OfWaiting:
+		return fmt.Sprintf("%d changes of meshes by this user are waiting to be judged already. Try again when they are done, with fewer at a time", e.Open)
 	case OfObject:
 		whose = e.Ref.String()
 	case OfUser:

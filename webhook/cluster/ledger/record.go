@@ -23,7 +23,7 @@ const (
 	compressFrom = 2 << 10
 	// maxExpanded is how many bytes a claim may have before it is compressed: more than any object that can be stored,
 	// and a bound on what reading a damaged ledger can take.
-	maxExpanded = 4 << 20
+	maxExpanded = 2 << 20
 	// compressed begins the text of a claim that is stored compressed: base64 of gzip.
 	compressed = "gzip:"
 )
@@ -52,6 +52,7 @@ func (c *Claim) encode() (string, error) {
 	if len(raw) > maxExpanded {
 		return "", &TooLargeError{Ref: c.Ref(), Bytes: len(raw), Most: maxExpanded}
 	}
+	c.expanded = len(raw)
 	text := string(raw)
 	if len(raw) >= compressFrom {
 		if text, err = compress(raw); err != nil {
@@ -115,7 +116,7 @@ func decode(text string) (Claim, error) {
 	if r.Malformed != "" {
 		r.Object.Malformed = errors.New(r.Malformed)
 	}
-	return Claim{Object: r.Object, OldVersion: r.OldVersion, Time: r.Time, User: r.User}, nil
+	return Claim{Object: r.Object, OldVersion: r.OldVersion, Time: r.Time, User: r.User, expanded: len(raw)}, nil
 }
 
 // judged cuts an object down to what is judged of it.

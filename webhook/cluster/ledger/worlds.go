@@ -1,6 +1,9 @@
 package ledger
 
-import "github.com/meshfence/meshfence/webhook/mesh"
+import (
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/sail"
+)
 
 // Worlds returns the states that the cluster may get into, as far as two objects at a time go: first what is stored, then
 // the same with open claims come true, at most one of an object. What is right in each of them is right whichever of the
@@ -8,6 +11,9 @@ import "github.com/meshfence/meshfence/webhook/mesh"
 //
 // Right means: compared with what is stored, the first world, and not with the same world before the change. A claim that
 // overlaps with the changed mesh as it is stored must not excuse an overlap with the mesh as it will be.
+//
+// An IstioRevision is judged by the Istio that owns it, and by what that one declares. So if both are in flight, there is also a
+// world with the revision alone, in case the Istio is refused elsewhere.
 func Worlds(stored mesh.Objects, claims []Claim) []World {
 	worlds := []World{{Objects: stored}}
 	layer := map[mesh.Ref]int{}
@@ -20,6 +26,11 @@ func Worlds(stored mesh.Objects, claims []Claim) []World {
 		world := &worlds[layer[ref]]
 		world.Objects = world.With(claims[i].Object)
 		world.Claims = append(world.Claims, claims[i])
+	}
+	for i := range claims {
+		if owner := claims[i].Object.Metadata.Controller(sail.KindIstio); owner != "" && layer[mesh.Ref{Kind: sail.KindIstio, Name: owner}] > 0 {
+			worlds = append(worlds, World{Objects: stored.With(claims[i].Object), Claims: claims[i : i+1]})
+		}
 	}
 	return worlds
 }
