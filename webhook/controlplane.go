@@ -55,6 +55,8 @@ type controlPlanes struct {
 	recorder *recorder
 	finisher *finisher
 	now      func() int64
+	// discoveryLabels are the label keys that the API server asks about in any case.
+	discoveryLabels []string
 }
 
 // Handle judges a CREATE, UPDATE or DELETE of an Istio or IstioRevision. Failure policy: Fail.
@@ -83,12 +85,18 @@ func (h *controlPlanes) Handle(ctx context.Context, req admission.Request) admis
 	return h.judge(ctx, &req, old, updated)
 }
 
-// endsUnchanged reports whether an UPDATE of an object that is being deleted leaves its spec alone. Finalizers, status and
-// metadata must get through, or the object could not be deleted. Its spec counts as long as it is stored, so a change of
-// that is judged like any other.
+// endsUnchanged reports whether an UPDATE of an object that is being deleted leaves alone what is judged of it. Finalizers,
+// status and other metadata must get through, or the object could not be deleted. What is judged counts as long as it is stored:
+// its spec, and of its metadata the Istio that owns it and the overlaps that it declares.
 func endsUnchanged(old, updated *sail.ControlPlane) bool {
-	return updated.Metadata.DeletionTimestamp != "" && old != nil && reflect.DeepEqual(old.Spec, updated.Spec) &&
-		reflect.DeepEqual(old.Malformed, updated.Malformed)
+	return updated.Metadata.DeletionTimestamp != "" && sameJudged(old, updated)
+}
+
+// sameJudged reports whether two versions of an object are the same in all that is judged. old is nil for none.
+func sameJudged(old, updated *sail.ControlPlane) bool {
+	return old != nil && reflect.DeepEqual(old.Spec, updated.Spec) && reflect.DeepEqual(old.Malformed, updated.Malformed) &&
+		old.Metadata.Controller(sail.KindIstio) == updated.Metadata.Controller(sail.KindIstio) &&
+		reflect.DeepEqual(old.Metadata.AllowedOverlap(), updated.Metadata.AllowedOverlap())
 }
 
 // judge compares the object with the stored meshes and with those in flight.
@@ -161,7 +169,7 @@ const maxStored = 3 << 19
 // storable returns an error if an object is larger than anything that is stored. The API server would find that out only after
 // the change was admitted, and what it claimed would hold up others until it ends.
 func storable(req *admission.Request, old, updated *sail.ControlPlane) error {
-	if len(req.Object.Raw) <= maxStored || old != nil && reflect.DeepEqual(old.Spec, updated.Spec) {
+	if len(req.Object.Raw) <= maxStored || updated.Malformed == nil && sameJudged(old, updated) {
 		return nil
 	}
 	return fmt.Errorf("it has %d bytes, more than the %d that etcd stores. Use fewer or shorter selectors", len(req.Object.Raw), maxStored)

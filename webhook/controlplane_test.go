@@ -167,6 +167,26 @@ func TestOfAnObjectThatIsBeingDeletedFinalizersAndMetadataPassAndItsSpecIsJudged
 	}
 }
 
+// Of the metadata too some is judged: an overlap that was declared must not lose its declaration, nor a revision its owner.
+func TestOfAnObjectThatIsBeingDeletedTheDeclarationAndTheOwnerAreJudged(t *testing.T) {
+	s := serve(t, twoMeshes(t))
+	ending := func(more string) string {
+		return "{metadata: {name: mesh-2, deletionTimestamp: '2026-08-01T12:00:00Z', uid: u" + more + "}, spec: " + selecting("istio-system-2", "istio-discovery", "mesh-1") + "}"
+	}
+	for path, more := range map[string]string{
+		webhook.PathValidateIstio:         ", annotations: {meshfence.io/allow-overlap: mesh-1}",
+		webhook.PathValidateIstioRevision: ", ownerReferences: [{apiVersion: sailoperator.io/v1, kind: Istio, name: mesh-1, controller: true}]",
+	} {
+		if got := s.ask(t, request{path: path, name: "mesh-2", object: ending(more + ", finalizers: []"), old: ending(more)}); !got.Allowed {
+			t.Errorf("%s: finalizers: %+v", path, got)
+		}
+		got := s.ask(t, request{path: path, name: "mesh-2", object: ending(""), old: ending(more)})
+		if got.Allowed && len(got.Warnings) == 0 {
+			t.Errorf("%s: it is not judged", path)
+		}
+	}
+}
+
 // forbidden is an Istio that breaks several rules in twoMeshes.
 func forbidden() request {
 	return istioRequest("new", "{namespace: istio-system-1, values: {meshConfig: {discoverySelectors: "+

@@ -8,6 +8,7 @@ import (
 
 	"github.com/meshfence/meshfence/webhook/cluster/ledger"
 	"github.com/meshfence/meshfence/webhook/match"
+	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
 	"github.com/meshfence/meshfence/webhook/sail"
 )
@@ -45,7 +46,7 @@ func (h *controlPlanes) weigh(ctx context.Context, req *admission.Request, state
 		}
 		verdict := h.finisher.override(ctx, req, updated.Metadata.Annotations, h.policy.Mesh(change))
 		if i == 0 {
-			j = judgement{verdict: verdict, asked: match.Of(change.Fleet), newKeys: missing(change.Before.SelectorKeys(), change.Fleet.SelectorKeys())}
+			j = judgement{verdict: verdict, asked: match.Of(change.Fleet), newKeys: h.brings(change.Before, change.Fleet)}
 		}
 		if verdict.Answer != policy.Allowed {
 			j.verdict = verdict
@@ -54,19 +55,17 @@ func (h *controlPlanes) weigh(ctx context.Context, req *admission.Request, state
 			}
 			return j
 		}
+		if updated.Malformed == nil && sameJudged(old, updated) {
+			return j // it brings nothing that a change in flight could conflict with
+		}
 	}
 	return j
 }
 
-// missing returns the keys that are not among those of before, both sorted.
-func missing(before, keys []string) []string {
-	var fresh []string
-	for _, key := range keys {
-		if _, there := slices.BinarySearch(before, key); !there {
-			fresh = append(fresh, key)
-		}
-	}
-	return fresh
+// brings returns the label keys of selectors that no selector used before, and that are not asked about whatever they say.
+func (h *controlPlanes) brings(before, fleet *mesh.Fleet) []string {
+	known := slices.Concat(before.SelectorKeys(), h.discoveryLabels, []string{mesh.NameLabel, mesh.RevisionLabel, mesh.InjectionLabel, mesh.DataplaneModeLabel})
+	return slices.DeleteFunc(slices.Clone(fleet.SelectorKeys()), func(key string) bool { return slices.Contains(known, key) })
 }
 
 // concerned returns the claims on the meshes that findings are about, or all if a finding does not tell.

@@ -116,6 +116,7 @@ func TestWhatTheLedgerHasNoRoomForIsRefused(t *testing.T) {
 	}{
 		"too large":             {&ledger.TooLargeError{Ref: mesh1, Bytes: 2, Most: 1}, 422, metav1.StatusReasonInvalid, "take 2 bytes"},
 		"too many of one user":  {&ledger.FullError{Of: ledger.OfUser, Open: 3}, 429, metav1.StatusReasonTooManyRequests, "meshfence cannot admit this change yet: 3 changes of meshes by this user "},
+		"too many waiting":      {&ledger.FullError{Of: ledger.OfWaiting, Open: 3}, 429, metav1.StatusReasonTooManyRequests, "3 changes of meshes by this user are waiting"},
 		"too many of all users": {&ledger.FullError{Of: ledger.OfAll, Open: 3}, 503, metav1.StatusReasonServiceUnavailable, "3 changes of meshes were admitted"},
 	} {
 		c := twoMeshes(t)
@@ -164,7 +165,7 @@ func TestTheLabelKeysThatOneChangeMayBringHaveABound(t *testing.T) {
 		t.Errorf("%+v, and %d keys were added", got, ensured)
 	}
 	for _, test := range []request{
-		{object: istio("new", selectors(10))},
+		{object: istio("new", strings.Replace(selectors(10), "key-0:", "mesh: a, istio-injection: a, key-0:", 1))},
 		{object: istio("new", selectors(20)), old: istio("new", selectors(10))},
 		{object: istio("new", selectors(20)), old: istio("new", selectors(20))},
 	} {

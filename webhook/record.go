@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/meshfence/meshfence/webhook/cluster/ledger"
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
@@ -116,7 +117,7 @@ func (r *recorder) tooMuch(ctx context.Context, req *admission.Request, err erro
 }
 
 // tooManyInFlight records a change that is refused because of others by the same user, or of the same object.
-func (r *recorder) tooManyInFlight(ctx context.Context, req *admission.Request, why error) admission.Response {
+func (r *recorder) tooManyInFlight(ctx context.Context, req *admission.Request, why *ledger.FullError) admission.Response {
 	r.answers.WithLabelValues(resourceOf(req), string(req.Operation), "unavailable").Inc()
 	log.FromContext(ctx).Info("refused a change because of too many in flight", "problem", why.Error())
 	return tooManyInFlight(why)

@@ -70,7 +70,8 @@ func handlers(cluster Cluster, c *config.Configuration, recorder *recorder) edit
 	finisher := &finisher{access: cluster, recorder: recorder}
 	exempt := exemptions{namespaces: c.ExemptNamespaces, users: c.ExemptUsers}
 	controlPlane := func(kind string) admission.Handler {
-		return &controlPlanes{kind: kind, live: cluster, keys: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow}
+		return &controlPlanes{kind: kind, live: cluster, keys: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow,
+			discoveryLabels: c.DiscoveryLabels}
 	}
 	return edition{
 		PathValidateIstio:            controlPlane(sail.KindIstio),

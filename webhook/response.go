@@ -149,10 +149,14 @@ func badContent(req *admission.Request, field, problem string) admission.Respons
 	return response
 }
 
-// tooManyInFlight refuses a change until others of the same user, or of the same object, have ended. It has no Retry-After:
-// clients would wait for it without a word.
-func tooManyInFlight(why error) admission.Response {
-	return refuse(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "meshfence cannot admit this change yet: "+why.Error())
+// tooManyInFlight refuses a change until others of the same user, or of the same object, have ended. It has a Retry-After only
+// if that is a matter of seconds: clients wait for it without a word.
+func tooManyInFlight(why *ledger.FullError) admission.Response {
+	response := refuse(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "meshfence cannot admit this change yet: "+why.Error())
+	if why.Of == ledger.OfWaiting {
+		response.Result.Details = &metav1.StatusDetails{RetryAfterSeconds: 1}
+	}
+	return response
 }
 
 // badRequest refuses what no API server with a right webhook configuration sends.
