@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/meshfence/meshfence/test/harness"
@@ -40,8 +41,11 @@ func indented() *regexp.Regexp {
 	return regexp.MustCompile(`^(?: {4}|\t)\s*(?:\$ )?(?:helm|kubectl|oc) `)
 }
 
-// loose returns the first line that would be a command nobody replays, or that begins a block which could hold some: outside of consoles, the
-// only blocks are data, as YAML, and have no commands.
+// data returns how blocks begin that hold no commands: YAML, and the language of Terraform.
+func data() []string { return []string{"```yaml", "```hcl"} }
+
+// loose returns the first line that would be a command that no test replays, or that begins a block which could hold some: outside of consoles,
+// the only blocks are data.
 func loose(document string) string {
 	begin, inside := "", false // How the block begins, and whether there is one.
 	for line := range strings.Lines(document) {
@@ -51,7 +55,7 @@ func loose(document string) string {
 			inside = false
 		case found:
 			begin, inside = line, true
-			if begin != "```console" && begin != "```yaml" {
+			if begin != "```console" && !slices.Contains(data(), begin) {
 				return line
 			}
 		case inside && begin != "```console" && pasted().MatchString(line), !inside && indented().MatchString(line):
@@ -62,7 +66,7 @@ func loose(document string) string {
 }
 
 // Parse returns the transcripts of a Markdown document in their order. A command outside of them is an error, as are a block that is neither
-// a console nor YAML, a transcript without a name, and two with the same.
+// a console nor data, a transcript without a name, and two with the same.
 func Parse(document string) ([]Transcript, error) {
 	if line := loose(document); line != "" {
 		return nil, fmt.Errorf("not in a transcript: %s", line)
