@@ -3,6 +3,7 @@ package install
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -100,9 +101,16 @@ func (w *world) firstDay(notes string) {
 	}
 }
 
+// conflict is what Helm says when meshfence writes a condition between Helm's look at it and Helm's own change. It is in docs/install.md.
+const conflict = `conflict with "meshfence"`
+
 // upgrade changes the image and the configuration, which gives new pods, and goes back.
 func (w *world) upgrade() {
 	w.t.Helper()
+	doc, err := os.ReadFile(filepath.Join(w.root, "docs", "install.md"))
+	if err != nil || !strings.Contains(string(doc), "`"+conflict+"`") {
+		w.t.Errorf("docs/install.md does not say what to do about a %s (%v)", conflict, err)
+	}
 	w.replay("upgrade-with-helm")
 	w.helm("upgrade", "meshfence", w.chart(), "--namespace", "meshfence-system", "--reset-then-reuse-values", "--set", "image.tag=v9,config.rules.MF204=warn")
 	if err := w.asksAboutTheMesh(); err != nil {
@@ -113,7 +121,7 @@ func (w *world) upgrade() {
 		w.eventually("Helm meets no new key", func() error {
 			text, err := w.run(exec.CommandContext(w.t.Context(), filepath.Join(w.root, "bin", "tools", "helm"), "upgrade", "meshfence", w.chart(),
 				"--namespace", "meshfence-system", "--reset-then-reuse-values", "--set", "config.discoveryLabels={"+labels+"}"), "")
-			if err != nil && !strings.Contains(text, `conflicts with "meshfence"`) {
+			if err != nil && !strings.Contains(text, conflict) {
 				w.t.Fatalf("%v\n%s", err, text)
 			}
 			return err
