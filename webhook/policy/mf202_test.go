@@ -91,7 +91,7 @@ func TestMF202WhenANamespaceIsCreated(t *testing.T) {
 		{
 			name:  "if its tag has no target, then nobody knows whose it is",
 			fleet: append(guide(), "IstioRevisionTag prod; targets Istio gone"), create: "istio-discovery=mesh-1 istio.io/rev=prod",
-			want: allowed(),
+			want: warned(targetless(`To use mesh "mesh-1", which discovers it, without the tag: create it with labels: {istio-discovery: mesh-1, istio.io/rev: mesh-1}. `)),
 		},
 		{
 			name:  "if it has an older revision of its mesh, then it is admitted",

@@ -15,10 +15,13 @@ const seeNames = "To see the names that exist: kubectl get istiorevisions,istior
 // meshes do that discover everything, and the namespace names one that is still to come.
 func unknownRevision(ns *mesh.Namespace, w *World) []Finding {
 	injection := mesh.InjectionOf(ns.Labels)
-	if injection.Label != mesh.RevisionLabel || w.Fleet.Revision(injection.Revision) != nil {
+	if injection.Label != mesh.RevisionLabel {
 		return nil
 	}
 	discovering := w.discovering(ns)
+	if r := w.Fleet.Revision(injection.Revision); r != nil {
+		return withoutTarget(ns, r, discovering, w)
+	}
 	coming := namesComingMesh(ns, discovering, w)
 	if coming {
 		discovering = nil
@@ -36,6 +39,29 @@ func unknownRevision(ns *mesh.Namespace, w *World) []Finding {
 		f.Remedy = rename(ns, injection.Revision, wanted(discovering, ns.Labels), w)
 	}
 	return []Finding{f}
+}
+
+// withoutTarget finds an istio.io/rev that names a tag whose target does not exist. The tag may come before its target, or be
+// left alone by it, so it is a warning.
+func withoutTarget(ns *mesh.Namespace, r *mesh.Revision, discovering []*mesh.Mesh, w *World) []Finding {
+	if !r.Tag || len(r.Meshes) > 0 {
+		return nil
+	}
+	remedy := fmt.Sprintf("To see where the tag points: kubectl get istiorevisiontags.sailoperator.io %s -o yaml", r.Name)
+	for _, m := range wanted(discovering, ns.Labels) {
+		if edits := injectBy(revisionOf(m, w.Fleet), ns.Labels); discoversAfter(m, ns.Labels, edits) {
+			remedy = fmt.Sprintf("To use %s, which discovers it, without the tag: %s. %s", theMesh(m), relabel(ns, w, edits...), remedy)
+			break
+		}
+	}
+	return []Finding{{
+		Action: Warn,
+		Field:  labelPath(mesh.RevisionLabel),
+		Detail: fmt.Sprintf("namespace %q has istio.io/rev=%s, a tag whose target does not exist: until it does, its pods start without sidecars, "+
+			"unless the operator has installed the tag for an earlier target", ns.Name, r.Name),
+		Remedy:   remedy,
+		Subjects: []string{"tag " + r.Name},
+	}}
 }
 
 // namesComingMesh says whether a discovery label names a mesh that does not exist, and only meshes that discover everything

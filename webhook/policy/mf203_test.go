@@ -8,6 +8,17 @@ import (
 
 var mf203 = policy.Rule{Code: "MF203", Name: "UnknownRevision", Action: policy.Deny}
 
+// targetless is the finding about the namespace app and the tag prod, with what can be done beside a look at the tag.
+func targetless(way string) policy.Finding {
+	return policy.Finding{
+		Rule: mf203, Action: policy.Warn, Field: `metadata.labels[istio.io/rev]`,
+		Detail: `namespace "app" has istio.io/rev=prod, a tag whose target does not exist: until it does, its pods start without sidecars, ` +
+			`unless the operator has installed the tag for an earlier target`,
+		Remedy:   way + `To see where the tag points: kubectl get istiorevisiontags.sailoperator.io prod -o yaml`,
+		Subjects: []string{"tag prod"},
+	}
+}
+
 func TestMF203WhenANamespaceIsCreated(t *testing.T) {
 	upgrading := []string{
 		"Istio mesh-1; in istio-system-1; RevisionBased; version v1.30.0; selects istio-discovery=mesh-1",
@@ -97,8 +108,23 @@ func TestMF203WhenANamespaceIsCreated(t *testing.T) {
 			}),
 		},
 		{
-			name:  "if it names a tag whose target is missing, then the name exists",
+			name:  "if it names a tag whose target is missing, then the name exists, and nothing answers to it",
 			fleet: append(upgrading, "IstioRevisionTag prod; targets IstioRevision mesh-1-v1-28-0"), create: "istio-discovery=mesh-1 istio.io/rev=prod",
+			want: warned(targetless(`To use mesh "mesh-1", which discovers it, without the tag: create it with labels: {istio-discovery: mesh-1, istio.io/rev: mesh-1-v1-30-0}. `)),
+		},
+		{
+			name:  "if no mesh discovers it, then only the tag can help",
+			fleet: append(guide(), "IstioRevisionTag prod; targets Istio gone"), from: "team=a", to: "team=a istio.io/rev=prod",
+			want: warned(targetless("")),
+		},
+		{
+			name:  "if the mesh's selectors ask for another revision, then the label cannot change either",
+			fleet: []string{"Istio mesh-1; in istio-system-1; selects istio.io/rev=prod", "IstioRevisionTag prod; targets Istio gone"}, create: "istio.io/rev=prod",
+			want: warned(targetless("")),
+		},
+		{
+			name:  "if istio-injection switches injection off, then the tag chooses nothing",
+			fleet: append(guide(), "IstioRevisionTag prod; targets Istio gone"), create: "istio-injection=disabled",
 			want: allowed(),
 		},
 		{

@@ -99,7 +99,7 @@ func TestMF205WhenANamespaceIsCreated(t *testing.T) {
 		{
 			name:  "if its tag has no target, then nothing injects it",
 			fleet: append(guide(), "IstioRevisionTag prod; targets Istio gone"), create: "istio.io/rev=prod",
-			want: allowed(),
+			want: warned(targetless("")),
 		},
 		{
 			name:  "if its mesh's istiod runs elsewhere, then who discovers it is not known here",

@@ -58,9 +58,11 @@ type knowledge struct {
 	owners map[string]string
 	// mapped is the mesh map, from mesh to revision.
 	mapped map[string]string
+	// waiting is a tag whose target does not exist.
+	waiting string
 }
 
-// everyKnowledge is the guide's two meshes, with and without a tag default on mesh-1, and three clusters without a mesh.
+// everyKnowledge is the guide's two meshes, with and without a tag default on mesh-1, and a tag without a target, and three clusters without a mesh.
 func everyKnowledge() []knowledge {
 	return []knowledge{
 		{
@@ -70,6 +72,10 @@ func everyKnowledge() []knowledge {
 		{
 			name: "mesh known, nothing called default", fleet: guide()[:2], meshes: []string{"mesh-1", "mesh-2"},
 			owners: map[string]string{"mesh-1": "mesh-1", "mesh-2": "mesh-2"},
+		},
+		{
+			name: "mesh known, mesh-9 is a tag whose target does not exist", fleet: append(guide(), "IstioRevisionTag mesh-9; targets Istio gone"),
+			meshes: []string{"mesh-1", "mesh-2"}, owners: map[string]string{"mesh-1": "mesh-1", "mesh-2": "mesh-2", "default": "mesh-1"}, waiting: "mesh-9",
 		},
 		{
 			name: "mesh not yet known, mesh map only", fleet: []string{"map mesh-1=mesh-1 mesh-2=mesh-2"},
@@ -139,7 +145,7 @@ func (k knowledge) offences(s state) []offence {
 		}
 	}
 	if s.injection == "" && s.revision != "" && owner == "" {
-		found = append(found, offence{"MF203", discovering != "", cmp.Or(discovering, chosen) + " " + chosen})
+		found = append(found, offence{"MF203", discovering != "" && chosen != k.waiting, cmp.Or(discovering, chosen) + " " + chosen})
 	}
 	if s.injection != "" && s.revision != "" {
 		found = append(found, offence{"MF204", s.injection == "enabled" && s.revision != k.owners["default"], ""})
