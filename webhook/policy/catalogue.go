@@ -43,6 +43,7 @@ var namespaceRules = []rule[mesh.Namespace]{
 	{Rule: Rule{"MF211", "AmbientWithRevision", Warn}, state: ambientWithRevision, unchanged: sameInjectionLabels},
 	{Rule: Rule{"MF212", "DiscoveryWithoutMesh", Warn}, state: discoveryWithoutMesh, unchanged: sameDiscoveryLabels},
 	{Rule: Rule{"MF213", "RevisionNotInMeshMap", Warn}, state: revisionNotInMeshMap, unchanged: sameMeshLabels},
+	{Rule: Rule{"MF214", "AmbientOutsideMesh", Warn}, state: ambientOutsideMesh, unchanged: sameMeshLabels},
 }
 
 // tagRules are the rules about an IstioRevisionTag, in the order of reports.

@@ -11,8 +11,8 @@ import (
 const ambientMode = "ambient"
 
 // ambientWithRevision finds a namespace of ambient mode with a label that injects: the sidecar wins, so ambient mode stays
-// without effect (Istio, "Migrate from Sidecar to Ambient"). A change of the mode alone is not sent here: that guide sets it
-// first and removes the revision last.
+// without effect (Istio, "Migrate from Sidecar to Ambient"). That guide sets the mode first and
+// removes the revision last, and is told of it in between.
 func ambientWithRevision(ns *mesh.Namespace, w *World) []Finding {
 	if ns.Labels[mesh.DataplaneModeLabel] != ambientMode {
 		return nil

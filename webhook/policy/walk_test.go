@@ -99,7 +99,7 @@ func randomFleet(random *rand.Rand) []string {
 			list = []string{fmt.Sprintf("istio-discovery=mesh-%d", i+1)}
 		}
 		line += "; selects " + strings.Join(list, " | ")
-		line += pick("", "", "", "", "; bundle own-root", "; overlaps mesh-1", "; profile remote", "; RevisionBased; version v1.30.0")
+		line += pick("", "", "", "", "; bundle own-root", "; overlaps mesh-1", "; profile remote", "; RevisionBased; version v1.30.0", "; ambient")
 		lines = append(lines, line)
 	}
 	lines = append(lines, pick("IstioRevisionTag default; targets Istio mesh-1", "IstioRevisionTag default; targets Istio mesh-2",
@@ -299,6 +299,8 @@ func walkedFleets() []walkedFleet {
 		{name: "a mesh for everything beside another", fleet: []string{first, "Istio mesh-2; in istio-system-2"}},
 		{name: "two meshes for everything", hopeless: "every namespace is in both", fleet: []string{"Istio mesh-1; in istio-system-1", "Istio mesh-2; in istio-system-2"}},
 		{name: "OpenShift's gateway-only mesh", fleet: append(guide(), "Istio openshift-gateway; in openshift-ingress; bundle openshift-gw-ca-root-cert")},
+		{name: "a mesh of ambient mode", fleet: append(ambient(), "IstioRevisionTag default; targets Istio mesh-2")},
+		{name: "two meshes of ambient mode, one of them of another cluster", fleet: []string{first + "; ambient; profile remote", second + "; ambient"}},
 		{name: "a remote mesh", fleet: []string{first, "Istio mesh-2; in istio-system-2; profile remote", "IstioRevisionTag default; targets Istio mesh-2"}},
 		{name: "an invalid selector", fleet: []string{first, "Istio mesh-2; in istio-system-2; selects raw team in a"}},
 		{name: "two invalid selectors", hopeless: "both count as everything", fleet: []string{"Istio mesh-1; in istio-system-1; selects raw team in a", "Istio mesh-2; in istio-system-2; selects raw team in a"}},

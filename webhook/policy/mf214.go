@@ -1,0 +1,64 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
+
+// ambientOutsideMesh finds a namespace of ambient mode that no mesh of ambient mode discovers: ztunnel, of which there is one in a
+// cluster, takes its traffic, and the istiod that ztunnel asks does not know its workloads. While no such mesh runs here there is
+// no ztunnel either, and labels may come before meshes. A label that injects keeps the pods out of ambient mode, which
+// ambientWithRevision tells.
+func ambientOutsideMesh(ns *mesh.Namespace, w *World) []Finding {
+	if ns.Labels[mesh.DataplaneModeLabel] != ambientMode || mesh.InjectionOf(ns.Labels).By {
+		return nil
+	}
+	ambient := slices.DeleteFunc(slices.Clone(w.Fleet.Meshes()), func(m *mesh.Mesh) bool { return m.AmbientBy == "" || m.Remote() })
+	discovering := w.discovering(ns)
+	if len(ambient) == 0 || intersect(discovering, ambient) {
+		return nil
+	}
+	by := ""
+	if len(discovering) > 0 {
+		by = ", and " + becauseAll(discovering, ns.Labels) + " " + do(discovering)
+	}
+	return []Finding{{
+		Field: labelPath(mesh.DataplaneModeLabel),
+		Detail: fmt.Sprintf("namespace %q has %s=%s, but %s, which has ambient mode, does not discover it%s: ztunnel would take its traffic, "+
+			"and the istiod of %[4]s does not know its workloads", ns.Name, mesh.DataplaneModeLabel, ambientMode, theMeshes(ambient), by),
+		Remedy:   joinAmbient(ns, ambient, w),
+		Subjects: append(meshSubjects(ambient), discoveredBy(discovering)...),
+	}}
+}
+
+// do stands for discover.
+func do(meshes []*mesh.Mesh) string {
+	if len(meshes) == 1 {
+		return "does"
+	}
+	return "do"
+}
+
+// discoveredBy are the meshes that discover a namespace, as subjects beside others.
+func discoveredBy(meshes []*mesh.Mesh) []string {
+	subjects := meshSubjects(meshes)
+	for i := range subjects {
+		subjects[i] = "discovered by " + subjects[i]
+	}
+	return subjects
+}
+
+// joinAmbient offers the labels with which a mesh of ambient mode discovers the namespace, and to leave ambient mode.
+func joinAmbient(ns *mesh.Namespace, ambient []*mesh.Mesh, w *World) string {
+	var ways []string
+	for _, m := range ambient {
+		if edits, ok := only(m, ns.Labels, w); ok {
+			ways = append(ways, fmt.Sprintf("To put it into %s: %s", theMesh(m), relabel(ns, w, alone(edits, ns.Labels)...)))
+		}
+	}
+	ways = append(ways, "To leave ambient mode: "+relabel(ns, w, remove(mesh.DataplaneModeLabel)))
+	return strings.Join(ways, ". ")
+}
