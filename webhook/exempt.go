@@ -1,6 +1,11 @@
 package webhook
 
-import "github.com/meshfence/meshfence/webhook/config"
+import (
+	"slices"
+
+	"github.com/meshfence/meshfence/webhook/config"
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
 
 // exemptions are the namespaces and users that are not judged.
 type exemptions struct {
@@ -8,7 +13,13 @@ type exemptions struct {
 }
 
 func (e exemptions) namespace(name string) bool { return e.namespaces.Match(name) }
-func (e exemptions) user(name string) bool      { return e.users.Match(name) }
+
+// judged leaves out the exempt ones of the cluster's namespaces: what is never judged is no reason to refuse a tag or a map.
+func (e exemptions) judged(all []mesh.Namespace) []mesh.Namespace {
+	return slices.DeleteFunc(slices.Clone(all), func(ns mesh.Namespace) bool { return e.namespace(ns.Name) })
+}
+
+func (e exemptions) user(name string) bool { return e.users.Match(name) }
 
 // object reports whether a namespace is exempt. While its name is still to be generated, it is only if every name that may
 // come of it is: generateName kube-system makes kube-system7xk2p, which is not kube-system.

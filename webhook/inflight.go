@@ -40,7 +40,7 @@ func (h *controlPlanes) weigh(ctx context.Context, req *admission.Request, state
 		if ctx.Err() != nil {
 			return judgement{}
 		}
-		change, err := h.change(ctx, state.Stored, world.Objects, old, updated)
+		change, err := h.change(ctx, state.Stored, world, old, updated)
 		if err != nil {
 			return judgement{err: err}
 		}

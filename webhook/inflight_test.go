@@ -12,6 +12,7 @@ import (
 
 	"github.com/meshfence/meshfence/webhook"
 	"github.com/meshfence/meshfence/webhook/cluster/ledger"
+	"github.com/meshfence/meshfence/webhook/config"
 	"github.com/meshfence/meshfence/webhook/match"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/sail"
@@ -220,5 +221,50 @@ func TestAnUpdateOfAVersionThatIsStoredNoMoreIsNotWarnedOf(t *testing.T) {
 			t.Errorf("outdated %v: what is wrong is allowed: %+v", outdated, got)
 		}
 		update.old = overlapping
+	}
+}
+
+// A mesh that is in flight may put namespaces where their labels would be refused. A change of another mesh does not answer for
+// that, but it does for what both do together.
+func TestAChangeDoesNotAnswerForTheNamespacesOfOneInFlight(t *testing.T) {
+	for name, test := range map[string]struct{ inFlight, labels, answer string }{
+		"the other injects what it does not discover": {selecting("istio-system-far", "istio-discovery", "far"), "istio.io/rev=far", "allow"},
+		"this one takes what the other injects":       {"{namespace: istio-system-far, profile: remote}", "istio-discovery=blue,istio.io/rev=far", "refused with 409: MF118 MisplacesNamespaces"},
+	} {
+		c := twoMeshes(t)
+		c.namespaces = []mesh.Namespace{*judged("shop", test.labels)}
+		c.claims = []ledger.Claim{claim(t, istio("far", test.inFlight), "")}
+		old := istio("mesh-1", selecting("istio-system-1", "istio-discovery", "mesh-1"))
+		updated := istio("mesh-1", "{namespace: istio-system-1, values: {meshConfig: {discoverySelectors: [{matchLabels: {istio-discovery: mesh-1}}, {matchLabels: {istio-discovery: blue}}]}}}")
+		if got := said(serve(t, c, withoutRule("MF114")).ask(t, request{path: webhook.PathValidateIstio, name: "mesh-1", old: old, object: updated})); !strings.HasPrefix(got, test.answer) {
+			t.Errorf("%s: %s, want %s", name, got, test.answer)
+		}
+	}
+}
+
+// withoutRule switches a rule off.
+func withoutRule(code string) func(*config.Configuration) {
+	return func(c *config.Configuration) {
+		if c.Rules == nil {
+			c.Rules = map[string]config.Action{}
+		}
+		c.Rules[code] = config.ActionOff
+	}
+}
+
+func TestExemptNamespacesAreNoReasonToRefuseAMesh(t *testing.T) {
+	c := twoMeshes(t)
+	c.objects = c.objects.With(controlPlane(t, istio("far", "{namespace: istio-system-far, profile: remote}")))
+	c.namespaces = []mesh.Namespace{*judged("shop", "istio-discovery=blue,istio.io/rev=far")}
+	update := request{
+		path: webhook.PathValidateIstio, name: "mesh-1", old: istio("mesh-1", selecting("istio-system-1", "istio-discovery", "mesh-1")),
+		object: istio("mesh-1", "{namespace: istio-system-1, values: {meshConfig: {discoverySelectors: [{matchLabels: {istio-discovery: mesh-1}}, {matchLabels: {istio-discovery: blue}}]}}}"),
+	}
+	exempt := func(c *config.Configuration) { c.ExemptNamespaces = config.Globs{"sh*"} }
+	if got := said(serve(t, c, withoutRule("MF114")).ask(t, update)); got != "deny MF118" {
+		t.Errorf("judged: %s", got)
+	}
+	if got := said(serve(t, c, withoutRule("MF114"), exempt).ask(t, update)); got != "allow" {
+		t.Errorf("exempt: %s", got)
 	}
 }

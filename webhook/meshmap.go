@@ -22,13 +22,14 @@ var configMapKind = schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}
 // it need not know the mesh map's name, which the configuration can change; the others pass. Like namespaces it calls
 // nobody to allow one.
 type meshMaps struct {
-	name     string
-	fleet    fleetReader
-	stored   storedReader
-	policy   *policy.Policy
-	exempt   exemptions
-	recorder *recorder
-	finisher *finisher
+	name       string
+	fleet      fleetReader
+	stored     storedReader
+	policy     *policy.Policy
+	namespaces namespaceLister
+	exempt     exemptions
+	recorder   *recorder
+	finisher   *finisher
 }
 
 // Handle judges a CREATE or UPDATE of the mesh map. Without it, or while nobody answers, the mesh map is stored unchecked,
@@ -50,8 +51,21 @@ func (h *meshMaps) Handle(ctx context.Context, req admission.Request) admission.
 	if !h.fleet.Synced() {
 		return h.recorder.notYet(ctx, &req, errNotSynced)
 	}
-	change := policy.MapChange{Old: old.judged(req.Namespace), New: updated.judged(req.Namespace), Fleet: h.fleet.Fleet()}
+	fleet := h.fleet.Fleet()
+	change := policy.MapChange{
+		Old: old.judged(req.Namespace), New: updated.judged(req.Namespace), Fleet: fleet, Namespaces: h.concerned(ctx, fleet),
+	}
 	return h.finisher.finish(ctx, &req, updated.Metadata.Annotations, h.confirmed(ctx, change, h.policy.Map(change)))
+}
+
+// concerned are the namespaces that the mesh map may put into another mesh: none once there are meshes, which decide then. What
+// cannot be read of one is as it is known: the mesh map is stored also while nobody answers.
+func (h *meshMaps) concerned(ctx context.Context, fleet *mesh.Fleet) []mesh.Namespace {
+	if len(fleet.Meshes()) > 0 {
+		return nil
+	}
+	all, _ := h.namespaces.Namespaces(ctx, func() []string { return h.policy.JudgedKeys(fleet) })
+	return h.exempt.judged(all)
 }
 
 // confirmed judges a mesh map again, against what is stored, before it is refused, as it is done with namespaces.

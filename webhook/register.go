@@ -77,7 +77,7 @@ func handlers(cluster Cluster, c *config.Configuration, recorder *recorder) edit
 		PathValidateIstio:            controlPlane(sail.KindIstio),
 		PathValidateIstioRevision:    controlPlane(sail.KindIstioRevision),
 		PathValidateIstioRevisionTag: &tags{stored: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow},
-		PathValidateMeshMap:          &meshMaps{name: c.MeshMap.Name, fleet: cluster, stored: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher},
+		PathValidateMeshMap:          &meshMaps{name: c.MeshMap.Name, fleet: cluster, stored: cluster, namespaces: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher},
 		PathValidateNamespace:        &namespaces{fleet: cluster, stored: cluster, pods: cluster, access: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow},
 		PathMutateNamespace:          &filler{fleet: cluster, policy: rules, exempt: exempt, recorder: recorder},
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -103,10 +102,10 @@ func (h *tags) change(ctx context.Context, objects mesh.Objects, old, updated *s
 	return change, err
 }
 
-// judgedNamespaces leaves out the exempt ones: what is never judged is no reason to refuse a tag.
+// judgedNamespaces leaves out the exempt ones.
 func (h *tags) judgedNamespaces(ctx context.Context, before, fleet *mesh.Fleet) ([]mesh.Namespace, error) {
 	all, err := h.stored.Namespaces(ctx, func() []string { return h.policy.JudgedKeys(before, fleet) })
-	return slices.DeleteFunc(slices.Clone(all), func(ns mesh.Namespace) bool { return h.exempt.namespace(ns.Name) }), err
+	return h.exempt.judged(all), err
 }
 
 // decodeTags returns the new object, nil on DELETE, and the old one, nil on CREATE.

@@ -149,3 +149,27 @@ func TestAJudgementRemembersNothingOfTheOneBefore(t *testing.T) {
 		}
 	}
 }
+
+// A mesh comes into the cluster under a name that a hundredth of the namespaces, or all, have chosen, and discovers none of them.
+func BenchmarkMeshMisplacing(b *testing.B) {
+	p := policy.New(settings())
+	for _, every := range []int{100, 1} {
+		b.Run(fmt.Sprintf("one in %d", every), func(b *testing.B) {
+			namespaces := tenants(b, struct{ meshes, namespaces int }{100, 10000})
+			for i := range namespaces {
+				if i%every == 0 {
+					namespaces[i] = *namespace(b, namespaces[i].Name, "team=a istio.io/rev=far")
+				}
+			}
+			before, after := fleet(b, append(healthy(100), far)...), fleet(b, append(healthy(100), near)...)
+			ref := mesh.Ref{Kind: "Istio", Name: "far"}
+			change := policy.MeshChange{Old: before.Mesh(ref), New: after.Mesh(ref), Before: before, Fleet: after, Namespaces: namespaces, Now: now}
+			b.ReportAllocs()
+			for b.Loop() {
+				if v := p.Mesh(change); v.Answer != policy.Denied || len(v.Denials[0].Subjects) != len(namespaces)/every {
+					b.Fatalf("%+v", v)
+				}
+			}
+		})
+	}
+}

@@ -24,6 +24,7 @@ var meshRules = []rule[mesh.Mesh]{
 	{Rule: Rule{"MF114", "MembershipChanges", Warn}, change: membershipChanges},
 	{Rule: Rule{"MF115", "DeclaredOverlap", Warn}, state: declaredOverlap, unchanged: sameOverlap},
 	{Rule: Rule{"MF117", "RevisionNotALabel", Warn}, state: revisionNotALabel, unchanged: sameActiveRevision},
+	{Rule: Rule{"MF118", "MisplacesNamespaces", Deny}, change: misplacesNamespaces},
 	{Rule: Rule{"MF119", "SharedClusterTrustBundle", Deny}, state: sharedClusterTrustBundle, unchanged: sameClusterTrustBundle},
 	{Rule: Rule{"MF120", "TrustBundleNotMounted", Deny}, state: trustBundleNotMounted, unchanged: sameMountedBundle},
 }
@@ -59,6 +60,18 @@ var mapRules = []rule[mesh.Map]{
 	{Rule: Rule{"MF401", "MeshMapInvalid", Deny}, state: meshMapInvalid, unchangedFor: sameEntry},
 	{Rule: Rule{"MF402", "MeshMapOtherMesh", Deny}, state: meshMapOtherMesh, unchangedFor: sameEntry},
 	{Rule: Rule{"MF403", "MeshMapUnknown", Warn}, state: meshMapUnknown, unchangedFor: sameEntry},
+}
+
+// Some rules of meshes can also be broken from the other side: by what becomes of a tag or the mesh map. They are
+// in the catalogue once, with the meshes, and come first in reports, because of their codes.
+var (
+	tagJudged = append([]rule[mesh.Tag]{{Rule: meshRule("MF118"), change: tagMisplacesNamespaces}}, tagRules...)
+	mapJudged = append([]rule[mesh.Map]{{Rule: meshRule("MF118"), change: mapMisplacesNamespaces}}, mapRules...)
+)
+
+// meshRule is the rule of that code.
+func meshRule(code Code) Rule {
+	return meshRules[slices.IndexFunc(meshRules, func(r rule[mesh.Mesh]) bool { return r.Code == code })].Rule
 }
 
 // Catalogue returns all rules by code.

@@ -290,7 +290,7 @@ func (c meshCase) judge(t *testing.T) policy.Verdict {
 		after = withoutMesh(after, ref)
 	}
 	change := meshChange(before, after, ref)
-	change.Namespaces, change.Deleting = c.namespaces, c.deleting
+	change.Namespaces, change.Deleting, change.Creating = c.namespaces, c.deleting, c.create != ""
 	s := settings()
 	s.Actions = c.actions
 	return policy.New(s).Mesh(change)
@@ -371,6 +371,7 @@ type mapCase struct {
 	name             string
 	fleet            []string // guide() if there are none
 	create, from, to map[string]string
+	namespaces       []mesh.Namespace
 	actions          policy.Actions
 	want             policy.Verdict
 }
@@ -380,7 +381,7 @@ func (c mapCase) judge(t *testing.T) policy.Verdict {
 	if c.fleet == nil {
 		c.fleet = guide()
 	}
-	change := policy.MapChange{New: meshMap(c.create), Fleet: fleet(t, c.fleet...)}
+	change := policy.MapChange{New: meshMap(c.create), Fleet: fleet(t, c.fleet...), Namespaces: c.namespaces}
 	if c.from != nil || c.to != nil {
 		change.Old, change.New = meshMap(c.from), meshMap(c.to)
 	}

@@ -68,7 +68,8 @@ func TestMF111(t *testing.T) {
 			others: []string{"Istio mesh-2; in istio-system-2; selects istio-discovery=mesh-2"},
 			from:   mesh1ByDiscovery, to: "Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1b",
 			namespaces: apps(t, "app: istio-discovery=mesh-1 istio.io/rev=mesh-2"),
-			want:       warned(moves(`1 leaves ("app")`)),
+			want: warned(moves(`1 leaves ("app")`), misplaced(policy.Warn, leftHanging(thisChange, "mesh-2", `"app"`),
+				`To put "app" into mesh "mesh-2": kubectl label namespace app istio-discovery=mesh-2 --overwrite. `+unlabelled, "app")),
 		},
 		{
 			name: "if the namespace is being deleted, then it does not count",

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/selector"
 )
 
 // membershipChanges counts the namespaces that join and leave a mesh with a change of its selectors. Namespaces that leave
@@ -27,8 +28,47 @@ func membershipChanges(old, updated *mesh.Mesh, w *World) []Finding {
 	if old == nil {
 		f.Detail = fmt.Sprintf("%s discovers namespaces that exist already: %s", updated.Ref, moves(joining, nil))
 		f.Remedy = "If that is not meant, narrow its selectors; with --dry-run=server this is told before anything is stored"
+		return append([]Finding{f}, comesAfter(updated, joining, w)...)
 	}
 	return []Finding{f}
+}
+
+// comesAfter tells which of the namespaces that a new mesh discovers nothing injects.
+func comesAfter(m *mesh.Mesh, joining []*mesh.Namespace, w *World) []Finding {
+	idle := uninjected(m, joining, w)
+	if len(idle) == 0 {
+		return nil
+	}
+	return []Finding{{
+		Field:  selectorsField,
+		Detail: fmt.Sprintf("%s discovers namespaces that choose no revision, so that nothing injects them: %s", m.Ref, namespaceNames(namesOf(idle))),
+		Remedy: fmt.Sprintf("To have sidecars there%s: %s", likewise(idle), labelAll(idle, func(ns *mesh.Namespace) []selector.Edit {
+			return injectBy(revisionOf(m, w.Fleet), ns.Labels)
+		})),
+	}}
+}
+
+// uninjected are the namespaces that a new mesh discovers because it asks for their labels, and that choose no revision: what is
+// filled in when a label comes after the mesh is missing where the mesh comes after the label. A mesh of ambient mode is not
+// expected to inject, nor one that has opted out of that, nor anything in the namespace of a control plane. Where selectors ask for istio.io/rev, that label does more
+// than to choose a revision, and is not proposed.
+func uninjected(m *mesh.Mesh, joining []*mesh.Namespace, w *World) []*mesh.Namespace {
+	revision := revisionOf(m, w.Fleet)
+	if m.NoFill || m.AmbientBy != "" || !isLabelValue(revision) || !belongs(w.Fleet.Revision(revision), m) || slices.Contains(w.Fleet.SelectorKeys(), mesh.RevisionLabel) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(joining), func(ns *mesh.Namespace) bool {
+		return choosesAlready(ns.Labels) || w.exempted(ns) || w.ControlPlane(ns.Name) || w.Fleet.ControlPlaneOf(ns.Name) != nil || !asks(m, ns.Labels) ||
+			len(wanted(w.Fleet.DiscoveredBy(ns.Labels), ns.Labels)) > 1
+	})
+}
+
+// choosesAlready says whether somebody has decided what is to become of a namespace's pods.
+func choosesAlready(labels map[string]string) bool {
+	return slices.ContainsFunc([]string{mesh.RevisionLabel, mesh.InjectionLabel, mesh.DataplaneModeLabel, mesh.MaistraMemberLabel}, func(key string) bool {
+		_, chosen := labels[key]
+		return chosen
+	})
 }
 
 // moves counts and names what moves.
@@ -54,20 +94,25 @@ type movement struct {
 	joining []*mesh.Namespace
 	// leaving are those that the mesh does not inject, stranded those that it does.
 	leaving, stranded []*mesh.Namespace
+	// touched are all that come to be discovered or injected by others than before.
+	touched []*mesh.Namespace
+}
+
+// strands says whether a namespace is among those. They are by name, as all namespaces are.
+func (moved *movement) strands(ns *mesh.Namespace) bool {
+	_, found := slices.BinarySearchFunc(moved.stranded, ns.Name, func(other *mesh.Namespace, name string) int { return strings.Compare(other.Name, name) })
+	return found
 }
 
 // moving compares what a mesh discovers before, if there is an old one, and after. The control-plane namespace of a new mesh
 // is expected to join.
 func moving(old, updated *mesh.Mesh, w *World) movement {
-	after := settled(updated)
-	if old == nil {
-		finder, already := mesh.NewFinder(after), takenOver(updated, w)
-		return movement{joining: existing(w.Namespaces, func(ns *mesh.Namespace) bool {
-			return ns.Name != updated.ControlPlane && finder.Discover(ns.Labels) && !already.Discover(ns.Labels)
-		})}
+	after, rechosen := settled(updated), rechosen(w.without(), w.Fleet)
+	before := takenOver(updated, w)
+	if old != nil {
+		before = settled(old)
 	}
-	before := settled(old)
-	if sameSelectors(before, after) {
+	if len(rechosen) == 0 && sameSelectors(before, after) {
 		return movement{}
 	}
 	var moved movement
@@ -75,28 +120,42 @@ func moving(old, updated *mesh.Mesh, w *World) movement {
 	for i := range w.Namespaces {
 		ns := &w.Namespaces[i]
 		// Nearly all namespaces are other meshes' business, and one look tells.
-		if ns.Deleting || !either.Discover(ns.Labels) {
+		if ns.Deleting {
 			continue
 		}
-		switch in, stays := then.Discover(ns.Labels), now.Discover(ns.Labels); {
-		case !in && stays:
-			moved.joining = append(moved.joining, ns)
-		case !in || stays:
-		case injects(old.Ref, w.Before, ns):
-			moved.stranded = append(moved.stranded, ns)
-		default:
-			moved.leaving = append(moved.leaving, ns)
+		switch touched := rechosen.by(ns.Labels); {
+		case either.Discover(ns.Labels):
+			moved.add(ns, then.Discover(ns.Labels), now.Discover(ns.Labels), touched, old, updated, w)
+		case touched:
+			moved.touched = append(moved.touched, ns)
 		}
 	}
 	return moved
 }
 
-// takenOver finds what the revision that a new mesh takes over has discovered so far.
-func takenOver(m *mesh.Mesh, w *World) *mesh.Finder {
+// takenOver is the revision that a new mesh takes over, which has discovered namespaces so far; a mesh that discovers nothing if
+// there is none.
+func takenOver(m *mesh.Mesh, w *World) *mesh.Mesh {
 	if before := w.Before.Mesh(mesh.Ref{Kind: mesh.KindIstioRevision, Name: m.TakenOver.Name}); before != nil {
-		return mesh.NewFinder(before)
+		return before
 	}
-	return mesh.NewFinder()
+	return &mesh.Mesh{}
+}
+
+// add sorts a namespace in that the mesh discovered before, or discovers now.
+func (moved *movement) add(ns *mesh.Namespace, in, stays, touched bool, old, updated *mesh.Mesh, w *World) {
+	if touched || in != stays {
+		moved.touched = append(moved.touched, ns)
+	}
+	switch {
+	case in == stays, old == nil && (in || ns.Name == updated.ControlPlane):
+	case stays:
+		moved.joining = append(moved.joining, ns)
+	case injects(old.Ref, w.Before, ns):
+		moved.stranded = append(moved.stranded, ns)
+	default:
+		moved.leaving = append(moved.leaving, ns)
+	}
 }
 
 // sameSelectors says whether two versions of a mesh have the same selectors, so that nothing can move.

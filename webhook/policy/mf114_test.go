@@ -18,6 +18,21 @@ func joins(moves string) policy.Finding {
 	}
 }
 
+// idle is what is told of those among them that nothing injects, with the label commands for it.
+func idle(namespaces, commands string) policy.Finding {
+	return policy.Finding{
+		Rule: mf114, Action: policy.Warn, Field: `spec.values.meshConfig.discoverySelectors`,
+		Detail: `Istio "mesh-1" discovers namespaces that choose no revision, so that nothing injects them: ` + namespaces,
+		Remedy: `To have sidecars there` + commands,
+	}
+}
+
+// refused is a finding where the configuration makes it a denial.
+func refused(f policy.Finding) policy.Finding {
+	f.Action = policy.Deny
+	return f
+}
+
 // moves is what is told of a change of mesh-1's selectors.
 func moves(what string) policy.Finding {
 	return policy.Finding{
@@ -37,6 +52,44 @@ func TestMF114WhenAMeshIsCreated(t *testing.T) {
 		{
 			name:   "if other namespaces have its label already, then they are told",
 			create: mesh1ByDiscovery, namespaces: apps(t, "istio-system-1: istio-discovery=mesh-1", "app: istio-discovery=mesh-1", "web: env=prod"),
+			want: warned(joins(`1 joins ("app")`), idle(`"app"`, `: kubectl label namespace app istio.io/rev=mesh-1 --overwrite`)),
+		},
+		{
+			name:   "if they have chosen already what is to become of their pods, then no revision is proposed",
+			create: mesh1ByDiscovery, namespaces: apps(t, "app: istio-discovery=mesh-1 istio-injection=disabled", "member: istio-discovery=mesh-1 maistra.io/member-of=old",
+				"rev: istio-discovery=mesh-1 istio.io/rev=mesh-1", "wave: istio-discovery=mesh-1 istio.io/dataplane-mode=none"),
+			want: warned(joins(`4 join ("app", "member", "rev", "wave")`)),
+		},
+		{
+			name:   "if the mesh is one of ambient mode, then it is not expected to inject",
+			create: mesh1ByDiscovery + "; ambient", namespaces: apps(t, "app: istio-discovery=mesh-1"),
+			want: warned(joins(`1 joins ("app")`)),
+		},
+		{
+			name:   "if the mesh does not want to be filled in, then it is not expected to inject either",
+			create: mesh1ByDiscovery + "; fill false", namespaces: apps(t, "app: istio-discovery=mesh-1"),
+			want: warned(joins(`1 joins ("app")`)),
+		},
+		{
+			name:   "if it is for another control plane, then nothing is to inject it",
+			create: mesh1ByDiscovery, namespaces: apps(t, "istio-system-7: istio-discovery=mesh-1"),
+			want: warned(joins(`1 joins ("istio-system-7")`)),
+		},
+		{
+			name:   "if another mesh discovers it too, with leave, then it can have either",
+			others: []string{"Istio mesh-2; in istio-system-2; bundle two; selects istio-discovery"}, create: mesh1ByDiscovery, namespaces: apps(t, "app: istio-discovery=mesh-1"),
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF115": policy.Off}},
+			want:    warned(joins(`1 joins ("app")`)),
+		},
+		{
+			name:   "if a mesh that discovers everything does too, then the one that asks for its label is meant, by the name that the mesh map has for it",
+			others: []string{"Istio mesh-2; in istio-system-2; bundle two", "map mesh-1=stable", stable}, create: mesh1ByDiscovery, namespaces: apps(t, "app: istio-discovery=mesh-1"),
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF115": policy.Off}},
+			want:    warned(joins(`1 joins ("app")`), idle(`"app"`, `: kubectl label namespace app istio.io/rev=stable --overwrite`)),
+		},
+		{
+			name:   "if selectors ask for the label that chooses a revision, then it does more than that, and is not proposed",
+			create: mesh1ByDiscovery + " | istio.io/rev=mesh-1", namespaces: apps(t, "app: istio-discovery=mesh-1"),
 			want: warned(joins(`1 joins ("app")`)),
 		},
 		{
@@ -53,8 +106,10 @@ func TestMF114WhenAMeshIsCreated(t *testing.T) {
 		{
 			name:   "if more than ten join, then ten are named and the others counted",
 			create: mesh1ByDiscovery, namespaces: numbered(t, 12, "istio-discovery=mesh-1"),
-			want: warned(joins(`12 join ("app-01", "app-02", "app-03", "app-04", "app-05", "app-06", "app-07", "app-08", "app-09", ` +
-				`"app-10" and 2 more)`)),
+			want: warned(joins(`12 join ("app-01", "app-02", "app-03", "app-04", "app-05", "app-06", "app-07", "app-08", "app-09", `+
+				`"app-10" and 2 more)`),
+				idle(`"app-01", "app-02", "app-03", "app-04", "app-05", "app-06", "app-07", "app-08", "app-09", "app-10" and 2 more`,
+					` (shown for the first ten): kubectl label namespace app-01 app-02 app-03 app-04 app-05 app-06 app-07 app-08 app-09 app-10 istio.io/rev=mesh-1 --overwrite`)),
 		},
 		{
 			name:   "if it is the operator's copy of an Istio, then nothing changes",
@@ -78,7 +133,7 @@ func TestMF114WhenAMeshIsCreated(t *testing.T) {
 			name:   "if the configuration makes it a denial, then it is refused",
 			create: mesh1ByDiscovery, namespaces: apps(t, "app: istio-discovery=mesh-1"),
 			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF114": policy.Deny}},
-			want:    denied(func() policy.Finding { f := joins(`1 joins ("app")`); f.Action = policy.Deny; return f }()),
+			want:    denied(refused(joins(`1 joins ("app")`)), refused(idle(`"app"`, `: kubectl label namespace app istio.io/rev=mesh-1 --overwrite`))),
 		},
 	})
 }

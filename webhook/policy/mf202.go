@@ -22,7 +22,7 @@ func revisionOfAnotherMesh(ns *mesh.Namespace, w *World) []Finding {
 	}
 	discovering := w.discovering(ns)
 	injecting := owners(w.Fleet.Revision(injection.Revision))
-	if len(discovering) == 0 || len(injecting) == 0 || intersect(discovering, injecting) {
+	if !crossed(discovering, injecting) {
 		return nil
 	}
 	discovering = wanted(discovering, ns.Labels)
@@ -44,6 +44,11 @@ func injectedBy(injecting []*mesh.Mesh) []string {
 		subjects[i] = "injected by " + subjects[i]
 	}
 	return subjects
+}
+
+// crossed says whether a namespace that some meshes discover is injected by others only.
+func crossed(discovering, injecting []*mesh.Mesh) bool {
+	return len(discovering) > 0 && len(injecting) > 0 && !intersect(discovering, injecting)
 }
 
 func owners(r *mesh.Revision) []*mesh.Mesh {

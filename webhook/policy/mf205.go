@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -17,7 +16,7 @@ func injectedNotDiscovered(ns *mesh.Namespace, w *World) []Finding {
 		return nil
 	}
 	injecting := owners(w.Fleet.Revision(injection.Revision))
-	if len(injecting) == 0 || slices.ContainsFunc(injecting, (*mesh.Mesh).Remote) || len(w.discovering(ns)) > 0 {
+	if !hanging(w.discovering(ns), injecting) {
 		return nil
 	}
 	return []Finding{{
@@ -27,6 +26,11 @@ func injectedNotDiscovered(ns *mesh.Namespace, w *World) []Finding {
 		Remedy:   discoverOrRelease(ns, injection, injecting, w),
 		Subjects: injectedBy(injecting),
 	}}
+}
+
+// hanging says whether a namespace that meshes inject, of which none runs in another cluster, is discovered by none.
+func hanging(discovering, injecting []*mesh.Mesh) bool {
+	return len(discovering) == 0 && runHere(injecting)
 }
 
 // discoverOrRelease offers to set both labels in one command, or to take the namespace out of the mesh.

@@ -10,14 +10,15 @@ import (
 
 // tagMovesNamespaces finds the namespaces that a tag hands to a mesh that does not discover them: those that carry it when
 // it is created, or when it gets another target. Those that the old target's mesh did not discover either are no worse off
-// than before; of them it only warns.
+// than before; of them it only warns. A mesh whose istiod serves another cluster discovers nothing here, and what it discovers
+// there is not known: only what another mesh discovers here is handed over.
 func tagMovesNamespaces(old, updated *mesh.Tag, w *World) []Finding {
 	// A tag whose name is a revision's moves nobody; that is another rule's matter.
 	if r := w.Fleet.Revision(updated.Name); r == nil || !r.Tag {
 		return nil
 	}
 	targets := w.Fleet.Target(updated.Target)
-	if !runHere(targets) {
+	if len(targets) == 0 {
 		return nil
 	}
 	var before []*mesh.Mesh
@@ -27,8 +28,8 @@ func tagMovesNamespaces(old, updated *mesh.Tag, w *World) []Finding {
 	var moved, past []mesh.Namespace
 	for _, ns := range w.Namespaces {
 		switch {
-		case !usesTag(&ns, updated.Name), discoveredByAny(targets, ns.Labels):
-		case runHere(before) && !discoveredByAny(before, ns.Labels):
+		case !usesTag(&ns, updated.Name), !outside(targets, &ns, w):
+		case len(before) > 0 && outside(before, &ns, w):
 			past = append(past, ns)
 		default:
 			moved = append(moved, ns)
@@ -46,6 +47,12 @@ func tagMovesNamespaces(old, updated *mesh.Tag, w *World) []Finding {
 	return found
 }
 
+// outside says whether a namespace that these meshes inject is wrong there: none of them discovers it.
+func outside(injecting []*mesh.Mesh, ns *mesh.Namespace, w *World) bool {
+	discovering := w.Fleet.DiscoveredBy(ns.Labels)
+	return crossed(discovering, injecting) || hanging(discovering, injecting)
+}
+
 // beforeTheTag begins the remedy of a refusal.
 const beforeTheTag = "Change the namespaces before the tag. "
 
@@ -55,11 +62,14 @@ func undiscovered(old, updated *mesh.Tag, users []mesh.Namespace, targets []*mes
 	for i := range users {
 		names[i] = users[i].Name
 	}
+	comesOfIt := fmt.Sprintf("their new pods ask the istiod of %s, and have not got its root certificate to verify it with", theMeshes(targets))
+	if !runHere(targets) {
+		comesOfIt = "its istiod is not for this cluster, so that their new pods have no sidecars, or sidecars without the root certificate to verify it with"
+	}
 	return Finding{
 		Field: "spec.targetRef",
-		Detail: fmt.Sprintf("IstioRevisionTag %q points at %s, but %s does not discover namespaces that use the tag: %s; their new "+
-			"pods ask the istiod of %[3]s, and have not got its root certificate to verify it with",
-			updated.Name, mesh.Ref(updated.Target), theMeshes(targets), namespaceNames(names)),
+		Detail: fmt.Sprintf("IstioRevisionTag %q points at %s, but %s does not discover namespaces that use the tag: %s; %s",
+			updated.Name, mesh.Ref(updated.Target), theMeshes(targets), namespaceNames(names), comesOfIt),
 		Remedy:   waysForUsers(old, updated, users, targets, w),
 		Subjects: names,
 	}

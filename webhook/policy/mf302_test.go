@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -26,6 +27,18 @@ func moved(action policy.Action, names, remedy string, subjects ...string) polic
 		Remedy: remedy, Subjects: subjects,
 	}
 }
+
+// movedFar is the finding about the namespace app that a tag hands to the mesh far, of another cluster.
+func movedFar(tag, remedy string) policy.Finding {
+	return policy.Finding{
+		Rule: mf302, Action: policy.Deny, Field: `spec.targetRef`,
+		Detail: fmt.Sprintf(`IstioRevisionTag %q points at Istio "far", but mesh "far" does not discover namespaces that use the tag: "app"; its istiod is not `+
+			`for this cluster, so that their new pods have no sidecars, or sidecars without the root certificate to verify it with`, tag),
+		Remedy: remedy, Subjects: []string{"app"},
+	}
+}
+
+const stayInMesh1 = `Change the namespaces before the tag. To keep "app" in mesh "mesh-1": kubectl label namespace app istio.io/rev=mesh-1 --overwrite`
 
 // bothWays is what to do about the namespace app in mesh-1.
 const bothWays = `Change the namespaces before the tag. To keep "app" in mesh "mesh-1": kubectl label namespace app istio.io/rev=mesh-1 ` +
@@ -127,14 +140,42 @@ func TestMF302(t *testing.T) {
 			want: denied(moved(policy.Deny, `"app"`, bothWays, "app")),
 		},
 		{
-			name:   "if the new target does not exist, then nobody is moved",
+			name:   "if the new target does not exist, then nobody is moved: that they lose their injector is another rule's matter",
 			others: guide(), from: stable, to: "IstioRevisionTag stable; targets Istio absent", namespaces: app(inMesh1),
-			want: warned(missing("Istio", "absent", noSuchTarget)),
+			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF118": policy.Off}},
+			want:    warned(missing("Istio", "absent", noSuchTarget)),
 		},
 		{
-			name:   "if the new target's istiod runs in another cluster, then what it discovers is not known here",
-			others: []string{guide()[0], guide()[1] + "; profile remote"}, from: stable, to: stableMoved, namespaces: app(inMesh1),
+			name:   "if the new target's istiod runs in another cluster, then it does not discover what a mesh of this one does",
+			others: []string{guide()[0], far}, from: stable, to: "IstioRevisionTag stable; targets Istio far", namespaces: append(app(inMesh1), *namespace(t, "web", "istio.io/rev=stable")),
+			want: denied(movedFar("stable", stayInMesh1)),
+		},
+		{
+			name:   "if a tag is created for it, then it is the same",
+			others: []string{guide()[0], far}, create: "IstioRevisionTag stable; targets Istio far", namespaces: app(inMesh1),
+			want: denied(movedFar("stable", stayInMesh1)),
+		},
+		{
+			name:   "if it is the tag default, then it is the same",
+			others: []string{guide()[0], far}, from: "IstioRevisionTag default; targets Istio mesh-1", to: "IstioRevisionTag default; targets Istio far",
+			namespaces: app("istio-discovery=mesh-1 istio-injection=enabled"),
+			want: denied(movedFar("default", `Change the namespaces before the tag. To keep "app" in mesh "mesh-1": kubectl label namespace app istio-injection- `+
+				`istio.io/rev=mesh-1 --overwrite`)),
+		},
+		{
+			name:   "if no mesh of this cluster discovers the namespace, then who does is not known here",
+			others: []string{guide()[0], far}, create: "IstioRevisionTag stable; targets Istio far", namespaces: app("istio.io/rev=stable"),
 			want: allowed(),
+		},
+		{
+			name:   "if it pointed at another mesh of another cluster before, then they were wrong already",
+			others: []string{guide()[0], far, "Istio off; in istio-system-off; profile remote"}, from: "IstioRevisionTag stable; targets Istio off",
+			to: "IstioRevisionTag stable; targets Istio far", namespaces: app(inMesh1),
+			want: warned(func() policy.Finding {
+				f := movedFar("stable", `To keep "app" in mesh "mesh-1": kubectl label namespace app istio.io/rev=mesh-1 --overwrite`)
+				f.Action = policy.Warn
+				return f
+			}()),
 		},
 		{
 			name:   "if the old target's istiod runs in another cluster, then the namespace was not wrong before",
@@ -266,7 +307,7 @@ func TestMF302AfterEitherWayOutTheTagMayChange(t *testing.T) {
 					}
 					refusals++
 					before := fleet(t, append(slices.Clone(others), nonEmpty(c.from)...)...)
-					for _, way := range [][]string{{"To keep ", "To take "}, {"To move ", "To take "}} {
+					for _, way := range [][]string{{"To keep ", "To take ", "To have no sidecars "}, {"To move ", "To take ", "To have no sidecars "}} {
 						again := c
 						again.namespaces = follow(t, verdict.Denials[0].Remedy, way, c.namespaces, before)
 						if v := again.judge(t); v.Answer != policy.Allowed {

@@ -84,8 +84,15 @@ type MeshChange struct {
 	Old, New *mesh.Mesh
 	// Before and Fleet hold all meshes without and with the change; the changed mesh itself is in them, by its reference.
 	Before, Fleet *mesh.Fleet
+	// Beside is Fleet without the change: Before, if nil. It has what else Fleet has and Before has not, such as changes of
+	// other meshes that are in flight, so that this change does not answer for what they do to namespaces.
+	Beside *mesh.Fleet
 	// Namespaces are the cluster's, by name.
 	Namespaces []mesh.Namespace
+	// Exempt says whether a namespace of that name is never judged; nil if none is.
+	Exempt func(namespace string) bool
+	// Creating says that the request is a CREATE, also if it is of a part of a mesh that exists, so that there is an Old.
+	Creating bool
 	// Now is in seconds since 1970.
 	Now int64
 	// Deleting says that the new object has a deletion timestamp.
@@ -104,6 +111,7 @@ func (p *Policy) Mesh(c MeshChange) Verdict {
 		updated = nil
 	}
 	w := p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil)
+	w.beside, w.exempt, w.creating = c.Beside, c.Exempt, c.Creating || c.Old == nil
 	w.searches = &selector.Searches{Left: maxSearches * selector.SearchBudget}
 	w.moves = sync.OnceValue(func() movement { return moving(c.Old, updated, w) })
 	return judge(meshRules, c.Old, updated, w, p.settings.Actions)
@@ -122,7 +130,9 @@ type TagChange struct {
 
 // Tag judges a change of a tag, also while it is being deleted: as long as it is stored, it counts.
 func (p *Policy) Tag(c TagChange) Verdict {
-	return judge(tagRules, c.Old, c.New, p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil), p.settings.Actions)
+	w := p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil)
+	w.creating = c.Old == nil
+	return judge(tagJudged, c.Old, c.New, w, p.settings.Actions)
 }
 
 // MapChange is a CREATE (Old is nil) or UPDATE of the mesh map.
@@ -130,11 +140,15 @@ type MapChange struct {
 	Old, New *mesh.Map
 	// Fleet holds the meshes and tags; its mesh map is not read.
 	Fleet *mesh.Fleet
+	// Namespaces are the cluster's, by name, without the exempt ones.
+	Namespaces []mesh.Namespace
 }
 
 // Map judges a change of the mesh map.
 func (p *Policy) Map(c MapChange) Verdict {
-	return judge(mapRules, c.Old, c.New, p.world(c.Fleet, c.Fleet, nil, 0, c.Old != nil), p.settings.Actions)
+	w := p.world(c.Fleet, c.Fleet, c.Namespaces, 0, c.Old != nil)
+	w.creating = c.Old == nil
+	return judge(mapJudged, c.Old, c.New, w, p.settings.Actions)
 }
 
 func (p *Policy) world(before, fleet *mesh.Fleet, namespaces []mesh.Namespace, now int64, updating bool) *World {

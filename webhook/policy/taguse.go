@@ -23,13 +23,6 @@ func runHere(meshes []*mesh.Mesh) bool {
 	return len(meshes) > 0 && !slices.ContainsFunc(meshes, (*mesh.Mesh).Remote)
 }
 
-func discoveredByAny(meshes []*mesh.Mesh, labels map[string]string) bool {
-	return slices.ContainsFunc(meshes, func(m *mesh.Mesh) bool {
-		source, _ := m.Discovers(labels)
-		return source != nil
-	})
-}
-
 // pointsAt is the revision that a tag stands for in its target's mesh.
 func pointsAt(tag *mesh.Tag, m *mesh.Mesh) string {
 	if tag.Target.Kind == mesh.KindIstio {

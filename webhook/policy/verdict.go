@@ -74,6 +74,13 @@ type World struct {
 	effort int
 	// moves is what a change of a mesh does to the existing namespaces; only in judgements of a mesh.
 	moves func() movement
+	// beside is Fleet without the change; nil if that is Before. The two differ in judgements of a mesh beside changes of other
+	// meshes that are in flight.
+	beside *mesh.Fleet
+	// exempt says whether a namespace of that name is not judged; nil if none is.
+	exempt func(namespace string) bool
+	// creating says that the request is a CREATE, also if it is of a part of a mesh that there is.
+	creating bool
 
 	// past is what stored returns.
 	past *World

@@ -1,0 +1,226 @@
+package policy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/selector"
+)
+
+// misplacesNamespaces finds the namespaces that a change of a mesh puts where their own labels would be refused: they come to be
+// injected by a mesh that does not discover them, or lose their injector. It compares all namespaces before and after, by the
+// rules about namespaces. A new mesh is only told of them: the typo of a team must not stop an administrator. So are those that
+// were wrong before, in another way.
+//
+// Those that strandsNamespaces names are left to it, and those that choose the old name of the active revision to
+// revisionRenamed: the operator keeps that revision as long as they do.
+func misplacesNamespaces(old, updated *mesh.Mesh, w *World) []Finding {
+	moved := w.moves()
+	if len(moved.touched) == 0 {
+		return nil
+	}
+	before, after := newSide(w.without(), updated.Ref), newSide(w.Fleet, updated.Ref)
+	found := misplaced(moved.touched, before, after, w)
+	if old != nil {
+		here := !settled(updated).Remote()
+		found = found.where(func(d *displaced) bool {
+			stranded := here && moved.strands(d.Namespace)
+			renamed := old.ActiveRevision != updated.ActiveRevision && mesh.InjectionOf(d.Labels).Revision == old.ActiveRevision
+			return !stranded && (!renamed || d.after.injected)
+		})
+	}
+	what := updated.String()
+	if !w.creating {
+		what = "this change of " + what
+	}
+	return found.findings("spec", what, before, after, w)
+}
+
+// tagMisplacesNamespaces finds the namespaces that lose their injector because a tag gets a target that does not exist, or for
+// which the operator installs no tag. Those that it hands to another mesh are tagMovesNamespaces' to tell.
+func tagMisplacesNamespaces(_, updated *mesh.Tag, w *World) []Finding {
+	users := existing(w.Namespaces, func(ns *mesh.Namespace) bool { return usesTag(ns, updated.Name) })
+	before, after := &side{fleet: w.Before}, &side{fleet: w.Fleet}
+	found := misplacement{lost: misplaced(users, before, after, w).lost}
+	found = found.where(func(d *displaced) bool { return !d.after.crossed() && !d.after.hanging() })
+	return found.findings("spec.targetRef", fmt.Sprintf("this change of IstioRevisionTag %q", updated.Name), before, after, w)
+}
+
+// mapMisplacesNamespaces finds the namespaces that a change of the mesh map gives to another mesh than their discovery label
+// names. It does so only as long as there is no mesh; then the map decides nothing but what is filled in.
+func mapMisplacesNamespaces(old, updated *mesh.Map, w *World) []Finding {
+	if len(w.Fleet.Meshes()) > 0 {
+		return nil
+	}
+	before, after := onlyMap(old, w), onlyMap(updated, w)
+	wrong := existing(w.Namespaces, func(ns *mesh.Namespace) bool {
+		was := newPast(revisionOfAnotherMesh(ns, before))
+		return slices.ContainsFunc(revisionOfAnotherMesh(ns, after), func(f Finding) bool { return !was.has(f) })
+	})
+	if len(wrong) == 0 {
+		return nil
+	}
+	f := Finding{
+		Field: "data",
+		Detail: fmt.Sprintf("with these entries of the mesh map, the discovery label of namespaces names another mesh than the one that has their revision: %s",
+			namespaceNames(namesOf(wrong))),
+		Remedy:   waysOut(wrong, &side{fleet: before.Fleet}, &side{fleet: after.Fleet}, w.creating, w),
+		Subjects: namesOf(wrong),
+	}
+	if w.creating {
+		f.Action = Warn
+	}
+	return []Finding{f}
+}
+
+// onlyMap is a world without meshes and with this mesh map; nil is an empty one.
+func onlyMap(m *mesh.Map, w *World) *World {
+	var entries map[string]string
+	if m != nil {
+		entries, _ = mesh.ParseMap(m.Data)
+	}
+	fleet := mesh.NewFleet(mesh.Objects{Map: entries})
+	return &World{Before: fleet, Fleet: fleet, DiscoveryLabels: w.DiscoveryLabels, ControlPlane: w.ControlPlane}
+}
+
+// findings is one for each way to be wrong that is new, and one for each that is not. what is the change.
+func (m *misplacement) findings(field, what string, before, after *side, w *World) []Finding {
+	if w.creating {
+		return m.told(true, field, what, before, after, w)
+	}
+	fresh, past := m.where(func(d *displaced) bool { return !d.wrongBefore() }), m.where((*displaced).wrongBefore)
+	return append(fresh.told(false, field, what, before, after, w), past.told(true, field, what, before, after, w)...)
+}
+
+// told is one finding for each way to be wrong. Those that only warn name what can be done after the change.
+func (m *misplacement) told(warns bool, field, what string, before, after *side, w *World) []Finding {
+	var found []Finding
+	add := func(wrong []displaced, format string, meshes ...string) {
+		namespaces := make([]*mesh.Namespace, len(wrong))
+		for i := range wrong {
+			namespaces[i] = wrong[i].Namespace
+		}
+		arguments := []any{what, namespaceNames(namesOf(namespaces))}
+		for _, m := range meshes {
+			arguments = append(arguments, m)
+		}
+		f := Finding{
+			Field: field, Detail: fmt.Sprintf(format, arguments...), Remedy: waysOut(namespaces, before, after, warns, w), Subjects: namesOf(namespaces),
+		}
+		if warns {
+			f.Action = Warn
+		}
+		found = append(found, f)
+	}
+	if len(m.crossed) > 0 {
+		add(m.crossed, "with %s, namespaces that exist are injected by %[3]s and discovered by %[4]s: %[2]s; their new pods would ask the istiod "+
+			"of the one and have only the root certificate of the other to verify it with",
+			together(m.crossed, func(d *displaced) []*mesh.Mesh { return d.after.injecting }),
+			together(m.crossed, func(d *displaced) []*mesh.Mesh { return d.after.discovering }))
+	}
+	if len(m.hanging) > 0 {
+		add(m.hanging, "with %s, namespaces that exist are injected by %[3]s and discovered by no mesh: %[2]s; their new pods would hang in Init:0/1",
+			together(m.hanging, func(d *displaced) []*mesh.Mesh { return d.after.injecting }))
+	}
+	if len(m.lost) > 0 {
+		add(m.lost, "with %s, nothing injects namespaces any more that %[3]s injects now: %[2]s; their new pods would start without sidecars",
+			together(m.lost, func(d *displaced) []*mesh.Mesh { return d.before.injecting }))
+	}
+	return found
+}
+
+// together names the meshes of all, each once.
+func together(wrong []displaced, of func(*displaced) []*mesh.Mesh) string {
+	all := map[*mesh.Mesh]bool{}
+	for i := range wrong {
+		for _, m := range of(&wrong[i]) {
+			all[m] = true
+		}
+	}
+	return theMeshes(slices.SortedFunc(maps.Keys(all), func(a, b *mesh.Mesh) int { return strings.Compare(a.String(), b.String()) }))
+}
+
+// changeFirst begins the remedy of a refusal.
+const changeFirst = "Put them right first"
+
+// waysOut offers for each of the first namespaces the label changes that put it right: to keep it in a mesh that discovers it,
+// to move it to the mesh that injects it, or to have nothing inject it. Only what is admitted and helps is offered: for a
+// change that is refused, what can be done before it is tried again; afterwards says that it is not.
+func waysOut(namespaces []*mesh.Namespace, before, after *side, afterwards bool, w *World) string {
+	keep, move, without := &labelCommands{}, &labelCommands{}, &labelCommands{}
+	for _, ns := range namespaces[:min(named, len(namespaces))] {
+		add := func(to *labelCommands, why string, edits []selector.Edit) {
+			if edits = sortedEdits(edits); len(edits) > 0 && after.cures(ns, edits, w) && (afterwards || before.admits(ns, edits, w)) {
+				to.add(why, ns, edits)
+			}
+		}
+		at, stored := after.standing(ns.Labels), after.world(ns, w)
+		for _, m := range wanted(at.discovering, ns.Labels) {
+			add(keep, "To keep %s in "+theMesh(m), injectBy(revisionOf(m, after.fleet), ns.Labels))
+		}
+		for _, m := range at.injecting {
+			if edits, ok := only(m, ns.Labels, stored); ok {
+				add(move, "To put %s into "+theMesh(m), alone(edits, ns.Labels))
+			}
+		}
+		add(without, "To have no sidecars in %s", release(ns))
+	}
+	ways := join(followed(namespaces, before, after), keep.sentences(), move.sentences(), without.sentences())
+	switch {
+	case ways == "":
+		return "No label of theirs repairs that: change the selectors of the meshes so that the one that injects them, and no other, discovers them"
+	case afterwards:
+		return ways
+	default:
+		return changeFirst + likewise(namespaces) + ". " + ways
+	}
+}
+
+// followed offers to let the tags that a change of a mesh would leave without a target follow that mesh instead.
+func followed(namespaces []*mesh.Namespace, before, after *side) []string {
+	if after.changed == nil || after.changed.Kind != mesh.KindIstio {
+		return nil
+	}
+	var ways []string
+	for _, ns := range namespaces[:min(named, len(namespaces))] {
+		name := mesh.InjectionOf(ns.Labels).Revision
+		was, is := before.fleet.Revision(name), after.fleet.Revision(name)
+		if was == nil || is == nil || !is.Tag || len(is.Meshes) > 0 || !within(was.Meshes, []*mesh.Mesh{after.changed}) {
+			continue
+		}
+		_, command, _ := strings.Cut(retarget(&mesh.Tag{Name: name}, after.changed.Ref), ": ")
+		if way := fmt.Sprintf("To let the tag %q follow %s: %s", name, after.changed.Ref, command); !slices.Contains(ways, way) {
+			ways = append(ways, way)
+		}
+	}
+	return ways
+}
+
+// world is the one in which the labels of a stored namespace are changed.
+func (s *side) world(ns *mesh.Namespace, w *World) *World {
+	return &World{
+		Before: s.fleet, Fleet: s.fleet, Now: w.Now, Updating: true, Stored: ns.Labels, DiscoveryLabels: w.DiscoveryLabels, ControlPlane: w.ControlPlane,
+	}
+}
+
+// admits says whether a change of labels would be admitted.
+func (s *side) admits(ns *mesh.Namespace, edits []selector.Edit, w *World) bool {
+	changed := &mesh.Namespace{Name: ns.Name, Labels: apply(ns.Labels, edits)}
+	return judge(namespaceRules, ns, changed, s.world(ns, w), Actions{}).Answer == Allowed
+}
+
+// cures says whether a change of labels would be admitted and leave the namespace right.
+func (s *side) cures(ns *mesh.Namespace, edits []selector.Edit, w *World) bool {
+	if slices.ContainsFunc(edits, func(e selector.Edit) bool { return !e.Remove && !isLabelValue(e.Value) }) {
+		return false
+	}
+	changed := &mesh.Namespace{Name: ns.Name, Labels: apply(ns.Labels, edits)}
+	at, after := s.standing(changed.Labels), s.world(ns, w)
+	if at.crossed() || at.hanging() || len(revisionOfAnotherMesh(changed, after)) > 0 || len(unknownRevision(changed, after)) > 0 {
+		return false
+	}
+	return s.admits(ns, edits, w)
+}

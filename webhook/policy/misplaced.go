@@ -1,0 +1,148 @@
+package policy
+
+import (
+	"slices"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
+
+// names are names of revisions and tags.
+type names map[string]bool
+
+// by says whether the labels choose one of the names.
+func (n names) by(labels map[string]string) bool {
+	if len(n) == 0 {
+		return false
+	}
+	injection := mesh.InjectionOf(labels)
+	return injection.By && n[injection.Revision]
+}
+
+// rechosen returns the names that lead to other meshes after a change than before, or to none, or to one whose istiod has moved
+// into this cluster or out of it. What they inject is injected by others.
+func rechosen(before, after *mesh.Fleet) names {
+	found := names{}
+	for _, list := range [][]string{before.RevisionNames(), after.RevisionNames()} {
+		for _, name := range list {
+			if !sameOwners(owners(before.Revision(name)), owners(after.Revision(name))) || !sameOwners(injecting(before, name), injecting(after, name)) {
+				found[name] = true
+			}
+		}
+	}
+	return found
+}
+
+// injecting are the meshes that inject a namespace with istio.io/rev=name.
+func injecting(fleet *mesh.Fleet, name string) []*mesh.Mesh {
+	return fleet.Injecting(map[string]string{mesh.RevisionLabel: name})
+}
+
+// sameOwners compares meshes of two fleets, by name: an Istio that takes over the IstioRevision of its name is the mesh that this was.
+func sameOwners(before, after []*mesh.Mesh) bool {
+	return slices.EqualFunc(before, after, func(a, b *mesh.Mesh) bool { return a.Name == b.Name && a.Remote() == b.Remote() })
+}
+
+// within says whether all meshes are among those of another fleet.
+func within(meshes, others []*mesh.Mesh) bool {
+	return !slices.ContainsFunc(meshes, func(m *mesh.Mesh) bool {
+		return !slices.ContainsFunc(others, func(other *mesh.Mesh) bool { return other.Name == m.Name })
+	})
+}
+
+// side is a fleet on one side of a change.
+type side struct {
+	fleet *mesh.Fleet
+	// changed is the fleet's mesh that changes, and settled finds what it discovers (see settled); nil if none does.
+	changed *mesh.Mesh
+	settled *mesh.Finder
+}
+
+func newSide(fleet *mesh.Fleet, ref mesh.Ref) *side {
+	s := &side{fleet: fleet}
+	if m := fleet.Mesh(ref); m != nil {
+		s.changed, s.settled = m, mesh.NewFinder(settled(m))
+	}
+	return s
+}
+
+// standing is who discovers a namespace, and whose revision its labels choose.
+type standing struct {
+	discovering, injecting []*mesh.Mesh
+	// injected says whether anything injects its pods.
+	injected bool
+}
+
+func (s *side) standing(labels map[string]string) standing {
+	at := standing{discovering: s.fleet.DiscoveredBy(labels), injected: len(s.fleet.Injecting(labels)) > 0}
+	if injection := mesh.InjectionOf(labels); injection.By {
+		at.injecting = owners(s.fleet.Revision(injection.Revision))
+	}
+	if s.changed != nil && !s.settled.Discover(labels) {
+		at.discovering = slices.DeleteFunc(at.discovering, func(m *mesh.Mesh) bool { return m == s.changed })
+	}
+	return at
+}
+
+// crossed and hanging are what revisionOfAnotherMesh and injectedNotDiscovered find.
+func (at *standing) crossed() bool { return crossed(at.discovering, at.injecting) }
+func (at *standing) hanging() bool { return hanging(at.discovering, at.injecting) }
+
+// displaced is a namespace that a change puts where its labels would be refused, or leaves without an injector.
+type displaced struct {
+	*mesh.Namespace
+	before, after standing
+}
+
+// misplacement are the namespaces that a change makes wrong, each by the first that holds.
+type misplacement struct {
+	crossed, hanging, lost []displaced
+}
+
+// misplaced compares what becomes of namespaces. What was wrong in the same way before does not count. Nor does what several
+// meshes come to discover: the change of a mesh that does so is one that discoversEverything or overlappingSelectors find.
+func misplaced(namespaces []*mesh.Namespace, before, after *side, w *World) (found misplacement) {
+	for _, ns := range namespaces {
+		if w.exempted(ns) {
+			continue
+		}
+		d := displaced{ns, before.standing(ns.Labels), after.standing(ns.Labels)}
+		switch {
+		case d.before.injected && !d.after.injected:
+			found.lost = append(found.lost, d)
+		case d.asBefore():
+		case d.after.crossed():
+			found.crossed = append(found.crossed, d)
+		case d.after.hanging():
+			found.hanging = append(found.hanging, d)
+		}
+	}
+	return found
+}
+
+// asBefore says whether a namespace is wrong in the way in which it was before, with no other meshes.
+func (d *displaced) asBefore() bool {
+	same := within(d.after.injecting, d.before.injecting) && within(d.after.discovering, d.before.discovering)
+	return same && (d.after.crossed() && d.before.crossed() || d.after.hanging() && d.before.hanging())
+}
+
+// wrongBefore says whether a namespace was wrong before in any way.
+func (d *displaced) wrongBefore() bool { return d.before.crossed() || d.before.hanging() }
+
+// where leaves only those that satisfy a condition.
+func (m *misplacement) where(condition func(*displaced) bool) misplacement {
+	kept := func(all []displaced) []displaced {
+		return slices.DeleteFunc(slices.Clone(all), func(d displaced) bool { return !condition(&d) })
+	}
+	return misplacement{crossed: kept(m.crossed), hanging: kept(m.hanging), lost: kept(m.lost)}
+}
+
+// exempted says whether a namespace is never judged.
+func (w *World) exempted(ns *mesh.Namespace) bool { return w.exempt != nil && w.exempt(ns.Name) }
+
+// without is the fleet without the change, but with what may come true beside it.
+func (w *World) without() *mesh.Fleet {
+	if w.beside != nil {
+		return w.beside
+	}
+	return w.Before
+}
