@@ -402,7 +402,7 @@ func TestBeforeAMeshIsStoredWhatItsSelectorsLookAtIsWatched(t *testing.T) {
 	if got := s.ask(t, r); !got.Allowed {
 		t.Fatalf("%+v", got)
 	}
-	if diff := cmp.Diff([]match.Asked{{Keys: []string{"istio-discovery", "tier"}, Names: []string{"shop"}}}, *calls); diff != "" {
+	if diff := cmp.Diff([]match.Asked{{Keys: []string{"istio-discovery", "tier"}, Names: []string{"istio-system-1", "istio-system-2", "istio-system-new", "shop"}}}, *calls); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

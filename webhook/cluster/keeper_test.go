@@ -124,11 +124,13 @@ func (b *bench) wantRequests(t *testing.T, when, want string) {
 	}
 }
 
-// meshes have one selector each, of one of the keys; a key NAME=value is for the value, any other for x.
+// meshes have one selector each, of one of the keys; a key NAME=value is for the value, any other for x. Their control planes are
+// where no namespace can be.
 func meshes(keys []string) mesh.Objects {
 	var objects mesh.Objects
 	for _, key := range keys {
 		cp := &sail.ControlPlane{Kind: sail.KindIstio, Metadata: sail.Meta{Name: key}}
+		cp.Spec.Namespace = "not.a.namespace"
 		key, value, found := strings.Cut(key, "=")
 		if !found {
 			value = "x"

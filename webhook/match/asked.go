@@ -3,6 +3,8 @@ package match
 import (
 	"slices"
 
+	"k8s.io/apimachinery/pkg/util/validation"
+
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/selector"
 )
@@ -18,10 +20,14 @@ type Asked struct {
 }
 
 // Of returns what a fleet's selectors look at. Every namespace carries its name as a label, so that label is not among the keys:
-// selectors that go by the name alone have their names listed, and only those that exclude names, or want any, need AnyName.
+// selectors that go by the name alone have their names listed, and only those that exclude names, or want any, need AnyName. The
+// control-plane namespaces of meshes that go by labels are listed too: one that is created without a label is told so.
 func Of(fleet *mesh.Fleet) Asked {
 	asked := Asked{Keys: slices.DeleteFunc(slices.Clone(fleet.SelectorKeys()), func(key string) bool { return key == selector.NameLabel })}
 	for _, m := range fleet.Meshes() {
+		if m.Sources[0].Listing == mesh.Selective && len(validation.IsDNS1123Label(m.ControlPlane)) == 0 {
+			asked.Names = append(asked.Names, m.ControlPlane)
+		}
 		for _, source := range m.Sources {
 			for _, term := range source.Terms {
 				names, anyName := term.Selector.ByName()

@@ -13,11 +13,12 @@ import (
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
-// fleetOf is a fleet of meshes that have one selector each.
+// fleetOf is a fleet of meshes that have one selector each, and their control planes where no namespace can be.
 func fleetOf(selectors ...*metav1.LabelSelector) *mesh.Fleet {
 	var objects mesh.Objects
 	for i, s := range selectors {
 		cp := &sail.ControlPlane{Kind: sail.KindIstio, Metadata: sail.Meta{Name: fmt.Sprintf("mesh-%d", i)}}
+		cp.Spec.Namespace = "not.a.namespace"
 		cp.Spec.Values.MeshConfig.DiscoverySelectors = []*metav1.LabelSelector{s}
 		objects.Istios = append(objects.Istios, cp)
 	}
@@ -64,6 +65,36 @@ func TestWhatAFleetsSelectorsLookAt(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A control-plane namespace that is created without the labels by which its mesh would discover it has none that is asked about.
+func TestAControlPlaneNamespaceIsAskedAboutWhenItIsCreated(t *testing.T) {
+	in := func(name, namespace string, selectors ...*metav1.LabelSelector) *sail.ControlPlane {
+		cp := &sail.ControlPlane{Kind: sail.KindIstio, Metadata: sail.Meta{Name: name}, Spec: sail.Spec{Namespace: namespace}}
+		cp.Spec.Values.MeshConfig.DiscoverySelectors = selectors
+		return cp
+	}
+	byMesh := selecting([]string{"mesh", "In", "a"})
+	remote := in("remote", "far", byMesh)
+	remote.Spec.Profile = sail.ProfileRemote
+	fleet := mesh.NewFleet(mesh.Objects{Istios: []*sail.ControlPlane{
+		in("a", "istio-system-a", byMesh), in("b", "", byMesh), in("everything", "openshift-ingress"), remote,
+	}})
+	asked := match.Of(fleet)
+	if diff := cmp.Diff(match.Asked{Keys: []string{"mesh"}, Names: []string{"istio-system", "istio-system-a"}}, asked); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	validate := newCondition(match.ValidateExpression(asked))
+	for name, want := range map[string]bool{"istio-system-a": true, "istio-system": true, "openshift-ingress": false, "istio-system-b": false} {
+		created := with(fields{"kubernetes.io/metadata.name": name})
+		created.name = name
+		if got := validate.holds(t, nil, created); got != want {
+			t.Errorf("%s is created and asked about: %v", name, got)
+		}
+		if validate.holds(t, created, created) {
+			t.Errorf("%s changes in nothing and is asked about", name)
+		}
 	}
 }
 

@@ -32,6 +32,29 @@ func controlPlaneNotDiscovered(m *mesh.Mesh, w *World) []Finding {
 	}}
 }
 
+// controlPlaneComes finds a control-plane namespace that is created after its mesh, without the labels by which that would
+// discover it. The mesh is asked about when it comes later.
+func controlPlaneComes(old, created *mesh.Namespace, w *World) []Finding {
+	if old != nil || w.Fleet.ControlPlaneOf(created.Name) == nil {
+		return nil
+	}
+	var found []Finding
+	for _, m := range w.Fleet.Meshes() {
+		own := &m.Sources[0]
+		if m.ControlPlane != created.Name || own.Listing != mesh.Selective || discoversThrough(own, created.Labels) {
+			continue
+		}
+		found = append(found, Finding{
+			Field: "metadata.labels",
+			Detail: fmt.Sprintf("namespace %q is the control-plane namespace of %s, which does not discover it: it gets no ConfigMap %s, so gateways in it "+
+				"hang, and mesh-wide policies in it, such as a STRICT PeerAuthentication, do not count", created.Name, theMesh(m), own.TrustBundle),
+			Remedy:   discoverControlPlane(m, created, w),
+			Subjects: []string{m.String()},
+		})
+	}
+	return found
+}
+
 func discoversThrough(s *mesh.Source, labels map[string]string) bool {
 	return slices.ContainsFunc(s.Terms, func(t mesh.Term) bool { return t.Selector.Matches(labels) })
 }

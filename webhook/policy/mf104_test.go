@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -229,4 +230,32 @@ func TestTheCommandsOfMF104AreAdmittedAndHelp(t *testing.T) {
 			}
 		}
 	}
+}
+
+// unlabelledHome is the finding about the control-plane namespace of mesh-1, which discovers istio-discovery=mesh-1.
+func unlabelledHome(name string) policy.Finding {
+	return policy.Finding{
+		Rule: mf104, Action: policy.Warn, Field: `metadata.labels`,
+		Detail: fmt.Sprintf(`namespace %q is the control-plane namespace of mesh "mesh-1", which does not discover it: it gets no ConfigMap istio-ca-root-cert, `+
+			`so gateways in it hang, and mesh-wide policies in it, such as a STRICT PeerAuthentication, do not count`, name),
+		Remedy:   fmt.Sprintf(`To let it: kubectl label namespace %s istio-discovery=mesh-1 --overwrite`, name),
+		Subjects: []string{`Istio "mesh-1"`},
+	}
+}
+
+func TestMF104WhenTheControlPlaneNamespaceIsCreatedAfterItsMesh(t *testing.T) {
+	const home = "Istio mesh-1; in app; selects istio-discovery=mesh-1"
+	off := policy.Actions{Rules: map[policy.Code]policy.Action{"MF104": policy.Off}}
+	byName := unlabelledHome("app")
+	byName.Remedy = `Add to the discoverySelectors of Istio "mesh-1": {matchLabels: {kubernetes.io/metadata.name: app}}`
+	runNamespaceCases(t, []namespaceCase{
+		{name: "if it comes without the label, then it is told", fleet: []string{home}, create: "", want: warned(unlabelledHome("app"))},
+		{name: "if it comes with the label, then it is admitted without a word", fleet: []string{home}, create: "istio-discovery=mesh-1", want: allowed()},
+		{name: "if it is another namespace, then it is not", fleet: guide(), create: "team=a", want: allowed()},
+		{name: "if it is there already, then the mesh has that finding", fleet: []string{home}, from: "team=a", to: "team=b", want: allowed()},
+		{name: "if its mesh discovers everything, then it does not need a label", fleet: []string{"Istio mesh-1; in app"}, create: "", want: allowed()},
+		{name: "if its istiod runs in another cluster, then nothing reads there", fleet: []string{"Istio mesh-1; in app; profile remote"}, create: "", want: allowed()},
+		{name: "if no label does it, then the mesh needs a selector for it", fleet: []string{"Istio mesh-1; in app; selects kubernetes.io/metadata.name=other"}, create: "", want: warned(byName)},
+		{name: "if the rule is off, then nobody says anything", fleet: []string{home}, create: "", actions: off, want: allowed()},
+	})
 }

@@ -257,9 +257,9 @@ func TestMF209WhenANamespaceIsUpdated(t *testing.T) {
 func TestMF209WhenANamespaceIsCreated(t *testing.T) {
 	runNamespaceCases(t, []namespaceCase{
 		{
-			name:  "if its own mesh does not discover it, then no label was changed: the mesh has that finding",
+			name:  "if its own mesh does not discover it, then no label was changed: it comes after its mesh, and is told so",
 			fleet: home(), create: "env=prod",
-			want: allowed(),
+			want: warned(unlabelledHome("app")),
 		},
 	})
 }

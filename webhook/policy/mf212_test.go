@@ -283,7 +283,7 @@ func TestMF212OfAControlPlaneNamespace(t *testing.T) {
 		compare(t, judge("istio-system-2", "istio-discovery=mesh-2", guide()[0]), allowed())
 	})
 	t.Run("if its mesh exists, then its label has to be right", func(t *testing.T) {
-		if got := outcome(judge("istio-system-1", "istio-discovery=mesh1", guide()[0])); got != "warn MF212" {
+		if got := outcome(judge("istio-system-1", "istio-discovery=mesh1", guide()[0])); got != "warn MF104 warn MF212" {
 			t.Error(got)
 		}
 	})

@@ -75,7 +75,7 @@ func (p *Policy) Namespace(c NamespaceChange) Verdict {
 	}
 	taken := p.worlds.take(w)
 	defer p.worlds.giveBack(taken)
-	return judge(namespaceRules, c.Old, c.New, taken, p.settings.Actions)
+	return judge(namespaceJudged, c.Old, c.New, taken, p.settings.Actions)
 }
 
 // MeshChange is a CREATE (Old is nil), UPDATE or DELETE (New is nil) of a mesh. A DELETE of an IstioRevision that its Istio
