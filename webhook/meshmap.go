@@ -59,7 +59,7 @@ func (h *meshMaps) Handle(ctx context.Context, req admission.Request) admission.
 }
 
 // concerned are the namespaces that the mesh map may put into another mesh: none once there are meshes, which decide then. What
-// cannot be read of one is as it is known: the mesh map is stored also while nobody answers.
+// cannot be read of one is as it is known: the mesh map is stored also while meshfence does not answer.
 func (h *meshMaps) concerned(ctx context.Context, fleet *mesh.Fleet) []mesh.Namespace {
 	if len(fleet.Meshes()) > 0 {
 		return nil

@@ -256,6 +256,6 @@ func TestMF104WhenTheControlPlaneNamespaceIsCreatedAfterItsMesh(t *testing.T) {
 		{name: "if its mesh discovers everything, then it does not need a label", fleet: []string{"Istio mesh-1; in app"}, create: "", want: allowed()},
 		{name: "if its istiod runs in another cluster, then nothing reads there", fleet: []string{"Istio mesh-1; in app; profile remote"}, create: "", want: allowed()},
 		{name: "if no label does it, then the mesh needs a selector for it", fleet: []string{"Istio mesh-1; in app; selects kubernetes.io/metadata.name=other"}, create: "", want: warned(byName)},
-		{name: "if the rule is off, then nobody says anything", fleet: []string{home}, create: "", actions: off, want: allowed()},
+		{name: "if the rule is off, then nothing is said", fleet: []string{home}, create: "", actions: off, want: allowed()},
 	})
 }

@@ -63,7 +63,7 @@ func uninjected(m *mesh.Mesh, joining []*mesh.Namespace, w *World) []*mesh.Names
 	})
 }
 
-// choosesAlready says whether somebody has decided what is to become of a namespace's pods.
+// choosesAlready reports whether a label already decides what becomes of a namespace's pods.
 func choosesAlready(labels map[string]string) bool {
 	return slices.ContainsFunc([]string{mesh.RevisionLabel, mesh.InjectionLabel, mesh.DataplaneModeLabel, mesh.MaistraMemberLabel}, func(key string) bool {
 		_, chosen := labels[key]

@@ -116,7 +116,7 @@ func TestMF118WhenAMeshIsCreated(t *testing.T) {
 			want: warned(misplaced(policy.Warn, leftHanging(`Istio "mesh-1"`, "mesh-1", `"app"`), unlabelled, "app")),
 		},
 		{
-			name:   "if the rule is off, then nobody says anything",
+			name:   "if the rule is off, then nothing is said",
 			create: mesh1ByDiscovery, namespaces: apps(t, "app: istio.io/rev=mesh-1"),
 			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF118": policy.Off}},
 			want:    allowed(),

@@ -90,7 +90,7 @@ func TestMF214(t *testing.T) {
 			}()),
 		},
 		{
-			name:  "if the rule is off, then nobody says anything",
+			name:  "if the rule is off, then nothing is said",
 			fleet: ambient(), create: "istio.io/dataplane-mode=ambient",
 			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF214": policy.Off}}, want: allowed(),
 		},
