@@ -412,7 +412,7 @@ func TestInEveryOrderOfStepsNoTwoOverlappingMeshesAreStored(t *testing.T) {
 // Claims of every size: those that are stored as they are, those that are compressed, and those of the largest meshes. Fewer
 // orders of those, chosen at random.
 func TestWhateverTheSizeOfClaimsNoTwoOverlappingMeshesAreStored(t *testing.T) {
-	for _, size := range []struct{ more, orders int }{{5, 60}, {50, 30}, {700, 8}, {10000, 1}} {
+	for _, size := range []struct{ more, orders int }{{5, 40}, {50, 15}, {700, 4}, {10000, 1}} {
 		for name, scenario := range scenarios() {
 			t.Run(fmt.Sprintf("%s, with %d selectors more", name, size.more), func(t *testing.T) {
 				scenario.requests = slices.Clone(scenario.requests)
