@@ -70,7 +70,7 @@ func TestRaces(t *testing.T) {
 	s, servers := startRacing(t)
 	t.Run("with the ledger", func(t *testing.T) {
 		s.install(t, 3, harness.ProcessOptions{}, servers...)
-		events, operations := s.race(t, servers, choose(500, 20000))
+		events, operations := s.race(t, servers, choose(500, 10000))
 		if n, first := overlaps(events); n > 0 {
 			t.Errorf("%d times two meshes that overlap were stored:\n%s", n, strings.Join(first, "\n"))
 		}
