@@ -62,7 +62,7 @@ func undiscovered(old, updated *mesh.Tag, users []mesh.Namespace, targets []*mes
 	for i := range users {
 		names[i] = users[i].Name
 	}
-	comesOfIt := fmt.Sprintf("their new pods ask the istiod of %s, and have not got its root certificate to verify it with", theMeshes(targets))
+	comesOfIt := fmt.Sprintf("their new pods ask the istiod of %s, and lack its root certificate to verify it with", theMeshes(targets))
 	if !runHere(targets) {
 		comesOfIt = "its istiod is not for this cluster, so that their new pods have no sidecars, or sidecars without the root certificate to verify it with"
 	}

@@ -23,7 +23,7 @@ func moved(action policy.Action, names, remedy string, subjects ...string) polic
 	return policy.Finding{
 		Rule: mf302, Action: action, Field: `spec.targetRef`,
 		Detail: `IstioRevisionTag "stable" points at Istio "mesh-2", but mesh "mesh-2" does not discover namespaces that use the tag: ` +
-			names + `; their new pods ask the istiod of mesh "mesh-2", and have not got its root certificate to verify it with`,
+			names + `; their new pods ask the istiod of mesh "mesh-2", and lack its root certificate to verify it with`,
 		Remedy: remedy, Subjects: subjects,
 	}
 }
@@ -106,7 +106,7 @@ func TestMF302(t *testing.T) {
 			want: denied(policy.Finding{
 				Rule: mf302, Action: policy.Deny, Field: `spec.targetRef`,
 				Detail: `IstioRevisionTag "default" points at Istio "mesh-2", but mesh "mesh-2" does not discover namespaces that use the tag: ` +
-					`"app"; their new pods ask the istiod of mesh "mesh-2", and have not got its root certificate to verify it with`,
+					`"app"; their new pods ask the istiod of mesh "mesh-2", and lack its root certificate to verify it with`,
 				Remedy: `Change the namespaces before the tag. To keep "app" in mesh "mesh-1": kubectl label namespace app istio-injection- ` +
 					`istio.io/rev=mesh-1 --overwrite. To move "app" to mesh "mesh-2": kubectl label namespace app istio-discovery=mesh-2 ` +
 					`istio-injection- istio.io/rev=mesh-2 --overwrite`,
@@ -127,7 +127,7 @@ func TestMF302(t *testing.T) {
 			want: denied(policy.Finding{
 				Rule: mf302, Action: policy.Deny, Field: `spec.targetRef`,
 				Detail: `IstioRevisionTag "stable" points at IstioRevision "mesh-1-v1-29-0", but mesh "mesh-1" does not discover namespaces that ` +
-					`use the tag: "app"; their new pods ask the istiod of mesh "mesh-1", and have not got its root certificate to verify it with`,
+					`use the tag: "app"; their new pods ask the istiod of mesh "mesh-1", and lack its root certificate to verify it with`,
 				Remedy: `Change the namespaces before the tag. To keep "app" in mesh "mesh-2": kubectl label namespace app istio.io/rev=mesh-2 ` +
 					`--overwrite. To move "app" to mesh "mesh-1": kubectl label namespace app istio-discovery=mesh-1 ` +
 					`istio.io/rev=mesh-1-v1-29-0 --overwrite`,

@@ -58,7 +58,7 @@
 // In the first case B was judged in a world with A in it, and compared with what was stored, in which b's
 // object and a's did not overlap there: so it was refused. (Compared with the same world without B it would not need to be: if A's
 // claim overlapped with b's object as it was stored, which a declaration or an override can have let through, then that would be
-// taken for an overlap of before.) In the others somebody had seen in a list, which was over before
+// taken for an overlap of before.) In the others a replica had seen in a list, which was over before
 // B's list began or was B's own, that the claim was closed. If it was because A was stored, then B's list has it too, as
 // nobody has changed since then what is judged of it; so B was refused. It was not because A could not come true any
 // more, as it did. If it was because of its age, then A's request had ended, by the assumption below; so it was stored

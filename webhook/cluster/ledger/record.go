@@ -146,7 +146,7 @@ func same(a, b *sail.ControlPlane) bool {
 	return errLeft == nil && errRight == nil && string(left) == string(right)
 }
 
-// nameless turns a user's name, which may have any length and is nobody else's business, into what tells users apart.
+// nameless turns a user's name, which may have any length, into what tells users apart.
 func nameless(user string) string {
 	if user == "" {
 		return ""
