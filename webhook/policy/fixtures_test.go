@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"sigs.k8s.io/yaml"
@@ -21,6 +19,14 @@ import (
 
 // now is the time of every judgement here: 2026-08-01T12:00:00Z.
 const now = 1785585600
+
+// mf201 to mf204 are rules for tests that make up findings.
+var (
+	mf201 = policy.Rule{Code: "MF201", Name: "DiscoveredByMany", Action: policy.Deny}
+	mf202 = policy.Rule{Code: "MF202", Name: "RevisionOfAnotherMesh", Action: policy.Deny}
+	mf203 = policy.Rule{Code: "MF203", Name: "UnknownRevision", Action: policy.Deny}
+	mf204 = policy.Rule{Code: "MF204", Name: "ConflictingInjectionLabels", Action: policy.Deny}
+)
 
 // guide is the fleet of the OpenShift guide "Deploying multiple service meshes on a single cluster", and a tag that makes
 // mesh-1 the one that istio-injection=enabled uses.
@@ -233,7 +239,7 @@ type namespaceCase struct {
 	user    string
 	rights  map[mesh.Ref]policy.Right
 	actions policy.Actions
-	want    policy.Verdict
+	want    string // the codes, as outcome writes them; the text is in testdata/findings
 }
 
 func (c namespaceCase) judge(t *testing.T) policy.Verdict {
@@ -269,7 +275,7 @@ type meshCase struct {
 	namespaces       []mesh.Namespace
 	deleting         bool
 	actions          policy.Actions
-	want             policy.Verdict
+	want             string // the codes, as outcome writes them; the text is in testdata/findings
 }
 
 // judge puts the changed object into the stored ones, or takes it out of them, as the webhook does.
@@ -327,7 +333,7 @@ type tagCase struct {
 	create, from, to string
 	namespaces       []mesh.Namespace
 	actions          policy.Actions
-	want             policy.Verdict
+	want             string // the codes, as outcome writes them; the text is in testdata/findings
 }
 
 func (c tagCase) judge(t *testing.T) policy.Verdict {
@@ -373,7 +379,7 @@ type mapCase struct {
 	create, from, to map[string]string
 	namespaces       []mesh.Namespace
 	actions          policy.Actions
-	want             policy.Verdict
+	want             string // the codes, as outcome writes them; the text is in testdata/findings
 }
 
 func (c mapCase) judge(t *testing.T) policy.Verdict {
@@ -418,17 +424,6 @@ func runMeshCases(t *testing.T, cases []meshCase) {
 	}
 }
 
-// compare compares what is told.
-func compare(t *testing.T, got, want policy.Verdict) {
-	t.Helper()
-	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(policy.Verdict{}, "Untold")); diff != "" {
-		t.Errorf("verdict (-want +got):\n%s", diff)
-	}
-	for _, f := range slices.Concat(got.Denials, got.Warnings, got.Untold) {
-		checkReadable(t, f)
-	}
-}
-
 // checkReadable finds what no message may have, whatever it says.
 func checkReadable(t *testing.T, f policy.Finding) {
 	t.Helper()
@@ -456,20 +451,4 @@ func checkReadable(t *testing.T, f policy.Finding) {
 			t.Errorf("the API server refuses %q: %v", command, errs)
 		}
 	}
-}
-
-func allowed() policy.Verdict { return policy.Verdict{Answer: policy.Allowed} }
-
-func denied(findings ...policy.Finding) policy.Verdict {
-	return policy.Verdict{Answer: policy.Denied, Denials: findings}
-}
-
-func warned(findings ...policy.Finding) policy.Verdict {
-	return policy.Verdict{Answer: policy.Allowed, Warnings: findings}
-}
-
-// also adds warnings to a denial.
-func also(verdict policy.Verdict, warnings ...policy.Finding) policy.Verdict {
-	verdict.Warnings = append(verdict.Warnings, warnings...)
-	return verdict
 }

@@ -10,6 +10,20 @@ import (
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
+func denied(findings ...policy.Finding) policy.Verdict {
+	return policy.Verdict{Answer: policy.Denied, Denials: findings}
+}
+
+func warned(findings ...policy.Finding) policy.Verdict {
+	return policy.Verdict{Answer: policy.Allowed, Warnings: findings}
+}
+
+// also adds warnings to a denial.
+func also(verdict policy.Verdict, warnings ...policy.Finding) policy.Verdict {
+	verdict.Warnings = append(verdict.Warnings, warnings...)
+	return verdict
+}
+
 func TestReadOverride(t *testing.T) {
 	for annotation, want := range map[string]policy.Override{
 		"":                     {},

@@ -12,7 +12,7 @@ import (
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
-var update = flag.Bool("update", false, "write testdata/transitions.golden anew")
+var update = flag.Bool("update", false, "write the files in testdata anew")
 
 // state is the three labels of a namespace; "" is absent.
 type state struct {
