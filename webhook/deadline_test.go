@@ -175,6 +175,29 @@ func askWithin(t *testing.T, c *cluster, r request, timeout string) *admissionv1
 	return response(t, received.Body.Bytes())
 }
 
+// dated is an answer that remembers until when its request may be read.
+type dated struct {
+	*httptest.ResponseRecorder
+	deadline time.Time
+}
+
+func (d *dated) SetReadDeadline(deadline time.Time) error {
+	d.deadline = deadline
+	return nil
+}
+
+// Also through the metrics that controller-runtime's server puts around a webhook.
+func TestTheBodyOfARequestToAnyPathMustBeThereWithinHalfAMinute(t *testing.T) {
+	h := handler(t, twoMeshes(t), config.Default(), prometheus.NewRegistry(), logr.Discard())
+	for _, path := range paths() {
+		answer, before := &dated{ResponseRecorder: httptest.NewRecorder()}, time.Now()
+		h.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader("{}")))
+		if answer.deadline.Before(before.Add(30*time.Second)) || answer.deadline.After(time.Now().Add(30*time.Second)) {
+			t.Errorf("%s: may be read until %v, asked at %v", path, answer.deadline, before)
+		}
+	}
+}
+
 // What the URL says cannot make a request live longer than any webhook may.
 func TestATimeoutThatNoAPIServerSendsIsTheLongest(t *testing.T) {
 	for _, timeout := range []string{"", "soon", "-5s", "0s", "720h", "30s"} {

@@ -59,34 +59,44 @@ func (h *filler) handle(ctx context.Context, req admission.Request) admission.Re
 		return allowWarning(fill.Warning)
 	}
 	h.recorder.fill(ctx, &req, fill)
-	return patch(fill.Warning, patchText(updated, fill))
+	return patch(fill.Warning, patchOf(updated, fill))
 }
 
-// patchText writes or removes the label and the annotation that remembers it, and adds the maps that hold them where they are
-// missing: a JSON patch (RFC 6902; the operation add replaces a member that is there already).
-func patchText(ns *namespaceObject, fill policy.Fill) []byte {
-	text := make([]byte, 0, 1<<9)
-	operation := func(op, path, value string) {
-		text = append(text, `,{"op":"`+op+`","path":"/metadata/`+path+`"`+value+`}`...)
-	}
-	write := func(field string, in map[string]string, key string) {
-		if in == nil {
-			operation("add", field, `,"value":{}`)
-		}
-		operation("add", field+"/"+pointer(key), `,"value":`+string(appendString(nil, fill.Revision)))
-	}
+// patchOperation is one of a JSON patch (RFC 6902); "add" replaces a member that is there already.
+type patchOperation struct {
+	Op    string `json:"op"`
+	Path  string `json:"path"`
+	Value any    `json:"value,omitempty"`
+}
+
+// patchOf sets or removes the label and the annotation that remembers it.
+func patchOf(ns *namespaceObject, fill policy.Fill) []patchOperation {
+	change := set
 	if fill.Answer == policy.Remove {
-		write = func(field string, in map[string]string, key string) {
-			if _, present := in[key]; present { // or the patch would fail
-				operation("remove", field+"/"+pointer(key), "")
-			}
-		}
+		change = remove
 	}
-	write("labels", ns.Metadata.Labels, mesh.RevisionLabel)
-	write("annotations", ns.Metadata.Annotations, FilledRevisionAnnotation)
-	text[0] = '['
-	return append(text, ']')
+	return append(change("labels", ns.Metadata.Labels, mesh.RevisionLabel, fill.Revision),
+		change("annotations", ns.Metadata.Annotations, FilledRevisionAnnotation, fill.Revision)...)
 }
 
-// pointer escapes a key for a JSON pointer (RFC 6901, 3). It has no other character that would need it.
-func pointer(key string) string { return strings.ReplaceAll(key, "/", "~1") }
+// set adds a key to labels or annotations, and their map where it is missing.
+func set(field string, in map[string]string, key, value string) []patchOperation {
+	var operations []patchOperation
+	if in == nil {
+		operations = append(operations, patchOperation{Op: "add", Path: "/metadata/" + field, Value: map[string]string{}})
+	}
+	return append(operations, patchOperation{Op: "add", Path: pointer(field, key), Value: value})
+}
+
+// remove takes a key away if it is there, or the patch would fail.
+func remove(field string, in map[string]string, key, _ string) []patchOperation {
+	if _, present := in[key]; !present {
+		return nil
+	}
+	return []patchOperation{{Op: "remove", Path: pointer(field, key)}}
+}
+
+// pointer is the JSON pointer (RFC 6901, 3) to a label or annotation. A key has no other character that must be escaped.
+func pointer(field, key string) string {
+	return "/metadata/" + field + "/" + strings.ReplaceAll(key, "/", "~1")
+}

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/meshfence/meshfence/webhook/cluster/ledger"
 	"github.com/meshfence/meshfence/webhook/policy"
+	"github.com/meshfence/meshfence/webhook/review"
 )
 
 // recorder counts and logs what was answered. Labels never hold names of objects: their number has no bound.
@@ -88,18 +90,21 @@ func (r *recorder) fill(ctx context.Context, req *admission.Request, f policy.Fi
 	logger.Info("filled in", "revision", f.Revision)
 }
 
+// unread records a request that could not be read because of err, and refuses it.
+func (r *recorder) unread(ctx context.Context, err error) admission.Response {
+	if errors.Is(err, review.ErrTooManyLarge) || errors.Is(err, review.ErrNoRoom) {
+		r.bad.Inc()
+		log.FromContext(ctx).Info("refused a large request", "problem", err.Error())
+		return notYet(err.Error())
+	}
+	return r.badRequest(ctx, err)
+}
+
 // badRequest records a request that cannot be judged, and refuses it.
 func (r *recorder) badRequest(ctx context.Context, err error) admission.Response {
 	r.bad.Inc()
 	log.FromContext(ctx).Info("refused a request that cannot be judged", "problem", err.Error())
 	return badRequest(err)
-}
-
-// tooMany records a request that is refused, unread, because others take all the memory that there is for them.
-func (r *recorder) tooMany(ctx context.Context, err error) admission.Response {
-	r.bad.Inc()
-	log.FromContext(ctx).Info("refused a large request", "problem", err.Error())
-	return notYet(err.Error())
 }
 
 // badField records an object that is refused because a field has a wrong type.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/meshfence/meshfence/webhook/config"
 	"github.com/meshfence/meshfence/webhook/policy"
+	"github.com/meshfence/meshfence/webhook/review"
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
@@ -45,20 +46,16 @@ func Register(mux Mux, cluster Cluster, c *config.Configuration, registry promet
 	if err != nil {
 		return nil, err
 	}
-	bodies := newBodies()
-	latency, err := newLatency(registry)
+	duration, err := review.NewDuration(registry)
 	if err != nil {
 		return nil, err
 	}
+	budget := review.NewBudget()
 	book := newRulebook(c, func(c *config.Configuration) edition { return handlers(cluster, c, recorder) })
 	for path := range book.current() {
-		logger := logger.WithName("admission").WithValues("path", path)
-		hook := &admission.Webhook{Handler: page{book: book, path: path}, LogConstructor: requestLogger}
-		if _, err := admission.StandaloneWebhook(hook, admission.StandaloneOptions{Logger: logger}); err != nil {
-			return nil, err
-		}
-		endpoint := timely(withDeadline(&endpoint{hook: hook, recorder: recorder, logger: logger, bodies: bodies}), readTimeout)
-		mux.Register(path, timed(endpoint, latency.WithLabelValues(path)))
+		mux.Register(path, review.Handler(page{book: book, path: path}, review.Options{
+			Logger: logger.WithName("admission").WithValues("path", path), Budget: budget, Duration: duration.WithLabelValues(path), Refuse: recorder.unread,
+		}))
 	}
 	return book, nil
 }

@@ -17,9 +17,6 @@ import (
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
-// ownAnnotations begins the names of the annotations that meshfence reads or writes.
-const ownAnnotations = "meshfence.io/"
-
 // Annotations and labels of namespaces that meshfence reads or writes.
 const (
 	// FillAnnotation with the value "false" opts a namespace out of filling in; a label of that key does too.
@@ -82,7 +79,7 @@ func unreadableDeletion(ctx context.Context, err error) admission.Response {
 	return allow()
 }
 
-// namespaceObject is what is read of a Namespace. Other annotations than our own may be missing.
+// namespaceObject is what is read of a Namespace.
 type namespaceObject struct {
 	Metadata struct {
 		Name              string            `json:"name"`
@@ -97,12 +94,9 @@ func decodeNamespace(raw []byte) (*namespaceObject, error) {
 	if !isObject(raw) {
 		return nil, errNoObject
 	}
-	ns, ok := scanNamespace(raw)
-	if !ok {
-		ns = &namespaceObject{}
-		if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, ns); err != nil {
-			return nil, fmt.Errorf("the Namespace cannot be read: %w", err)
-		}
+	ns := &namespaceObject{}
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, ns); err != nil {
+		return nil, fmt.Errorf("the Namespace cannot be read: %w", err)
 	}
 	if ns.Metadata.Name == "" && ns.Metadata.GenerateName == "" {
 		return nil, errors.New("the Namespace has no name")

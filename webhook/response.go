@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/meshfence/meshfence/webhook/cluster/ledger"
 	"github.com/meshfence/meshfence/webhook/policy"
+	"github.com/meshfence/meshfence/webhook/review"
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
@@ -32,8 +34,12 @@ func allowWarning(warning string) admission.Response {
 	return response
 }
 
-// patch lets a request through with these changes, a JSON patch.
-func patch(warning string, text []byte) admission.Response {
+// patch lets a request through with these changes.
+func patch(warning string, operations []patchOperation) admission.Response {
+	text, err := json.Marshal(operations)
+	if err != nil { // strings and maps of them: there is nothing that could not be written
+		panic(err)
+	}
 	response, patchType := allowWarning(warning), admissionv1.PatchTypeJSONPatch
 	response.Patch, response.PatchType = text, &patchType
 	return response
@@ -162,7 +168,7 @@ func tooManyInFlight(why *ledger.FullError) admission.Response {
 // badRequest refuses what no API server with a right webhook configuration sends.
 func badRequest(err error) admission.Response {
 	message := "meshfence cannot judge this request: " + err.Error()
-	if errors.Is(err, errTooLarge) {
+	if errors.Is(err, review.ErrTooLarge) {
 		return refuse(http.StatusRequestEntityTooLarge, metav1.StatusReasonRequestEntityTooLarge, message)
 	}
 	return refuse(http.StatusBadRequest, metav1.StatusReasonBadRequest, message)

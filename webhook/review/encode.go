@@ -1,4 +1,4 @@
-package webhook
+package review
 
 import (
 	"encoding/base64"
@@ -15,10 +15,10 @@ import (
 // yes is the status of an answer that allows.
 var yes = metav1.Status{Code: http.StatusOK}
 
-// encodeReview returns the AdmissionReview with an answer. An answer that allows is written here, field by field, because
+// encode returns the AdmissionReview with an answer. An answer that allows is written here, field by field, because
 // reflection would cost more than all the rest of a judgement; any other one, and one with a status that says more than
 // 200, is rare and left to encoding/json. The text means the same either way.
-func encodeReview(r *admissionv1.AdmissionResponse) []byte {
+func encode(r *admissionv1.AdmissionResponse) []byte {
 	if !r.Allowed || r.Result == nil || *r.Result != yes {
 		text, err := json.Marshal(admissionv1.AdmissionReview{TypeMeta: reviewType, Response: r})
 		if err != nil { // strings, numbers and lists of them: there is nothing that could not be written

@@ -1,16 +1,14 @@
-package webhook
+package review
 
 import (
-	"strings"
-
 	admissionv1 "k8s.io/api/admission/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// scanReview reads an AdmissionReview as API servers send it. ok is false if it is not quite like that; then only the API
-// machinery's decoder can say what it is. Objects share memory with the body.
+// scanReview reads an AdmissionReview as API servers send it. ok is false if it is not quite like that; then only decodeStock
+// can tell what it is. Strings and objects share memory with the body.
 func scanReview(body []byte) (review *admissionv1.AdmissionReview, ok bool) {
 	review = &admissionv1.AdmissionReview{}
 	s := newScan(body)
@@ -78,7 +76,7 @@ func (s *scan) request() *admissionv1.AdmissionRequest {
 	return r
 }
 
-// operation is a constant where it is one that is judged: metrics keep it for ever, and would keep the whole body with it.
+// operation is a constant where it is a usual one: metrics keep it for ever, and would keep the whole body with it.
 func operation(text string) admissionv1.Operation {
 	for _, known := range [...]admissionv1.Operation{admissionv1.Create, admissionv1.Update, admissionv1.Delete} {
 		if text == string(known) {
@@ -137,47 +135,4 @@ func (s *scan) userInfo() (user authenticationv1.UserInfo) {
 		}
 	})
 	return user
-}
-
-// scanNamespace reads a Namespace, with ok as in scanReview. Of the annotations it keeps our own; where there are only
-// others the map is empty.
-func scanNamespace(raw []byte) (ns *namespaceObject, ok bool) {
-	ns = &namespaceObject{}
-	s := newScan(raw)
-	defer s.free()
-	ok = s.all(func() {
-		s.object(func(name string) {
-			if name != "metadata" {
-				s.skip()
-				return
-			}
-			s.object(func(name string) { s.namespaceMetadata(name, ns) })
-		})
-	})
-	return ns, ok
-}
-
-func (s *scan) namespaceMetadata(name string, ns *namespaceObject) {
-	switch name {
-	case "name":
-		ns.Metadata.Name = s.string()
-	case "generateName":
-		ns.Metadata.GenerateName = s.string()
-	case "deletionTimestamp":
-		ns.Metadata.DeletionTimestamp = s.string()
-	case "labels":
-		ns.Metadata.Labels = map[string]string{}
-		s.entries(func(key string) { ns.Metadata.Labels[key] = s.string() })
-	case "annotations":
-		ns.Metadata.Annotations = map[string]string{}
-		s.entries(func(key string) {
-			if strings.HasPrefix(key, ownAnnotations) {
-				ns.Metadata.Annotations[key] = s.string()
-			} else if s.next('"') {
-				s.skip()
-			}
-		})
-	default:
-		s.skip()
-	}
 }

@@ -1,4 +1,4 @@
-package webhook
+package review
 
 import (
 	"bufio"
@@ -20,24 +20,38 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	admissionv1 "k8s.io/api/admission/v1"
-	crwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
-
-	"github.com/meshfence/meshfence/webhook/config"
 )
 
 // patience is how long a test waits for what should come much sooner.
 const patience = 30 * time.Second
 
-// impatient serves one webhook, which allows everything, with a short limit for the body.
+// options are for a handler of its own. A request that is refused unread gets 503 if it may be sent again, else 400.
+func options() Options {
+	return Options{
+		Logger: logr.Discard(), Budget: NewBudget(), Duration: prometheus.NewHistogram(prometheus.HistogramOpts{}),
+		Refuse: func(_ context.Context, err error) admission.Response {
+			code := http.StatusBadRequest
+			if errors.Is(err, ErrNoRoom) || errors.Is(err, ErrTooManyLarge) {
+				code = http.StatusServiceUnavailable
+			}
+			return admission.Errored(int32(code), err)
+		},
+	}
+}
+
+// evaluating is a handler that allows everything after it has called evaluate.
+func evaluating(evaluate func()) *handler {
+	return newHandler(admission.HandlerFunc(func(context.Context, admission.Request) admission.Response {
+		evaluate()
+		return admission.Allowed("")
+	}), options())
+}
+
+// impatient serves a handler that allows everything, with a short limit for the body.
 func impatient(t *testing.T, limit time.Duration) net.Conn {
 	t.Helper()
-	recorder, err := newRecorder(prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
-	hook := &admission.Webhook{Handler: admission.HandlerFunc(func(context.Context, admission.Request) admission.Response { return allow() })}
-	server := httptest.NewServer(timely(&endpoint{hook: hook, recorder: recorder, logger: logr.Discard(), bodies: newBodies()}, limit))
+	server := httptest.NewServer(withReadDeadline(evaluating(func() {}), limit))
 	t.Cleanup(server.Close)
 	connection, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
 	if err != nil {
@@ -76,7 +90,7 @@ func answerOn(t *testing.T, connection net.Conn) *admissionv1.AdmissionResponse 
 func checkTooSlow(t *testing.T, got *admissionv1.AdmissionResponse) {
 	t.Helper()
 	if got.Allowed || got.Result.Code != http.StatusBadRequest ||
-		!strings.HasPrefix(got.Result.Message, "meshfence cannot judge this request: its body cannot be read: ") ||
+		!strings.HasPrefix(got.Result.Message, "its body cannot be read: ") ||
 		!strings.HasSuffix(got.Result.Message, "i/o timeout") {
 		t.Errorf("%+v", got)
 	}
@@ -153,24 +167,6 @@ func (d *dated) SetReadDeadline(deadline time.Time) error {
 	return nil
 }
 
-// Also through the metrics that controller-runtime's server puts around a webhook.
-func TestEveryWebhookHasTheReadTimeout(t *testing.T) {
-	mux := http.NewServeMux()
-	server := crwebhook.NewServer(crwebhook.Options{WebhookMux: mux})
-	if _, err := Register(server, nil, config.Default(), prometheus.NewRegistry(), logr.Discard()); err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range []string{
-		PathValidateIstio, PathValidateIstioRevision, PathValidateIstioRevisionTag, PathValidateMeshMap, PathValidateNamespace, PathMutateNamespace,
-	} {
-		answer, before := &dated{ResponseRecorder: httptest.NewRecorder()}, time.Now()
-		mux.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader("{}")))
-		if answer.deadline.Before(before.Add(readTimeout)) || answer.deadline.After(time.Now().Add(readTimeout)) {
-			t.Errorf("%s: may be read until %v, asked at %v", path, answer.deadline, before)
-		}
-	}
-}
-
 // body is a review of so many bytes.
 func bodyOf(size int) string {
 	const review = `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u"}}`
@@ -178,42 +174,36 @@ func bodyOf(size int) string {
 }
 
 func TestOnlySoManyLargeBodiesAreReadAtATime(t *testing.T) {
-	recorder, err := newRecorder(prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
 	judged, goOn := make(chan struct{}), make(chan struct{})
-	hook := &admission.Webhook{Handler: admission.HandlerFunc(func(context.Context, admission.Request) admission.Response {
+	h := evaluating(func() {
 		judged <- struct{}{}
 		<-goOn
-		return allow()
-	})}
-	e := &endpoint{hook: hook, recorder: recorder, logger: logr.Discard(), bodies: newBodies()}
+	})
 	ask := func(size int) *admissionv1.AdmissionResponse {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(bodyOf(size)))
 		r.Header.Set("Content-Type", "application/json")
-		e.ServeHTTP(w, r)
+		h.ServeHTTP(w, r)
 		var review admissionv1.AdmissionReview
 		if err := json.Unmarshal(w.Body.Bytes(), &review); err != nil {
 			t.Error(err)
 		}
 		return review.Response
 	}
-	answers := make(chan *admissionv1.AdmissionResponse, 2*largeAtOnce)
-	for range largeAtOnce {
+	answers := make(chan *admissionv1.AdmissionResponse, 2*largeSlots)
+	for range largeSlots {
 		go func() { answers <- ask(maxBody) }()
 		<-judged
 	}
 	// All places are taken: another large one waits in vain, a usual one does not wait.
-	const want = "meshfence cannot judge this request yet: too many requests with a body of more than 256 KiB at the same time. Try again in a few seconds"
+	const want = "too many requests with a body of more than 256 KiB at the same time"
 	if got := ask(usualBody); got.Allowed || got.Result.Code != http.StatusServiceUnavailable || got.Result.Message != want {
 		t.Errorf("%+v", got)
 	}
 	go func() { answers <- ask(usualBody - 1) }()
 	<-judged
 	close(goOn)
-	for range largeAtOnce + 1 {
+	for range largeSlots + 1 {
 		if got := <-answers; !got.Allowed {
 			t.Errorf("%+v", got)
 		}
@@ -234,23 +224,15 @@ func (n noting) Read([]byte) (int, error) {
 
 // net/http cancels a request over HTTP/1.1 whose read deadline comes while it is judged, also when its body is there.
 func TestALargeBodyMustComeSoonAndMayBeJudgedForLonger(t *testing.T) {
-	recorder, err := newRecorder(prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
 	answer, before := &dated{ResponseRecorder: httptest.NewRecorder()}, time.Now()
 	var reading, judging time.Time
-	hook := &admission.Webhook{Handler: admission.HandlerFunc(func(context.Context, admission.Request) admission.Response {
-		judging = answer.deadline
-		return allow()
-	})}
+	h := evaluating(func() { judging = answer.deadline })
 	text := bodyOf(maxBody)
 	body := io.MultiReader(strings.NewReader(text[:usualBody]), noting(func() { reading = answer.deadline }), strings.NewReader(text[usualBody:]))
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", body)
 	r.Header.Set("Content-Type", "application/json")
-	e := &endpoint{hook: hook, recorder: recorder, logger: logr.Discard(), bodies: newBodies()}
-	timely(e, readTimeout).ServeHTTP(answer, r)
-	if reading.Before(before.Add(largeDeadline)) || reading.After(time.Now().Add(largeDeadline)) {
+	withReadDeadline(h, readTimeout).ServeHTTP(answer, r)
+	if reading.Before(before.Add(largeReadTimeout)) || reading.After(time.Now().Add(largeReadTimeout)) {
 		t.Errorf("must be there until %v, asked at %v", reading, before)
 	}
 	if judging.Before(before.Add(readTimeout)) {
@@ -258,7 +240,7 @@ func TestALargeBodyMustComeSoonAndMayBeJudgedForLonger(t *testing.T) {
 	}
 }
 
-// slow is a body of which nothing comes after its beginning until it is given up, and an answer that nobody reads until then.
+// slow is a body of which nothing comes after its beginning until it is evicted, and an answer that nobody reads until then.
 type slow struct {
 	*httptest.ResponseRecorder
 	begins  io.Reader
@@ -298,15 +280,15 @@ func (s *slow) SetWriteDeadline(deadline time.Time) error {
 	return nil
 }
 
-// asking sends a request that is slow to an endpoint, from an address, and returns its answer.
-func (s *slow) asking(t *testing.T, e *endpoint, from string) <-chan *admissionv1.AdmissionResponse {
+// asking sends a request that is slow to a handler, from an address, and returns its answer.
+func (s *slow) asking(t *testing.T, h *handler, from string) <-chan *admissionv1.AdmissionResponse {
 	t.Helper()
 	answer := make(chan *admissionv1.AdmissionResponse, 1)
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", s)
 	r.Header.Set("Content-Type", "application/json")
 	r.RemoteAddr = from
 	go func() {
-		e.ServeHTTP(s, r)
+		h.ServeHTTP(s, r)
 		var review admissionv1.AdmissionReview
 		if err := json.Unmarshal(s.Body.Bytes(), &review); err != nil {
 			t.Error(err)
@@ -316,22 +298,9 @@ func (s *slow) asking(t *testing.T, e *endpoint, from string) <-chan *admissionv
 	return answer
 }
 
-func newEndpoint(t *testing.T, judge func()) *endpoint {
-	t.Helper()
-	recorder, err := newRecorder(prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
-	hook := &admission.Webhook{Handler: admission.HandlerFunc(func(context.Context, admission.Request) admission.Response {
-		judge()
-		return allow()
-	})}
-	return &endpoint{hook: hook, recorder: recorder, logger: logr.Discard(), bodies: newBodies()}
-}
+const noRoom = "too many requests at the same time whose bodies or answers make no progress"
 
-const noRoom = "meshfence cannot judge this request yet: too many requests at the same time whose bodies or answers make no progress. Try again in a few seconds"
-
-func checkGivenUp(t *testing.T, what string, answer <-chan *admissionv1.AdmissionResponse) {
+func checkEvicted(t *testing.T, what string, answer <-chan *admissionv1.AdmissionResponse) {
 	t.Helper()
 	select {
 	case got := <-answer:
@@ -339,7 +308,7 @@ func checkGivenUp(t *testing.T, what string, answer <-chan *admissionv1.Admissio
 			t.Errorf("%s: %+v", what, got)
 		}
 	case <-time.After(patience):
-		t.Fatalf("%s is not given up", what)
+		t.Fatalf("%s is not evicted", what)
 	}
 }
 
@@ -355,50 +324,50 @@ func checkAllowed(t *testing.T, what string, answer <-chan *admissionv1.Admissio
 	}
 }
 
-// Many bodies of just under 256 KiB that never end are given up, the oldest first, as soon as they have more bytes than all may; and
+// Many bodies of just under 256 KiB that never end are evicted, the oldest first, as soon as they have more bytes than all may; and
 // so are small ones.
 func TestBodiesThatNeverEndLeaveRoomForOthers(t *testing.T) {
 	for _, size := range []int{usualBody - 1, 5000} {
-		e := newEndpoint(t, func() {})
+		h := evaluating(func() {})
 		var waiting []<-chan *admissionv1.AdmissionResponse
-		for e.bodies.held <= e.bodies.limit-usualBody && len(waiting) < 5000 {
+		for h.options.Budget.held <= h.options.Budget.limit-usualBody && len(waiting) < 5000 {
 			s := newSlow(size, true)
-			waiting = append(waiting, s.asking(t, e, "10.0.0.1:1"))
+			waiting = append(waiting, s.asking(t, h, "10.0.0.1:1"))
 			<-s.reached
 		}
 		for i := range 10 {
-			checkAllowed(t, "a request from another address", newSlow(usualBody-1, false).asking(t, e, "10.0.0.2:1"))
-			checkAllowed(t, "a request from the same address", newSlow(usualBody-1, false).asking(t, e, "10.0.0.1:1"))
+			checkAllowed(t, "a request from another address", newSlow(usualBody-1, false).asking(t, h, "10.0.0.2:1"))
+			checkAllowed(t, "a request from the same address", newSlow(usualBody-1, false).asking(t, h, "10.0.0.1:1"))
 			s := newSlow(usualBody-1, true)
-			waiting = append(waiting, s.asking(t, e, "10.0.0.1:1"))
+			waiting = append(waiting, s.asking(t, h, "10.0.0.1:1"))
 			<-s.reached
 			if i > 0 {
-				checkGivenUp(t, fmt.Sprintf("number %d of %d bytes", i-1, size), waiting[i-1])
+				checkEvicted(t, fmt.Sprintf("number %d of %d bytes", i-1, size), waiting[i-1])
 			}
 		}
-		e.bodies.mu.Lock()
-		held := e.bodies.held
-		e.bodies.mu.Unlock()
-		if held > usualAtOnce+usualBody {
+		h.options.Budget.mu.Lock()
+		held := h.options.Budget.held
+		h.options.Budget.mu.Unlock()
+		if held > totalBytes+usualBody {
 			t.Errorf("%d bytes are held", held)
 		}
 	}
 }
 
 // An address that holds little loses nothing because of one that holds much.
-func TestTheAddressThatHoldsTheMostGivesUpFirst(t *testing.T) {
-	e := newEndpoint(t, func() {})
-	e.bodies.limit = 4 * usualBody
+func TestOfTheAddressThatHoldsTheMostARequestIsEvictedFirst(t *testing.T) {
+	h := evaluating(func() {})
+	h.options.Budget.limit = 4 * usualBody
 	first := newSlow(usualBody-1, true)
-	oldest := first.asking(t, e, "10.0.0.1:1")
+	oldest := first.asking(t, h, "10.0.0.1:1")
 	<-first.reached
 	var others []<-chan *admissionv1.AdmissionResponse
 	for range 4 {
 		s := newSlow(usualBody-1, true)
-		others = append(others, s.asking(t, e, "10.0.0.2:1"))
+		others = append(others, s.asking(t, h, "10.0.0.2:1"))
 		<-s.reached
 	}
-	checkGivenUp(t, "the first of the other address", others[0])
+	checkEvicted(t, "the first of the other address", others[0])
 	select {
 	case got := <-oldest:
 		t.Errorf("the oldest, of an address that holds less, was answered: %+v", got)
@@ -409,75 +378,75 @@ func TestTheAddressThatHoldsTheMostGivesUpFirst(t *testing.T) {
 }
 
 // What is judged goes on as long as there is a body that is waited for.
-func TestOfOneAddressWhatIsJudgedIsGivenUpLast(t *testing.T) {
+func TestOfOneAddressWhatIsJudgedIsEvictedLast(t *testing.T) {
 	judging, goOn := make(chan struct{}), make(chan struct{})
-	e := newEndpoint(t, func() {
+	h := evaluating(func() {
 		judging <- struct{}{}
 		<-goOn
 	})
-	e.bodies.limit = 3 * usualBody
-	later := ticking(e)
+	h.options.Budget.limit = 3 * usualBody
+	later := ticking(h)
 	judged := newSlow(usualBody-1, false)
-	first := judged.asking(t, e, "10.0.0.1:1")
+	first := judged.asking(t, h, "10.0.0.1:1")
 	<-judging
 	var waiting []<-chan *admissionv1.AdmissionResponse
 	for range 4 {
 		later()
 		s := newSlow(usualBody-1, true)
-		waiting = append(waiting, s.asking(t, e, "10.0.0.1:1"))
+		waiting = append(waiting, s.asking(t, h, "10.0.0.1:1"))
 		<-s.reached
 	}
-	checkGivenUp(t, "the oldest that is waited for", waiting[0])
-	checkGivenUp(t, "the next one", waiting[1])
+	checkEvicted(t, "the oldest that is waited for", waiting[0])
+	checkEvicted(t, "the next one", waiting[1])
 	select {
 	case <-judged.over:
-		t.Error("what is judged was given up")
+		t.Error("what is judged was evicted")
 	default:
 	}
 	close(goOn)
 	checkAllowed(t, "what was judged", first)
 }
 
-// ticking lets two seconds pass for an endpoint whenever it is called.
-func ticking(e *endpoint) (later func()) {
+// ticking lets two seconds pass for a handler whenever it is called.
+func ticking(h *handler) (later func()) {
 	var passed atomic.Int64
-	e.bodies.now = func() time.Time { return time.Unix(passed.Load(), 0) }
+	h.options.Budget.now = func() time.Time { return time.Unix(passed.Load(), 0) }
 	return func() { passed.Add(2) }
 }
 
-// One that has just begun to come is not given up as long as there is one that is older than a second, whatever that does.
+// One that has just begun to come is not evicted as long as there is one that is older than a second, whatever that does.
 func TestABodyHasASecondToCome(t *testing.T) {
 	judging, goOn := make(chan struct{}), make(chan struct{})
-	e := newEndpoint(t, func() {
+	h := evaluating(func() {
 		judging <- struct{}{}
 		<-goOn
 	})
-	e.bodies.limit = 3 * usualBody
-	later := ticking(e)
+	h.options.Budget.limit = 3 * usualBody
+	later := ticking(h)
 	var judged []*slow
 	for range 3 {
 		s := newSlow(usualBody-1, false)
 		judged = append(judged, s)
-		s.asking(t, e, "10.0.0.1:1")
+		s.asking(t, h, "10.0.0.1:1")
 		<-judging
 		later() // so that it is known which is the oldest
 	}
 	young := newSlow(usualBody-1, true)
-	young.asking(t, e, "10.0.0.1:1")
+	young.asking(t, h, "10.0.0.1:1")
 	<-young.reached
 	second := newSlow(usualBody-1, false)
-	answer := second.asking(t, e, "10.0.0.1:1")
+	answer := second.asking(t, h, "10.0.0.1:1")
 	<-judging
 	for i, s := range judged[:2] {
 		select {
 		case <-s.over:
 		case <-time.After(patience):
-			t.Errorf("number %d of those that were judged for long was not given up", i)
+			t.Errorf("number %d of those that were judged for long was not evicted", i)
 		}
 	}
 	select {
 	case <-young.over:
-		t.Error("the one that has just begun was given up")
+		t.Error("the one that has just begun was evicted")
 	default:
 	}
 	close(goOn)
@@ -485,48 +454,48 @@ func TestABodyHasASecondToCome(t *testing.T) {
 	young.once.Do(func() { close(young.over) })
 }
 
-// An answer that nobody reads is given up too, and what is given up while it is judged is not written.
-func TestAnAnswerThatIsGivenUpIsNotWritten(t *testing.T) {
+// An answer that nobody reads is evicted too, and what is evicted while it is judged is not written.
+func TestAnAnswerThatIsEvictedIsNotWritten(t *testing.T) {
 	for _, before := range []bool{true, false} {
-		all, client := newBodies(), newSlow(usualBody-1, false)
+		all, client := NewBudget(), newSlow(usualBody-1, false)
 		b := all.begin(client, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", client))
 		if err := b.hold(100); err != nil {
 			t.Fatal(err)
 		}
 		if before {
-			all.give(b)
+			all.evict(b)
 		}
-		b.writing(usualBody)
+		b.beginAnswer(usualBody)
 		if client.mayWrite == before {
 			t.Errorf("may be written: %t", client.mayWrite)
 		}
 		if !before {
-			all.give(b)
+			all.evict(b)
 		}
 		if client.mayWrite {
-			t.Error("what is given up may still be written")
+			t.Error("what is evicted may still be written")
 		}
-		if b.end(); all.held != 0 || all.givenUp != 0 {
-			t.Errorf("%d bytes are held, %d of them given up", all.held, all.givenUp)
+		if b.end(); all.held != 0 || all.evicted != 0 {
+			t.Errorf("%d bytes are held, %d of them evicted", all.held, all.evicted)
 		}
 	}
 }
 
-// give gives up a request.
-func (all *bodies) give(b *body) {
+// evict evicts a request.
+func (all *Budget) evict(b *body) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	b.giveUp()
+	b.evictLocked()
 }
 
-// Where requests that are given up do not let go, there is an end too.
+// Where requests that are evicted do not let go, there is an end too.
 func TestBodiesAreRefusedBeforeTheyTakeTwiceWhatTheyMay(t *testing.T) {
-	all := newBodies()
+	all := NewBudget()
 	all.wait = 0
 	for i := 0; ; i++ {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)
-		if err := all.begin(httptest.NewRecorder(), r).hold(usualBody); errors.Is(err, errNoRoom) {
-			if want := 2 * usualAtOnce / usualBody; i != want {
+		if err := all.begin(httptest.NewRecorder(), r).hold(usualBody); errors.Is(err, ErrNoRoom) {
+			if want := 2 * totalBytes / usualBody; i != want {
 				t.Errorf("the request number %d is refused, want number %d", i, want)
 			}
 			break
@@ -536,7 +505,7 @@ func TestBodiesAreRefusedBeforeTheyTakeTwiceWhatTheyMay(t *testing.T) {
 	}
 	// A small one finds room all the same, and a large one when another has let go.
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)
-	if err := all.begin(httptest.NewRecorder(), r).hold(trusted); err != nil {
+	if err := all.begin(httptest.NewRecorder(), r).hold(trustedLength); err != nil {
 		t.Error(err)
 	}
 	all.wait = patience
@@ -555,11 +524,11 @@ func TestBodiesAreRefusedBeforeTheyTakeTwiceWhatTheyMay(t *testing.T) {
 }
 
 // snapshot are the requests that are held.
-func (all *bodies) snapshot() map[*body]struct{} {
+func (all *Budget) snapshot() map[*body]struct{} {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	held := map[*body]struct{}{}
-	for b := range all.all {
+	for b := range all.bodies {
 		if b.held > 0 {
 			held[b] = struct{}{}
 		}
@@ -568,11 +537,11 @@ func (all *bodies) snapshot() map[*body]struct{} {
 }
 
 func TestNothingIsHeldAfterTheAnswer(t *testing.T) {
-	e := newEndpoint(t, func() {})
+	h := evaluating(func() {})
 	for _, size := range []int{100, 5000, usualBody - 1, usualBody, usualBody + 1, maxBody} {
-		checkAllowed(t, fmt.Sprint(size, " bytes"), newSlow(size, false).asking(t, e, "10.0.0.1:1"))
+		checkAllowed(t, fmt.Sprint(size, " bytes"), newSlow(size, false).asking(t, h, "10.0.0.1:1"))
 	}
-	if e.bodies.held != 0 || e.bodies.givenUp != 0 || len(e.bodies.all) != 0 || len(e.bodies.sources) != 0 || len(e.bodies.large) != 0 {
-		t.Errorf("%+v", e.bodies)
+	if h.options.Budget.held != 0 || h.options.Budget.evicted != 0 || len(h.options.Budget.bodies) != 0 || len(h.options.Budget.sources) != 0 || len(h.options.Budget.large) != 0 {
+		t.Errorf("%+v", h.options.Budget)
 	}
 }

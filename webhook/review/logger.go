@@ -1,4 +1,4 @@
-package webhook
+package review
 
 import (
 	"github.com/go-logr/logr"

@@ -1,4 +1,4 @@
-package webhook
+package review
 
 import (
 	"bytes"
@@ -14,8 +14,8 @@ import (
 // scan walks through a JSON text once, and takes only what it is asked for: no reflection, and no copies, because strings
 // are pieces of the text. It is stricter than the API machinery's decoder. Where it meets anything unusual (a value of
 // another type than it is asked for, a null, a name that stands twice in one object, a name with an escape, an invalid
-// character, nesting that is too deep) it fails, and everything that it is asked for from then on is empty. Whoever uses it
-// then has the other decoder say what that means: so what is accepted, and every complaint, are that one's alone.
+// character, nesting that is too deep) it fails, and everything that it is asked for from then on is empty. Then decodeStock
+// decides what the text means: so what is accepted, and every complaint, are that decoder's alone.
 type scan struct {
 	text    string
 	buffer  bytes.Buffer // of the same text; the decoder shares its memory, and does not write into it
@@ -33,7 +33,7 @@ func newScan(text []byte) *scan {
 	return s
 }
 
-// free must be called when nobody uses the scan any more. What was read remains: it belongs to the texts.
+// free must be called when the scan is not used any more. What was read remains: it belongs to the texts.
 func (s *scan) free() {
 	s.text = ""
 	s.read(nil) // holds on to no body
@@ -45,7 +45,7 @@ func (s *scan) read(text []byte) {
 	s.decoder.Reset(&s.buffer, jsontext.AllowDuplicateNames(true))
 }
 
-// all reads the whole text with one call of value, and says whether that is all there is.
+// all reads the whole text with one call of value, and reports whether that is all there is.
 func (s *scan) all(value func()) bool {
 	value()
 	if s.failed {
@@ -100,7 +100,7 @@ func (s *scan) delimiter(kind jsontext.Kind) {
 	}
 }
 
-// next says whether a value, or the end, of this kind comes next; if not, the scan has failed.
+// next reports whether a value, or the end, of this kind comes next; if not, the scan has failed.
 func (s *scan) next(kind jsontext.Kind) bool {
 	s.failed = s.failed || s.decoder.PeekKind() != kind
 	return !s.failed
@@ -111,7 +111,7 @@ func (s *scan) check(err error) bool {
 	return !s.failed
 }
 
-// name is a member's name. One with an escape fails: nobody writes them.
+// name is a member's name. One with an escape fails: API servers write none.
 func (s *scan) name() string {
 	name, escaped := s.quoted()
 	s.failed = s.failed || escaped
