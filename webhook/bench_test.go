@@ -23,16 +23,16 @@ import (
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
-// settled is a cluster whose fleet was built once, as the informers do it.
-type settled struct {
+// fixedFleet is a cluster whose fleet was built once, as the informers do it.
+type fixedFleet struct {
 	*cluster
 	fleet *mesh.Fleet
 }
 
-func (c *settled) Fleet() *mesh.Fleet { return c.fleet }
+func (c *fixedFleet) Fleet() *mesh.Fleet { return c.fleet }
 
 // manyMeshes is a cluster with n meshes of four selectors each.
-func manyMeshes(t testing.TB, n int) *settled {
+func manyMeshes(t testing.TB, n int) *fixedFleet {
 	t.Helper()
 	c := &cluster{}
 	for i := range n {
@@ -41,7 +41,7 @@ func manyMeshes(t testing.TB, n int) *settled {
 			"{matchLabels: {istio-discovery: %[1]s-dev}}, {matchLabels: {istio-discovery: %[1]s-test}}, {matchLabels: {istio-discovery: %[1]s-prod}}]}}}", name)
 		c.objects.Istios = append(c.objects.Istios, controlPlane(t, istio(name, spec)))
 	}
-	return &settled{cluster: c, fleet: mesh.NewFleet(c.objects)}
+	return &fixedFleet{cluster: c, fleet: mesh.NewFleet(c.objects)}
 }
 
 // reviewBody is the AdmissionReview of an UPDATE that moves a namespace into mesh-1, as an API server sends it.

@@ -1,9 +1,28 @@
-// Package webhook adapts admission requests to the policy: decode, shrink to what is judged, ask, reply. One file a kind;
-// response.go alone builds replies.
+// Package webhook adapts admission requests to the policy: it reads what is judged of a request, asks package policy, and replies.
+//
+// A request goes this way:
+//
+//	register.go    has its path
+//	review/        reads the AdmissionReview, within limits, and will write the answer
+//	rulebook.go    picks the handler that the current configuration has for the path
+//	kind.go        does what is the same for all kinds: the kind, subresources, decoding, exempt users, whether the cluster is known
+//	               and then calls the judge method of
+//	  namespace_validate.go     /validate/namespace
+//	  namespace_fill.go         /mutate/namespace
+//	  controlplane.go           /validate/istio and /validate/istiorevision; a DELETE in controlplane_delete.go
+//	  tag.go                    /validate/istiorevisiontag
+//	  meshmap.go                /validate/meshmap
+//	stored.go      reads what is stored, where that counts, and once more before a refusal
+//	policy/        says what is wrong
+//	finish.go      applies what the object overrides, if the user may (rights.go)
+//	record.go      counts and logs the answer
+//	response.go    alone builds replies
+//
+// cluster.go has what all this needs of the API server; settings.go translates the configuration for the policy.
 //
 // How it fails: a request that cannot be decoded or that no webhook configuration should send is refused with a 4xx
 // status; one that arrives before the cluster's state is known is refused with 503 by the validating webhooks, whose
-// failurePolicy is Fail (that of the mesh map is Ignore: while nobody answers it is stored unchecked), and passed on
+// failurePolicy is Fail (that of the mesh map is Ignore: without an answer it is stored unchecked), and passed on
 // unchanged by the mutating one, whose failurePolicy is Ignore, because the validating one judges the final state. What
 // is deleted may be as malformed as it likes.
 package webhook

@@ -14,8 +14,8 @@ type exemptions struct {
 
 func (e exemptions) namespace(name string) bool { return e.namespaces.Match(name) }
 
-// judged leaves out the exempt ones of the cluster's namespaces: what is never judged is no reason to refuse a tag or a map.
-func (e exemptions) judged(all []mesh.Namespace) []mesh.Namespace {
+// without returns the cluster's namespaces without the exempt ones: what is never judged is no reason to refuse a tag or a map.
+func (e exemptions) without(all []mesh.Namespace) []mesh.Namespace {
 	return slices.DeleteFunc(slices.Clone(all), func(ns mesh.Namespace) bool { return e.namespace(ns.Name) })
 }
 

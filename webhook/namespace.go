@@ -1,129 +1,78 @@
 package webhook
 
 import (
-	"context"
-	"time"
+	"bytes"
+	"errors"
+	"fmt"
 
-	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+	kjson "sigs.k8s.io/json"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
-	"github.com/meshfence/meshfence/webhook/policy"
+	"github.com/meshfence/meshfence/webhook/sail"
 )
 
 var namespaceKind = schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}
 
-// fleetReader gives the fleet as informers know it.
-type fleetReader interface {
-	Synced() bool
-	Fleet() *mesh.Fleet
-}
-
-// podLooker looks at no more than limit pods of a namespace, and no longer than the context lasts. What it could not see
-// is no error, but said in what it returns.
-type podLooker interface {
-	Pods(ctx context.Context, namespace string, limit int) policy.Pods
-}
-
-// The bounds of a look at a namespace's pods (MF207).
+// Annotations and labels of namespaces that meshfence reads or writes.
 const (
-	maxPods     = 500
-	podsTimeout = 300 * time.Millisecond
+	// FillAnnotation with the value "false" opts a namespace out of filling in; a label of that key does too.
+	FillAnnotation = sail.FillAnnotation
+	// FilledRevisionAnnotation is the value of istio.io/rev that meshfence filled in last.
+	FilledRevisionAnnotation = "meshfence.io/filled-revision"
 )
 
-// namespaces validates Namespaces. To allow one it calls nobody: the fleet is at hand. Only a namespace that moves to other
-// meshes costs a look at its pods, and a question for the user's rights if the configuration wants it asked.
-type namespaces struct {
-	pods     podLooker
-	access   accessReviewer
-	fleet    fleetReader
-	stored   storedReader
-	policy   *policy.Policy
-	exempt   exemptions
-	recorder *recorder
-	finisher *finisher
-	now      func() int64
+// namespaceObject is what is read of a Namespace.
+type namespaceObject struct {
+	Metadata struct {
+		Name              string            `json:"name"`
+		GenerateName      string            `json:"generateName"`
+		DeletionTimestamp string            `json:"deletionTimestamp"`
+		Labels            map[string]string `json:"labels"`
+		Annotations       map[string]string `json:"annotations"`
+	} `json:"metadata"`
 }
 
-// Handle judges a CREATE or UPDATE of a namespace. Failure policy: Fail.
-func (h *namespaces) Handle(ctx context.Context, req admission.Request) admission.Response {
-	if err := routed(&req, namespaceKind); err != nil {
-		return h.recorder.badRequest(ctx, err)
+// decodeNamespace reads a Namespace. Its name may still be to be generated; the request's is empty then too.
+func decodeNamespace(_ *admission.Request, raw []byte) (*namespaceObject, error) {
+	if !isObject(raw) {
+		return nil, errNoObject
 	}
-	if passes(&req) {
-		return allow()
+	ns := &namespaceObject{}
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, ns); err != nil {
+		return nil, fmt.Errorf("the Namespace cannot be read: %w", err)
 	}
-	old, updated, err := decodeNamespaces(&req)
-	if err != nil {
-		return h.recorder.badRequest(ctx, err)
+	if ns.Metadata.Name == "" && ns.Metadata.GenerateName == "" {
+		return nil, errors.New("the Namespace has no name")
 	}
-	change := policy.NamespaceChange{Old: old.judged(), New: updated.judged(), Now: h.now(), User: req.UserInfo.Username}
-	// The object's name counts, because that of the request is empty if it was generated.
-	if change.New.Deleting || h.exempt.user(req.UserInfo.Username) || h.exempt.object(updated) {
-		return allow()
-	}
-	if !h.fleet.Synced() {
-		return h.recorder.notYet(ctx, &req, errNotSynced)
-	}
-	change.Fleet = h.fleet.Fleet()
-	return h.finisher.finish(ctx, &req, updated.Metadata.Annotations, h.judge(ctx, &req, change, updated.Metadata.Annotations))
+	return ns, nil
 }
 
-// judge asks the policy, and whom the policy needs to have asked. The pods count if the namespace moves, which it does also if
-// what is wrong with it may be overridden.
-func (h *namespaces) judge(ctx context.Context, req *admission.Request, change policy.NamespaceChange, annotations map[string]string) policy.Verdict {
-	verdict := h.ask(ctx, req, &change)
-	if verdict.Answer != policy.Allowed {
-		verdict = h.confirmed(ctx, req, &change, verdict)
-	}
-	override := policy.ReadOverride(annotations[policy.OverrideAnnotation])
-	if (verdict.Answer == policy.Allowed || len(override.Asks(verdict)) > 0) && h.policy.Moves(change) {
-		pods := h.look(ctx, change.New.Name)
-		change.Pods = &pods
-		verdict = h.policy.Namespace(change)
-	}
-	return verdict
+func isObject(raw []byte) bool {
+	raw = bytes.TrimSpace(raw)
+	return len(raw) > 0 && raw[0] == '{'
 }
 
-// ask judges with the rights that the user has to the meshes that the namespace joins. What has been asked in this request
-// already is not asked again, or a slow API server would use up the time that there is for an answer.
-func (h *namespaces) ask(ctx context.Context, req *admission.Request, change *policy.NamespaceChange) policy.Verdict {
-	joins := h.policy.Joins(*change)
-	if len(joins) > 0 {
-		ctx, cancel := context.WithTimeout(ctx, rightsTimeout)
-		defer cancel()
-		rights := make(map[mesh.Ref]policy.Right, len(joins))
-		for _, ref := range joins {
-			if right, asked := change.Rights[ref]; asked {
-				rights[ref] = right
-				continue
-			}
-			rights[ref] = may(ctx, h.access, req, authorizationv1.ResourceAttributes{
-				Verb: policy.UseVerb, Group: policy.UseGroup, Resource: policy.UseResource(ref), Name: ref.Name,
-			})
-		}
-		change.Rights = rights
+// toMesh returns what the policy sees of a namespace; nil for nil. Every stored namespace carries its name as a label;
+// while a generated name is not known, the beginning of it stands in for it, without a label.
+func (n *namespaceObject) toMesh() *mesh.Namespace {
+	if n == nil {
+		return nil
 	}
-	return h.policy.Namespace(*change)
+	ns := &mesh.Namespace{Name: n.Metadata.Name, Labels: n.Metadata.Labels, Deleting: n.Metadata.DeletionTimestamp != ""}
+	if ns.Name == "" {
+		ns.Name = n.Metadata.GenerateName
+		return ns
+	}
+	if ns.Labels == nil {
+		ns.Labels = map[string]string{}
+	}
+	ns.Labels[mesh.NameLabel] = ns.Name
+	return ns
 }
 
-// confirmed judges a namespace again, against what is stored, before it is refused.
-func (h *namespaces) confirmed(ctx context.Context, req *admission.Request, change *policy.NamespaceChange, verdict policy.Verdict) policy.Verdict {
-	fleet := confirming(ctx, h.stored, change.Fleet)
-	if fleet == nil {
-		return verdict
-	}
-	change.Fleet = fleet
-	return h.ask(ctx, req, change)
-}
-
-// look sees what it can of the namespace's pods in the time that there is.
-func (h *namespaces) look(ctx context.Context, namespace string) policy.Pods {
-	if ctx.Err() != nil {
-		return policy.Pods{Stopped: "before it began, because the API server is slow"}
-	}
-	ctx, cancel := context.WithTimeout(ctx, podsTimeout)
-	defer cancel()
-	return h.pods.Pods(ctx, namespace, maxPods)
+// optedOut reports whether the namespace carries meshfence.io/fill: "false", as an annotation or a label.
+func (n *namespaceObject) optedOut() bool {
+	return n.Metadata.Annotations[FillAnnotation] == "false" || n.Metadata.Labels[FillAnnotation] == "false"
 }

@@ -2,12 +2,10 @@ package webhook
 
 import (
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
-	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/meshfence/meshfence/webhook/config"
 	"github.com/meshfence/meshfence/webhook/policy"
@@ -24,15 +22,6 @@ const (
 	PathValidateNamespace        = "/validate/namespace"
 	PathMutateNamespace          = "/mutate/namespace"
 )
-
-// Cluster is what the webhooks need of the API server. Its methods are safe for concurrent use.
-type Cluster interface {
-	fleetReader
-	liveReader
-	keyKeeper
-	accessReviewer
-	podLooker
-}
 
 // Mux is where handlers are registered by path; controller-runtime's webhook server is one.
 type Mux interface {
@@ -51,9 +40,9 @@ func Register(mux Mux, cluster Cluster, c *config.Configuration, registry promet
 		return nil, err
 	}
 	budget := review.NewBudget()
-	book := newRulebook(c, func(c *config.Configuration) edition { return handlers(cluster, c, recorder) })
+	book := newRulebook(c, func(c *config.Configuration) handlersByPath { return handlers(cluster, c, recorder) })
 	for path := range book.current() {
-		mux.Register(path, review.Handler(page{book: book, path: path}, review.Options{
+		mux.Register(path, review.Handler(book.handler(path), review.Options{
 			Logger: logger.WithName("admission").WithValues("path", path), Budget: budget, Duration: duration.WithLabelValues(path), Refuse: recorder.unread,
 		}))
 	}
@@ -62,52 +51,19 @@ func Register(mux Mux, cluster Cluster, c *config.Configuration, registry promet
 
 // handlers returns the handler of each path, always for the same paths. They are made anew for each configuration, so
 // whatever has to outlive one belongs in what they share: the cluster and the recorder.
-func handlers(cluster Cluster, c *config.Configuration, recorder *recorder) edition {
-	rules := policy.New(Settings(c))
-	finisher := &finisher{access: cluster, recorder: recorder}
-	exempt := exemptions{namespaces: c.ExemptNamespaces, users: c.ExemptUsers}
-	controlPlane := func(kind string) admission.Handler {
-		return &controlPlanes{kind: kind, live: cluster, keys: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow,
-			discoveryLabels: c.DiscoveryLabels}
+func handlers(cluster Cluster, c *config.Configuration, recorder *recorder) handlersByPath {
+	shared := &common{
+		cluster: cluster, policy: policy.New(Settings(c)), recorder: recorder, now: unixNow,
+		exempt: exemptions{namespaces: c.ExemptNamespaces, users: c.ExemptUsers},
 	}
-	return edition{
-		PathValidateIstio:            controlPlane(sail.KindIstio),
-		PathValidateIstioRevision:    controlPlane(sail.KindIstioRevision),
-		PathValidateIstioRevisionTag: &tags{stored: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow},
-		PathValidateMeshMap:          &meshMaps{name: c.MeshMap.Name, fleet: cluster, stored: cluster, namespaces: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher},
-		PathValidateNamespace:        &namespaces{fleet: cluster, stored: cluster, pods: cluster, access: cluster, policy: rules, exempt: exempt, recorder: recorder, finisher: finisher, now: unixNow},
-		PathMutateNamespace:          &filler{fleet: cluster, policy: rules, exempt: exempt, recorder: recorder},
+	return handlersByPath{
+		PathValidateIstio:            validateControlPlanes(shared, sail.KindIstio, c.DiscoveryLabels),
+		PathValidateIstioRevision:    validateControlPlanes(shared, sail.KindIstioRevision, c.DiscoveryLabels),
+		PathValidateIstioRevisionTag: validateTags(shared),
+		PathValidateMeshMap:          validateMeshMaps(shared, c.MeshMap.Name),
+		PathValidateNamespace:        validateNamespaces(shared),
+		PathMutateNamespace:          fillNamespaces(shared),
 	}
-}
-
-// Settings translates the configuration for the policy.
-func Settings(c *config.Configuration) policy.Settings {
-	s := policy.Settings{
-		Actions:         policy.Actions{Rules: map[policy.Code]policy.Action{}, WarnOnly: c.Mode == config.ModeWarn},
-		DiscoveryLabels: c.DiscoveryLabels,
-		ControlPlane:    c.ControlPlaneNamespaces.Match,
-	}
-	for code, action := range c.Rules {
-		s.Actions.Rules[policy.Code(code)] = map[config.Action]policy.Action{
-			config.ActionOff: policy.Off, config.ActionWarn: policy.Warn, config.ActionDeny: policy.Deny,
-		}[action]
-	}
-	for _, source := range c.FillFrom {
-		s.FillFrom = append(s.FillFrom, map[config.FillSource]policy.FillSource{
-			config.FillFromMeshMap: policy.MeshMap, config.FillFromTag: policy.FollowingTag, config.FillFromActiveRevision: policy.ActiveRevision,
-		}[source])
-	}
-	return s
-}
-
-// RuleCodes are the codes that a configuration may name: those of all rules.
-func RuleCodes() []string {
-	var all []string
-	for _, r := range policy.Catalogue() {
-		all = append(all, string(r.Code))
-	}
-	slices.Sort(all)
-	return all
 }
 
 func unixNow() int64 { return time.Now().Unix() }

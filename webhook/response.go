@@ -112,8 +112,8 @@ func inFlight(response admission.Response, claims []ledger.Claim) admission.Resp
 // messages are the lines of a refusal.
 func messages(verdict policy.Verdict) []string {
 	var texts []string
-	told, others := verdict.Told()
-	for _, f := range told {
+	shown, others := verdict.Told()
+	for _, f := range shown {
 		texts = append(texts, f.Message())
 	}
 	if others != "" {
@@ -124,8 +124,8 @@ func messages(verdict policy.Verdict) []string {
 
 func causes(verdict policy.Verdict) []metav1.StatusCause {
 	var list []metav1.StatusCause
-	told, _ := verdict.Told()
-	for _, f := range told {
+	shown, _ := verdict.Told()
+	for _, f := range shown {
 		list = append(list, metav1.StatusCause{Type: metav1.CauseTypeFieldValueInvalid, Field: f.Field, Message: f.Message()})
 	}
 	return list

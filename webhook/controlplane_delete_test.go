@@ -14,13 +14,13 @@ import (
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
-// nobodyIsLive is a cluster without namespaces and an empty fleet, which is all that a removal reads of it.
-type nobodyIsLive struct{ liveReader }
+// emptyCluster has no namespaces and an empty fleet, which is all that a removal reads of it.
+type emptyCluster struct{ Cluster }
 
-func (nobodyIsLive) Namespaces(context.Context, func() []string) ([]mesh.Namespace, error) {
+func (emptyCluster) Namespaces(context.Context, func() []string) ([]mesh.Namespace, error) {
 	return nil, nil
 }
-func (nobodyIsLive) Fleet() *mesh.Fleet { return mesh.NewFleet(mesh.Objects{}) }
+func (emptyCluster) Fleet() *mesh.Fleet { return mesh.NewFleet(mesh.Objects{}) }
 
 // object is an Istio, or an IstioRevision that an Istio controls if owner is not "".
 func object(kind, name, owner string) *sail.ControlPlane {
@@ -97,7 +97,7 @@ func TestWhatADeletionLeaves(t *testing.T) {
 			if test.gone.Kind == sail.KindIstio && test.gone.Metadata.Name == "mesh-1" {
 				test.gone.Spec = updating().Istios[0].Spec
 			}
-			h := &controlPlanes{kind: test.gone.Kind, live: nobodyIsLive{}, now: func() int64 { return 7 }}
+			h := &controlPlanes{common: &common{cluster: emptyCluster{}, now: func() int64 { return 7 }}, kind: test.gone.Kind}
 			change := h.removal(t.Context(), updating(), test.gone, test.orphaned)
 			if diff := cmp.Diff(test.want, outcome{Old: sources(change.Old), New: sources(change.New)}); diff != "" {
 				t.Errorf("sources (-want +got):\n%s", diff)

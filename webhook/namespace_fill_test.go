@@ -169,6 +169,15 @@ func TestWhileNothingIsSyncedANamespaceIsStoredWithoutTheLabelAndTheUserIsTold(t
 	}
 }
 
+// It would not be filled in anyway.
+func TestWhileNothingIsSyncedAnExemptNamespaceIsStoredWithoutAWarning(t *testing.T) {
+	c := twoMeshes(t)
+	c.unsynced = true
+	if diff := cmp.Diff(allowed(), serve(t, c).ask(t, fillRequest("{name: kube-public, labels: {istio-discovery: mesh-1}}", ""))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // What is filled in is what the validating webhook then allows.
 func TestAFilledInNamespaceIsAllowed(t *testing.T) {
 	s := serve(t, twoMeshes(t))

@@ -7,7 +7,7 @@ import (
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
-// originOf tells where the istio.io/rev of a namespace comes from; ns is nil if there is no namespace.
+// originOf returns where the istio.io/rev of a namespace comes from; ns is nil if there is no namespace.
 func originOf(ns *namespaceObject, raw []byte) policy.Origin {
 	if ns == nil {
 		return policy.Origin{}

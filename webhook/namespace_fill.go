@@ -13,52 +13,48 @@ import (
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
-// filler fills in a namespace's missing istio.io/rev, and takes care of one that it has filled in.
-type filler struct {
-	fleet    fleetReader
-	policy   *policy.Policy
-	exempt   exemptions
-	recorder *recorder
+// namespaceFiller fills in a namespace's missing istio.io/rev, and takes care of one that it has filled in.
+type namespaceFiller struct{ *common }
+
+// fillNamespaces returns the handler that patches a CREATE or UPDATE of a namespace. It never refuses a well-formed request, not even
+// by a panic: to the API server an answer of any kind is no failure that failurePolicy Ignore would pass over. A label hurts no user,
+// so none is exempt. Failure policy: Ignore.
+func fillNamespaces(c *common) admission.Handler {
+	f := namespaceFiller{c}
+	return allowOnPanic{&kindHandler[namespaceObject]{
+		common: c, kind: namespaceKind, decode: decodeNamespace, subresources: true, allUsers: true, skip: f.skip, judge: f.judge,
+		notSynced: func() admission.Response {
+			return allowWarning("meshfence did not look whether istio.io/rev is to be filled in: it has not read the cluster's meshes yet")
+		},
+	}}
 }
 
-// Handle patches a CREATE or UPDATE of a namespace. It never refuses a well-formed request, not even by a panic: to the API
-// server an answer of any kind is no failure that failurePolicy Ignore would pass over. Failure policy: Ignore.
-func (h *filler) Handle(ctx context.Context, req admission.Request) (response admission.Response) {
+// allowOnPanic allows a request whose handler panics.
+type allowOnPanic struct{ admission.Handler }
+
+// Handle returns the response of the handler, if it does not panic.
+func (h allowOnPanic) Handle(ctx context.Context, req admission.Request) (response admission.Response) {
 	defer func() {
 		if r := recover(); r != nil {
 			log.FromContext(ctx).Error(fmt.Errorf("panic: %v", r), "cannot decide whether to fill in", "stack", string(debug.Stack()))
 			response = allowWarning("meshfence could not decide whether istio.io/rev is to be filled in; its log says why")
 		}
 	}()
-	return h.handle(ctx, req)
+	return h.Handler.Handle(ctx, req)
 }
 
-func (h *filler) handle(ctx context.Context, req admission.Request) admission.Response {
-	if err := routed(&req, namespaceKind); err != nil {
-		return h.recorder.badRequest(ctx, err)
-	}
-	if passes(&req) {
-		return allow()
-	}
-	old, updated, err := decodeNamespaces(&req)
-	if err != nil {
-		return h.recorder.badRequest(ctx, err)
-	}
-	if !h.fleet.Synced() {
-		return allowWarning("meshfence did not look whether istio.io/rev is to be filled in: it has not read the cluster's meshes yet")
-	}
-	change := policy.FillChange{
-		Old: old.judged(), New: updated.judged(), Fleet: h.fleet.Fleet(), OptedOut: updated.optedOut(),
+func (f namespaceFiller) skip(_, updated *namespaceObject) bool { return f.exempt.object(updated) }
+
+// judge asks the policy what to fill in, and replies with the patch that does it.
+func (f namespaceFiller) judge(ctx context.Context, req *admission.Request, old, updated *namespaceObject) admission.Response {
+	fill := f.policy.Fill(policy.FillChange{
+		Old: old.toMesh(), New: updated.toMesh(), Fleet: f.cluster.Fleet(), OptedOut: updated.optedOut(),
 		Before: originOf(old, req.OldObject.Raw), After: originOf(updated, req.Object.Raw),
-	}
-	if h.exempt.object(updated) {
-		return allow()
-	}
-	fill := h.policy.Fill(change)
+	})
 	if fill.Answer == policy.LeaveAlone {
 		return allowWarning(fill.Warning)
 	}
-	h.recorder.fill(ctx, &req, fill)
+	f.recorder.fill(ctx, req, fill)
 	return patch(fill.Warning, patchOf(updated, fill))
 }
 

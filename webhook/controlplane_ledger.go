@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -12,12 +13,6 @@ import (
 	"github.com/meshfence/meshfence/webhook/policy"
 	"github.com/meshfence/meshfence/webhook/sail"
 )
-
-// ledgerKeeper admits changes of meshes so that no two that are in flight at once can be at odds.
-type ledgerKeeper interface {
-	// Admit calls judge with what a change is to be judged against, perhaps several times; the last answer counts.
-	Admit(ctx context.Context, change ledger.Change, judge func(ledger.State) bool) error
-}
 
 // judgement is what is found out about a change of a mesh.
 type judgement struct {
@@ -33,7 +28,7 @@ type judgement struct {
 
 // weigh judges a change against what is stored and then, if nothing is wrong with it there, against what may be stored in
 // a moment. Only denials count there: a warning about something that may never be would confuse.
-// It ends early when nobody waits for the answer any more, with one that does not allow.
+// It ends early when the client no longer waits for the answer, with one that does not allow.
 func (h *controlPlanes) weigh(ctx context.Context, req *admission.Request, state ledger.State, old, updated *sail.ControlPlane) judgement {
 	var j judgement
 	for i, world := range ledger.Worlds(state.Stored, state.Claims) {
@@ -44,7 +39,7 @@ func (h *controlPlanes) weigh(ctx context.Context, req *admission.Request, state
 		if err != nil {
 			return judgement{err: err}
 		}
-		verdict := h.finisher.override(ctx, req, updated.Metadata.Annotations, h.policy.Mesh(change))
+		verdict := h.override(ctx, req, updated.Metadata.Annotations, h.policy.Mesh(change))
 		if i == 0 {
 			j = judgement{verdict: verdict, asked: match.Of(change.Fleet), newKeys: h.brings(change.Before, change.Fleet)}
 		}
@@ -88,9 +83,23 @@ func concerned(claims []ledger.Claim, findings []policy.Finding) []ledger.Claim 
 
 // answer records the judgement and returns the reply.
 func (h *controlPlanes) answer(ctx context.Context, req *admission.Request, j judgement) admission.Response {
-	response := h.finisher.reply(ctx, req, j.verdict)
+	response := h.reply(ctx, req, j.verdict)
 	if len(j.waits) > 0 {
 		return inFlight(response, j.waits)
 	}
 	return response
+}
+
+// unadmitted refuses a change that the ledger has not admitted.
+func (h *controlPlanes) unadmitted(ctx context.Context, req *admission.Request, err error) admission.Response {
+	if taken := (*ledger.ExistsError)(nil); errors.As(err, &taken) {
+		return exists(req)
+	}
+	if large := (*ledger.TooLargeError)(nil); errors.As(err, &large) {
+		return h.recorder.tooMuch(ctx, req, large)
+	}
+	if full := (*ledger.FullError)(nil); errors.As(err, &full) && full.Own() {
+		return h.recorder.tooManyInFlight(ctx, req, full)
+	}
+	return h.recorder.notYet(ctx, req, err)
 }

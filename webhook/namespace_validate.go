@@ -1,0 +1,87 @@
+package webhook
+
+import (
+	"context"
+	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/policy"
+)
+
+// The bounds of a look at a namespace's pods (MF207).
+const (
+	maxPods     = 500
+	podsTimeout = 300 * time.Millisecond
+)
+
+// namespaceValidator validates Namespaces. To allow one it does not call the API server: the fleet is at hand. Only a namespace that
+// moves to other meshes costs a look at its pods, and a question for the user's rights if the configuration switches that rule on.
+type namespaceValidator struct{ *common }
+
+// validateNamespaces returns the handler of CREATE and UPDATE of a namespace. A DELETE can put no namespace into two meshes. The labels
+// of a namespace can be changed through its status and finalize too, whose objects are whole namespaces. Failure policy: Fail.
+func validateNamespaces(c *common) admission.Handler {
+	v := namespaceValidator{c}
+	return &kindHandler[namespaceObject]{
+		common: c, kind: namespaceKind, decode: decodeNamespace, subresources: true, skip: v.skip, judge: v.judge,
+	}
+}
+
+// skip reports whether a namespace needs no judgement. Its own name counts, because that of the request is empty if it was generated.
+func (v namespaceValidator) skip(_, updated *namespaceObject) bool {
+	return updated.Metadata.DeletionTimestamp != "" || v.exempt.object(updated)
+}
+
+// judge asks the policy, and whom the policy needs to have asked. The pods count if the namespace moves, which it does also if
+// what is wrong with it may be overridden.
+func (v namespaceValidator) judge(ctx context.Context, req *admission.Request, old, updated *namespaceObject) admission.Response {
+	annotations := updated.Metadata.Annotations
+	change := policy.NamespaceChange{Old: old.toMesh(), New: updated.toMesh(), Now: v.now(), User: req.UserInfo.Username}
+	verdict := v.confirmed(ctx, v.cluster.Fleet(), func(fleet *mesh.Fleet) policy.Verdict {
+		change.Fleet = fleet
+		v.askRights(ctx, req, &change)
+		return v.policy.Namespace(change)
+	})
+	override := policy.ReadOverride(annotations[policy.OverrideAnnotation])
+	if (verdict.Answer == policy.Allowed || len(override.Asks(verdict)) > 0) && v.policy.Moves(change) {
+		pods := v.pods(ctx, change.New.Name)
+		change.Pods = &pods
+		verdict = v.policy.Namespace(change)
+	}
+	return v.finish(ctx, req, annotations, verdict)
+}
+
+// askRights asks for the rights that the user has to the meshes that the namespace joins. What has been asked in this request
+// already is not asked again, or a slow API server would use up the time that there is for an answer.
+func (v namespaceValidator) askRights(ctx context.Context, req *admission.Request, change *policy.NamespaceChange) {
+	joins := v.policy.Joins(*change)
+	if len(joins) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, rightsTimeout)
+	defer cancel()
+	rights := make(map[mesh.Ref]policy.Right, len(joins))
+	for _, ref := range joins {
+		right, asked := change.Rights[ref]
+		if !asked {
+			right = v.right(ctx, req, authorizationv1.ResourceAttributes{
+				Verb: policy.UseVerb, Group: policy.UseGroup, Resource: policy.UseResource(ref), Name: ref.Name,
+			})
+		}
+		rights[ref] = right
+	}
+	change.Rights = rights
+}
+
+// pods sees what it can of the namespace's pods in the time that there is.
+func (v namespaceValidator) pods(ctx context.Context, namespace string) policy.Pods {
+	if ctx.Err() != nil {
+		return policy.Pods{Stopped: "before it began, because the API server is slow"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, podsTimeout)
+	defer cancel()
+	return v.cluster.Pods(ctx, namespace, maxPods)
+}
