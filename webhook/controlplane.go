@@ -17,8 +17,8 @@ import (
 )
 
 // controlPlanes validates Istios and IstioRevisions. It reads live state, because a cache may not have seen yet the
-// mesh that somebody else created a moment ago, and goes through the ledger, because live state does not have yet the one
-// that somebody else is about to create.
+// mesh that another user created a moment ago, and goes through the ledger, because live state does not have yet the one
+// that another user is about to create.
 type controlPlanes struct {
 	*common
 	kind string
@@ -75,7 +75,7 @@ func (h *controlPlanes) judge(ctx context.Context, req *admission.Request, old, 
 
 // onlyLosesOwner reports whether an update takes the owner of an object away and does nothing else that is judged: its istiod
 // does what it did before. The garbage collector does that for kubectl delete --cascade=orphan, and must not be stopped. If
-// anybody else does it while the Istio stays, then there are two meshes that overlap.
+// another user does it while the Istio stays, then there are two meshes that overlap.
 func onlyLosesOwner(old, updated *sail.ControlPlane) bool {
 	return old != nil && old.Metadata.Controller(sail.KindIstio) != "" && updated.Metadata.Controller(sail.KindIstio) == "" &&
 		reflect.DeepEqual(old.Spec, updated.Spec) && reflect.DeepEqual(old.Metadata.AllowedOverlap(), updated.Metadata.AllowedOverlap())

@@ -11,7 +11,7 @@ import (
 
 // change finds the mesh that changes with the object. An IstioRevision that a stored Istio controls or takes over is a part of that
 // Istio's mesh, so a change of it is a change of that mesh: the operator's copies of the Istio's own selectors bring
-// nothing new, whereas a revision that reaches into another mesh is found, whoever says to own it.
+// nothing new, whereas a revision that reaches into another mesh is found, whatever its owner reference says.
 //
 // before is what is stored, and objects the same with claims come true, if there are any: what a claim says is never there
 // before. Only what becomes of namespaces is compared with what the claims alone do to them.

@@ -35,7 +35,7 @@ func (v namespaceValidator) skip(_, updated *namespaceObject) bool {
 	return updated.Metadata.DeletionTimestamp != "" || v.exempt.object(updated)
 }
 
-// judge asks the policy, and whom the policy needs to have asked. The pods count if the namespace moves, which it does also if
+// judge asks the policy, and the API server for what the policy needs to know of it. The pods count if the namespace moves, which it does also if
 // what is wrong with it may be overridden.
 func (v namespaceValidator) judge(ctx context.Context, req *admission.Request, old, updated *namespaceObject) admission.Response {
 	annotations := updated.Metadata.Annotations

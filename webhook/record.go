@@ -148,7 +148,7 @@ func word(v policy.Verdict) string {
 }
 
 // resourceOf is the request's resource, such as namespaces. It follows from the kind, which is one of those that the path is
-// for, because the resource that the request names is anything that whoever can reach the server likes to send.
+// for, because the resource that the request names can be any text.
 func resourceOf(req *admission.Request) string {
 	if req.Kind.Kind == namespaceKind.Kind {
 		return "namespaces"

@@ -63,7 +63,7 @@ const (
 	unproven stage = iota
 	// answered: it has, and sends the next one, or nothing.
 	answered
-	// judging: somebody waits for an answer on it.
+	// judging: the client waits for an answer on it.
 	judging
 	stages
 )
@@ -111,8 +111,8 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// SourceOf is the part of a HOST:PORT that tells who it is: an IPv4 address, or the first half of an IPv6 address, as whoever has
-// one of those has all that begin alike.
+// SourceOf is the part of a HOST:PORT that identifies a client: an IPv4 address, or the first half of an IPv6 address, because a client
+// with one of those has all that begin alike.
 func SourceOf(address string) netip.Prefix {
 	parsed, _ := netip.ParseAddrPort(address) // the zero value is a source too
 	addr, bits := parsed.Addr().Unmap().WithZone(""), 32
@@ -224,7 +224,7 @@ func (c *Conn) Close() error {
 	return c.Conn.Close()
 }
 
-// Judging notes that a whole request has come, for which somebody waits now. c may be nil.
+// Judging notes that a whole request has come, for which the client waits now. c may be nil.
 func (c *Conn) Judging() { c.enter(judging) }
 
 // Answered notes that the request has its answer, which the client has yet to read. c may be nil.

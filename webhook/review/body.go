@@ -23,7 +23,7 @@ const (
 const answerTimeout = 10 * time.Second
 
 const (
-	// trustedLength is how much of the length that a body is said to have is given room before it is there.
+	// trustedLength is how many bytes of its announced length a body gets room for before they are there.
 	trustedLength = 16 << 10
 	// unknownLength is what a body has room for that does not say how long it is.
 	unknownLength = 4 << 10
