@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
@@ -104,9 +105,9 @@ func (h *kindHandler[O]) unread(req *admission.Request) bool {
 // only leave remains behind. (With --use-service-account-credentials a controller has a service account of its own; else it is
 // kube-controller-manager.)
 var cleaners = [...]string{
-	"system:kube-controller-manager",
-	"system:serviceaccount:kube-system:generic-garbage-collector",
-	"system:serviceaccount:kube-system:namespace-controller",
+	api.UserControllerManager,
+	api.UserGarbageCollector,
+	api.UserNamespaceController,
 }
 
 func byCleaner(req *admission.Request) bool {

@@ -9,8 +9,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	kjson "sigs.k8s.io/json"
 
+	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/mesh"
-	"github.com/meshfence/meshfence/webhook/sail"
 )
 
 var namespaceKind = schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}
@@ -18,9 +18,9 @@ var namespaceKind = schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}
 // Annotations and labels of namespaces that meshfence reads or writes.
 const (
 	// FillAnnotation with the value "false" opts a namespace out of filling in; a label of that key does too.
-	FillAnnotation = sail.FillAnnotation
+	FillAnnotation = api.FillAnnotation
 	// FilledRevisionAnnotation is the value of istio.io/rev that meshfence filled in last.
-	FilledRevisionAnnotation = "meshfence.io/filled-revision"
+	FilledRevisionAnnotation = api.FilledRevisionAnnotation
 )
 
 // namespaceObject is what is read of a Namespace.

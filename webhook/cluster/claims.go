@@ -15,13 +15,14 @@ import (
 	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/cluster/ledger"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
 // Claims is the name of the ConfigMap, in our own namespace, that holds the ledger of changes in flight.
-const Claims = "meshfence-claims"
+const Claims = api.Claims
 
 // Admit judges a change of a mesh against live state and what is in flight; see package ledger. An error is worded for
 // people and says what they can do.
@@ -142,7 +143,7 @@ func (s *claims) Write(ctx context.Context, read ledger.Page, entries map[string
 	configMap.SetName(Claims)
 	configMap.SetLabels(map[string]string{"app.kubernetes.io/name": "meshfence"})
 	configMap.SetAnnotations(map[string]string{
-		"meshfence.io/about": "Changes of meshes that meshfence has allowed and that may not be stored yet. meshfence tidies it up; do not edit.",
+		api.AboutAnnotation: "Changes of meshes that meshfence has allowed and that may not be stored yet. meshfence tidies it up; do not edit.",
 	})
 	data := map[string]any{}
 	for key, value := range maps.All(entries) {

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/cluster/ledger"
 	"github.com/meshfence/meshfence/webhook/match"
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -26,7 +27,7 @@ import (
 
 // Defaults of Options.
 const (
-	DefaultMeshMap       = "mesh-map"
+	DefaultMeshMap       = api.DefaultMeshMap
 	DefaultConfiguration = "meshfence"
 	DefaultNarrowEvery   = 10 * time.Minute
 )

@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
@@ -82,9 +83,9 @@ func newResources(cfg *rest.Config, namespace string, repeated *texts, wanting *
 	registration := admissionregistrationv1.SchemeGroupVersion
 	return &resources{
 		namespaces: &namespaceSource{client: core, watches: meta.Resource(corev1.SchemeGroupVersion.WithResource("namespaces")), texts: repeated, wanting: wanting},
-		istios:     meshResourceOf(sail.KindIstio, "istios"),
-		revisions:  meshResourceOf(sail.KindIstioRevision, "istiorevisions"),
-		tags:       objects.Resource(sail.GroupVersion.WithResource("istiorevisiontags")),
+		istios:     meshResourceOf(sail.KindIstio, api.ResourceIstios),
+		revisions:  meshResourceOf(sail.KindIstioRevision, api.ResourceIstioRevisions),
+		tags:       objects.Resource(sail.GroupVersion.WithResource(api.ResourceIstioRevisionTags)),
 		configMaps: objects.Resource(corev1.SchemeGroupVersion.WithResource("configmaps")).Namespace(namespace),
 		validating: objects.Resource(registration.WithResource("validatingwebhookconfigurations")),
 		mutating:   objects.Resource(registration.WithResource("mutatingwebhookconfigurations")),

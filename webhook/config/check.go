@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/spelling"
 )
 
@@ -41,7 +42,7 @@ func isConfigMapName(value string, p *field.Path) *field.Error {
 // unjudgedConfigMaps are those about which the API server does not ask: the ledger, and what programs write into every
 // namespace (the condition written-by-people of the webhook meshmap.validate.meshfence.io).
 func unjudgedConfigMaps() []string {
-	return []string{"meshfence-claims", "istio-ca-root-cert", "kube-root-ca.crt", "openshift-service-ca.crt"}
+	return []string{api.Claims, api.DefaultTrustBundle, "kube-root-ca.crt", "openshift-service-ca.crt"}
 }
 
 func isMeshMapName(value string, p *field.Path) *field.Error {

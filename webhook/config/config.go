@@ -1,8 +1,10 @@
 package config
 
+import "github.com/meshfence/meshfence/webhook/api"
+
 // APIVersion and Kind are what a configuration file must say about itself.
 const (
-	APIVersion = "meshfence.io/v1alpha1"
+	APIVersion = api.Group + "/v1alpha1"
 	Kind       = "Configuration"
 )
 
@@ -84,7 +86,7 @@ func Default() *Configuration {
 		ExemptUsers:            defaultExemptUsers(),
 		ControlPlaneNamespaces: Globs{"istio-system*"},
 		FillFrom:               fillSources(),
-		MeshMap:                MeshMap{Name: "mesh-map"},
+		MeshMap:                MeshMap{Name: api.DefaultMeshMap},
 	}
 }
 
@@ -97,9 +99,9 @@ func defaultExemptNamespaces() Globs {
 
 func defaultExemptUsers() Globs {
 	return Globs{
-		"system:apiserver",
-		"system:kube-controller-manager",
-		"system:serviceaccount:kube-system:namespace-controller",
+		api.UserAPIServer,
+		api.UserControllerManager,
+		api.UserNamespaceController,
 	}
 }
 

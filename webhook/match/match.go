@@ -29,6 +29,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/selector"
 )
 
@@ -42,11 +43,11 @@ const maxWrittenOut = 16
 
 // The labels of Istio, and what meshfence's opt-out is called as a label and as an annotation, that the expressions name.
 const (
-	revisionLabel      = "istio.io/rev"
-	injectionLabel     = "istio-injection"
-	dataplaneModeLabel = "istio.io/dataplane-mode"
-	memberOfLabel      = "maistra.io/member-of"
-	fillAnnotation     = "meshfence.io/fill"
+	revisionLabel      = api.RevisionLabel
+	injectionLabel     = api.InjectionLabel
+	dataplaneModeLabel = api.DataplaneModeLabel
+	memberOfLabel      = api.MaistraMemberLabel
+	fillAnnotation     = api.FillAnnotation
 )
 
 // ValidateAnyLabel is for when there are more keys than an expression can have: any label of the namespace is not as it was

@@ -7,13 +7,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/sail"
 	"github.com/meshfence/meshfence/webhook/selector"
 )
 
 // DefaultTrustBundle is the ConfigMap that istiod writes its root certificate to unless it is told another name
 // (istio/pilot/pkg/serviceregistry/kube/controller/namespacecontroller.go).
-const DefaultTrustBundle = "istio-ca-root-cert"
+const DefaultTrustBundle = api.DefaultTrustBundle
 
 var selectorsPath = field.NewPath("spec", "values", "meshConfig", "discoverySelectors")
 

@@ -1,21 +1,23 @@
 package mesh
 
+import "github.com/meshfence/meshfence/webhook/api"
+
 // Labels that decide about a namespace's membership.
 const (
 	// RevisionLabel names the revision or tag that injects the namespace's pods.
-	RevisionLabel = "istio.io/rev"
+	RevisionLabel = api.RevisionLabel
 	// InjectionLabel chooses the revision called default if it is "enabled", and otherwise switches injection off.
-	InjectionLabel = "istio-injection"
+	InjectionLabel = api.InjectionLabel
 	// InjectionEnabled is the only value of InjectionLabel that injects.
 	InjectionEnabled = "enabled"
 	// DefaultRevision is the name that InjectionEnabled chooses.
 	DefaultRevision = "default"
 	// DataplaneModeLabel puts a namespace's pods into ambient mode.
-	DataplaneModeLabel = "istio.io/dataplane-mode"
+	DataplaneModeLabel = api.DataplaneModeLabel
 	// MaistraMemberLabel marks the members of an OpenShift Service Mesh 2 mesh.
-	MaistraMemberLabel = "maistra.io/member-of"
+	MaistraMemberLabel = api.MaistraMemberLabel
 	// NameLabel is on every stored namespace; its value is the namespace's name.
-	NameLabel = "kubernetes.io/metadata.name"
+	NameLabel = api.NameLabel
 )
 
 // Namespace is what is judged of a namespace.

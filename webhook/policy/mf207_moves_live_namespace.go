@@ -6,12 +6,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
 // PodRevisionAnnotation is on every pod that an istiod has injected. Its value is that istiod's own revision, never a tag
 // (istio/manifests/charts/istio-control/istio-discovery/files/injection-template.yaml).
-const PodRevisionAnnotation = "istio.io/rev"
+const PodRevisionAnnotation = api.RevisionLabel
 
 // Pods is what a bounded look at the pods of a namespace has seen.
 type Pods struct {

@@ -3,12 +3,13 @@ package policy
 import (
 	"fmt"
 
+	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
 // maistraIgnoreLabel with the value "true" tells OpenShift Service Mesh 2 to leave a member namespace's pods alone
 // (OpenShift Service Mesh 3, "Migrating from Service Mesh 2 to Service Mesh 3").
-const maistraIgnoreLabel = "maistra.io/ignore-namespace"
+const maistraIgnoreLabel = api.MaistraIgnoreLabel
 
 // maistraMember finds a member of an OpenShift Service Mesh 2 mesh that also has a revision which injects: both versions
 // would inject its pods. A change of that product's labels alone is not sent here, so this is mostly seen when a revision is

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
@@ -12,7 +13,7 @@ import (
 // RBAC does not know the verb, but can grant it.
 const (
 	UseVerb  = "use"
-	UseGroup = "sailoperator.io"
+	UseGroup = api.SailGroup
 )
 
 // UseResource is the resource of a mesh's object: istios, or istiorevisions for an IstioRevision that no Istio owns.

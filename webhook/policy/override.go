@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
@@ -17,7 +18,7 @@ const OverrideAnnotation = mesh.OverrideAnnotation
 // has the right.
 const (
 	OverrideVerb     = "override"
-	OverrideGroup    = "meshfence.io"
+	OverrideGroup    = api.Group
 	OverrideResource = "rules"
 )
 

@@ -4,18 +4,20 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/meshfence/meshfence/webhook/api"
 )
 
 // Annotations that meshfence reads on an Istio, an IstioRevision or an IstioRevisionTag.
 const (
 	// AllowOverlapAnnotation names the meshes, comma-separated, that this one may overlap with.
-	AllowOverlapAnnotation = "meshfence.io/allow-overlap"
+	AllowOverlapAnnotation = api.AllowOverlapAnnotation
 	// AllowOverlapUntilAnnotation ends that permission, RFC 3339.
-	AllowOverlapUntilAnnotation = "meshfence.io/allow-overlap-until"
+	AllowOverlapUntilAnnotation = api.AllowOverlapUntilAnnotation
 	// OverrideAnnotation names the rules whose denials are to be warnings.
-	OverrideAnnotation = "meshfence.io/override"
+	OverrideAnnotation = api.OverrideAnnotation
 	// FillAnnotation with the value "false" keeps meshfence from filling in istio.io/rev.
-	FillAnnotation = "meshfence.io/fill"
+	FillAnnotation = api.FillAnnotation
 )
 
 // annotationsRead are all of them.

@@ -3,16 +3,18 @@ package sail
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/meshfence/meshfence/webhook/api"
 )
 
 // GroupVersion is the version of the API that meshfence reads; the API server converts others to it.
-var GroupVersion = schema.GroupVersion{Group: "sailoperator.io", Version: "v1"}
+var GroupVersion = schema.GroupVersion{Group: api.SailGroup, Version: api.SailVersion}
 
 // Kinds of the API that meshfence reads.
 const (
-	KindIstio            = "Istio"
-	KindIstioRevision    = "IstioRevision"
-	KindIstioRevisionTag = "IstioRevisionTag"
+	KindIstio            = api.KindIstio
+	KindIstioRevision    = api.KindIstioRevision
+	KindIstioRevisionTag = api.KindIstioRevisionTag
 )
 
 // Values of Spec.UpdateStrategy.Type. InPlace is the operator's default, also when the field is absent.
@@ -22,7 +24,7 @@ const (
 )
 
 // DefaultNamespace is the control-plane namespace of an Istio that does not set spec.namespace.
-const DefaultNamespace = "istio-system"
+const DefaultNamespace = api.DefaultControlPlaneNamespace
 
 // ProfileRemote is the profile of a mesh whose istiod runs in another cluster.
 const ProfileRemote = "remote"

@@ -21,11 +21,13 @@ package selector
 import (
 	"slices"
 	"strings"
+
+	"github.com/meshfence/meshfence/webhook/api"
 )
 
 // NameLabel is the label that the API server puts on every namespace; its value is the namespace's name. Nobody can
 // change or remove it.
-const NameLabel = "kubernetes.io/metadata.name"
+const NameLabel = api.NameLabel
 
 // Selector is one label selector in normal form: a conjunction of one constraint for each label key, sorted by key.
 // It is immutable and safe to share. The zero value selects nothing, so that a selector that was never parsed cannot
