@@ -100,9 +100,9 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 	c := &Conn{Conn: inner, listener: l}
 	for l.add(c, SourceOf(inner.RemoteAddr().String())); ; {
-		spared, wait := l.makeRoom(c)
-		if spared != nil {
-			spared.abort()
+		victim, wait := l.makeRoom(c)
+		if victim != nil {
+			victim.abort()
 		}
 		if wait <= 0 {
 			return c, nil
@@ -139,24 +139,24 @@ func (l *Listener) add(c *Conn, prefix netip.Prefix) {
 }
 
 // makeRoom returns the connection to close for a new one, or how long to wait until there is one, or nothing.
-func (l *Listener) makeRoom(c *Conn) (spared *Conn, wait time.Duration) {
+func (l *Listener) makeRoom(c *Conn) (victim *Conn, wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
 	switch {
 	case c.source.number > l.limits.PerSource:
-		spared = c.source.spared(c, now)
+		victim = c.source.victim(c, now)
 	case l.all > l.limits.All:
-		spared = l.largest().spared(c, now)
+		victim = l.largest().victim(c, now)
 	}
-	if spared == nil {
+	if victim == nil {
 		return nil, 0
 	}
-	if wait := leastTime - now.Sub(spared.since); wait > 0 {
+	if wait := leastTime - now.Sub(victim.since); wait > 0 {
 		return nil, wait
 	}
-	l.lockedForget(spared)
-	return spared, 0
+	l.forgetLocked(victim)
+	return victim, 0
 }
 
 // largest is the source with the most connections.
@@ -170,9 +170,9 @@ func (l *Listener) largest() *source {
 	return largest
 }
 
-// spared returns the connection that goes for a new one: of the first stage in which one is for longer than grace the one that is in it
+// victim returns the connection that goes for a new one: of the first stage in which one is for longer than grace the one that is in it
 // for the longest time, and if there is none, that one of all. It is nil if there is no other than the new one.
-func (s *source) spared(but *Conn, now time.Time) (oldest *Conn) {
+func (s *source) victim(but *Conn, now time.Time) (oldest *Conn) {
 	for i := range s.by {
 		c := first(&s.by[i])
 		if c == nil || c == but {
@@ -196,7 +196,7 @@ func first(of *list.List) *Conn {
 	return nil
 }
 
-func (l *Listener) lockedForget(c *Conn) {
+func (l *Listener) forgetLocked(c *Conn) {
 	if c.element == nil {
 		return
 	}
@@ -219,7 +219,7 @@ func (c *Conn) abort() {
 // Close closes the connection.
 func (c *Conn) Close() error {
 	c.listener.mu.Lock()
-	c.listener.lockedForget(c)
+	c.listener.forgetLocked(c)
 	c.listener.mu.Unlock()
 	return c.Conn.Close()
 }
