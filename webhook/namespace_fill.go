@@ -67,16 +67,16 @@ type patchOperation struct {
 
 // patchOf sets or removes the label and the annotation that remembers it.
 func patchOf(ns *namespaceObject, fill policy.Fill) []patchOperation {
-	change := set
+	change := setKey
 	if fill.Answer == policy.Remove {
-		change = remove
+		change = removeKey
 	}
 	return append(change("labels", ns.Metadata.Labels, mesh.RevisionLabel, fill.Revision),
 		change("annotations", ns.Metadata.Annotations, FilledRevisionAnnotation, fill.Revision)...)
 }
 
-// set adds a key to labels or annotations, and their map where it is missing.
-func set(field string, in map[string]string, key, value string) []patchOperation {
+// setKey adds a key to labels or annotations, and their map where it is missing.
+func setKey(field string, in map[string]string, key, value string) []patchOperation {
 	var operations []patchOperation
 	if in == nil {
 		operations = append(operations, patchOperation{Op: "add", Path: "/metadata/" + field, Value: map[string]string{}})
@@ -84,8 +84,8 @@ func set(field string, in map[string]string, key, value string) []patchOperation
 	return append(operations, patchOperation{Op: "add", Path: pointer(field, key), Value: value})
 }
 
-// remove takes a key away if it is there, or the patch would fail.
-func remove(field string, in map[string]string, key, _ string) []patchOperation {
+// removeKey takes a key away if it is there, or the patch would fail.
+func removeKey(field string, in map[string]string, key, _ string) []patchOperation {
 	if _, present := in[key]; !present {
 		return nil
 	}
