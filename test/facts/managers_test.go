@@ -37,7 +37,7 @@ type managed struct {
 }
 
 // managedFields pins what the API server notes of the owner of a label that a mutating webhook wrote. meshfence tells by it
-// whether such a label is still its own (webhook/origin.go).
+// whether such a label is still its own (webhook/namespace_owner.go).
 func managedFields(ctx context.Context, t *testing.T, cluster *harness.Cluster, o *observer) {
 	o.patch(fill)
 	defer o.patch("")
