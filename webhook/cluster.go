@@ -8,7 +8,6 @@ import (
 	"github.com/meshfence/meshfence/webhook/cluster/ledger"
 	"github.com/meshfence/meshfence/webhook/match"
 	"github.com/meshfence/meshfence/webhook/mesh"
-	"github.com/meshfence/meshfence/webhook/policy"
 )
 
 // Cluster is what the webhooks need of the API server; package cluster has it. Its methods are safe for concurrent use.
@@ -26,7 +25,7 @@ type Cluster interface {
 	Namespaces(ctx context.Context, keys func() []string) ([]mesh.Namespace, error)
 	// Pods looks at no more than limit pods of a namespace, and no longer than the context lasts. What it could not see
 	// is no error, but said in what it returns.
-	Pods(ctx context.Context, namespace string, limit int) policy.Pods
+	Pods(ctx context.Context, namespace string, limit int) mesh.Pods
 	// Allowed asks the API server what a user may do. An error means that it could not be asked.
 	Allowed(ctx context.Context, review authorizationv1.SubjectAccessReviewSpec) (bool, error)
 	// Admit admits changes of meshes so that no two that are in flight at once can be at odds. It calls judge with what a change is to

@@ -19,7 +19,7 @@ import (
 
 	"github.com/meshfence/meshfence/webhook"
 	"github.com/meshfence/meshfence/webhook/config"
-	"github.com/meshfence/meshfence/webhook/policy"
+	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
 // takes makes the API server need so long for what is asked of it; what hangs is never answered.
@@ -143,8 +143,8 @@ func TestTheAnswerIsThereInTimeWhateverIsSlow(t *testing.T) {
 				c := tagged(t)
 				c.slow = takes(test.slow)
 				c.allow = func(authorizationv1.SubjectAccessReviewSpec) (bool, error) { return true, nil }
-				c.pods = func(context.Context, string, int) policy.Pods {
-					return policy.Pods{Seen: 1, Revisions: map[string]int{"mesh-1": 1}}
+				c.pods = func(context.Context, string, int) mesh.Pods {
+					return mesh.Pods{Seen: 1, Revisions: map[string]int{"mesh-1": 1}}
 				}
 				began := time.Now()
 				answer := askWithin(t, c, test.request, test.timeout)

@@ -77,9 +77,9 @@ func (v namespaceValidator) askRights(ctx context.Context, req *admission.Reques
 }
 
 // pods sees what it can of the namespace's pods in the time that there is.
-func (v namespaceValidator) pods(ctx context.Context, namespace string) policy.Pods {
+func (v namespaceValidator) pods(ctx context.Context, namespace string) mesh.Pods {
 	if ctx.Err() != nil {
-		return policy.Pods{Stopped: "before it began, because the API server is slow"}
+		return mesh.Pods{Stopped: "before it began, because the API server is slow"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, podsTimeout)
 	defer cancel()

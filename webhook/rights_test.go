@@ -17,7 +17,6 @@ import (
 
 	"github.com/meshfence/meshfence/webhook/config"
 	"github.com/meshfence/meshfence/webhook/mesh"
-	"github.com/meshfence/meshfence/webhook/policy"
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
@@ -134,13 +133,13 @@ func TestARightIsAskedForOnceInARequestAlsoIfADenialIsJudgedAgain(t *testing.T) 
 func TestPodsAreLookedAtWithinBoundsAndOnlyIfAnAdmittedNamespaceMoves(t *testing.T) {
 	c := twoMeshes(t)
 	var looks []string
-	c.pods = func(ctx context.Context, namespace string, limit int) policy.Pods {
+	c.pods = func(ctx context.Context, namespace string, limit int) mesh.Pods {
 		deadline, limited := ctx.Deadline()
 		if left := time.Until(deadline); !limited || left > 300*time.Millisecond || left < 0 || limit != 500 {
 			t.Errorf("%s: %d pods, %v left", namespace, limit, left)
 		}
 		looks = append(looks, namespace)
-		return policy.Pods{Seen: 3, Revisions: map[string]int{"mesh-1": 2}}
+		return mesh.Pods{Seen: 3, Revisions: map[string]int{"mesh-1": 2}}
 	}
 	s := serve(t, c)
 	const in1, in2 = "istio-discovery=mesh-1,istio.io/rev=mesh-1", "istio-discovery=mesh-2,istio.io/rev=mesh-2"
@@ -174,8 +173,8 @@ func TestPodsAreLookedAtWithinBoundsAndOnlyIfAnAdmittedNamespaceMoves(t *testing
 func TestPodsAreLookedAtIfADenialIsOverridden(t *testing.T) {
 	c := twoMeshes(t)
 	c.allow = func(authorizationv1.SubjectAccessReviewSpec) (bool, error) { return true, nil }
-	c.pods = func(context.Context, string, int) policy.Pods {
-		return policy.Pods{Seen: 3, Revisions: map[string]int{"mesh-1": 2}}
+	c.pods = func(context.Context, string, int) mesh.Pods {
+		return mesh.Pods{Seen: 3, Revisions: map[string]int{"mesh-1": 2}}
 	}
 	r := namespaceRequest("blog", "istio-discovery=mesh-2,istio.io/rev=mesh-1", "istio-discovery=mesh-1,istio.io/rev=mesh-1")
 	r.object = strings.Replace(r.object, `"metadata":{`, `"metadata":{"annotations":{"meshfence.io/override":"MF202"},`, 1)

@@ -30,7 +30,6 @@ import (
 	"github.com/meshfence/meshfence/webhook/config"
 	"github.com/meshfence/meshfence/webhook/match"
 	"github.com/meshfence/meshfence/webhook/mesh"
-	"github.com/meshfence/meshfence/webhook/policy"
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
@@ -50,7 +49,7 @@ type cluster struct {
 	// allow, if not nil, decides what users may do; otherwise they may do nothing.
 	allow func(authorizationv1.SubjectAccessReviewSpec) (bool, error)
 	// pods, if not nil, is what is seen of a namespace's pods; otherwise there are none.
-	pods func(ctx context.Context, namespace string, limit int) policy.Pods
+	pods func(ctx context.Context, namespace string, limit int) mesh.Pods
 	// claims are in flight.
 	claims []ledger.Claim
 	// admitErr is what the ledger answers.
@@ -130,14 +129,14 @@ func (c *cluster) Allowed(ctx context.Context, review authorizationv1.SubjectAcc
 	return false, nil
 }
 
-func (c *cluster) Pods(ctx context.Context, namespace string, limit int) policy.Pods {
+func (c *cluster) Pods(ctx context.Context, namespace string, limit int) mesh.Pods {
 	if err := c.wait(ctx, "pods"); err != nil {
-		return policy.Pods{Stopped: "early"}
+		return mesh.Pods{Stopped: "early"}
 	}
 	if c.pods != nil {
 		return c.pods(ctx, namespace, limit)
 	}
-	return policy.Pods{}
+	return mesh.Pods{}
 }
 
 // server serves the webhooks over HTTP without TLS.

@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
-	"github.com/meshfence/meshfence/webhook/policy"
+	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
 // podsPerPage is how many pods one request asks for: few enough that a look which runs out of time has seen something.
@@ -26,8 +26,8 @@ const podsPerPage = 100
 // sure of the very present the API server would have to hear from etcd how far its cache is, for which it waits up to 100 ms
 // (k8s.io/apiserver/pkg/storage/cacher/progress), many times what the rest of a request takes. The first page is one "not older
 // than" the oldest version that there is; with version 0 the API server would answer with all pods, whatever the limit.
-func (c *Cluster) Pods(ctx context.Context, namespace string, limit int) policy.Pods {
-	pods := policy.Pods{Revisions: map[string]int{}}
+func (c *Cluster) Pods(ctx context.Context, namespace string, limit int) mesh.Pods {
+	pods := mesh.Pods{Revisions: map[string]int{}}
 	began, looked := time.Now(), 0
 	options := metav1.ListOptions{ResourceVersion: "1", ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan}
 	for {
@@ -118,13 +118,13 @@ func decodePods(body []byte) (*metav1.PartialObjectMetadataList, error) {
 }
 
 // count adds the pods that stay.
-func count(pods *policy.Pods, items []metav1.PartialObjectMetadata) {
+func count(pods *mesh.Pods, items []metav1.PartialObjectMetadata) {
 	for i := range items {
 		if items[i].DeletionTimestamp != nil {
 			continue
 		}
 		pods.Seen++
-		if revision, injected := items[i].Annotations[policy.PodRevisionAnnotation]; injected {
+		if revision, injected := items[i].Annotations[mesh.PodRevisionAnnotation]; injected {
 			pods.Revisions[revision]++
 		}
 	}

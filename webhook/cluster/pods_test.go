@@ -20,7 +20,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 
-	"github.com/meshfence/meshfence/webhook/policy"
+	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
 // against returns a Cluster whose API server is the handler.
@@ -82,15 +82,15 @@ func somePods(n int) []metav1.PartialObjectMetadata {
 func TestPodsAreCountedInPagesUpToTheLimit(t *testing.T) {
 	for _, test := range []struct {
 		pods, limit int
-		want        policy.Pods
+		want        mesh.Pods
 		pages       string
 	}{
-		{0, 500, policy.Pods{Revisions: map[string]int{}}, "100"},
-		{3, 500, policy.Pods{Seen: 3, Revisions: map[string]int{"mesh-1": 2}}, "100"},
-		{100, 500, policy.Pods{Seen: 100, Revisions: map[string]int{"mesh-1": 50}}, "100"},
-		{500, 500, policy.Pods{Seen: 500, Revisions: map[string]int{"mesh-1": 250}}, "100 100 100 100 100"},
-		{501, 500, policy.Pods{Seen: 500, Revisions: map[string]int{"mesh-1": 250}, Stopped: "after 500 pods"}, "100 100 100 100 100"},
-		{5000, 150, policy.Pods{Seen: 150, Revisions: map[string]int{"mesh-1": 75}, Stopped: "after 150 pods"}, "100 50"},
+		{0, 500, mesh.Pods{Revisions: map[string]int{}}, "100"},
+		{3, 500, mesh.Pods{Seen: 3, Revisions: map[string]int{"mesh-1": 2}}, "100"},
+		{100, 500, mesh.Pods{Seen: 100, Revisions: map[string]int{"mesh-1": 50}}, "100"},
+		{500, 500, mesh.Pods{Seen: 500, Revisions: map[string]int{"mesh-1": 250}}, "100 100 100 100 100"},
+		{501, 500, mesh.Pods{Seen: 500, Revisions: map[string]int{"mesh-1": 250}, Stopped: "after 500 pods"}, "100 100 100 100 100"},
+		{5000, 150, mesh.Pods{Seen: 150, Revisions: map[string]int{"mesh-1": 75}, Stopped: "after 150 pods"}, "100 50"},
 	} {
 		var asked []url.Values
 		got := against(t, podsOf(t, somePods(test.pods), &asked)).Pods(t.Context(), "blog", test.limit)
@@ -117,7 +117,7 @@ func TestPodsThatAreBeingDeletedDoNotCount(t *testing.T) {
 	pods[0].DeletionTimestamp = &now
 	var asked []url.Values
 	got := against(t, podsOf(t, pods, &asked)).Pods(t.Context(), "blog", 500)
-	if diff := cmp.Diff(policy.Pods{Seen: 3, Revisions: map[string]int{"mesh-1": 1}}, got); diff != "" {
+	if diff := cmp.Diff(mesh.Pods{Seen: 3, Revisions: map[string]int{"mesh-1": 1}}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -140,7 +140,7 @@ func TestIfThereIsNoTimeForAllPodsThenThoseThatWereSeenCount(t *testing.T) {
 	if took := time.Since(began); took > 10*limit {
 		t.Errorf("took %v", took)
 	}
-	if diff := cmp.Diff(policy.Pods{Seen: 100, Revisions: map[string]int{"mesh-1": 50}, Stopped: "after 200ms"}, got); diff != "" {
+	if diff := cmp.Diff(mesh.Pods{Seen: 100, Revisions: map[string]int{"mesh-1": 50}, Stopped: "after 200ms"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -156,7 +156,7 @@ func TestIfPodsAreListedAsNobodyAskedThenTheLookSaysSo(t *testing.T) {
 
 func TestIfPodsCannotBeListedThenTheLookSaysSo(t *testing.T) {
 	c := against(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) })
-	want := policy.Pods{Revisions: map[string]int{}, Stopped: "because the API server did not list them"}
+	want := mesh.Pods{Revisions: map[string]int{}, Stopped: "because the API server did not list them"}
 	if diff := cmp.Diff(want, c.Pods(t.Context(), "blog", 500)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

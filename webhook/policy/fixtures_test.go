@@ -235,7 +235,7 @@ type namespaceCase struct {
 	create, from, to string
 	deleting         bool
 	// pods, user and rights are what the webhook has asked for, if it has.
-	pods    *policy.Pods
+	pods    *mesh.Pods
 	user    string
 	rights  map[mesh.Ref]policy.Right
 	actions policy.Actions

@@ -6,23 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
-
-// PodRevisionAnnotation is on every pod that an istiod has injected. Its value is that istiod's own revision, never a tag
-// (istio/manifests/charts/istio-control/istio-discovery/files/injection-template.yaml).
-const PodRevisionAnnotation = api.RevisionLabel
-
-// Pods is what a bounded look at the pods of a namespace has seen.
-type Pods struct {
-	// Seen is how many pods were looked at, without those that are being deleted.
-	Seen int
-	// Revisions counts the pods by the value of PodRevisionAnnotation; those without it are not in it.
-	Revisions map[string]int
-	// Stopped says why the look ended before it had seen all pods, for example "after 300 ms"; "" if it has seen all.
-	Stopped string
-}
 
 // Moves says whether the pods of the namespace are worth a look: it moves to other meshes, and the rules want to know
 // whether its pods do. To look costs a request to the API server, so whoever asks does it only before an answer that
@@ -95,14 +80,14 @@ func podsLeftBehind(discovering []*mesh.Mesh, w *World) (pods int, revisions []s
 }
 
 // seen says how many pods of how many.
-func seen(n int, pods *Pods) string {
+func seen(n int, pods *mesh.Pods) string {
 	if pods.Stopped != "" {
 		return fmt.Sprintf("%d of the %d pods that were looked at (the look stopped %s)", n, pods.Seen, pods.Stopped)
 	}
 	return fmt.Sprintf("%d of its %d pods", n, pods.Seen)
 }
 
-func notSeen(pods *Pods) string {
+func notSeen(pods *mesh.Pods) string {
 	if pods.Seen == 0 {
 		return "its pods were not seen (the look stopped " + pods.Stopped + ")"
 	}

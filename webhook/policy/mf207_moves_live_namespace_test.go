@@ -3,6 +3,7 @@ package policy_test
 import (
 	"testing"
 
+	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
@@ -19,36 +20,36 @@ func TestMF207(t *testing.T) {
 	runNamespaceCases(t, []namespaceCase{
 		{
 			name: "if it moves to another mesh and pods have the old one's sidecar, then they are counted",
-			from: mesh1, to: mesh2, pods: &policy.Pods{Seen: 7, Revisions: map[string]int{"mesh-1": 5, "mesh-2": 1}},
+			from: mesh1, to: mesh2, pods: &mesh.Pods{Seen: 7, Revisions: map[string]int{"mesh-1": 5, "mesh-2": 1}},
 			want: "warn MF207",
 		},
 		{
 			name: "if it leaves all meshes, then pods with a sidecar are counted too",
-			from: mesh1, to: "team=a", pods: &policy.Pods{Seen: 3, Revisions: map[string]int{"mesh-1": 1}},
+			from: mesh1, to: "team=a", pods: &mesh.Pods{Seen: 3, Revisions: map[string]int{"mesh-1": 1}},
 			want: "warn MF207",
 		},
 		{
 			name: "if it joins a first mesh and pods have another one's sidecar, then they are counted",
-			from: "team=a", to: mesh1, pods: &policy.Pods{Seen: 2, Revisions: map[string]int{"mesh-2": 2}},
+			from: "team=a", to: mesh1, pods: &mesh.Pods{Seen: 2, Revisions: map[string]int{"mesh-2": 2}},
 			want: "warn MF207",
 		},
 		{
 			name: "if pods have sidecars of several revisions, also old ones, then all are named", fleet: revisionBased,
 			from: "istio-discovery=mesh-1 istio.io/rev=stable", to: mesh2,
-			pods: &policy.Pods{Seen: 9, Revisions: map[string]int{"mesh-1-v1-30-0": 2, "mesh-1-v1-29-0": 3, "default": 1, "mesh-2": 1}},
+			pods: &mesh.Pods{Seen: 9, Revisions: map[string]int{"mesh-1-v1-30-0": 2, "mesh-1-v1-29-0": 3, "default": 1, "mesh-2": 1}},
 			want: "warn MF207",
 		},
 		{
 			name: "if all pods have the new mesh's sidecar, or none, then nothing is said",
-			from: mesh1, to: mesh2, pods: &policy.Pods{Seen: 7, Revisions: map[string]int{"mesh-2": 3}}, want: "allow",
+			from: mesh1, to: mesh2, pods: &mesh.Pods{Seen: 7, Revisions: map[string]int{"mesh-2": 3}}, want: "allow",
 		},
 		{
 			name: "if the revision of a pod is nobody's any more, then it is not another mesh's",
-			from: mesh1, to: mesh2, pods: &policy.Pods{Seen: 1, Revisions: map[string]int{"mesh-0": 1, "": 1}}, want: "allow",
+			from: mesh1, to: mesh2, pods: &mesh.Pods{Seen: 1, Revisions: map[string]int{"mesh-0": 1, "": 1}}, want: "allow",
 		},
 		{
 			name: "if there are no pods, then nothing is said",
-			from: mesh1, to: mesh2, pods: &policy.Pods{}, want: "allow",
+			from: mesh1, to: mesh2, pods: &mesh.Pods{}, want: "allow",
 		},
 		{
 			name: "if nobody looked, then nothing is said",
@@ -56,39 +57,39 @@ func TestMF207(t *testing.T) {
 		},
 		{
 			name: "if the discovering mesh stays, then pods of another one are not this change's doing",
-			from: mesh1, to: mesh1 + " team=a", pods: &policy.Pods{Seen: 1, Revisions: map[string]int{"mesh-2": 1}}, want: "allow",
+			from: mesh1, to: mesh1 + " team=a", pods: &mesh.Pods{Seen: 1, Revisions: map[string]int{"mesh-2": 1}}, want: "allow",
 		},
 		{
 			name:   "if it is created, then it has no pods",
-			create: mesh1, pods: &policy.Pods{Seen: 1, Revisions: map[string]int{"mesh-2": 1}}, want: "allow",
+			create: mesh1, pods: &mesh.Pods{Seen: 1, Revisions: map[string]int{"mesh-2": 1}}, want: "allow",
 		},
 		{
 			name: "if the look stopped early, then the number is that of the pods that were seen",
-			from: mesh1, to: mesh2, pods: &policy.Pods{Seen: 498, Revisions: map[string]int{"mesh-1": 20}, Stopped: "after 500 pods"},
+			from: mesh1, to: mesh2, pods: &mesh.Pods{Seen: 498, Revisions: map[string]int{"mesh-1": 20}, Stopped: "after 500 pods"},
 			want: "warn MF207",
 		},
 		{
 			name: "if the look stopped early and found nothing, then that is said",
-			from: mesh1, to: mesh2, pods: &policy.Pods{Seen: 200, Revisions: map[string]int{"mesh-2": 20}, Stopped: "after 300ms"},
+			from: mesh1, to: mesh2, pods: &mesh.Pods{Seen: 200, Revisions: map[string]int{"mesh-2": 20}, Stopped: "after 300ms"},
 			want: "warn MF207",
 		},
 		{
 			name: "if the look saw nothing, then that is said",
-			from: mesh1, to: mesh2, pods: &policy.Pods{Stopped: "because the API server did not list them"},
+			from: mesh1, to: mesh2, pods: &mesh.Pods{Stopped: "because the API server did not list them"},
 			want: "warn MF207",
 		},
 		{
 			name: "if the configuration says deny, then pods that were seen deny",
-			from: mesh1, to: mesh2, pods: &policy.Pods{Seen: 1, Revisions: map[string]int{"mesh-1": 1}}, actions: deny, want: "deny MF207",
+			from: mesh1, to: mesh2, pods: &mesh.Pods{Seen: 1, Revisions: map[string]int{"mesh-1": 1}}, actions: deny, want: "deny MF207",
 		},
 		{
 			name: "if the configuration says deny and the look was not finished, then it warns all the same",
-			from: mesh1, to: mesh2, pods: &policy.Pods{Stopped: "after 300ms"}, actions: deny,
+			from: mesh1, to: mesh2, pods: &mesh.Pods{Stopped: "after 300ms"}, actions: deny,
 			want: "warn MF207",
 		},
 		{
 			name: "if the rule is off, then nothing is said",
-			from: mesh1, to: mesh2, pods: &policy.Pods{Seen: 1, Revisions: map[string]int{"mesh-1": 1}},
+			from: mesh1, to: mesh2, pods: &mesh.Pods{Seen: 1, Revisions: map[string]int{"mesh-1": 1}},
 			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF207": policy.Off}}, want: "allow",
 		},
 	})

@@ -57,7 +57,7 @@ type NamespaceChange struct {
 	// Rights are the user's to use the meshes of Joins. A mesh that is missing could not be asked about.
 	Rights map[mesh.Ref]Right
 	// Pods is what was seen of the namespace's pods; nil if nobody looked, because of Moves.
-	Pods *Pods
+	Pods *mesh.Pods
 }
 
 // Namespace judges a change of a namespace. One that is being deleted is never denied: its finalizers must get through.

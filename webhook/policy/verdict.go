@@ -66,7 +66,7 @@ type World struct {
 	// User, Rights and Pods are as in NamespaceChange; only in judgements of a namespace.
 	User   string
 	Rights map[mesh.Ref]Right
-	Pods   *Pods
+	Pods   *mesh.Pods
 	// searches bounds what is asked about overlaps that were there before; what was not looked at counts as new. Only a
 	// mesh with very many selectors that all change and all overlap gets there.
 	searches *selector.Searches
