@@ -53,17 +53,24 @@ func podsOf(t *testing.T, pods []metav1.PartialObjectMetadata, asked *[]url.Valu
 		if to < len(pods) {
 			list.Continue = strconv.Itoa(to)
 		}
-		raw, err := list.Marshal()
-		if err != nil {
-			t.Error(err)
-		}
-		envelope, err := (&runtime.Unknown{Raw: raw}).Marshal()
-		if err != nil {
-			t.Error(err)
-		}
-		w.Header().Set("Content-Type", podMetadata)
-		_, _ = w.Write(append([]byte(protobufMagic), envelope...))
+		w.Header().Set("Content-Type", runtime.ContentTypeProtobuf)
+		_, _ = w.Write(metadataInProtobuf(t, &list))
 	}
+}
+
+// metadataInProtobuf is a list as the API server sends it.
+func metadataInProtobuf(t testing.TB, list *metav1.PartialObjectMetadataList) []byte {
+	t.Helper()
+	raw, err := list.Marshal()
+	if err != nil {
+		t.Error(err)
+	}
+	unknown := runtime.Unknown{TypeMeta: runtime.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "PartialObjectMetadataList"}, Raw: raw}
+	envelope, err := unknown.Marshal()
+	if err != nil {
+		t.Error(err)
+	}
+	return append([]byte("k8s\x00"), envelope...)
 }
 
 // somePods are n pods, every second one of them injected by mesh-1.
@@ -145,12 +152,39 @@ func TestIfThereIsNoTimeForAllPodsThenThoseThatWereSeenCount(t *testing.T) {
 	}
 }
 
-func TestIfPodsAreListedAsNobodyAskedThenTheLookSaysSo(t *testing.T) {
-	for _, answer := range []string{`{"kind":"PartialObjectMetadataList","items":[]}`, protobufMagic + "\x12\x05", protobufMagic + "\x12\x02\x12\x05"} {
-		c := against(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(answer)) })
+func TestIfThePodsCannotBeDecodedThenTheLookSaysSo(t *testing.T) {
+	for _, answer := range []string{"", "pods", "k8s\x00\x12\x05", "k8s\x00\x12\x02\x12\x05"} {
+		c := against(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", runtime.ContentTypeProtobuf)
+			_, _ = w.Write([]byte(answer))
+		})
 		if pods := c.Pods(t.Context(), "blog", 10); pods.Stopped != "because the API server did not list them" {
 			t.Errorf("%q: %+v", answer, pods)
 		}
+	}
+}
+
+// An API server that sheds load says when to come back. The look does, for as long as it may last.
+func TestTheLookComesBackWhenTheAPIServerSaysSo(t *testing.T) {
+	var asked []url.Values
+	pages, refusals := podsOf(t, somePods(3), &asked), 1
+	c := against(t, func(w http.ResponseWriter, r *http.Request) {
+		if refusals--; refusals >= 0 {
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "too many requests", http.StatusTooManyRequests)
+			return
+		}
+		pages(w, r)
+	})
+	if diff := cmp.Diff(mesh.Pods{Seen: 3, Revisions: map[string]int{"mesh-1": 2}}, c.Pods(t.Context(), "blog", 10)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	refusals = 1
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	if pods := c.Pods(ctx, "blog", 10); pods.Seen != 0 || pods.Stopped == "" || time.Since(began) > 900*time.Millisecond {
+		t.Errorf("%+v after %v", pods, time.Since(began))
 	}
 }
 

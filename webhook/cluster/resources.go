@@ -32,7 +32,7 @@ type resources struct {
 	tags                 dynamic.ResourceInterface
 	configMaps           dynamic.ResourceInterface // in our own namespace
 	validating, mutating dynamic.ResourceInterface
-	pods                 *podSource
+	pods                 metadata.Getter
 	accessReviews        authorizationclient.SubjectAccessReviewInterface
 }
 
@@ -64,10 +64,6 @@ func newResources(cfg *rest.Config, namespace string, repeated *texts, wanting *
 	if err != nil {
 		return nil, fmt.Errorf("connect to the API server: %w", err)
 	}
-	pods, err := newPodSource(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("connect to the API server: %w", err)
-	}
 	core, err := restClient(cfg, httpClient, "/api", corev1.SchemeGroupVersion)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the API server: %w", err)
@@ -90,7 +86,7 @@ func newResources(cfg *rest.Config, namespace string, repeated *texts, wanting *
 		validating: objects.Resource(registration.WithResource("validatingwebhookconfigurations")),
 		mutating:   objects.Resource(registration.WithResource("mutatingwebhookconfigurations")),
 
-		pods:          pods,
+		pods:          meta.Resource(corev1.SchemeGroupVersion.WithResource("pods")),
 		accessReviews: access.SubjectAccessReviews(),
 	}, nil
 }
