@@ -16,7 +16,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/meshfence/meshfence/webhook/api"
+	"github.com/meshfence/meshfence/webhook/cluster/conditions"
 	"github.com/meshfence/meshfence/webhook/cluster/ledger"
+	"github.com/meshfence/meshfence/webhook/cluster/store"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/sail"
 )
@@ -53,12 +55,12 @@ func (s lister) Live(ctx context.Context, kind string) (mesh.Objects, error) {
 	return s.live(ctx, kind)
 }
 
-// claims keeps the ledger in a ConfigMap, which is meshfence's alone: whoever writes it next drops what others have added.
+// claims keeps the ledger in a ConfigMap, which is meshfence's alone: the next write drops what others have added.
 type claims struct {
 	client    dynamic.ResourceInterface
 	namespace string
 	// seen is the ConfigMap as a watch has told of it.
-	seen *store[ledger.Page]
+	seen *store.Store[ledger.Page]
 
 	mu sync.Mutex
 	// known is the page that was last read or written here, of which the watch may not have told yet.
@@ -68,14 +70,14 @@ type claims struct {
 // newClaims returns the ledger's store. shown is called with the ledger whenever a watch shows another one.
 func newClaims(client dynamic.ResourceInterface, namespace string, shown func(ledger.Page)) *claims {
 	s := &claims{client: client, namespace: namespace}
-	s.seen = newStore(pageOf, func() { shown(s.watched()) })
+	s.seen = store.New(pageOf, func() { shown(s.watched()) })
 	return s
 }
 
 // watched returns the ledger as a watch has last told of it; a zero Page if there is none.
 func (s *claims) watched() ledger.Page {
 	var seen ledger.Page
-	for _, page := range s.seen.values() {
+	for _, page := range s.seen.Values() {
 		seen = page
 	}
 	return seen
@@ -153,11 +155,11 @@ func (s *claims) Write(ctx context.Context, read ledger.Page, entries map[string
 	var written *unstructured.Unstructured
 	var err error
 	if read.Version == "" {
-		written, err = s.client.Create(ctx, configMap, metav1.CreateOptions{FieldManager: fieldManager})
+		written, err = s.client.Create(ctx, configMap, metav1.CreateOptions{FieldManager: conditions.FieldManager})
 	} else {
 		configMap.SetResourceVersion(read.Version)
 		configMap.SetUID(read.UID)
-		written, err = s.client.Update(ctx, configMap, metav1.UpdateOptions{FieldManager: fieldManager})
+		written, err = s.client.Update(ctx, configMap, metav1.UpdateOptions{FieldManager: conditions.FieldManager})
 	}
 	switch {
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err), apierrors.IsNotFound(err) && read.Version != "":

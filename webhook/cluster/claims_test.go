@@ -39,7 +39,13 @@ func TestTheLedgerThatWasSeenIsTheLaterOfWhatWasWatchedAndReadOrWritten(t *testi
 		s := newClaims(nil, "meshfence-system", func(ledger.Page) {})
 		s.known = test.known
 		if test.watched.Version != "" {
-			s.seen.put(Claims, version{}, test.watched)
+			configMap := configMap(map[string]any{"at": test.watched.Version})
+			configMap.SetName(Claims)
+			configMap.SetUID(test.watched.UID)
+			configMap.SetResourceVersion(test.watched.Version)
+			if err := s.seen.Add(configMap); err != nil {
+				t.Fatal(err)
+			}
 		}
 		got, ok := s.Recent()
 		if diff := cmp.Diff(test.want, got); diff != "" || ok != (test.want.Version != "") {

@@ -19,7 +19,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/meshfence/meshfence/webhook/api"
+	"github.com/meshfence/meshfence/webhook/cluster/conditions"
 	"github.com/meshfence/meshfence/webhook/cluster/ledger"
+	"github.com/meshfence/meshfence/webhook/cluster/store"
 	"github.com/meshfence/meshfence/webhook/match"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/sail"
@@ -32,10 +34,10 @@ const (
 	DefaultNarrowEvery   = 10 * time.Minute
 )
 
-// settleAfter is when, after the first list of namespaces, the memory that the start took and nobody needs any more goes back
+// freeMemoryAfter is when, after the first list of namespaces, the memory that the start took and that is free again goes back
 // to the operating system. The reflector has let go of the list then. Otherwise it would stay until the heap has grown to
 // twice what is alive, which in a cluster with few changes is hours.
-const settleAfter = time.Second
+const freeMemoryAfter = time.Second
 
 // Options say what a Cluster looks at. Only Namespace has no default.
 type Options struct {
@@ -61,18 +63,18 @@ type Cluster struct {
 	resources  resources
 	reflectors []*cache.Reflector
 	metrics    *metrics
-	keeper     *keeper
+	conditions *conditions.Updater
 	claims     *claims
 	ledger     *ledger.Ledger
 
-	namespaces        *store[mesh.Namespace]
-	wanting           *wanting // of the labels of namespaces that have very many
-	istios, revisions *store[*sail.ControlPlane]
-	tags              *store[*sail.Tag]
-	meshMap           *store[meshMap]
-	// toldMap is the mesh map that mapChanged was last called for. Only the mesh map's reflector touches it.
-	toldMap meshMap
-	// mapName is the name of the mesh map that is wanted; renamed has room for one signal, that it has changed.
+	namespaces        *store.Store[mesh.Namespace]
+	converter         *namespaceConverter
+	istios, revisions *store.Store[*sail.ControlPlane]
+	tags              *store.Store[*sail.Tag]
+	meshMap           *store.Store[meshMap]
+	// loggedMap is the mesh map that mapChanged was last called for. Only the mesh map's reflector touches it.
+	loggedMap meshMap
+	// mapName is the configured name of the mesh map; renamed has room for one signal, that it has changed.
 	mapName atomic.Pointer[string]
 	renamed chan struct{}
 
@@ -88,8 +90,7 @@ func New(cfg *rest.Config, opts Options) (*Cluster, error) {
 	opts.MeshMap = cmp.Or(opts.MeshMap, DefaultMeshMap)
 	opts.Configuration = cmp.Or(opts.Configuration, DefaultConfiguration)
 	opts.NarrowEvery = cmp.Or(opts.NarrowEvery, DefaultNarrowEvery)
-	repeated, wanting := newTexts(), newWanting()
-	resources, err := newResources(cfg, opts.Namespace, repeated, wanting)
+	resources, err := newResources(cfg, opts.Namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -97,15 +98,22 @@ func New(cfg *rest.Config, opts Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{options: opts, resources: *resources, metrics: metrics, wanting: wanting, dirty: make(chan struct{}, 1), renamed: make(chan struct{}, 1)}
+	c := &Cluster{
+		options: opts, resources: *resources, metrics: metrics, converter: newNamespaceConverter(),
+		dirty: make(chan struct{}, 1), renamed: make(chan struct{}, 1),
+	}
 	c.mapName.Store(&opts.MeshMap)
 	c.fleet.Store(mesh.NewFleet(mesh.Objects{}))
-	c.namespaces = newStore(keptNamespace(repeated, wanting), sync.OnceFunc(func() { time.AfterFunc(settleAfter, debug.FreeOSMemory) }))
-	c.istios = newStore(c.noting(cachedControlPlane(sail.KindIstio)), c.markDirty).keepVersions()
-	c.revisions = newStore(c.noting(cachedControlPlane(sail.KindIstioRevision)), c.markDirty).keepVersions()
-	c.tags = newStore(cachedTag, c.markDirty)
-	c.meshMap = newStore(readMeshMap, nil)
-	c.keeper = newKeeper(c)
+	c.namespaces = store.New(c.converter.convert, sync.OnceFunc(func() { time.AfterFunc(freeMemoryAfter, debug.FreeOSMemory) }))
+	c.istios = store.New(c.noting(cachedControlPlane(sail.KindIstio)), c.markDirty).KeepVersions()
+	c.revisions = store.New(c.noting(cachedControlPlane(sail.KindIstioRevision)), c.markDirty).KeepVersions()
+	c.tags = store.New(cachedTag, c.markDirty)
+	c.meshMap = store.New(readMeshMap, nil)
+	c.conditions = conditions.New(conditions.Options{
+		Name: opts.Configuration, Validating: resources.validating, Mutating: resources.mutating,
+		DiscoveryLabels: opts.DiscoveryLabels, NarrowEvery: opts.NarrowEvery,
+		Fleet: c.Fleet, Synced: c.Synced, Live: c.Live, Writes: metrics.writes,
+	})
 	c.claims = newClaims(resources.configMaps, opts.Namespace, func(shown ledger.Page) { c.ledger.Saw(shown) })
 	c.ledger = ledger.New(c.claims, lister{c}, metrics.ofLedger())
 	c.reflectors = newReflectors(c)
@@ -119,21 +127,21 @@ func (c *Cluster) NeedLeaderElection() bool { return false }
 func (c *Cluster) Start(ctx context.Context) error {
 	// Reflectors log through the context's logger too.
 	ctx = log.IntoContext(ctx, log.FromContext(ctx).WithName("cluster"))
-	c.meshMap.changed = func() { c.mapChanged(ctx) }
+	c.meshMap.OnChange(func() { c.mapChanged(ctx) })
 	var group sync.WaitGroup
 	for _, reflector := range c.reflectors {
 		group.Go(func() { reflector.RunWithContext(ctx) })
 	}
 	group.Go(func() { c.followMap(ctx) })
 	group.Go(func() { c.buildFleets(ctx) })
-	group.Go(func() { c.keeper.run(ctx) })
+	group.Go(func() { c.conditions.Run(ctx) })
 	group.Wait()
 	return nil
 }
 
-// Synced says whether the namespaces and all that a fleet is made of have been read once. It stays true when the API
+// Synced reports whether the namespaces and all that a fleet is made of have been read once. It stays true when the API
 // server can no longer be reached.
-func (c *Cluster) Synced() bool { return c.built.Load() && c.namespaces.hasSynced() }
+func (c *Cluster) Synced() bool { return c.built.Load() && c.namespaces.HasSynced() }
 
 // Ready is a readiness check: it returns an error that names what has not been read yet.
 func (c *Cluster) Ready(*http.Request) error {
@@ -142,7 +150,7 @@ func (c *Cluster) Ready(*http.Request) error {
 	}
 	var missing []string
 	for name, store := range c.required() {
-		if !store.hasSynced() {
+		if !store.HasSynced() {
 			missing = append(missing, name)
 		}
 	}
@@ -154,8 +162,8 @@ func (c *Cluster) Ready(*http.Request) error {
 }
 
 // required are the stores that must be synced, by the name that people know them by.
-func (c *Cluster) required() map[string]interface{ hasSynced() bool } {
-	return map[string]interface{ hasSynced() bool }{
+func (c *Cluster) required() map[string]interface{ HasSynced() bool } {
+	return map[string]interface{ HasSynced() bool }{
 		"namespaces": c.namespaces, "istios": c.istios, "istiorevisions": c.revisions, "istiorevisiontags": c.tags,
 		"the mesh map " + c.options.Namespace + "/" + *c.mapName.Load(): c.meshMap,
 	}
@@ -166,23 +174,18 @@ func (c *Cluster) Fleet() *mesh.Fleet { return c.fleet.Load() }
 
 // Known returns the meshes, the tags and the mesh map as last seen: what Live returns, without asking the API server.
 func (c *Cluster) Known() mesh.Objects {
-	objects := mesh.Objects{Istios: c.istios.values(), Revisions: c.revisions.values(), Tags: c.tags.values()}
-	for _, m := range c.meshMap.values() {
+	objects := mesh.Objects{Istios: c.istios.Values(), Revisions: c.revisions.Values(), Tags: c.tags.Values()}
+	for _, m := range c.meshMap.Values() {
 		objects.Map = m.entries
 	}
 	return objects
 }
 
 // EnsureKeys returns when the webhook configurations, as far as they exist, are stored with match conditions that ask about all
-// that too. It is to be called before a mesh is admitted whose selectors look at it, so that the namespaces that they select are
-// asked about from the mesh's first moment; but not in a dry run. It neither reads nor writes if it is known to be asked about.
-// An API server acts on a stored configuration as soon as it has watched the change, usually
-// within a tenth of a second, so a namespace request in that time can still pass by.
-//
-// With more names than an expression can have (see maxNames) the creation of every namespace is asked about instead, and with
-// more keys (maxKeys) every change of a namespace's labels.
+// that too (conditions.Updater.Ensure). It is to be called before a mesh is admitted whose selectors look at it, so that the API server
+// sends the namespaces that they select from the mesh's first moment; but not in a dry run.
 func (c *Cluster) EnsureKeys(ctx context.Context, asked match.Asked) error {
-	if err := c.keeper.ensure(ctx, asked); err != nil {
+	if err := c.conditions.Ensure(ctx, asked); err != nil {
 		return fmt.Errorf("make the API server ask about all namespaces that the meshes' selectors can match: %w", err)
 	}
 	return nil
@@ -205,7 +208,7 @@ func (c *Cluster) buildFleets(ctx context.Context) {
 			return
 		case <-c.dirty:
 		}
-		if !c.istios.hasSynced() || !c.revisions.hasSynced() || !c.tags.hasSynced() || !c.meshMap.hasSynced() {
+		if !c.istios.HasSynced() || !c.revisions.HasSynced() || !c.tags.HasSynced() || !c.meshMap.HasSynced() {
 			continue
 		}
 		fleet := c.fleet.Load().Next(c.Known())
@@ -213,6 +216,6 @@ func (c *Cluster) buildFleets(ctx context.Context) {
 		c.fleet.Store(fleet)
 		c.built.Store(true)
 		c.metrics.fleets.Inc()
-		c.keeper.wakeUp()
+		c.conditions.WakeUp()
 	}
 }

@@ -51,7 +51,7 @@ func configMap(data map[string]any) *unstructured.Unstructured {
 func TestReadySaysWhatIsMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, nil)
-		c.meshMap.changed = c.markDirty
+		c.meshMap.OnChange(c.markDirty)
 		ready := func(want string) {
 			t.Helper()
 			synctest.Wait()
@@ -94,7 +94,7 @@ func TestFleetIsBuiltOnlyWhenSomethingInItChanges(t *testing.T) {
 		c := newCluster(t, registry)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		c.meshMap.changed = func() { c.mapChanged(ctx) }
+		c.meshMap.OnChange(func() { c.mapChanged(ctx) })
 		for _, err := range []error{
 			c.istios.Replace([]any{istio(nil)}, ""), c.revisions.Replace(nil, ""), c.tags.Replace(nil, ""), c.meshMap.Replace(nil, ""), c.namespaces.Replace(nil, ""),
 		} {
@@ -135,7 +135,7 @@ func TestBadEntriesOfTheMeshMapAreToldOncePerChange(t *testing.T) {
 	c := newCluster(t, registry)
 	var lines []string
 	ctx := logr.NewContext(t.Context(), funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}))
-	c.meshMap.changed = func() { c.mapChanged(ctx) }
+	c.meshMap.OnChange(func() { c.mapChanged(ctx) })
 	for _, step := range []struct {
 		name string
 		data map[string]any

@@ -10,58 +10,11 @@ import (
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
-// namespace keeps name and labels. Label keys and values, which repeat from namespace to namespace, are kept once, and so is the
-// name, which is the value of one label: that leaves a few hundred bytes, most of them the map.
-func (t *texts) namespace(object metav1.Object, wanted *wantedKeys) mesh.Namespace {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	name := object.GetName()
-	kept := mesh.Namespace{Name: name, Deleting: object.GetDeletionTimestamp() != nil}
-	labels := object.GetLabels()
-	if len(labels) == 0 {
-		return kept
-	}
-	size := 0
-	for key, value := range labels {
-		size += labelSize(len(key), len(value))
-	}
-	if size > maxLabels {
-		kept.Reduced = wanted.number
-		labels = wanted.of(labels)
-	}
-	kept.Labels = make(map[string]string, len(labels))
-	for key, value := range labels {
-		if value == name {
-			value = name
-		} else {
-			value = t.lockedSame(value)
-		}
-		kept.Labels[t.lockedSame(key)] = value
-	}
-	return kept
-}
-
-// keptNamespace returns what a store of namespaces keeps.
-func keptNamespace(repeated *texts, wanting *wanting) func(metav1.Object) mesh.Namespace {
-	return func(object metav1.Object) mesh.Namespace { return repeated.namespace(object, wanting.current()) }
-}
-
-// of are the labels with the keys that are wanted.
-func (w *wantedKeys) of(labels map[string]string) map[string]string {
-	found := map[string]string{}
-	for key := range w.keys {
-		if value, present := labels[key]; present {
-			found[key] = value
-		}
-	}
-	return found
-}
-
 // controlPlane reads an Istio or an IstioRevision as it is stored. It goes through JSON, so that a value of a surprising
 // type costs that field only; what cannot be read at all still counts as a mesh, and as one that discovers everything.
 func controlPlane(kind string) func(metav1.Object) *sail.ControlPlane {
 	return func(object metav1.Object) *sail.ControlPlane {
-		if read, ok := object.(*slimObject); ok {
+		if read, ok := object.(*meshObject); ok {
 			return read.controlPlane
 		}
 		raw, err := json.Marshal(object)

@@ -11,9 +11,9 @@ import (
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
-// FuzzSlimList reads lists of meshes. None panics, and one that is read has every item, each as it is read by itself in the
+// FuzzMeshList reads lists of meshes. None panics, and one that is read has every item, each as it is read by itself in the
 // usual way.
-func FuzzSlimList(f *testing.F) {
+func FuzzMeshList(f *testing.F) {
 	for _, text := range []string{
 		`{"metadata":{"resourceVersion":"7","continue":"x"},"items":[{"metadata":{"name":"a","uid":"u","resourceVersion":"5"},"spec":{"namespace":"b"}}]}`,
 		`{"items":[{"metadata":{"name":"a"},"spec":{"values":{"meshConfig":{"discoverySelectors":[{"matchLabels":{"a":"b"}},null]}}}},{"metadata":{"name":"b"},"spec":5}]}`,
@@ -23,7 +23,7 @@ func FuzzSlimList(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		list, err := decodeSlim(raw, sail.KindIstio)
+		list, err := decodeMeshes(raw, sail.KindIstio)
 		if (list == nil) != (err != nil) {
 			t.Fatalf("%q: %v, %v", raw, list, err)
 		}
@@ -33,10 +33,11 @@ func FuzzSlimList(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if json.Unmarshal(raw, &generic) != nil || len(generic.Items) != len(list.controlPlanes()) {
-			t.Fatalf("%q: %d items of %d", raw, len(list.controlPlanes()), len(generic.Items))
+		found, err := controlPlanes(list)
+		if err != nil || json.Unmarshal(raw, &generic) != nil || len(generic.Items) != len(found) {
+			t.Fatalf("%q: %d items of %d, %v", raw, len(found), len(generic.Items), err)
 		}
-		for i, cp := range list.controlPlanes() {
+		for i, cp := range found {
 			object := &unstructured.Unstructured{}
 			if !unambiguous(generic.Items[i]) || object.UnmarshalJSON(withKind(generic.Items[i])) != nil {
 				continue
@@ -44,7 +45,7 @@ func FuzzSlimList(f *testing.F) {
 			if object.GetName() == cp.Metadata.Name && cp.Malformed == nil {
 				want := controlPlane(sail.KindIstio)(object)
 				if diff := cmp.Diff(want.Spec, cp.Spec); diff != "" && want.Malformed == nil {
-					t.Fatalf("%q (-usual +slim):\n%s", raw, diff)
+					t.Fatalf("%q (-usual +read):\n%s", raw, diff)
 				}
 			}
 		}
@@ -65,7 +66,7 @@ func withKind(raw []byte) []byte {
 	return text
 }
 
-// unambiguous says whether no key stands twice in one object: there, what is read depends on the reader.
+// unambiguous reports whether no key stands twice in one object: there, what is read depends on the reader.
 func unambiguous(raw []byte) bool {
 	var into map[string]any
 	duplicates, err := kjson.UnmarshalStrict(raw, &into, kjson.DisallowDuplicateFields)

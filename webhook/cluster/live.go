@@ -7,9 +7,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/metadata"
 
+	"github.com/meshfence/meshfence/webhook/cluster/store"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/sail"
 )
@@ -54,7 +57,7 @@ func (c *Cluster) live(ctx context.Context, served string) (mesh.Objects, error)
 	return objects, nil
 }
 
-// lacksAnOwner says whether an IstioRevision has an Istio for its controller that is not there.
+// lacksAnOwner reports whether an IstioRevision has an Istio for its controller that is not there.
 func lacksAnOwner(objects mesh.Objects) bool {
 	istios := make(map[string]bool, len(objects.Istios))
 	for _, istio := range objects.Istios {
@@ -88,7 +91,7 @@ const maxSingle = 4
 //
 // (Two things can change it after all: a CustomResourceDefinition with other defaults, for the moment until its watches have
 // begun anew; and an etcd that is restored from a backup, after which every client has to be started again anyway.)
-func (c *Cluster) liveMeshes(ctx context.Context, resource *meshResource, known *store[*sail.ControlPlane], served bool) ([]*sail.ControlPlane, error) {
+func (c *Cluster) liveMeshes(ctx context.Context, resource *meshResource, known *store.Store[*sail.ControlPlane], served bool) ([]*sail.ControlPlane, error) {
 	stored, err := resource.versions(ctx)
 	if isAbsent(err) && !served {
 		return nil, nil
@@ -100,20 +103,20 @@ func (c *Cluster) liveMeshes(ctx context.Context, resource *meshResource, known 
 	var missing []string
 	for i := range stored {
 		item := &stored[i]
-		cp, ok := known.at(item.name, item.version)
+		cp, ok := known.At(item.name, item.version)
 		if !ok {
 			missing = append(missing, item.name)
 			continue
 		}
 		whole := *cp
-		whole.Metadata.ResourceVersion = item.version.resourceVersion
+		whole.Metadata.ResourceVersion = item.version.ResourceVersion
 		found = append(found, &whole)
 	}
 	if len(missing) > maxSingle {
-		return resource.whole(ctx)
+		return resource.lister.all(ctx)
 	}
 	for _, name := range missing {
-		one, err := resource.slim.named(ctx, name)
+		one, err := resource.lister.named(ctx, name)
 		if err != nil {
 			return nil, err
 		}
@@ -124,23 +127,14 @@ func (c *Cluster) liveMeshes(ctx context.Context, resource *meshResource, known 
 
 // meshResource is the resource of Istios or of IstioRevisions.
 type meshResource struct {
-	slim     *slim
+	lister   *meshLister
 	metadata metadata.ResourceInterface
-}
-
-// whole reads all objects.
-func (r *meshResource) whole(ctx context.Context) ([]*sail.ControlPlane, error) {
-	all, err := r.slim.list(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return all.controlPlanes(), nil
 }
 
 // nameVersion is an object that is stored.
 type nameVersion struct {
 	name    string
-	version version
+	version store.Version
 }
 
 // versionsPerPage makes a page less than a megabyte.
@@ -148,35 +142,41 @@ const versionsPerPage = 500
 
 // versions lists what is stored now: it holds whatever was stored before the call.
 func (r *meshResource) versions(ctx context.Context) ([]nameVersion, error) {
+	list, err := readPages(ctx, versionsPerPage, func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+		return r.metadata.List(ctx, options)
+	})
+	if err != nil {
+		return nil, err
+	}
 	var all []nameVersion
-	err := pages(versionsPerPage, func(options metav1.ListOptions) (string, error) {
-		page, err := r.metadata.List(ctx, options)
-		if err != nil {
-			return "", err
+	err = meta.EachListItem(list, func(item runtime.Object) error {
+		object, err := meta.Accessor(item)
+		if err == nil {
+			all = append(all, nameVersion{name: object.GetName(), version: store.VersionOf(object)})
 		}
-		for i := range page.Items {
-			all = append(all, nameVersion{name: page.Items[i].Name, version: versionOf(&page.Items[i])})
-		}
-		return page.Continue, nil
-	}, func() { all = nil })
+		return err
+	})
 	return all, err
 }
 
 // liveTags returns all tags.
 func (c *Cluster) liveTags(ctx context.Context) ([]*sail.Tag, error) {
-	var all []*sail.Tag
-	err := pages(versionsPerPage, func(options metav1.ListOptions) (string, error) {
-		page, err := c.resources.tags.List(ctx, options)
-		if err != nil {
-			return "", err
-		}
-		for i := range page.Items {
-			all = append(all, tag(&page.Items[i]))
-		}
-		return page.GetContinue(), nil
-	}, func() { all = nil })
+	list, err := readPages(ctx, versionsPerPage, func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+		return c.resources.tags.List(ctx, options)
+	})
 	if isAbsent(err) {
 		return nil, nil
 	}
+	if err != nil {
+		return nil, err
+	}
+	var all []*sail.Tag
+	err = meta.EachListItem(list, func(item runtime.Object) error {
+		object, err := meta.Accessor(item)
+		if err == nil {
+			all = append(all, tag(object))
+		}
+		return err
+	})
 	return all, err
 }

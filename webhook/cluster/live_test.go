@@ -14,7 +14,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	metainternalversion "k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 
 	"github.com/meshfence/meshfence/webhook/sail"
@@ -132,12 +134,21 @@ func selected(found []*sail.ControlPlane) []string {
 	return all
 }
 
+// listOf is the list that a meshLister returns.
+func listOf(list runtime.Object, err error) (*metainternalversion.List, error) {
+	found, ok := list.(*metainternalversion.List)
+	if err == nil && !ok {
+		err = fmt.Errorf("a list of the type %T", list)
+	}
+	return found, err
+}
+
 func TestALiveReadTakesFromTheCacheOnlyTheVeryVersionThatIsStored(t *testing.T) {
 	s := newStorage("a", "b")
 	c := reading(t, s)
 	fill := func() {
 		t.Helper()
-		list, err := c.resources.istios.slim.list(t.Context())
+		list, err := listOf(c.resources.istios.lister.list(t.Context()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,7 +193,7 @@ func TestALiveReadTakesFromTheCacheOnlyTheVeryVersionThatIsStored(t *testing.T) 
 			t.Errorf("%s: requests (-want +got):\n%s", step.name, diff)
 		}
 	}
-	if kept := c.istios.values()[0].Metadata; kept.ResourceVersion != "" {
+	if kept := c.istios.Values()[0].Metadata; kept.ResourceVersion != "" {
 		t.Errorf("a live read has written the cache's object: %+v", kept)
 	}
 }
@@ -200,7 +211,7 @@ func TestALiveReadHasAllPagesAlsoIfTheirMomentExpires(t *testing.T) {
 			t.Errorf("expires %v: %d of %d, %v", expires, len(found), len(s.objects), err)
 		}
 		s.expires = expires
-		list, err := c.resources.istios.slim.list(t.Context())
+		list, err := listOf(c.resources.istios.lister.list(t.Context()))
 		if err != nil || len(list.Items) != len(s.objects) || list.Continue != "" || list.ResourceVersion != "9" {
 			t.Errorf("expires %v: listed %d of %d, %v", expires, len(list.Items), len(s.objects), err)
 		}
@@ -260,20 +271,20 @@ func TestALiveReadNeverHasARevisionWithoutTheIstioThatCameBeforeIt(t *testing.T)
 	}
 }
 
-// What is read slim must be what the usual way reads.
-func TestASlimObjectIsReadAsTheUsualOneIs(t *testing.T) {
+// What a list keeps must be what the usual way reads.
+func TestAListedMeshIsReadAsTheUsualObjectIs(t *testing.T) {
 	s := newStorage("a")
 	c := reading(t, s)
-	list, err := c.resources.istios.slim.list(t.Context())
+	list, err := listOf(c.resources.istios.lister.list(t.Context()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	usual, err := c.resources.istios.slim.watches.List(t.Context(), metav1.ListOptions{})
+	usual, err := c.resources.istios.lister.watches.List(t.Context(), metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	read := cachedControlPlane(sail.KindIstio)
-	if diff := cmp.Diff(read(&usual.Items[0]), read(list.Items[0].(*slimObject))); diff != "" {
-		t.Errorf("(-usual +slim):\n%s", diff)
+	if diff := cmp.Diff(read(&usual.Items[0]), read(list.Items[0].(*meshObject))); diff != "" {
+		t.Errorf("(-usual +read):\n%s", diff)
 	}
 }

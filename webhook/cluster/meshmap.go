@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/meshfence/meshfence/webhook/cluster/store"
 )
 
 // Reconfigure changes, at any time, what Options said of the mesh map's name and of the discovery labels. It returns at
@@ -20,7 +22,7 @@ import (
 // Live reads the mesh map of the new name at once. The fleet keeps the whole content of the old one until the new one has been read, or
 // is known not to exist, and has the whole content of the new one from then on; Synced and Ready do not change meanwhile.
 func (c *Cluster) Reconfigure(meshMap string, discoveryLabels []string) {
-	c.keeper.configure(discoveryLabels)
+	c.conditions.Configure(discoveryLabels)
 	meshMap = cmp.Or(meshMap, DefaultMeshMap)
 	c.mapName.Store(&meshMap)
 	select {
@@ -51,18 +53,18 @@ func (c *Cluster) readMap(ctx context.Context, name string) {
 			}
 		}
 	}()
-	newReflector("mesh map", listFirst(objects(c.resources.configMaps, name)), c.meshMap).RunWithContext(ctx)
+	store.NewReflector("mesh map", store.Objects(c.resources.configMaps, name), c.meshMap).RunWithContext(ctx)
 }
 
-// mapChanged tells, once for each change, what is wrong with the mesh map, and asks for a new fleet if an entry that can
+// mapChanged logs, once for each change, what is wrong with the mesh map, and asks for a new fleet if an entry that can
 // be used came, went or changed.
 func (c *Cluster) mapChanged(ctx context.Context) {
 	var now meshMap
-	for _, m := range c.meshMap.values() {
+	for _, m := range c.meshMap.Values() {
 		now = m
 	}
-	before := c.toldMap
-	c.toldMap = now
+	before := c.loggedMap
+	c.loggedMap = now
 	if now.name != before.name || !slices.Equal(now.problems, before.problems) {
 		for _, problem := range now.problems {
 			log.FromContext(ctx).Info("ignored an entry of the mesh map", "namespace", c.options.Namespace, "configMap", now.name, "problem", problem)

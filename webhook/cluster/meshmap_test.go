@@ -119,7 +119,7 @@ func (b *mapBench) start(t *testing.T) {
 		defer b.mu.Unlock()
 		b.log = append(b.log, args)
 	}, funcr.Options{})))
-	b.meshMap.changed = func() { b.mapChanged(ctx) }
+	b.meshMap.OnChange(func() { b.mapChanged(ctx) })
 	var group sync.WaitGroup
 	group.Go(func() { b.followMap(ctx) })
 	group.Go(func() { b.buildFleets(ctx) })
@@ -219,7 +219,7 @@ func TestTheLastOfManyNamesIsRead(t *testing.T) {
 
 func TestTheSameNameIsNotReadAgain(t *testing.T) {
 	b := newMapBench(t, map[string]map[string]any{"mesh-map": {"a": "0"}}, nil)
-	b.meshMap.changed = b.markDirty
+	b.meshMap.OnChange(b.markDirty)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -101,7 +101,7 @@ func (o *optional) isThere(ctx context.Context) bool {
 	return err == nil
 }
 
-// isAbsent says whether an error of a list or a watch means that the API server does not serve the resource. While it
+// isAbsent reports whether an error of a list or a watch means that the API server does not serve the resource. While it
 // starts and does not know its resources yet it answers 503, not 404.
 func isAbsent(err error) bool {
 	return err != nil && (apierrors.IsNotFound(err) || meta.IsNoMatchError(err))

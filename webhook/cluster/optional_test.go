@@ -16,7 +16,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/meshfence/meshfence/webhook/cluster/store"
 )
+
+func object(name, version string) *metav1.PartialObjectMetadata {
+	return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: name, ResourceVersion: version}}
+}
 
 // server answers lists with answer, and watches with it too or with a watch that brings nothing.
 type server struct {
@@ -186,14 +192,14 @@ func TestReflectorFollowsTheResource(t *testing.T) {
 		watches := make(chan *brief, 1)
 		o := newOptional(api)
 		o.inner = &handsOutWatches{api, watches}
-		s, _ := counted()
-		go newReflector("test", listFirst(o.listWatch()), s).RunWithContext(ctx)
+		s := store.New(metav1.Object.GetResourceVersion, func() {})
+		go store.NewReflector("test", o.listWatch(), s).RunWithContext(ctx)
 
 		expect := func(when string, values ...string) {
 			t.Helper()
 			<-time.After(4 * time.Second) // by the bubble's clock
-			if diff := cmp.Diff(append([]string{}, values...), s.values()); diff != "" || !s.hasSynced() {
-				t.Errorf("%s: synced %t (-want +got):\n%s", when, s.hasSynced(), diff)
+			if diff := cmp.Diff(append([]string{}, values...), s.Values()); diff != "" || !s.HasSynced() {
+				t.Errorf("%s: synced %t (-want +got):\n%s", when, s.HasSynced(), diff)
 			}
 		}
 		expect("absent")

@@ -4,16 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes/scheme"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
@@ -22,12 +18,15 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/meshfence/meshfence/webhook/api"
+	"github.com/meshfence/meshfence/webhook/cluster/fastlist"
+	"github.com/meshfence/meshfence/webhook/cluster/store"
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
 // resources are the parts of the API that are used.
 type resources struct {
-	namespaces           *namespaceSource
+	namespaces           metadata.ResourceInterface // of the metadata only
+	core                 rest.Interface             // whole objects of the core group
 	istios, revisions    meshResource
 	tags                 dynamic.ResourceInterface
 	configMaps           dynamic.ResourceInterface // in our own namespace
@@ -37,7 +36,7 @@ type resources struct {
 }
 
 // newResources makes the clients, which share one connection. The metadata client speaks protobuf, the other one JSON.
-func newResources(cfg *rest.Config, namespace string, repeated *texts, wanting *wanting) (*resources, error) {
+func newResources(cfg *rest.Config, namespace string) (*resources, error) {
 	cfg = rest.CopyConfig(cfg)
 	// What is asked for is bounded by its purpose. The client's own limiter, five requests a second unless told otherwise,
 	// would let an admission request wait behind the looks for absent resources.
@@ -74,11 +73,12 @@ func newResources(cfg *rest.Config, namespace string, repeated *texts, wanting *
 	}
 	meshResourceOf := func(kind, resource string) meshResource {
 		of := sail.GroupVersion.WithResource(resource)
-		return meshResource{slim: &slim{client: meshes, resource: resource, kind: kind, watches: objects.Resource(of)}, metadata: meta.Resource(of)}
+		return meshResource{lister: &meshLister{client: meshes, resource: resource, kind: kind, watches: objects.Resource(of)}, metadata: meta.Resource(of)}
 	}
 	registration := admissionregistrationv1.SchemeGroupVersion
 	return &resources{
-		namespaces: &namespaceSource{client: core, watches: meta.Resource(corev1.SchemeGroupVersion.WithResource("namespaces")), texts: repeated, wanting: wanting},
+		namespaces: meta.Resource(corev1.SchemeGroupVersion.WithResource("namespaces")),
+		core:       core,
 		istios:     meshResourceOf(sail.KindIstio, api.ResourceIstios),
 		revisions:  meshResourceOf(sail.KindIstioRevision, api.ResourceIstioRevisions),
 		tags:       objects.Resource(sail.GroupVersion.WithResource(api.ResourceIstioRevisionTags)),
@@ -103,57 +103,24 @@ func newReflectors(c *Cluster) []*cache.Reflector {
 	sailResource := func(source cache.ListerWatcherWithContext) *cache.ListWatch {
 		return (&optional{inner: source, lookAgain: lookAgain}).listWatch()
 	}
-	reflectors := []*cache.Reflector{
-		newReflector("namespaces", listFirst(c.resources.namespaces.listWatch()), c.namespaces),
-		newReflector("istios", listFirst(sailResource(c.resources.istios.slim)), c.istios),
-		newReflector("istiorevisions", listFirst(sailResource(c.resources.revisions.slim)), c.revisions),
-		newReflector("istiorevisiontags", listFirst(sailResource(objects(c.resources.tags, ""))), c.tags),
-		newReflector("ledger", listFirst(objects(c.resources.configMaps, Claims)), c.claims.seen),
-	}
-	for _, configuration := range c.keeper.configurations {
-		source := listFirst(objects(configuration.writer.client, configuration.name))
-		reflectors = append(reflectors, newReflector("webhook configuration", source, configuration.seen))
-	}
-	return reflectors
+	return append(c.conditions.Reflectors(),
+		store.NewReflector("namespaces", namespaceSource(c), c.namespaces),
+		store.NewReflector("istios", sailResource(c.resources.istios.lister), c.istios),
+		store.NewReflector("istiorevisions", sailResource(c.resources.revisions.lister), c.revisions),
+		store.NewReflector("istiorevisiontags", sailResource(store.Objects(c.resources.tags, "")), c.tags),
+		store.NewReflector("ledger", store.Objects(c.resources.configMaps, Claims), c.claims.seen),
+	)
 }
 
-// newReflector makes a reflector that comes back within two seconds when the API server does: only a few requests are at
-// stake here, and until they succeed judgements rest on old state.
-func newReflector(name string, source cache.ListerWatcher, target cache.ReflectorStore) *cache.Reflector {
-	return cache.NewReflectorWithOptions(source, nil, target, cache.ReflectorOptions{
-		Name:            "meshfence",
-		TypeDescription: name,
-		Backoff:         &wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.3, Steps: 10, Cap: 1500 * time.Millisecond},
-	})
-}
-
-// objects lists and watches the objects of a resource, or only the one of that name. A Role that is restricted to this
-// name allows the latter.
-func objects(resource dynamic.ResourceInterface, name string) *cache.ListWatch {
-	selector := ""
-	if name != "" {
-		selector = fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
-	}
-	return &cache.ListWatch{
+// namespaceSource lists and watches the metadata of namespaces.
+func namespaceSource(c *Cluster) *cache.ListWatch {
+	source := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			options.FieldSelector = selector
-			return resource.List(ctx, options)
+			return c.resources.namespaces.List(ctx, options)
 		},
-		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			options.FieldSelector = selector
-			return resource.Watch(ctx, options)
-		},
+		WatchFuncWithContext: c.resources.namespaces.Watch,
 	}
+	// Less memory and time at the start; without this line client-go's list above is used.
+	source.ListWithContextFunc = (&fastlist.Lister{Client: c.resources.core, Keep: c.converter.listed}).List
+	return source
 }
-
-// listFirst makes a reflector list and then watch, instead of asking for the list as a stream (client-go's WatchList): the
-// absence of a resource is told from the answer to a list, and the lists are short, or in pages.
-func listFirst(source *cache.ListWatch) cache.ListerWatcher {
-	return cache.ToListWatcherWithWatchListSemantics(source, noStream{})
-}
-
-// noStream is how client-go is told that a client cannot stream lists.
-type noStream struct{}
-
-// IsWatchListSemanticsUnSupported is asked for by client-go's watchlist package; the odd spelling is theirs.
-func (noStream) IsWatchListSemanticsUnSupported() bool { return true }

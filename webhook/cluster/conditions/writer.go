@@ -1,4 +1,4 @@
-package cluster
+package conditions
 
 import (
 	"context"
@@ -19,25 +19,24 @@ import (
 	"github.com/meshfence/meshfence/webhook/match"
 )
 
-// fieldManager is the name under which the API server notes which fields were written here.
-const fieldManager = "meshfence"
+// FieldManager is the name under which the API server notes which fields meshfence has written.
+const FieldManager = "meshfence"
 
 // writer writes the only things in a webhook configuration that it touches: the expressions of the conditions called
 // match.ConditionName, wherever the configuration has one. It adds and removes no webhook, and no condition.
 type writer struct {
 	client   dynamic.ResourceInterface
-	generate generator
+	language language
 	writes   prometheus.Counter
 }
 
-// rewrite makes the webhooks of the configuration, if there is one of that name, ask about other keys. It writes only if
-// something differs, all at once, and only onto the very version that it has read: if somebody else was faster it begins anew,
-// a few times.
-func (w *writer) rewrite(ctx context.Context, name string, change change) error {
+// rewrite edits the conditions of the configuration, if there is one of that name. It writes only if
+// something differs, all at once, and only onto the very version that it has read: on a conflict it begins again, a few times.
+func (w *writer) rewrite(ctx context.Context, name string, edit edit) error {
 	pause := wait.Backoff{Duration: 10 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 8, Cap: time.Second}
 	var outdated error
 	err := wait.ExponentialBackoffWithContext(ctx, pause, func(ctx context.Context) (bool, error) {
-		err := w.try(ctx, name, change)
+		err := w.try(ctx, name, edit)
 		// A failed test of a JSON patch is answered with 422, not with 409.
 		if apierrors.IsConflict(err) || apierrors.IsInvalid(err) {
 			outdated = err
@@ -51,7 +50,7 @@ func (w *writer) rewrite(ctx context.Context, name string, change change) error 
 	return err
 }
 
-func (w *writer) try(ctx context.Context, name string, change change) error {
+func (w *writer) try(ctx context.Context, name string, edit edit) error {
 	configuration, err := w.client.Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil
@@ -59,7 +58,7 @@ func (w *writer) try(ctx context.Context, name string, change change) error {
 	if err != nil {
 		return err
 	}
-	operations := patch(configuration, func(stored string) string { return w.generate.changed(stored, change) })
+	operations := patch(configuration, func(stored string) string { return w.language.edited(stored, edit) })
 	if len(operations) == 0 {
 		return nil
 	}
@@ -67,7 +66,7 @@ func (w *writer) try(ctx context.Context, name string, change change) error {
 	if err != nil {
 		return err
 	}
-	if _, err = w.client.Patch(ctx, name, types.JSONPatchType, body, metav1.PatchOptions{FieldManager: fieldManager}); err != nil {
+	if _, err = w.client.Patch(ctx, name, types.JSONPatchType, body, metav1.PatchOptions{FieldManager: FieldManager}); err != nil {
 		return err
 	}
 	w.writes.Inc()
@@ -82,13 +81,13 @@ type operation struct {
 	Value string `json:"value"`
 }
 
-// patch returns the operations that make the conditions what change makes of them, none if they are. The places are those of
+// patch returns the operations that store the edited expressions, none if they are stored. The paths are those of
 // this version of the configuration, so a test of the version comes first.
-func patch(configuration *unstructured.Unstructured, change func(stored string) string) []operation {
+func patch(configuration *unstructured.Unstructured, edited func(stored string) string) []operation {
 	var replacements []operation
-	for _, c := range conditions(configuration) {
-		if changed := change(c.expression); changed != c.expression {
-			replacements = append(replacements, operation{Op: "replace", Path: c.path, Value: changed})
+	for _, c := range ownConditions(configuration) {
+		if text := edited(c.expression); text != c.expression {
+			replacements = append(replacements, operation{Op: "replace", Path: c.path, Value: text})
 		}
 	}
 	if len(replacements) == 0 {
@@ -104,8 +103,8 @@ type condition struct {
 	expression string
 }
 
-// conditions returns the conditions of the configuration that are ours to write, in its order.
-func conditions(configuration *unstructured.Unstructured) []condition {
+// ownConditions returns the conditions of the configuration that are ours to write, in its order.
+func ownConditions(configuration *unstructured.Unstructured) []condition {
 	var found []condition
 	webhooks, _, _ := unstructured.NestedSlice(configuration.Object, "webhooks")
 	for i, webhook := range webhooks {

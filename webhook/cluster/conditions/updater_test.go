@@ -1,4 +1,4 @@
-package cluster
+package conditions
 
 import (
 	"context"
@@ -19,10 +19,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic/fake"
 	clienttesting "k8s.io/client-go/testing"
 
+	"github.com/meshfence/meshfence/webhook/cluster/store"
 	"github.com/meshfence/meshfence/webhook/match"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/sail"
@@ -34,7 +36,7 @@ var (
 )
 
 // stored is a webhook configuration with a condition of ours between those of others.
-func stored(keys ...string) *unstructured.Unstructured { return storedAs(newKeySet(keys)) }
+func stored(keys ...string) *unstructured.Unstructured { return storedAs(sets.New(keys...)) }
 
 func storedAs(keys keySet) *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: map[string]any{
@@ -44,15 +46,15 @@ func storedAs(keys keySet) *unstructured.Unstructured {
 			map[string]any{"name": "istio.validate.meshfence.io", "futureField": "x"},
 			map[string]any{"name": "namespace.validate.meshfence.io", "matchConditions": []any{
 				map[string]any{"name": "a-person-s-own", "expression": "true"},
-				map[string]any{"name": match.ConditionName, "expression": match.ValidateExpression(keys.asked())},
+				map[string]any{"name": match.ConditionName, "expression": match.ValidateExpression(askedBy(keys))},
 			}},
 		},
 	}}
 }
 
-// bench is a keeper with one configuration, and what it stands on.
+// bench is an Updater with one configuration, and what it stands on.
 type bench struct {
-	*keeper
+	*Updater
 	api *fake.FakeDynamicClient
 	// cached and live are the keys of the meshes that the cache and the API server have.
 	cached, live []string
@@ -62,7 +64,7 @@ func newBench(t *testing.T, objects ...runtime.Object) *bench {
 	t.Helper()
 	kinds := map[schema.GroupVersionResource]string{validatingResource: "ValidatingWebhookConfigurationList"}
 	b := &bench{api: fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), kinds, objects...)}
-	b.keeper = &keeper{
+	b.Updater = &Updater{
 		configured:  []string{"istio-discovery"},
 		fleet:       func() *mesh.Fleet { return mesh.NewFleet(meshes(b.cached)) },
 		live:        func(context.Context) (mesh.Objects, error) { return meshes(b.live), nil },
@@ -72,8 +74,8 @@ func newBench(t *testing.T, objects ...runtime.Object) *bench {
 		wake: make(chan struct{}, 1), writing: make(chan struct{}, 1),
 	}
 	b.configurations = []*configuration{{
-		name: "meshfence", seen: newStore(conditionsOf, b.wakeUp),
-		writer: writer{client: b.api.Resource(validatingResource), generate: generators["validate"], writes: prometheus.NewCounter(prometheus.CounterOpts{Name: "w", Help: "h"})},
+		name: "meshfence", seen: store.New(conditionsOf, b.WakeUp),
+		writer: writer{client: b.api.Resource(validatingResource), language: languages["validate"], writes: prometheus.NewCounter(prometheus.CounterOpts{Name: "w", Help: "h"})},
 	}}
 	b.watch(t)
 	return b
@@ -146,12 +148,12 @@ func of(keys ...string) match.Asked { return match.Asked{Keys: keys} }
 
 func TestEnsureAddsAKeyOnceAndTouchesNothingElse(t *testing.T) {
 	b := newBench(t, stored("istio-discovery", "other"))
-	if err := b.ensure(t.Context(), of("new")); err != nil {
+	if err := b.Ensure(t.Context(), of("new")); err != nil {
 		t.Fatal(err)
 	}
 	b.wantRequests(t, "a new key", "get patch")
 	b.wantStored(t, "a new key", "istio-discovery", "other", "new")
-	if err := b.ensure(t.Context(), of("other", "new")); err != nil {
+	if err := b.Ensure(t.Context(), of("other", "new")); err != nil {
 		t.Fatal(err)
 	}
 	b.wantRequests(t, "keys that are there", "")
@@ -175,7 +177,7 @@ func TestPatchIsBoundToTheVersionThatWasRead(t *testing.T) {
 // The patch that goes to the API server has that test too, and so is of no effect if the configuration has changed since.
 func TestEveryWriteIsBoundToTheVersionThatWasRead(t *testing.T) {
 	b := newBench(t, stored("istio-discovery"))
-	if err := b.ensure(t.Context(), of("new")); err != nil {
+	if err := b.Ensure(t.Context(), of("new")); err != nil {
 		t.Fatal(err)
 	}
 	var written []operation
@@ -203,7 +205,7 @@ func TestEnsureWritesNothingThatAnotherReplicaHasWritten(t *testing.T) {
 	if err := b.api.Tracker().Update(validatingResource, stored("istio-discovery", "new"), ""); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.ensure(t.Context(), of("new")); err != nil {
+	if err := b.Ensure(t.Context(), of("new")); err != nil {
 		t.Fatal(err)
 	}
 	b.wantRequests(t, "before the watch tells of it", "get")
@@ -211,7 +213,7 @@ func TestEnsureWritesNothingThatAnotherReplicaHasWritten(t *testing.T) {
 
 func TestWithoutConfigurationNothingIsWritten(t *testing.T) {
 	b := newBench(t)
-	if err := b.ensure(t.Context(), of("new")); err != nil {
+	if err := b.Ensure(t.Context(), of("new")); err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(b.widen(t.Context()), b.narrow(t.Context())); err != nil {
@@ -232,7 +234,7 @@ func TestWriteIsTriedAgainIfSomebodyWasFaster(t *testing.T) {
 				failures--
 				return failures >= 0, nil, outdated
 			})
-			if err := b.ensure(t.Context(), of("new")); err != nil {
+			if err := b.Ensure(t.Context(), of("new")); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
 			b.wantRequests(t, name, "get patch get patch get patch get patch")
@@ -240,7 +242,7 @@ func TestWriteIsTriedAgainIfSomebodyWasFaster(t *testing.T) {
 
 			failures = 1000
 			start := time.Now()
-			if err := b.ensure(t.Context(), of("newer")); !errors.Is(err, outdated) {
+			if err := b.Ensure(t.Context(), of("newer")); !errors.Is(err, outdated) {
 				t.Errorf("%s, for ever: got %v, want the last answer", name, err)
 			}
 			if got, took := strings.Count(b.requests(), "patch"), time.Since(start); got > 10 || took > 5*time.Second {
@@ -255,7 +257,7 @@ func TestOtherFailuresAreHandedOn(t *testing.T) {
 	for _, verb := range []string{"get", "patch"} {
 		b := newBench(t, stored("istio-discovery"))
 		b.api.PrependReactor(verb, "*", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, forbidden })
-		if err := b.ensure(t.Context(), of("new")); !errors.Is(err, forbidden) {
+		if err := b.Ensure(t.Context(), of("new")); !errors.Is(err, forbidden) {
 			t.Errorf("%s: got %v, want %v", verb, err, forbidden)
 		}
 	}
@@ -266,7 +268,7 @@ func TestEnsureWaitsForItsTurnNoLongerThanItsContext(t *testing.T) {
 	b.writing <- struct{}{}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := b.ensure(ctx, of("new")); !errors.Is(err, context.Canceled) {
+	if err := b.Ensure(ctx, of("new")); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 }
@@ -276,11 +278,11 @@ func TestOneWriteServesAllWhoWait(t *testing.T) {
 	b.writing <- struct{}{}
 	done := make(chan error)
 	for _, key := range []string{"a", "b", "c"} {
-		go func() { done <- b.ensure(t.Context(), of(key)) }()
+		go func() { done <- b.Ensure(t.Context(), of(key)) }()
 	}
 	// All three have asked before the first may write.
 	asked := func(context.Context) (bool, error) {
-		return len(newKeySet([]string{"a", "b", "c"}).minus(b.inUse())) == 0, nil
+		return b.inUse().HasAll("a", "b", "c"), nil
 	}
 	if err := wait.PollUntilContextTimeout(t.Context(), time.Millisecond, 10*time.Second, true, asked); err != nil {
 		t.Fatal(err)
@@ -331,7 +333,7 @@ func TestKeyIsTakenAwayAtTheSecondPassWithoutUse(t *testing.T) {
 	pass("the first pass", "", "istio-discovery", "cached", "live", "unused")
 	pass("the second pass", "get patch", "istio-discovery", "cached", "live")
 	pass("the third pass", "", "istio-discovery", "cached", "live")
-	if err := b.ensure(t.Context(), of("ensured")); err != nil {
+	if err := b.Ensure(t.Context(), of("ensured")); err != nil {
 		t.Fatal(err)
 	}
 	b.wantRequests(t, "a key is ensured", "get patch")
@@ -350,11 +352,11 @@ func TestNamesOfNamespacesAreAskedAboutWhileASelectorHasThem(t *testing.T) {
 	}
 	b.wantRequests(t, "a mesh that selects by name", "get patch")
 	b.wantStored(t, "a mesh that selects by name", "istio-discovery", shop)
-	if err := b.ensure(t.Context(), match.Asked{Names: []string{"shop"}}); err != nil {
+	if err := b.Ensure(t.Context(), match.Asked{Names: []string{"shop"}}); err != nil {
 		t.Fatal(err)
 	}
 	b.wantRequests(t, "a name that is there", "")
-	if err := b.ensure(t.Context(), match.Asked{Names: []string{"cart"}}); err != nil {
+	if err := b.Ensure(t.Context(), match.Asked{Names: []string{"cart"}}); err != nil {
 		t.Fatal(err)
 	}
 	b.wantRequests(t, "a new name", "get patch")
@@ -373,12 +375,12 @@ func TestNamesOfNamespacesAreAskedAboutWhileASelectorHasThem(t *testing.T) {
 		}
 	}
 	b.wantStored(t, "the mesh is gone", "istio-discovery")
-	if err := b.ensure(t.Context(), match.Asked{AnyName: true}); err != nil {
+	if err := b.Ensure(t.Context(), match.Asked{AnyName: true}); err != nil {
 		t.Fatal(err)
 	}
 	b.requests()
 	b.wantStored(t, "any name", "istio-discovery", anyName)
-	if err := b.ensure(t.Context(), match.Asked{Names: []string{"shop"}}); err != nil {
+	if err := b.Ensure(t.Context(), match.Asked{Names: []string{"shop"}}); err != nil {
 		t.Fatal(err)
 	}
 	b.wantRequests(t, "a name, while all are asked about", "")
@@ -391,12 +393,12 @@ func TestAnotherDiscoveryLabelIsAskedAboutSoonAndTheOldOneNoLonger(t *testing.T)
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			b.run(ctx)
+			b.Run(ctx)
 		}()
 		synctest.Wait() // It has looked, and found nothing to do.
 		b.requests()
 		began := time.Now()
-		b.configure([]string{"team"})
+		b.Configure([]string{"team"})
 		synctest.Wait()
 		if took := time.Since(began); took != 0 {
 			t.Errorf("took %v of the clock", took)
@@ -417,7 +419,7 @@ func TestAnotherDiscoveryLabelIsAskedAboutSoonAndTheOldOneNoLonger(t *testing.T)
 func TestADiscoveryLabelThatASelectorUsesStays(t *testing.T) {
 	b := newBench(t, stored("istio-discovery"))
 	b.cached = []string{"istio-discovery"}
-	b.configure(nil)
+	b.Configure(nil)
 	for range 3 {
 		if err := b.narrow(t.Context()); err != nil {
 			t.Fatal(err)
@@ -442,7 +444,7 @@ func TestKeyThatIsUsedAgainStays(t *testing.T) {
 func TestNothingIsTakenAwayWhenTheMeshesCannotBeRead(t *testing.T) {
 	b := newBench(t, stored("istio-discovery", "mesh"))
 	down := errors.New("down")
-	b.keeper.live = func(context.Context) (mesh.Objects, error) { return mesh.Objects{}, down }
+	b.Updater.live = func(context.Context) (mesh.Objects, error) { return mesh.Objects{}, down }
 	for range 3 {
 		if err := b.narrow(t.Context()); !errors.Is(err, down) {
 			t.Errorf("got %v, want %v", err, down)

@@ -1,12 +1,11 @@
-package cluster
+package fastlist
 
 import (
 	"bytes"
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
-	"unsafe"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -16,8 +15,6 @@ import (
 	apiruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
 	"k8s.io/client-go/kubernetes/scheme"
-
-	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
 // inProtobuf is an object as the API server sends it.
@@ -31,16 +28,16 @@ func inProtobuf(t testing.TB, object apiruntime.Object) []byte {
 	return buffer.Bytes()
 }
 
-// namespacesRead are what a list begins with and the namespaces in it.
-func namespacesRead(page []byte) (begin metav1.ListMeta, found []mesh.Namespace, err error) {
-	err = newNamespaceReader(newTexts(), newWanting()).read(bytes.NewReader(page), func(meta metav1.ListMeta) { begin = meta },
-		func(ns mesh.Namespace) { found = append(found, ns) })
+// namespacesRead are what a list begins with and the metadata of the namespaces in it.
+func namespacesRead(page []byte) (begin metav1.ListMeta, found []metav1.ObjectMeta, err error) {
+	err = (&reader{}).read(bytes.NewReader(page), func(meta metav1.ListMeta) { begin = meta },
+		func(meta *metav1.ObjectMeta) { found = append(found, *meta.DeepCopy()) })
 	return begin, found, err
 }
 
 // someNamespaces have all that a namespace can have, and one has nothing.
 func someNamespaces() []corev1.Namespace {
-	now := metav1.Now()
+	now := metav1.NewTime(metav1.Now().Truncate(time.Second))
 	many := map[string]string{}
 	for i := range 20 {
 		many[fmt.Sprintf("key-%d", i)] = fmt.Sprint(i % 3)
@@ -48,23 +45,24 @@ func someNamespaces() []corev1.Namespace {
 	list := []corev1.Namespace{
 		{ObjectMeta: metav1.ObjectMeta{
 			Name: "shop", GenerateName: "sh", UID: "u", ResourceVersion: "5", Generation: 3, CreationTimestamp: now,
-			Labels:          map[string]string{mesh.NameLabel: "shop", "istio-discovery": "mesh-1", "istio.io/rev": "mesh-1", "empty": ""},
+			Labels:          map[string]string{corev1.LabelMetadataName: "shop", "istio-discovery": "mesh-1", "istio.io/rev": "mesh-1", "empty": ""},
 			Annotations:     map[string]string{"example.com/owner": strings.Repeat("x", 3*wireBuffer)},
 			OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "X", Name: "x", UID: "y"}},
 			Finalizers:      []string{"a", "b"},
 			ManagedFields:   []metav1.ManagedFieldsEntry{{Manager: "kubectl", FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{}}`)}},
 		}, Spec: corev1.NamespaceSpec{Finalizers: []corev1.FinalizerName{"kubernetes"}}, Status: corev1.NamespaceStatus{Phase: corev1.NamespaceActive}},
 		{ObjectMeta: metav1.ObjectMeta{Name: "plain"}},
-		{ObjectMeta: metav1.ObjectMeta{Name: "going", DeletionTimestamp: &now, Labels: map[string]string{mesh.NameLabel: "going"}}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "going", DeletionTimestamp: &now, Labels: map[string]string{corev1.LabelMetadataName: "going"}}},
 		{ObjectMeta: metav1.ObjectMeta{Name: "many", Labels: many}},
 	}
 	return list
 }
 
-func decoded(items []corev1.Namespace) (found []mesh.Namespace) {
-	texts := newTexts()
+// decoded is what is read of namespaces that client-go has decoded.
+func decoded(items []corev1.Namespace) (found []metav1.ObjectMeta) {
 	for i := range items {
-		found = append(found, texts.namespace(&items[i].ObjectMeta, newWanting().current()))
+		meta := &items[i].ObjectMeta
+		found = append(found, metav1.ObjectMeta{Name: meta.Name, Labels: meta.Labels, DeletionTimestamp: meta.DeletionTimestamp.DeepCopy()})
 	}
 	return found
 }
@@ -147,75 +145,6 @@ func TestNumbersInAListOfNamespacesArePassedOver(t *testing.T) {
 	if diff := cmp.Diff(decoded(someNamespaces())[3], found[3]); diff != "" || len(found) != 4 {
 		t.Errorf("%d namespaces, the last (-want +got):\n%s", len(found), diff)
 	}
-}
-
-// Whatever comes later, and whatever was collected in between, has the texts of the list.
-func TestLabelsOfANamespaceThatChangesShareTheTextsOfTheList(t *testing.T) {
-	repeated := newTexts()
-	var first mesh.Namespace
-	page := inProtobuf(t, &corev1.NamespaceList{ListMeta: metav1.ListMeta{ResourceVersion: "17"}, Items: []corev1.Namespace{
-		{ObjectMeta: metav1.ObjectMeta{Name: "a", Labels: map[string]string{"istio-discovery": "mesh-1"}}},
-	}})
-	if err := newNamespaceReader(repeated, newWanting()).read(bytes.NewReader(page), func(metav1.ListMeta) {}, func(ns mesh.Namespace) { first = ns }); err != nil {
-		t.Fatal(err)
-	}
-	runtime.GC()
-	runtime.GC()
-	later := repeated.namespace(&metav1.ObjectMeta{Name: "b", Labels: map[string]string{strings.Clone("istio-discovery"): strings.Clone("mesh-1")}}, newWanting().current())
-	for key, value := range first.Labels {
-		for other, same := range later.Labels {
-			if unsafe.StringData(key) != unsafe.StringData(other) || unsafe.StringData(value) != unsafe.StringData(same) {
-				t.Errorf("%s: %s is kept twice", key, value)
-			}
-		}
-	}
-}
-
-func TestTextsAreBounded(t *testing.T) {
-	repeated := newTexts()
-	for i := range maxTexts + 10 {
-		if got := repeated.lockedOf(fmt.Append(nil, i)); got != fmt.Sprint(i) {
-			t.Fatalf("%d became %q", i, got)
-		}
-	}
-	if len(repeated.known) != maxTexts {
-		t.Errorf("%d are kept, want %d", len(repeated.known), maxTexts)
-	}
-}
-
-// The limit is DESIGN 10's few hundred bytes. Labels that repeat are kept once.
-func TestAListedNamespaceTakesAFewHundredBytes(t *testing.T) {
-	const count, limit = 20000, 470
-	items := make([]corev1.Namespace, count)
-	for i := range items {
-		name := fmt.Sprintf("team-%d-application", i)
-		of := fmt.Sprintf("mesh-%d", i%100)
-		items[i].ObjectMeta = metav1.ObjectMeta{Name: name, Labels: map[string]string{
-			mesh.NameLabel: name, "istio-discovery": of, mesh.RevisionLabel: of, "pod-security.kubernetes.io/enforce": "restricted",
-			"app.kubernetes.io/part-of": "shop", "cost-center": fmt.Sprint(i % 50),
-		}}
-	}
-	page := inProtobuf(t, &corev1.NamespaceList{ListMeta: metav1.ListMeta{ResourceVersion: "17"}, Items: items})
-	s := newStore(keptNamespace(newTexts(), newWanting()), func() {})
-	before := heap()
-	_, found, err := namespacesRead(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	objects := make([]any, 0, len(found))
-	for _, ns := range found {
-		objects = append(objects, &listedNamespace{ns})
-	}
-	if err := s.Replace(objects, ""); err != nil {
-		t.Fatal(err)
-	}
-	found, objects = nil, nil
-	if each := (heap() - before) / count; each > limit {
-		t.Errorf("a namespace takes %d bytes, more than %d", each, limit)
-	}
-	runtime.KeepAlive(page)
-	runtime.KeepAlive(s)
-	_, _ = found, objects
 }
 
 // FuzzNamespaceList reads whatever comes as a list. Nothing panics, and where the API machinery's own decoder accepts it,

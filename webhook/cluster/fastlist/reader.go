@@ -1,4 +1,4 @@
-package cluster
+package fastlist
 
 import (
 	"bufio"
@@ -7,12 +7,9 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
 // fieldNumber is that of a field of a message. (protowire has a type for it, with constants that no switch here is about.)
@@ -48,35 +45,26 @@ const (
 	maxItem = 8 << 20
 )
 
-// namespaceReader reads lists of namespaces in protobuf. A general decoder would make everything that a namespace has, of
-// which a fifth is kept, and all label keys and values anew for each. It is for one goroutine, and for one list.
-type namespaceReader struct {
-	item   []byte
-	labels []label
-	texts  *texts
-	// wanted are the keys of the labels that are kept of a namespace that has very many.
-	wanted *wantedKeys
+// reader reads one page of a list of namespaces in protobuf. It is for one goroutine.
+type reader struct {
+	// item is the room for the namespace that is being read.
+	item []byte
+	// labels is the room for its labels.
+	labels map[string]string
 }
-
-// label is a label as it stands in the item.
-type label struct{ key, value []byte }
 
 // usualLabels is for how many labels a reader keeps room from one namespace to the next.
 const usualLabels = 1024
 
-func newNamespaceReader(repeated *texts, wanting *wanting) *namespaceReader {
-	return &namespaceReader{texts: repeated, wanted: wanting.current()}
-}
-
-// Errors of what is no list, or no whole one: a namespace that is not seen would be one that nobody judges.
+// Errors of what is no list, or no whole one: a namespace that is missing in it would not be judged.
 var (
 	errNoListMeta = errors.New("the list does not begin with the resourceVersion that it is of")
 	errNoName     = errors.New("a namespace has no name")
 )
 
-// read reads one page. It calls begin for the list's own metadata, of which it reads the resourceVersion and where the next
+// read reads the page. It calls begin for the list's own metadata, of which it reads the resourceVersion and where the next
 // page begins, and each for every namespace. The API server sends them in this order.
-func (r *namespaceReader) read(page io.Reader, begin func(metav1.ListMeta), each func(mesh.Namespace)) error {
+func (r *reader) read(page io.Reader, begin func(metav1.ListMeta), each func(*metav1.ObjectMeta)) error {
 	magic := make([]byte, len(protobufMagic))
 	if _, err := io.ReadFull(page, magic); err != nil || string(magic) != protobufMagic {
 		return fmt.Errorf("not in protobuf: it begins with %q", magic)
@@ -101,14 +89,7 @@ func (r *namespaceReader) read(page io.Reader, begin func(metav1.ListMeta), each
 			if begun = true; number == listMeta {
 				return readListMeta(content, begin)
 			}
-			ns, err := r.namespace(content)
-			if err == nil && ns.Name == "" {
-				err = errNoName
-			}
-			if err == nil {
-				each(ns)
-			}
-			return err
+			return r.namespace(content, each)
 		})
 	})
 	switch {
@@ -121,7 +102,7 @@ func (r *namespaceReader) read(page io.Reader, begin func(metav1.ListMeta), each
 }
 
 // content returns all of a value. It is valid until the next call.
-func (r *namespaceReader) content(value *io.LimitedReader) ([]byte, error) {
+func (r *reader) content(value *io.LimitedReader) ([]byte, error) {
 	if value.N > maxItem {
 		return nil, fmt.Errorf("an object of %d bytes", value.N)
 	}
@@ -153,71 +134,57 @@ func readListMeta(content []byte, begin func(metav1.ListMeta)) error {
 	return err
 }
 
-// namespace reads a Namespace; the result is what the function namespace makes of one that was decoded.
-func (r *namespaceReader) namespace(content []byte) (mesh.Namespace, error) {
-	var ns mesh.Namespace
-	r.labels = r.labels[:0]
-	size := 0
-	err := eachValue(content, func(number fieldNumber, metadata []byte) error {
+// namespace reads a Namespace and calls each with its metadata.
+func (r *reader) namespace(content []byte, each func(*metav1.ObjectMeta)) error {
+	if r.labels == nil || len(r.labels) > usualLabels {
+		r.labels = map[string]string{}
+	}
+	clear(r.labels)
+	var meta metav1.ObjectMeta
+	err := eachValue(content, func(number fieldNumber, value []byte) error {
 		if number != itemMetadata {
 			return nil
 		}
-		return eachValue(metadata, func(number fieldNumber, value []byte) error {
-			switch number {
-			case metaName:
-				ns.Name = string(value)
-			case metaDeletion:
-				ns.Deleting = true
-			case metaLabels:
-				l, err := readLabel(value)
-				size += labelSize(len(l.key), len(l.value))
-				r.labels = append(r.labels, l)
-				return err
-			}
-			return nil
-		})
+		return eachValue(value, func(number fieldNumber, value []byte) error { return r.metadata(&meta, number, value) })
 	})
-	if err != nil || len(r.labels) == 0 {
-		return ns, err
+	if err == nil && meta.Name == "" {
+		err = errNoName
 	}
-	if size > maxLabels {
-		ns.Reduced = r.wanted.number
-		r.labels = slices.DeleteFunc(r.labels, func(l label) bool { return !r.wanted.keys[string(l.key)] })
+	if err == nil {
+		each(&meta)
 	}
-	ns.Labels = r.keep(ns.Name)
-	if cap(r.labels) > usualLabels {
-		r.labels = nil
-	}
-	return ns, nil
+	return err
 }
 
-// keep makes the map of the labels of the namespace of this name.
-func (r *namespaceReader) keep(name string) map[string]string {
-	r.texts.mu.Lock()
-	defer r.texts.mu.Unlock()
-	kept := make(map[string]string, len(r.labels))
-	for _, l := range r.labels {
-		value := name
-		if string(l.value) != name { // that of one label is the name
-			value = r.texts.lockedOf(l.value)
-		}
-		kept[r.texts.lockedOf(l.key)] = value
+// metadata reads one field of the metadata.
+func (r *reader) metadata(meta *metav1.ObjectMeta, number fieldNumber, value []byte) error {
+	switch number {
+	case metaName:
+		meta.Name = string(value)
+	case metaDeletion:
+		meta.DeletionTimestamp = &metav1.Time{}
+		return meta.DeletionTimestamp.Unmarshal(value)
+	case metaLabels:
+		meta.Labels = r.labels
+		return readLabel(value, r.labels)
 	}
-	return kept
+	return nil
 }
 
 // readLabel reads one entry of the labels.
-func readLabel(entry []byte) (l label, err error) {
-	err = eachValue(entry, func(number fieldNumber, value []byte) error {
+func readLabel(entry []byte, labels map[string]string) error {
+	var key, value string
+	err := eachValue(entry, func(number fieldNumber, text []byte) error {
 		switch number {
 		case entryKey:
-			l.key = value
+			key = string(text)
 		case entryValue:
-			l.value = value
+			value = string(text)
 		}
 		return nil
 	})
-	return l, err
+	labels[key] = value
+	return err
 }
 
 // eachField calls field for each field of a message, up to its end. What field does not read of the value is passed over.
