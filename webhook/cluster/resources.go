@@ -114,13 +114,13 @@ func newReflectors(c *Cluster) []*cache.Reflector {
 
 // namespaceSource lists and watches the metadata of namespaces.
 func namespaceSource(c *Cluster) *cache.ListWatch {
-	source := &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			return c.resources.namespaces.List(ctx, options)
-		},
-		WatchFuncWithContext: c.resources.namespaces.Watch,
-	}
-	// Less memory and time at the start; without this line client-go's list above is used.
+	source := &cache.ListWatch{ListWithContextFunc: c.clientGoNamespaces, WatchFuncWithContext: c.resources.namespaces.Watch}
+	// Less memory and time at the start. Without this line client-go's own list is used.
 	source.ListWithContextFunc = (&fastlist.Lister{Client: c.resources.core, Keep: c.converter.listed}).List
 	return source
+}
+
+// clientGoNamespaces is client-go's list of namespaces.
+func (c *Cluster) clientGoNamespaces(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+	return c.resources.namespaces.List(ctx, options)
 }
