@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	admissionv1 "k8s.io/api/admission/v1"
@@ -97,12 +98,12 @@ func TestWhatADeletionLeaves(t *testing.T) {
 			if test.gone.Kind == sail.KindIstio && test.gone.Metadata.Name == "mesh-1" {
 				test.gone.Spec = updating().Istios[0].Spec
 			}
-			h := &controlPlanes{common: &common{cluster: emptyCluster{}, now: func() int64 { return 7 }}, kind: test.gone.Kind}
+			h := &controlPlanes{common: &common{cluster: emptyCluster{}, now: func() time.Time { return time.Unix(7, 0) }}, kind: test.gone.Kind}
 			change := h.removal(t.Context(), updating(), test.gone, test.orphaned)
 			if diff := cmp.Diff(test.want, outcome{Old: sources(change.Old), New: sources(change.New)}); diff != "" {
 				t.Errorf("sources (-want +got):\n%s", diff)
 			}
-			if !change.Removing || change.Now != 7 || change.Before.Mesh(change.Old.Ref) != change.Old || change.Fleet.Mesh(change.Old.Ref) != change.New {
+			if !change.Removing || change.Now.Unix() != 7 || change.Before.Mesh(change.Old.Ref) != change.Old || change.Fleet.Mesh(change.Old.Ref) != change.New {
 				t.Errorf("%+v", change)
 			}
 			if r := test.stillARevision; r != "" && change.Fleet.Revision(r) == nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -27,7 +28,7 @@ type common struct {
 	policy   *policy.Policy
 	exempt   exemptions
 	recorder *recorder
-	now      func() int64
+	now      func() time.Time
 }
 
 // kindHandler handles the requests about one kind as far as all kinds are alike. O is what is read of an object. What is left for judge

@@ -53,7 +53,7 @@ func Register(mux Mux, cluster Cluster, c *config.Configuration, registry promet
 // whatever has to outlive one belongs in what they share: the cluster and the recorder.
 func handlers(cluster Cluster, c *config.Configuration, recorder *recorder) handlersByPath {
 	shared := &common{
-		cluster: cluster, policy: policy.New(Settings(c)), recorder: recorder, now: unixNow,
+		cluster: cluster, policy: policy.New(Settings(c)), recorder: recorder, now: time.Now,
 		exempt: exemptions{namespaces: c.ExemptNamespaces, users: c.ExemptUsers},
 	}
 	return handlersByPath{
@@ -65,5 +65,3 @@ func handlers(cluster Cluster, c *config.Configuration, recorder *recorder) hand
 		PathMutateNamespace:          fillNamespaces(shared),
 	}
 }
-
-func unixNow() int64 { return time.Now().Unix() }

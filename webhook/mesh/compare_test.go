@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -91,7 +92,7 @@ func TestClashesAreThePairsWithoutAnExcuse(t *testing.T) {
 	for range 25 {
 		a, b := pair(t, istio("mesh-1", randomSpec(r)), revision("one", "mesh-1", randomSpec(r)),
 			istio("mesh-2", randomSpec(r)), revision("two", "mesh-2", randomSpec(r)), revision("three", "mesh-2", randomSpec(r)))
-		comparison := mesh.Compare(a, 0)
+		comparison := mesh.Compare(a, time.Time{})
 		all := slices.Collect(comparison.With(b))
 		want := slices.DeleteFunc(slices.Clone(all), func(o mesh.Overlap) bool { return o.Excuse != mesh.NoExcuse })
 		if got := slices.Collect(comparison.Clashes(b)); !slices.Equal(got, want) {

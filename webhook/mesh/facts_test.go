@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -183,7 +184,7 @@ func TestFactTwoMeshesThatDiscoverOneNamespaceFightOverIt(t *testing.T) {
 	if diff := cmp.Diff([]string{`Istio "mesh-1"`, `Istio "mesh-2"`}, names(f.DiscoveredBy(l))); diff != "" {
 		t.Fatalf("discovered by (-want +got):\n%s", diff)
 	}
-	if got := mesh.ExcuseFor(f.Meshes()[0], f.Meshes()[1], l, 0); got != mesh.NoExcuse {
+	if got := mesh.ExcuseFor(f.Meshes()[0], f.Meshes()[1], l, time.Time{}); got != mesh.NoExcuse {
 		t.Errorf("excuse: %v", got)
 	}
 }

@@ -3,6 +3,7 @@ package mesh
 import (
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/meshfence/meshfence/webhook/sail"
 	"github.com/meshfence/meshfence/webhook/selector"
@@ -54,14 +55,13 @@ func (o Overlap) Region() selector.Selector {
 // Comparison finds where one mesh overlaps with others. It is immutable.
 type Comparison struct {
 	mesh  *Mesh
-	now   int64
+	now   time.Time
 	index *selector.Index
 	terms []selector.Selector
 }
 
-// Compare prepares the comparison of a mesh with others. now is in seconds since 1970; it decides whether a declaration has
-// expired.
-func Compare(m *Mesh, now int64) *Comparison {
+// Compare prepares the comparison of a mesh with others. now decides whether a declaration has expired.
+func Compare(m *Mesh, now time.Time) *Comparison {
 	terms := m.selectors()
 	return &Comparison{mesh: m, now: now, index: selector.NewIndex(terms), terms: terms}
 }
@@ -171,13 +171,13 @@ func excuse(a, b *Source, declared bool) Excuse {
 }
 
 // ExcuseOf says whether a source of one mesh and a source of another may overlap.
-func ExcuseOf(a *Mesh, source *Source, b *Mesh, other *Source, now int64) Excuse {
+func ExcuseOf(a *Mesh, source *Source, b *Mesh, other *Source, now time.Time) Excuse {
 	return excuse(source, other, declares(a, b, now) || declares(b, a, now))
 }
 
 // ExcuseFor says whether two meshes may both discover a namespace with these labels: NoExcuse if some pair of their
 // sources that both match it would fight.
-func ExcuseFor(a, b *Mesh, labels map[string]string, now int64) Excuse {
+func ExcuseFor(a, b *Mesh, labels map[string]string, now time.Time) Excuse {
 	if declares(a, b, now) || declares(b, a, now) {
 		return Declared
 	}
@@ -196,19 +196,19 @@ func (s *Source) matches(labels map[string]string) bool {
 }
 
 // Declaration returns the mesh of the two whose annotation declares their overlap, and whether that is in force: of two
-// declarations the one that ends last. It returns nil if neither names the other. now is in seconds since 1970.
-func Declaration(a, b *Mesh, now int64) (by *Mesh, inForce bool) {
+// declarations the one that ends last. It returns nil if neither names the other.
+func Declaration(a, b *Mesh, now time.Time) (by *Mesh, inForce bool) {
 	switch named, names := a.names(b), b.names(a); {
-	case named && (!names || a.Allowed.UntilUnix >= b.Allowed.UntilUnix):
-		return a, now < a.Allowed.UntilUnix
+	case named && (!names || !a.Allowed.EndsBefore(b.Allowed)):
+		return a, a.Allowed.InForce(now)
 	case names:
-		return b, now < b.Allowed.UntilUnix
+		return b, b.Allowed.InForce(now)
 	default:
 		return nil, false
 	}
 }
 
-func declares(a, b *Mesh, now int64) bool { return now < a.Allowed.UntilUnix && a.names(b) }
+func declares(a, b *Mesh, now time.Time) bool { return a.Allowed.InForce(now) && a.names(b) }
 
 // names says whether the mesh's declaration, in force or not, names the other. An Istio's name stands for what it leaves
 // behind too: when two meshes are consolidated and one of them is deleted, its IstioRevision is there for a while longer.
@@ -216,5 +216,5 @@ func (m *Mesh) names(other *Mesh) bool {
 	return slices.Contains(m.Allowed.Meshes, other.Name) || other.Owner != "" && slices.Contains(m.Allowed.Meshes, other.Owner)
 }
 
-// Moment returns seconds since 1970 as AllowOverlapUntilAnnotation takes them.
-func Moment(unix int64) string { return sail.Moment(unix) }
+// Moment returns a time as AllowOverlapUntilAnnotation takes it.
+func Moment(t time.Time) string { return sail.Moment(t) }

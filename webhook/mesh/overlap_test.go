@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -11,8 +12,8 @@ import (
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
-// noon is 2026-08-01T12:00:00Z in seconds since 1970.
-const noon = 1785585600
+// noon is 2026-08-01T12:00:00Z.
+var noon = time.Unix(1785585600, 0)
 
 // found is an Overlap without its pointers.
 type found struct {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
@@ -18,7 +19,7 @@ import (
 )
 
 // now is the time of every judgement here: 2026-08-01T12:00:00Z.
-const now = 1785585600
+var now = time.Unix(1785585600, 0)
 
 // mf201 to mf204 are rules for tests that make up findings.
 var (

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/selector"
@@ -74,7 +75,7 @@ func staysIn(old *mesh.Mesh, ns *mesh.Namespace, edits []selector.Edit, w *World
 }
 
 // foughtOver says whether a namespace, after the edits, is one that its labels put into two meshes of the fleet.
-func foughtOver(ns *mesh.Namespace, edits []selector.Edit, fleet *mesh.Fleet, now int64) bool {
+func foughtOver(ns *mesh.Namespace, edits []selector.Edit, fleet *mesh.Fleet, now time.Time) bool {
 	labels := apply(ns.Labels, edits)
 	asked, _ := fightsOver(fleet.DiscoveredBy(labels), labels, now)
 	return len(asked) > 0

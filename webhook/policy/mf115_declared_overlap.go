@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -74,11 +75,11 @@ func undeclare(by, m, other *mesh.Mesh) string {
 	}
 }
 
-// extension is how much later than now the end of a declaration is proposed: a week, in seconds.
-const extension = 7 * 24 * 60 * 60
+// extension is how much later than now the end of a declaration is proposed: a week.
+const extension = 7 * 24 * time.Hour
 
 func endedFinding(m, other, by *mesh.Mesh, w *World) Finding {
-	end := mesh.Moment(w.Now + extension)
+	end := mesh.Moment(w.Now.Add(extension))
 	remedy := fmt.Sprintf("To declare it for another week: kubectl annotate %s %s %s=%s --overwrite", resource(by), by.Name,
 		mesh.AllowOverlapUntilAnnotation, end)
 	if by == m && !w.Updating {
@@ -94,7 +95,7 @@ func endedFinding(m, other, by *mesh.Mesh, w *World) Finding {
 
 // ended says that a declaration is not in force any more, and why.
 func ended(by *mesh.Mesh) string {
-	if by.Allowed.UntilUnix == 0 {
+	if by.Allowed.End != nil && by.Allowed.End.IsZero() {
 		return fmt.Sprintf("the declaration of it by %s does not count, because its end is no RFC 3339 time (%s: %q)",
 			by.Ref, mesh.AllowOverlapUntilAnnotation, by.Allowed.Until)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
@@ -49,8 +50,8 @@ func manyFinding(ns *mesh.Namespace, fights []fight, because string) Finding {
 type fight struct{ a, b *mesh.Mesh }
 
 // fightsOver returns the fights of the meshes that discover a namespace: asked are those in which both ask for a label of it,
-// so that other labels end them. now is in seconds since 1970.
-func fightsOver(discovering []*mesh.Mesh, labels map[string]string, now int64) (asked, unasked []fight) {
+// so that other labels end them.
+func fightsOver(discovering []*mesh.Mesh, labels map[string]string, now time.Time) (asked, unasked []fight) {
 	for i, a := range discovering {
 		for _, b := range discovering[i+1:] {
 			switch {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"sync"
+	"time"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/selector"
@@ -50,8 +51,8 @@ func New(settings Settings) *Policy { return &Policy{settings: settings} }
 type NamespaceChange struct {
 	Old, New *mesh.Namespace
 	Fleet    *mesh.Fleet
-	// Now is in seconds since 1970.
-	Now int64
+	// Now is the time of the request.
+	Now time.Time
 	// User is who asks.
 	User string
 	// Rights are the user's to use the meshes of Joins. A mesh that is missing could not be asked about.
@@ -93,8 +94,8 @@ type MeshChange struct {
 	Exempt func(namespace string) bool
 	// Creating says that the request is a CREATE, also if it is of a part of a mesh that exists, so that there is an Old.
 	Creating bool
-	// Now is in seconds since 1970.
-	Now int64
+	// Now is the time of the request.
+	Now time.Time
 	// Deleting says that the new object has a deletion timestamp.
 	Deleting bool
 	// Removing says that the request is a DELETE, also if it is of a part of the mesh, so that there is a New.
@@ -124,8 +125,8 @@ type TagChange struct {
 	Before, Fleet *mesh.Fleet
 	// Namespaces are the cluster's, by name.
 	Namespaces []mesh.Namespace
-	// Now is in seconds since 1970.
-	Now int64
+	// Now is the time of the request.
+	Now time.Time
 }
 
 // Tag judges a change of a tag, also while it is being deleted: as long as it is stored, it counts.
@@ -146,12 +147,12 @@ type MapChange struct {
 
 // Map judges a change of the mesh map.
 func (p *Policy) Map(c MapChange) Verdict {
-	w := p.world(c.Fleet, c.Fleet, c.Namespaces, 0, c.Old != nil)
+	w := p.world(c.Fleet, c.Fleet, c.Namespaces, time.Time{}, c.Old != nil)
 	w.creating = c.Old == nil
 	return judge(mapJudged, c.Old, c.New, w, p.settings.Actions)
 }
 
-func (p *Policy) world(before, fleet *mesh.Fleet, namespaces []mesh.Namespace, now int64, updating bool) *World {
+func (p *Policy) world(before, fleet *mesh.Fleet, namespaces []mesh.Namespace, now time.Time, updating bool) *World {
 	return &World{
 		Before: before, Fleet: fleet, Namespaces: namespaces, Now: now, Updating: updating,
 		DiscoveryLabels: p.settings.DiscoveryLabels, ControlPlane: p.settings.ControlPlane,

@@ -3,6 +3,7 @@ package policy
 import (
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/selector"
@@ -53,8 +54,8 @@ type World struct {
 	// Namespaces are the cluster's namespaces, by name, as far as they are known; only messages and rules about
 	// existing namespaces use them. Nil in judgements of a namespace.
 	Namespaces []mesh.Namespace
-	// Now is the time of the request in seconds since 1970.
-	Now int64
+	// Now is the time of the request.
+	Now time.Time
 	// DiscoveryLabels are the configured keys whose value names a mesh.
 	DiscoveryLabels []string
 	// ControlPlane says whether the configuration sets a namespace of that name aside for a control plane.

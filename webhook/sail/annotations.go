@@ -1,7 +1,6 @@
 package sail
 
 import (
-	"math"
 	"strings"
 	"time"
 
@@ -29,32 +28,41 @@ type AllowedOverlap struct {
 	Meshes []string
 	// Until is the end as it was written, "" for no end.
 	Until string
-	// UntilUnix is the end in seconds since 1970: the largest number for no end, 0 (long ago) for an end that is no
-	// RFC 3339 time, because a declaration that nobody can read must not go on for ever.
-	UntilUnix int64
+	// End is the end, in whole seconds; nil for no end, and the zero time (long ago) for one that is no RFC 3339 time, because a
+	// declaration with an end that cannot be read must not go on for ever.
+	End *time.Time
+}
+
+// InForce reports whether the declaration has not ended.
+func (a AllowedOverlap) InForce(now time.Time) bool { return a.End == nil || now.Before(*a.End) }
+
+// EndsBefore reports whether the declaration ends before another one does.
+func (a AllowedOverlap) EndsBefore(other AllowedOverlap) bool {
+	return a.End != nil && (other.End == nil || a.End.Before(*other.End))
 }
 
 // AllowedOverlap reads the declaration from the annotations; no meshes if there is none.
 func (m Meta) AllowedOverlap() AllowedOverlap {
-	declared := AllowedOverlap{UntilUnix: math.MaxInt64}
+	var declared AllowedOverlap
 	for name := range strings.SplitSeq(m.Annotations[AllowOverlapAnnotation], ",") {
 		if name = strings.TrimSpace(name); name != "" {
 			declared.Meshes = append(declared.Meshes, name)
 		}
 	}
 	if until, ok := m.Annotations[AllowOverlapUntilAnnotation]; ok {
-		declared.Until, declared.UntilUnix = until, unixOrPast(until)
+		end := endOrPast(until)
+		declared.Until, declared.End = until, &end
 	}
 	return declared
 }
 
-func unixOrPast(rfc3339 string) int64 {
+func endOrPast(rfc3339 string) time.Time {
 	end, err := time.Parse(time.RFC3339, strings.TrimSpace(rfc3339))
 	if err != nil {
-		return 0
+		return time.Time{}
 	}
-	return end.Unix()
+	return end.Truncate(time.Second).UTC()
 }
 
-// Moment returns seconds since 1970 in the form of AllowOverlapUntilAnnotation.
-func Moment(unix int64) string { return time.Unix(unix, 0).UTC().Format(time.RFC3339) }
+// Moment returns a time in the form of AllowOverlapUntilAnnotation.
+func Moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -1,8 +1,8 @@
 package sail_test
 
 import (
-	"math"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,59 +16,62 @@ const (
 )
 
 func TestAllowedOverlap(t *testing.T) {
-	const never = math.MaxInt64
+	end := func(unix int64) *time.Time {
+		end := time.Unix(unix, 0).UTC()
+		return &end
+	}
 	for _, test := range []struct {
 		name        string
 		annotations map[string]string
 		want        sail.AllowedOverlap
 	}{
-		{"if there are no annotations, then nothing is declared", nil, sail.AllowedOverlap{UntilUnix: never}},
+		{"if there are no annotations, then nothing is declared", nil, sail.AllowedOverlap{}},
 		{
 			"if one mesh is named, then it is declared without an end",
-			map[string]string{allow: "mesh-2"}, sail.AllowedOverlap{Meshes: []string{"mesh-2"}, UntilUnix: never},
+			map[string]string{allow: "mesh-2"}, sail.AllowedOverlap{Meshes: []string{"mesh-2"}},
 		},
 		{
 			"if several are named, then spaces and empty names between the commas do not count",
 			map[string]string{allow: " mesh-2, mesh-3 ,,\tmesh-4,"},
-			sail.AllowedOverlap{Meshes: []string{"mesh-2", "mesh-3", "mesh-4"}, UntilUnix: never},
+			sail.AllowedOverlap{Meshes: []string{"mesh-2", "mesh-3", "mesh-4"}},
 		},
-		{"if the value is empty, then nothing is declared", map[string]string{allow: ""}, sail.AllowedOverlap{UntilUnix: never}},
+		{"if the value is empty, then nothing is declared", map[string]string{allow: ""}, sail.AllowedOverlap{}},
 		{
 			"if nothing is declared, then an end is still read",
-			map[string]string{until: "1970-01-01T00:01:00Z"}, sail.AllowedOverlap{Until: "1970-01-01T00:01:00Z", UntilUnix: 60},
+			map[string]string{until: "1970-01-01T00:01:00Z"}, sail.AllowedOverlap{Until: "1970-01-01T00:01:00Z", End: end(60)},
 		},
 		{
 			"if there is an end, then its time zone counts",
 			map[string]string{allow: "a", until: "1970-01-01T02:00:00+02:00"},
-			sail.AllowedOverlap{Meshes: []string{"a"}, Until: "1970-01-01T02:00:00+02:00", UntilUnix: 0},
+			sail.AllowedOverlap{Meshes: []string{"a"}, Until: "1970-01-01T02:00:00+02:00", End: end(0)},
 		},
 		{
 			"if the end has fractions of a second, then they do not count",
 			map[string]string{allow: "a", until: "1970-01-01T00:01:00.999Z"},
-			sail.AllowedOverlap{Meshes: []string{"a"}, Until: "1970-01-01T00:01:00.999Z", UntilUnix: 60},
+			sail.AllowedOverlap{Meshes: []string{"a"}, Until: "1970-01-01T00:01:00.999Z", End: end(60)},
 		},
 		{
 			"if there is space around the end, then it is read all the same",
 			map[string]string{allow: "a", until: " 1970-01-01T00:01:00Z\n"},
-			sail.AllowedOverlap{Meshes: []string{"a"}, Until: " 1970-01-01T00:01:00Z\n", UntilUnix: 60},
+			sail.AllowedOverlap{Meshes: []string{"a"}, Until: " 1970-01-01T00:01:00Z\n", End: end(60)},
 		},
 		{
 			"if the end is before 1970, then it is over",
 			map[string]string{allow: "a", until: "1969-12-31T23:59:59Z"},
-			sail.AllowedOverlap{Meshes: []string{"a"}, Until: "1969-12-31T23:59:59Z", UntilUnix: -1},
+			sail.AllowedOverlap{Meshes: []string{"a"}, Until: "1969-12-31T23:59:59Z", End: end(-1)},
 		},
 		{
 			"if the end is a date without a time, then it is over",
-			map[string]string{allow: "a", until: "2999-01-01"}, sail.AllowedOverlap{Meshes: []string{"a"}, Until: "2999-01-01"},
+			map[string]string{allow: "a", until: "2999-01-01"}, sail.AllowedOverlap{Meshes: []string{"a"}, Until: "2999-01-01", End: &time.Time{}},
 		},
 		{
 			"if the end has no time zone, then it is over",
 			map[string]string{allow: "a", until: "2999-01-01T00:00:00"},
-			sail.AllowedOverlap{Meshes: []string{"a"}, Until: "2999-01-01T00:00:00"},
+			sail.AllowedOverlap{Meshes: []string{"a"}, Until: "2999-01-01T00:00:00", End: &time.Time{}},
 		},
 		{
 			"if the end is there and empty, then it is over",
-			map[string]string{allow: "a", until: ""}, sail.AllowedOverlap{Meshes: []string{"a"}},
+			map[string]string{allow: "a", until: ""}, sail.AllowedOverlap{Meshes: []string{"a"}, End: &time.Time{}},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -114,11 +117,11 @@ func TestControllerIsTheControllingOwnerOfThatKindInTheSailOperatorsGroup(t *tes
 }
 
 func TestAMomentIsReadBackAsItWas(t *testing.T) {
-	const noon = 1785585600
+	noon := time.Unix(1785585600, 0)
 	if got := sail.Moment(noon); got != "2026-08-01T12:00:00Z" {
 		t.Errorf("Moment is %s", got)
 	}
-	if got := (sail.Meta{Annotations: map[string]string{sail.AllowOverlapUntilAnnotation: sail.Moment(noon)}}).AllowedOverlap().UntilUnix; got != noon {
-		t.Errorf("read back as %d", got)
+	if got := (sail.Meta{Annotations: map[string]string{sail.AllowOverlapUntilAnnotation: sail.Moment(noon)}}).AllowedOverlap().End; got == nil || !got.Equal(noon) {
+		t.Errorf("read back as %v", got)
 	}
 }

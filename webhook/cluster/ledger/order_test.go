@@ -209,7 +209,7 @@ func overlaps(objects mesh.Objects) (pairs []string) {
 	meshes := mesh.NewFleet(objects).Meshes()
 	for i, a := range meshes {
 		for _, b := range meshes[:i] {
-			if mesh.Compare(a, 0).Overlaps(b) {
+			if mesh.Compare(a, time.Time{}).Overlaps(b) {
 				pairs = append(pairs, fmt.Sprintf("%s and %s", b, a))
 			}
 		}
