@@ -46,28 +46,28 @@ const (
 // treat it as read-only: it is shared by everything that serves requests.
 type Configuration struct {
 	// Mode is enforce unless the file says otherwise.
-	Mode Mode
+	Mode Mode `yaml:"mode"`
 	// Rules overrides the default action of rules, by rule code ("MF110"). Rules that are not in it keep their default.
-	Rules map[string]Action
+	Rules map[string]Action `yaml:"rules"`
 	// DiscoveryLabels are the label keys that say to which mesh a namespace belongs; their value is the mesh's name.
-	DiscoveryLabels []string
+	DiscoveryLabels []string `yaml:"discoveryLabels"`
 	// ExemptNamespaces are names of namespaces that are neither judged nor filled in.
-	ExemptNamespaces Globs
+	ExemptNamespaces Globs `yaml:"exemptNamespaces"`
 	// ExemptUsers are names of users whose requests are not judged.
-	ExemptUsers Globs
+	ExemptUsers Globs `yaml:"exemptUsers"`
 	// ControlPlaneNamespaces are names of namespaces that never get istio.io/rev filled in, besides those that a mesh
 	// names as its control-plane namespace, and that may have a discovery label before their mesh exists. They are judged.
-	ControlPlaneNamespaces Globs
+	ControlPlaneNamespaces Globs `yaml:"controlPlaneNamespaces"`
 	// FillFrom are the sources of the revision to fill in, tried in this order. Empty: nothing is ever filled in.
-	FillFrom []FillSource
+	FillFrom []FillSource `yaml:"fillFrom"`
 	// MeshMap says where the mesh map is.
-	MeshMap MeshMap
+	MeshMap MeshMap `yaml:"meshMap"`
 }
 
 // MeshMap says where the mesh map is.
 type MeshMap struct {
 	// Name is the name of the mesh map's ConfigMap, in meshfence's own namespace.
-	Name string
+	Name string `yaml:"name"`
 }
 
 // Default returns the configuration that an empty file would mean: a new one each time.

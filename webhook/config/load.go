@@ -19,13 +19,11 @@ func Load(data []byte, codes []string) (*Configuration, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &decoder{codes: codes}
-	c := Default()
-	d.configuration(root, c)
-	if err := invalid(d.problems); err != nil {
+	f := &file{Configuration: *Default()}
+	if err := invalid(decode(root, f, codes)); err != nil {
 		return nil, err
 	}
-	return c, nil
+	return &f.Configuration, nil
 }
 
 // parse returns the root node of the text's only YAML document.

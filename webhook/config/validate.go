@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -13,16 +14,50 @@ import (
 	"github.com/meshfence/meshfence/webhook/spelling"
 )
 
-// check returns nil if value may stand at p, else the error that says what may.
-type check func(value string, p *field.Path) *field.Error
-
-func isOneOf(allowed ...string) check {
-	return func(value string, p *field.Path) *field.Error {
-		if slices.Contains(allowed, value) {
-			return nil
+// Validate returns everything that is wrong with the values; codes are the rule codes that exist.
+func (c *Configuration) Validate(codes []string) field.ErrorList {
+	var problems field.ErrorList
+	top := func(name string) *field.Path { return field.NewPath(name) }
+	add := func(err *field.Error) {
+		if err != nil {
+			problems = append(problems, err)
 		}
-		return field.NotSupported(p, value, allowed)
 	}
+	add(isOneOf(c.Mode, top("mode"), ModeEnforce, ModeWarn))
+	for _, code := range slices.Sorted(maps.Keys(c.Rules)) {
+		add(isRuleCode(code, top("rules").Key(code), codes))
+		add(isOneOf(c.Rules[code], top("rules").Key(code), ActionDeny, ActionWarn, ActionOff))
+	}
+	problems = append(problems, areAll(c.DiscoveryLabels, top("discoveryLabels"), isLabelKey)...)
+	problems = append(problems, areAll(c.ExemptNamespaces, top("exemptNamespaces"), isNamespaceGlob)...)
+	problems = append(problems, areAll(c.ExemptUsers, top("exemptUsers"), isUserGlob)...)
+	problems = append(problems, areAll(c.ControlPlaneNamespaces, top("controlPlaneNamespaces"), isNamespaceGlob)...)
+	problems = append(problems, areAll(c.FillFrom, top("fillFrom"), isFillSource)...)
+	add(isMeshMapName(c.MeshMap.Name, top("meshMap").Child("name")))
+	return problems
+}
+
+// areAll returns what is wrong with a list, whose values have to be valid and different.
+func areAll[T ~string](values []T, p *field.Path, isValid func(T, *field.Path) *field.Error) (problems field.ErrorList) {
+	for i, value := range values {
+		if err := isValid(value, p.Index(i)); err != nil {
+			problems = append(problems, err)
+		} else if slices.Contains(values[:i], value) {
+			problems = append(problems, field.Duplicate(p.Index(i), string(value)))
+		}
+	}
+	return problems
+}
+
+func isOneOf[T ~string](value T, p *field.Path, allowed ...T) *field.Error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return field.NotSupported(p, string(value), allowed)
+}
+
+func isFillSource(value FillSource, p *field.Path) *field.Error {
+	return isOneOf(value, p, fillSources()...)
 }
 
 func isLabelKey(value string, p *field.Path) *field.Error {
@@ -39,7 +74,7 @@ func isConfigMapName(value string, p *field.Path) *field.Error {
 	return field.Invalid(p, value, "must be the name of a ConfigMap: lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit")
 }
 
-// unjudgedConfigMaps are those about which the API server does not ask: the ledger, and what programs write into every
+// unjudgedConfigMaps are those that the API server does not send to meshfence: the ledger, and what programs write into every
 // namespace (the condition written-by-people of the webhook meshmap.validate.meshfence.io).
 func unjudgedConfigMaps() []string {
 	return []string{api.Claims, api.DefaultTrustBundle, "kube-root-ca.crt", "openshift-service-ca.crt"}
@@ -75,12 +110,8 @@ func isRuleCode(code string, p *field.Path, codes []string) *field.Error {
 	return field.Invalid(p, field.OmitValueType{}, "there is no rule with this code"+didYouMean(code, codes))
 }
 
-func unknownField(p *field.Path, name string, members []member) *field.Error {
-	names := make([]string, 0, len(members))
-	for _, m := range members {
-		names = append(names, m.name)
-	}
-	detail := fmt.Sprintf("there is no such field%s (fields here: %s)", didYouMean(name, names), strings.Join(names, ", "))
+func unknownField(p *field.Path, name string, known []string) *field.Error {
+	detail := fmt.Sprintf("there is no such field%s (fields here: %s)", didYouMean(name, known), strings.Join(known, ", "))
 	return field.Invalid(p, field.OmitValueType{}, detail)
 }
 
