@@ -38,8 +38,8 @@ func (c *Cluster) Admit(ctx context.Context, change ledger.Change, judge func(le
 	return err
 }
 
-// noting tells the ledger of every object that is seen.
-func (c *Cluster) noting(convert func(metav1.Object) *sail.ControlPlane) func(metav1.Object) *sail.ControlPlane {
+// tellLedger makes a conversion that also tells the ledger of every object that is seen.
+func (c *Cluster) tellLedger(convert func(metav1.Object) *sail.ControlPlane) func(metav1.Object) *sail.ControlPlane {
 	return func(object metav1.Object) *sail.ControlPlane {
 		c.ledger.Stored(string(object.GetUID()))
 		return convert(object)
@@ -70,7 +70,7 @@ type claims struct {
 // newClaims returns the ledger's store. shown is called with the ledger whenever a watch shows another one.
 func newClaims(client dynamic.ResourceInterface, namespace string, shown func(ledger.Page)) *claims {
 	s := &claims{client: client, namespace: namespace}
-	s.seen = store.New(pageOf, func() { shown(s.watched()) })
+	s.seen = store.New(watchedLedger, func() { shown(s.watched()) })
 	return s
 }
 
@@ -83,17 +83,17 @@ func (s *claims) watched() ledger.Page {
 	return seen
 }
 
-// pageOf is how the ConfigMap is kept in memory. One whose data cannot be read is none that can be used.
-func pageOf(object metav1.Object) ledger.Page {
+// watchedLedger is how the ConfigMap is kept in memory. One whose data cannot be read is none that can be used.
+func watchedLedger(object metav1.Object) ledger.Page {
 	if stored, ok := object.(*unstructured.Unstructured); ok {
-		if page, err := readPage(stored); err == nil {
+		if page, err := decodeLedger(stored); err == nil {
 			return page
 		}
 	}
 	return ledger.Page{}
 }
 
-func readPage(stored *unstructured.Unstructured) (ledger.Page, error) {
+func decodeLedger(stored *unstructured.Unstructured) (ledger.Page, error) {
 	entries, _, err := unstructured.NestedStringMap(stored.Object, "data")
 	return ledger.Page{UID: stored.GetUID(), Version: stored.GetResourceVersion(), Entries: entries}, err
 }
@@ -115,22 +115,22 @@ func (s *claims) Recent() (ledger.Page, bool) {
 func (s *claims) Read(ctx context.Context) (ledger.Page, error) {
 	stored, err := s.client.Get(ctx, Claims, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		s.note(ledger.Page{})
+		s.remember(ledger.Page{})
 		return ledger.Page{}, nil
 	}
 	if err != nil {
 		return ledger.Page{}, err
 	}
-	page, err := readPage(stored)
+	page, err := decodeLedger(stored)
 	if err != nil {
 		return ledger.Page{}, err
 	}
-	s.note(page)
+	s.remember(page)
 	return page, nil
 }
 
-// note keeps a page for Recent.
-func (s *claims) note(page ledger.Page) {
+// remember keeps a page for Recent.
+func (s *claims) remember(page ledger.Page) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.known = page
@@ -167,10 +167,10 @@ func (s *claims) Write(ctx context.Context, read ledger.Page, entries map[string
 	case err != nil:
 		return "", err
 	}
-	page, err := readPage(written)
+	page, err := decodeLedger(written)
 	if err != nil {
 		return "", err
 	}
-	s.note(page)
+	s.remember(page)
 	return page.UID, nil
 }

@@ -105,8 +105,8 @@ func New(cfg *rest.Config, opts Options) (*Cluster, error) {
 	c.mapName.Store(&opts.MeshMap)
 	c.fleet.Store(mesh.NewFleet(mesh.Objects{}))
 	c.namespaces = store.New(c.converter.convert, sync.OnceFunc(func() { time.AfterFunc(freeMemoryAfter, debug.FreeOSMemory) }))
-	c.istios = store.New(c.noting(cachedControlPlane(sail.KindIstio)), c.markDirty).KeepVersions()
-	c.revisions = store.New(c.noting(cachedControlPlane(sail.KindIstioRevision)), c.markDirty).KeepVersions()
+	c.istios = store.New(c.tellLedger(cachedControlPlane(sail.KindIstio)), c.markDirty).KeepVersions()
+	c.revisions = store.New(c.tellLedger(cachedControlPlane(sail.KindIstioRevision)), c.markDirty).KeepVersions()
 	c.tags = store.New(cachedTag, c.markDirty)
 	c.meshMap = store.New(readMeshMap, nil)
 	c.conditions = conditions.New(conditions.Options{

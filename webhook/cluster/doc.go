@@ -1,10 +1,13 @@
 // Package cluster is the only one that reads and writes the API server. It keeps what a judgement needs in memory, as
 // little of it as can be: the namespaces' names and labels, and the fleet as an immutable snapshot that is replaced as a
-// whole. It reads the meshes straight from the API server where a cache would not do, notes the changes of meshes that are
-// in flight (package ledger), and keeps the webhook configurations asking about the label keys in use.
+// whole. It reads the meshes straight from the API server where a cache would not do.
 //
-// It uses client-go's reflectors with stores of its own, not shared informers, because those keep whole objects: here each
-// object is cut down the moment it arrives.
+// Its rooms, none of which knows this package:
+//
+//	store       keeps what client-go's reflectors bring, cut down to what is judged
+//	conditions  keeps the match conditions of the webhook configurations up to date
+//	fastlist    lists namespaces with little memory; can be deleted
+//	ledger      notes the changes of meshes that are in flight
 //
 // How it fails: while the API server cannot be reached the last known state stays, Synced stays true, and a try to
 // reconnect is made every two seconds or faster. Only the API server's own answer that it does not serve a resource (404)

@@ -22,7 +22,7 @@ import (
 // could not be read, and nothing is returned then.
 //
 // The lists are read side by side, and are not of one moment. An IstioRevision whose Istio came after the Istios were read
-// has them read again, so that none is taken for one that nobody owns. A revision that is missing because it came later has
+// has them read again, so that none is taken for one without an owner. A revision that is missing because it came later has
 // the selectors of its Istio, which is seen.
 func (c *Cluster) Live(ctx context.Context) (mesh.Objects, error) { return c.live(ctx, "") }
 

@@ -41,8 +41,8 @@ func newResources(cfg *rest.Config, namespace string) (*resources, error) {
 	// What is asked for is bounded by its purpose. The client's own limiter, five requests a second unless told otherwise,
 	// would let an admission request wait behind the looks for absent resources.
 	cfg.QPS, cfg.RateLimiter = -1, nil
-	// A long list is wanted soon, at the start and before a mesh is judged. To compress it, which the API server does for
-	// whoever says that he understands it, costs it more time than the cluster's network saves.
+	// A long list is wanted soon, at the start and before a mesh is judged. To compress it, which the API server does if the
+	// client accepts it, costs it more time than the cluster's network saves.
 	cfg.DisableCompression = true
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = rest.DefaultKubernetesUserAgent()

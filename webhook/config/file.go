@@ -17,11 +17,11 @@ const (
 	// pollEvery bounds the time after which a change is noticed that no event tells of: the file system has no events, the
 	// file is reached through a symbolic link into another folder, or the folder itself was replaced.
 	pollEvery = 10 * time.Second
-	// settle is how long a changed file must stay the same before it is judged: one that is written in place is empty, or
+	// stableFor is how long a changed file must stay the same before it is loaded: one that is written in place is empty, or
 	// half there, for a moment. A ConfigMap volume needs no such pause.
-	settle = 100 * time.Millisecond
-	// maxSettles bounds the wait for a file that somebody writes all the time: after 50 looks it is judged as it is.
-	maxSettles = 50
+	stableFor = 100 * time.Millisecond
+	// maxReads bounds the wait for a file that is written all the time: after 50 reads it is loaded as it is.
+	maxReads = 50
 )
 
 // volumeLink is the symbolic link that the kubelet replaces when the content of a ConfigMap volume changes; the files in
@@ -33,14 +33,14 @@ const volumeLink = "..data"
 // whole, and then the configuration from before stays in use. It is a Runnable for a controller-runtime manager, on every
 // replica. Make one with Open.
 type File struct {
-	path              string
-	codes             []string
-	pollEvery, settle time.Duration
-	metrics           *metrics
-	inUse             atomic.Pointer[Configuration]
-	onChange          func(*Configuration)
-	// judged is what was last found and judged. Only Start touches it.
-	judged content
+	path                 string
+	codes                []string
+	pollEvery, stableFor time.Duration
+	metrics              *metrics
+	inUse                atomic.Pointer[Configuration]
+	onChange             func(*Configuration)
+	// loaded is what was last loaded, or refused. Only Start touches it.
+	loaded content
 }
 
 // content is what a look at the file found: its text, or why there is none.
@@ -49,7 +49,7 @@ type content struct{ text, problem string }
 // Open reads the configuration file; codes are the rule codes that exist. The path "" stands for no file: the defaults are
 // used, and never change. The error is that of reading the file, or an *InvalidError.
 func Open(path string, codes []string) (*File, error) {
-	f := &File{path: path, codes: codes, pollEvery: pollEvery, settle: settle, metrics: newMetrics(), onChange: func(*Configuration) {}}
+	f := &File{path: path, codes: codes, pollEvery: pollEvery, stableFor: stableFor, metrics: newMetrics(), onChange: func(*Configuration) {}}
 	if path == "" {
 		f.inUse.Store(Default())
 		return f, nil
@@ -62,7 +62,7 @@ func Open(path string, codes []string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.judged = content{text: string(data)}
+	f.loaded = content{text: string(data)}
 	f.inUse.Store(c)
 	return f, nil
 }
@@ -101,7 +101,7 @@ func (f *File) Start(ctx context.Context) error {
 	ticker := time.NewTicker(f.pollEvery)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
-		f.look(ctx)
+		f.reload(ctx)
 		f.wait(ctx, folder, ticker.C)
 	}
 	return nil
@@ -131,13 +131,13 @@ func (f *File) wait(ctx context.Context, folder *fsnotify.Watcher, tick <-chan t
 	}
 }
 
-// look judges the file if it is not what was judged last.
-func (f *File) look(ctx context.Context) {
-	found := f.settled(ctx)
-	if found == f.judged || ctx.Err() != nil {
+// reload loads the file if it is not what was loaded last.
+func (f *File) reload(ctx context.Context) {
+	found := f.readStable(ctx)
+	if found == f.loaded || ctx.Err() != nil {
 		return
 	}
-	f.judged = found
+	f.loaded = found
 	logger := logr.FromContextOrDiscard(ctx).WithValues("file", f.path)
 	c, err := found.configuration(f.codes)
 	if err != nil {
@@ -153,17 +153,17 @@ func (f *File) look(ctx context.Context) {
 		"fillFrom", c.FillFrom, "meshMap", c.MeshMap.Name)
 }
 
-// settled returns what the file holds; if that is something new, as soon as the file has not been written for a moment.
-func (f *File) settled(ctx context.Context) content {
+// readStable returns what the file holds; if that is something new, as soon as the file has not been written for a moment.
+func (f *File) readStable(ctx context.Context) content {
 	found, written := f.read()
-	for range maxSettles {
-		if found == f.judged {
+	for range maxReads {
+		if found == f.loaded {
 			break
 		}
 		select {
 		case <-ctx.Done():
 			return found
-		case <-time.After(f.settle):
+		case <-time.After(f.stableFor):
 		}
 		before, writtenBefore := found, written
 		if found, written = f.read(); found == before && written.Equal(writtenBefore) {

@@ -252,7 +252,7 @@ func TestNothingIsSaidTwice(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.yaml")
 	inPlace(t, path, fileHeader)
 	// A file that is written in place is empty for a moment, on a busy machine for a longer one.
-	r := watch(t, path, func(f *File) { f.pollEvery, f.settle = time.Millisecond, 500*time.Millisecond })
+	r := watch(t, path, func(f *File) { f.pollEvery, f.stableFor = time.Millisecond, 500*time.Millisecond })
 	for i, text := range []string{fileHeader + "mode: off\n", fileHeader + "mode: warn\n", fileHeader} {
 		inPlace(t, path, text)
 		r.wantLines(t, "changed", i+1)
@@ -280,7 +280,7 @@ func TestNothingIsSaidTwice(t *testing.T) {
 func TestAFileThatIsBeingWrittenIsNotJudged(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.yaml")
 	inPlace(t, path, fileHeader)
-	r := watch(t, path, func(f *File) { f.settle = time.Second })
+	r := watch(t, path, func(f *File) { f.stableFor = time.Second })
 	file, err := os.Create(path)
 	must(t, err)
 	defer file.Close()
@@ -303,7 +303,7 @@ func TestAFileThatIsBeingWrittenIsNotJudged(t *testing.T) {
 func TestAFileThatIsWrittenBetweenTwoLooksIsNotJudged(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.yaml")
 	inPlace(t, path, fileHeader)
-	r := watch(t, path, func(f *File) { f.settle = time.Second })
+	r := watch(t, path, func(f *File) { f.stableFor = time.Second })
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	for range 40 {
