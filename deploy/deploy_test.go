@@ -200,8 +200,8 @@ func webhooksFailAsDesigned(t *testing.T, file string) {
 			Name:       "written-by-people",
 			Expression: "!(object.metadata.name in ['meshfence-claims', 'istio-ca-root-cert', 'kube-root-ca.crt', 'openshift-service-ca.crt'])",
 		}}},
-		{"namespace.validate.meshfence.io", webhook.PathValidateNamespace, namespaces, "CREATE UPDATE", "Fail", "None", 5, labels(match.ValidateExpression(match.Asked{Keys: keys}))},
-		{"namespace.fill.meshfence.io", webhook.PathMutateNamespace, namespaces, "CREATE UPDATE", "Ignore", "None", 5, labels(match.FillExpression(match.Asked{Keys: keys}))},
+		{"namespace.validate.meshfence.io", webhook.PathValidateNamespace, namespaces, "CREATE UPDATE", "Fail", "None", 5, labels(match.ValidateExpression(match.Scope{Keys: keys}))},
+		{"namespace.fill.meshfence.io", webhook.PathMutateNamespace, namespaces, "CREATE UPDATE", "Ignore", "None", 5, labels(match.FillExpression(match.Scope{Keys: keys}))},
 	}
 	var got []hook
 	for _, w := range validating.Webhooks {

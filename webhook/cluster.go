@@ -32,5 +32,5 @@ type Cluster interface {
 	// be judged against, perhaps several times; the last answer counts.
 	Admit(ctx context.Context, change ledger.Change, judge func(ledger.State) bool) error
 	// EnsureKeys makes the API server ask about the namespaces that selectors can match.
-	EnsureKeys(ctx context.Context, asked match.Asked) error
+	EnsureKeys(ctx context.Context, asked match.Scope) error
 }

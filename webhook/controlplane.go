@@ -142,7 +142,7 @@ const watchTimeout = 3 * time.Second
 
 // watch has the API server ask about what the selectors look at before the mesh is stored, so that no namespace can be labelled
 // unjudged in between. A failure does not block the mesh: the keys are brought up to date again and again anyway.
-func (h *controlPlanes) watch(ctx context.Context, asked match.Asked) {
+func (h *controlPlanes) watch(ctx context.Context, asked match.Scope) {
 	ctx, cancel := context.WithTimeout(ctx, watchTimeout)
 	defer cancel()
 	if err := h.cluster.EnsureKeys(ctx, asked); err != nil {

@@ -18,7 +18,7 @@ import (
 type judgement struct {
 	verdict policy.Verdict
 	// asked is what all selectors look at, with this change, and newKeys are the label keys that it brings.
-	asked   match.Asked
+	asked   match.Scope
 	newKeys []string
 	// waits are the changes in flight because of which the verdict is to deny; nil if it is so, or not, without them.
 	waits []ledger.Claim

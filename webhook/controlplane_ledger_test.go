@@ -159,7 +159,7 @@ func TestTheLabelKeysThatOneChangeMayBringHaveABound(t *testing.T) {
 		`(key-0, key-1, key-10, …). Add them in several changes, or use fewer keys`
 	c := twoMeshes(t)
 	ensured := 0
-	c.ensure = func(match.Asked) error { ensured++; return nil }
+	c.ensure = func(match.Scope) error { ensured++; return nil }
 	s := serve(t, c)
 	got := s.ask(t, request{path: webhook.PathValidateIstio, name: "new", object: istio("new", selectors(11))})
 	if got.Allowed || got.Result.Message != refusal || got.Result.Details.Causes[0].Field != "spec.values.meshConfig.discoverySelectors" || ensured > 0 {
@@ -181,7 +181,7 @@ func TestTheLabelKeysThatOneChangeMayBringHaveABound(t *testing.T) {
 func TestTheAPIServerIsMadeToAskAboutNewKeysBeforeTheChangeIsClaimed(t *testing.T) {
 	c := twoMeshes(t)
 	ensured := false
-	c.ensure = func(match.Asked) error { ensured = true; return nil }
+	c.ensure = func(match.Scope) error { ensured = true; return nil }
 	c.admitting = func() {
 		if !ensured {
 			t.Error("the change was claimed first")

@@ -385,9 +385,9 @@ func TestOnlyTheUsersThatTheConfigurationNamesAreExempt(t *testing.T) {
 }
 
 // ensured records what the API server is to ask about.
-func ensured(c *cluster) *[]match.Asked {
-	calls := &[]match.Asked{}
-	c.ensure = func(asked match.Asked) error {
+func ensured(c *cluster) *[]match.Scope {
+	calls := &[]match.Scope{}
+	c.ensure = func(asked match.Scope) error {
 		*calls = append(*calls, asked)
 		return nil
 	}
@@ -402,7 +402,7 @@ func TestBeforeAMeshIsStoredWhatItsSelectorsLookAtIsWatched(t *testing.T) {
 	if got := s.ask(t, r); !got.Allowed {
 		t.Fatalf("%+v", got)
 	}
-	if diff := cmp.Diff([]match.Asked{{Keys: []string{"istio-discovery", "tier"}, Names: []string{"istio-system-1", "istio-system-2", "istio-system-new", "shop"}}}, *calls); diff != "" {
+	if diff := cmp.Diff([]match.Scope{{Keys: []string{"istio-discovery", "tier"}, Names: []string{"istio-system-1", "istio-system-2", "istio-system-new", "shop"}}}, *calls); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -439,7 +439,7 @@ func TestADryRunIsJudgedLikeAnyOtherRequest(t *testing.T) {
 
 func TestIfTheKeysCannotBeWatchedThenTheMeshIsAllowedAllTheSame(t *testing.T) {
 	c := twoMeshes(t)
-	c.ensure = func(match.Asked) error { return errors.New("forbidden") }
+	c.ensure = func(match.Scope) error { return errors.New("forbidden") }
 	s := serve(t, c)
 	if diff := cmp.Diff(admitted(), s.ask(t, good(webhook.PathValidateIstio))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -121,7 +121,7 @@ func TestAMeshIsOverriddenAsANamespaceIsAndItsKeysAreWatched(t *testing.T) {
 	c := twoMeshes(t)
 	c.allow = granting("mf103")
 	var ensured []string
-	c.ensure = func(asked match.Asked) error {
+	c.ensure = func(asked match.Scope) error {
 		ensured = asked.Keys
 		return nil
 	}

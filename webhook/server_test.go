@@ -45,7 +45,7 @@ type cluster struct {
 	// live and fleet, if not nil, are called before the objects are given out.
 	live   func() error
 	fleet  func()
-	ensure func(asked match.Asked) error
+	ensure func(asked match.Scope) error
 	// allow, if not nil, decides what users may do; otherwise they may do nothing.
 	allow func(authorizationv1.SubjectAccessReviewSpec) (bool, error)
 	// pods, if not nil, is what is seen of a namespace's pods; otherwise there are none.
@@ -112,7 +112,7 @@ func (c *cluster) Admit(ctx context.Context, change ledger.Change, judge func(le
 	return c.admitErr
 }
 
-func (c *cluster) EnsureKeys(_ context.Context, asked match.Asked) error {
+func (c *cluster) EnsureKeys(_ context.Context, asked match.Scope) error {
 	if c.ensure != nil {
 		return c.ensure(asked)
 	}

@@ -13,7 +13,7 @@ import (
 // writeConditions writes what the chart's webhook configurations say of label keys: the match conditions for the default
 // configuration, and those about any label, as templates.
 func writeConditions(out string) error {
-	asked := match.Asked{Keys: config.Default().DiscoveryLabels}
+	asked := match.Scope{Keys: config.Default().DiscoveryLabels}
 	validate, fill := match.ValidateExpression(asked), match.FillExpression(asked)
 	labels, err := json.Marshal(match.Read(validate).Keys)
 	if err != nil {

@@ -94,7 +94,7 @@ func (s *suite) asked(t *testing.T, key string) bool {
 }
 
 // asked asks about label keys only.
-func asked(keys ...string) match.Asked { return match.Asked{Keys: keys} }
+func asked(keys ...string) match.Scope { return match.Scope{Keys: keys} }
 
 func (s *suite) ensure(t *testing.T) {
 	ctx := t.Context()

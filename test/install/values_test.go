@@ -221,7 +221,7 @@ func TestImpossibleValues(t *testing.T) {
 // With other discovery labels than the default's, the conditions are wide until meshfence has narrowed them.
 func TestConditionsOfOtherLabels(t *testing.T) {
 	type expressions struct{ validate, fill string }
-	asked := match.Asked{Keys: config.Default().DiscoveryLabels}
+	asked := match.Scope{Keys: config.Default().DiscoveryLabels}
 	defaults := expressions{match.ValidateExpression(asked), match.FillExpression(asked)}
 	wide := expressions{match.ValidateAnyLabel, match.FillAnyLabel()}
 	for _, test := range []struct {

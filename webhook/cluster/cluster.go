@@ -51,7 +51,7 @@ type Options struct {
 	// Configuration is the name of both webhook configurations; default DefaultConfiguration.
 	Configuration string
 	// NarrowEvery is the time between two looks for label keys that are no longer in use; default DefaultNarrowEvery. Such a
-	// key is no longer asked about after one to two of them.
+	// key leaves the match conditions after one to two of them.
 	NarrowEvery time.Duration
 	// Registerer receives the metrics; nil for none.
 	Registerer prometheus.Registerer
@@ -184,8 +184,8 @@ func (c *Cluster) Known() mesh.Objects {
 // EnsureKeys returns when the webhook configurations, as far as they exist, are stored with match conditions that ask about all
 // that too (conditions.Updater.Ensure). It is to be called before a mesh is admitted whose selectors look at it, so that the API server
 // sends the namespaces that they select from the mesh's first moment; but not in a dry run.
-func (c *Cluster) EnsureKeys(ctx context.Context, asked match.Asked) error {
-	if err := c.conditions.Ensure(ctx, asked); err != nil {
+func (c *Cluster) EnsureKeys(ctx context.Context, scope match.Scope) error {
+	if err := c.conditions.Ensure(ctx, scope); err != nil {
 		return fmt.Errorf("make the API server ask about all namespaces that the meshes' selectors can match: %w", err)
 	}
 	return nil

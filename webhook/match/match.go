@@ -1,5 +1,5 @@
-// Package match makes the CEL expressions with which the API server decides, on its own, whether meshfence is asked about a
-// namespace. They stand in the webhook configurations as the match condition ConditionName, one in each: deploy/chart has them
+// Package match makes the CEL expressions with which the API server decides, on its own, whether it sends a
+// namespace to meshfence. They stand in the webhook configurations as the match condition ConditionName, one in each: deploy/chart has them
 // for the default configuration, generated from here, and the server regenerates them when a live selector brings a new label
 // key, or a new name of a namespace, into use.
 //
@@ -52,14 +52,14 @@ const (
 
 // ValidateAnyLabel is for when there are more keys than an expression can have: any label of the namespace is not as it was
 // before. It holds whenever ValidateExpression does, so nothing escapes, because every namespace is created with a label, its
-// name. What is asked about needlessly is allowed; the price is a call for each namespace that is created or relabelled.
+// name. What is sent needlessly is allowed; the price is a call for each namespace that is created or relabelled.
 const ValidateAnyLabel = "object.metadata.?labels != oldObject.?metadata.?labels"
 
 // FillAnyLabel is to FillExpression what ValidateAnyLabel is to ValidateExpression.
 func FillAnyLabel() string { return fill(ValidateAnyLabel) }
 
 // ValidateExpression returns the condition under which a namespace is judged: one of the mesh labels is not as it was
-// before, or the namespace is created and its name is one of those asked about. Mesh labels are istio.io/rev, istio-injection,
+// before, or the namespace is created and its name is one of the scope's. Mesh labels are istio.io/rev, istio-injection,
 // istio.io/dataplane-mode, and the given keys; on CREATE, "not as it was before" means that the label is there.
 //
 // A name never changes, so it matters only on CREATE. One that the API server has yet to generate is known to it
@@ -67,11 +67,11 @@ func FillAnyLabel() string { return fill(ValidateAnyLabel) }
 //
 // The order and repetition of keys and names make no difference. Those that are not valid are left out: no namespace
 // can have them, and so nothing in them can break out of the expression. selector.NameLabel among the keys is AnyName.
-func ValidateExpression(asked Asked) string {
-	keys := append([]string{revisionLabel, injectionLabel, dataplaneModeLabel}, asked.Keys...)
-	anyName := asked.AnyName || slices.Contains(keys, selector.NameLabel)
+func ValidateExpression(scope Scope) string {
+	keys := append([]string{revisionLabel, injectionLabel, dataplaneModeLabel}, scope.Keys...)
+	anyName := scope.AnyName || slices.Contains(keys, selector.NameLabel)
 	keys = slices.DeleteFunc(valid(keys, validation.IsQualifiedName), func(key string) bool { return key == selector.NameLabel })
-	names := valid(asked.Names, validation.IsDNS1123Label)
+	names := valid(scope.Names, validation.IsDNS1123Label)
 	switch {
 	case anyName:
 		return anyChanged(keys) + or + created
@@ -89,7 +89,7 @@ func ValidateExpression(asked Asked) string {
 //   - It creates the namespace with another label by which a person or another product has chosen.
 //   - The namespace has opted out, by a label or an annotation, and has no istio.io/rev. One that was filled in before may have
 //     to be removed.
-func FillExpression(asked Asked) string { return fill(ValidateExpression(asked)) }
+func FillExpression(scope Scope) string { return fill(ValidateExpression(scope)) }
 
 // fill returns the condition under which istio.io/rev may have to be filled in because something holds.
 func fill(because string) string {
@@ -160,21 +160,21 @@ var (
 
 // Read returns what an expression of this package asks about, the labels that it always asks about included. What is read of any
 // other text has no meaning: making the expression anew of it shows whether it is one.
-func Read(expression string) Asked {
-	var asked Asked
+func Read(expression string) Scope {
+	var scope Scope
 	before, names, named := strings.Cut(expression, namesBegin)
 	if named {
 		names, _, _ = strings.Cut(names, listEnd)
-		asked.Names = literals(quoted, names)
+		scope.Names = literals(quoted, names)
 	}
-	asked.AnyName = !named && strings.Contains(expression, created)
+	scope.AnyName = !named && strings.Contains(expression, created)
 	if _, list, isList := strings.Cut(before, listBegin); isList {
 		list, _, _ = strings.Cut(list, listEnd)
-		asked.Keys = literals(quoted, list)
+		scope.Keys = literals(quoted, list)
 	} else {
-		asked.Keys = literals(changedKey, before)
+		scope.Keys = literals(changedKey, before)
 	}
-	return asked
+	return scope
 }
 
 func literals(pattern *regexp.Regexp, text string) []string {

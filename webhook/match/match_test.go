@@ -24,7 +24,7 @@ import (
 )
 
 // of asks about label keys only.
-func of(keys ...string) match.Asked { return match.Asked{Keys: keys} }
+func of(keys ...string) match.Scope { return match.Scope{Keys: keys} }
 
 func TestExpressionsAsText(t *testing.T) {
 	const always = `object.metadata.?labels[?'istio-injection'] != oldObject.?metadata.?labels[?'istio-injection'] ||
@@ -63,16 +63,16 @@ object.metadata.?annotations[?'meshfence.io/fill'] != optional.of('false')
 	list := "[\n  '" + strings.Join(listed, "',\n  '") + "'\n].exists(key, object.metadata.?labels[?key] != oldObject.?metadata.?labels[?key])"
 	shops := []string{"shop", "cart", "shop", "Not A Name", "no'] || true || 'x' in ['"}
 	for name, test := range map[string]struct {
-		asked match.Asked
+		asked match.Scope
 		want  string
 	}{
 		"some keys":                        {of(few...), validate},
 		"no keys":                          {of(), always},
 		"many keys":                        {of(many...), list},
-		"names":                            {match.Asked{Keys: few, Names: shops}, validate + names},
-		"many keys, and names":             {match.Asked{Keys: many, Names: shops}, list + names},
-		"any name":                         {match.Asked{AnyName: true}, always + anyName},
-		"any name, so that none is needed": {match.Asked{Keys: few, Names: shops, AnyName: true}, validate + anyName},
+		"names":                            {match.Scope{Keys: few, Names: shops}, validate + names},
+		"many keys, and names":             {match.Scope{Keys: many, Names: shops}, list + names},
+		"any name":                         {match.Scope{AnyName: true}, always + anyName},
+		"any name, so that none is needed": {match.Scope{Keys: few, Names: shops, AnyName: true}, validate + anyName},
 		"the name's label among the keys":  {of(append(few, "kubernetes.io/metadata.name")...), validate + anyName},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -90,11 +90,11 @@ object.metadata.?annotations[?'meshfence.io/fill'] != optional.of('false')
 }
 
 func TestGeneratorsLeaveTheirArgumentAlone(t *testing.T) {
-	asked := match.Asked{Keys: make([]string, 0, 8), Names: []string{"shop", "cart"}}
+	asked := match.Scope{Keys: make([]string, 0, 8), Names: []string{"shop", "cart"}}
 	asked.Keys = append(asked.Keys, "mesh", "istio-discovery", "istio.io/rev")
 	match.ValidateExpression(asked)
 	match.FillExpression(asked)
-	if diff := cmp.Diff(match.Asked{Keys: []string{"mesh", "istio-discovery", "istio.io/rev"}, Names: []string{"shop", "cart"}}, asked); diff != "" {
+	if diff := cmp.Diff(match.Scope{Keys: []string{"mesh", "istio-discovery", "istio.io/rev"}, Names: []string{"shop", "cart"}}, asked); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -103,7 +103,7 @@ func TestWhatAnExpressionAsksAboutIsRead(t *testing.T) {
 	always := []string{"istio-injection", "istio.io/dataplane-mode", "istio.io/rev"}
 	many := strings.Fields("a b c d e f g h j k l m n o p q r")
 	for _, keys := range [][]string{nil, {"mesh"}, many} {
-		for _, asked := range []match.Asked{{}, {Names: []string{"cart"}}, {Names: []string{"cart", "shop"}}, {AnyName: true}} {
+		for _, asked := range []match.Scope{{}, {Names: []string{"cart"}}, {Names: []string{"cart", "shop"}}, {AnyName: true}} {
 			asked.Keys = slices.Sorted(slices.Values(slices.Concat(always, keys)))
 			for name, expression := range map[string]string{"validate": match.ValidateExpression(asked), "fill": match.FillExpression(asked)} {
 				if diff := cmp.Diff(asked, match.Read(expression)); diff != "" {
@@ -214,14 +214,14 @@ func TestExpressionsMeanWhatTheyAreDocumentedToMean(t *testing.T) {
 	for i := range 30 {
 		many = append(many, fmt.Sprintf("unused-%d", i))
 	}
-	for name, asked := range map[string]match.Asked{
+	for name, asked := range map[string]match.Scope{
 		"few keys": of(few...), "many keys": of(many...), "a name": {Keys: few, Names: []string{"app", "shop"}}, "any name": {Keys: few, AnyName: true},
 	} {
 		t.Run(name, func(t *testing.T) { meanWhatIsDocumented(t, asked) })
 	}
 }
 
-func meanWhatIsDocumented(t *testing.T, asked match.Asked) {
+func meanWhatIsDocumented(t *testing.T, asked match.Scope) {
 	random := rand.New(rand.NewPCG(1, 2))
 	pick := func(names []string, values ...string) fields {
 		if random.IntN(8) == 0 {
@@ -273,7 +273,7 @@ func meanWhatIsDocumented(t *testing.T, asked match.Asked) {
 }
 
 // judged is the documentation of ValidateExpression.
-func judged(asked match.Asked, old, current *namespace) bool {
+func judged(asked match.Scope, old, current *namespace) bool {
 	changes := slices.ContainsFunc(append([]string{"istio.io/rev", "istio-injection", "istio.io/dataplane-mode"}, asked.Keys...), func(key string) bool {
 		return old.label(key) != current.label(key)
 	})
@@ -286,7 +286,7 @@ func chosen() []string {
 }
 
 // fillable is the documentation of FillExpression.
-func fillable(asked match.Asked, old, current *namespace) bool {
+func fillable(asked match.Scope, old, current *namespace) bool {
 	is := func(key string) bool { return current.label(key) != absent }
 	setsRevision := is("istio.io/rev") && old.label("istio.io/rev") != current.label("istio.io/rev")
 	return judged(asked, old, current) && !setsRevision && (old != nil || !slices.ContainsFunc(chosen(), is)) &&
@@ -308,10 +308,10 @@ func (n *namespace) label(key string) string {
 // A name is asked about when the namespace is created, and only then: it never changes.
 func TestNamesAreAskedAboutOnCreate(t *testing.T) {
 	named := func(name string) *namespace { return &namespace{name: name} }
-	names, anyName := match.Asked{Names: []string{"cart", "shop"}}, match.Asked{AnyName: true}
+	names, anyName := match.Scope{Names: []string{"cart", "shop"}}, match.Scope{AnyName: true}
 	for _, test := range []struct {
 		name     string
-		asked    match.Asked
+		asked    match.Scope
 		old, new *namespace
 		want     bool
 	}{
@@ -335,7 +335,7 @@ func TestNamesAreAskedAboutOnCreate(t *testing.T) {
 // The API server stops conditions that cost more than a budget of its own, which would refuse the request. A thousand keys are
 // ten times what a hundred meshes of different keys would bring, and the text is longer than any that the server writes.
 func TestManyKeysAndNamesStayWithinTheBudget(t *testing.T) {
-	var asked match.Asked
+	var asked match.Scope
 	labels := fields{}
 	for i := range 1000 {
 		key := fmt.Sprintf("discovery.example.com/a-rather-long-label-key-number-%d", i)
@@ -368,7 +368,7 @@ func TestManyKeysAndNamesStayWithinTheBudget(t *testing.T) {
 // The oldest Kubernetes that meshfence is made for must accept the expressions too.
 func TestOldestKubernetesAcceptsTheExpressions(t *testing.T) {
 	compiler := cel.NewConditionCompiler(environment.MustBaseEnvSet(version.MajorMinor(1, 31)))
-	for _, asked := range []match.Asked{{}, of("mesh"), of("istio-discovery", "mesh"), {Names: []string{"shop"}}, {AnyName: true}} {
+	for _, asked := range []match.Scope{{}, of("mesh"), of("istio-discovery", "mesh"), {Names: []string{"shop"}}, {AnyName: true}} {
 		evaluator := compiler.CompileCondition(accessors(match.ValidateExpression(asked), match.FillExpression(asked), match.ValidateAnyLabel, match.FillAnyLabel()),
 			cel.OptionalVariableDeclarations{HasAuthorizer: true}, environment.NewExpressions)
 		for _, err := range evaluator.CompilationErrors() {

@@ -31,54 +31,54 @@ const (
 // keySet is a set of what the API server sends: changes of label keys and the creation of namespaces by name.
 type keySet = sets.Set[string]
 
-// keysOf returns a set of all that is asked about.
-func keysOf(asked match.Asked) keySet {
-	keys := sets.New(asked.Keys...)
-	for _, name := range asked.Names {
+// keysOf returns the set of all that is in a scope.
+func keysOf(scope match.Scope) keySet {
+	keys := sets.New(scope.Keys...)
+	for _, name := range scope.Names {
 		keys.Insert(oneName + name)
 	}
-	if asked.AnyName {
+	if scope.AnyName {
 		keys.Insert(anyName)
 	}
 	return keys
 }
 
-// askedBy is the reverse of keysOf.
-func askedBy(keys keySet) match.Asked {
-	var asked match.Asked
+// scopeOf is the reverse of keysOf.
+func scopeOf(keys keySet) match.Scope {
+	var scope match.Scope
 	for _, key := range sets.List(keys) {
 		switch name, isName := strings.CutPrefix(key, oneName); {
 		case isName:
-			asked.Names = append(asked.Names, name)
+			scope.Names = append(scope.Names, name)
 		case key == anyName:
-			asked.AnyName = true
+			scope.AnyName = true
 		default:
-			asked.Keys = append(asked.Keys, key)
+			scope.Keys = append(scope.Keys, key)
 		}
 	}
-	return asked
+	return scope
 }
 
 // language is how the condition of one of the configurations is written.
 type language struct {
 	// write returns the condition: match.ValidateExpression or match.FillExpression.
-	write func(match.Asked) string
+	write func(match.Scope) string
 	// everything is the condition for more keys than an expression can have.
 	everything string
 }
 
 // expression returns the condition for a set of keys. The same set gives the same text in every replica.
 func (l language) expression(keys keySet) string {
-	asked := askedBy(keys)
-	if keys.Has(anyLabel) || len(asked.Keys) > maxKeys {
+	scope := scopeOf(keys)
+	if keys.Has(anyLabel) || len(scope.Keys) > maxKeys {
 		return l.everything
 	}
-	asked.AnyName = asked.AnyName || len(asked.Names) > maxNames
-	if text := l.write(asked); len(text) <= maxExpressionSize {
+	scope.AnyName = scope.AnyName || len(scope.Names) > maxNames
+	if text := l.write(scope); len(text) <= maxExpressionSize {
 		return text
 	}
-	asked.AnyName = true
-	if text := l.write(asked); len(text) <= maxExpressionSize {
+	scope.AnyName = true
+	if text := l.write(scope); len(text) <= maxExpressionSize {
 		return text
 	}
 	return l.everything

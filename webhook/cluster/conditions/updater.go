@@ -175,10 +175,10 @@ func (u *Updater) Configure(discoveryLabels []string) {
 // reads nor writes if they are known to be. An API server acts on a stored configuration as soon as it has watched the change, usually
 // within a tenth of a second, so a namespace request in that time can still pass unevaluated.
 //
-// With more names than an expression can have (see maxNames) the creation of every namespace is asked about instead, and with
+// With more names than an expression can have (see maxNames) the creation of every namespace is sent instead, and with
 // more keys (maxKeys) every change of a namespace's labels.
-func (u *Updater) Ensure(ctx context.Context, asked match.Asked) error {
-	wanted := keysOf(asked)
+func (u *Updater) Ensure(ctx context.Context, scope match.Scope) error {
+	wanted := keysOf(scope)
 	if u.covers(wanted) {
 		return nil
 	}
@@ -246,7 +246,7 @@ func (u *Updater) narrow(ctx context.Context) error {
 	})
 }
 
-// inUse returns all keys that are to be asked about.
+// inUse returns all keys that the conditions must have.
 func (u *Updater) inUse() keySet {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -46,7 +46,7 @@ func storedAs(keys keySet) *unstructured.Unstructured {
 			map[string]any{"name": "istio.validate.meshfence.io", "futureField": "x"},
 			map[string]any{"name": "namespace.validate.meshfence.io", "matchConditions": []any{
 				map[string]any{"name": "a-person-s-own", "expression": "true"},
-				map[string]any{"name": match.ConditionName, "expression": match.ValidateExpression(askedBy(keys))},
+				map[string]any{"name": match.ConditionName, "expression": match.ValidateExpression(scopeOf(keys))},
 			}},
 		},
 	}}
@@ -144,7 +144,7 @@ func meshes(keys []string) mesh.Objects {
 }
 
 // of asks about label keys only.
-func of(keys ...string) match.Asked { return match.Asked{Keys: keys} }
+func of(keys ...string) match.Scope { return match.Scope{Keys: keys} }
 
 func TestEnsureAddsAKeyOnceAndTouchesNothingElse(t *testing.T) {
 	b := newBench(t, stored("istio-discovery", "other"))
@@ -352,11 +352,11 @@ func TestNamesOfNamespacesAreAskedAboutWhileASelectorHasThem(t *testing.T) {
 	}
 	b.wantRequests(t, "a mesh that selects by name", "get patch")
 	b.wantStored(t, "a mesh that selects by name", "istio-discovery", shop)
-	if err := b.Ensure(t.Context(), match.Asked{Names: []string{"shop"}}); err != nil {
+	if err := b.Ensure(t.Context(), match.Scope{Names: []string{"shop"}}); err != nil {
 		t.Fatal(err)
 	}
 	b.wantRequests(t, "a name that is there", "")
-	if err := b.Ensure(t.Context(), match.Asked{Names: []string{"cart"}}); err != nil {
+	if err := b.Ensure(t.Context(), match.Scope{Names: []string{"cart"}}); err != nil {
 		t.Fatal(err)
 	}
 	b.wantRequests(t, "a new name", "get patch")
@@ -375,12 +375,12 @@ func TestNamesOfNamespacesAreAskedAboutWhileASelectorHasThem(t *testing.T) {
 		}
 	}
 	b.wantStored(t, "the mesh is gone", "istio-discovery")
-	if err := b.Ensure(t.Context(), match.Asked{AnyName: true}); err != nil {
+	if err := b.Ensure(t.Context(), match.Scope{AnyName: true}); err != nil {
 		t.Fatal(err)
 	}
 	b.requests()
 	b.wantStored(t, "any name", "istio-discovery", anyName)
-	if err := b.Ensure(t.Context(), match.Asked{Names: []string{"shop"}}); err != nil {
+	if err := b.Ensure(t.Context(), match.Scope{Names: []string{"shop"}}); err != nil {
 		t.Fatal(err)
 	}
 	b.wantRequests(t, "a name, while all are asked about", "")

@@ -39,26 +39,26 @@ func TestWhatAFleetsSelectorsLookAt(t *testing.T) {
 	for _, test := range []struct {
 		name      string
 		selectors []*metav1.LabelSelector
-		want      match.Asked
+		want      match.Scope
 	}{
-		{"no meshes", nil, match.Asked{}},
+		{"no meshes", nil, match.Scope{}},
 		{"labels", []*metav1.LabelSelector{selecting([]string{"mesh", "In", "a"}), selecting([]string{"team", "NotIn", "b"})}, of("mesh", "team")},
-		{"everything", []*metav1.LabelSelector{{}}, match.Asked{}},
-		{"matchLabels on the name", []*metav1.LabelSelector{{MatchLabels: map[string]string{name: "shop"}}}, match.Asked{Names: []string{"shop"}}},
-		{"In on the name", []*metav1.LabelSelector{selecting([]string{name, "In", "shop", "cart"}), selecting([]string{name, "In", "shop"})}, match.Asked{Names: []string{"cart", "shop"}}},
-		{"NotIn on the name", []*metav1.LabelSelector{selecting([]string{name, "NotIn", "shop"})}, match.Asked{AnyName: true}},
-		{"Exists on the name", []*metav1.LabelSelector{selecting([]string{name, "Exists"})}, match.Asked{AnyName: true}},
-		{"DoesNotExist on the name, which no namespace is without", []*metav1.LabelSelector{selecting([]string{name, "DoesNotExist"})}, match.Asked{}},
+		{"everything", []*metav1.LabelSelector{{}}, match.Scope{}},
+		{"matchLabels on the name", []*metav1.LabelSelector{{MatchLabels: map[string]string{name: "shop"}}}, match.Scope{Names: []string{"shop"}}},
+		{"In on the name", []*metav1.LabelSelector{selecting([]string{name, "In", "shop", "cart"}), selecting([]string{name, "In", "shop"})}, match.Scope{Names: []string{"cart", "shop"}}},
+		{"NotIn on the name", []*metav1.LabelSelector{selecting([]string{name, "NotIn", "shop"})}, match.Scope{AnyName: true}},
+		{"Exists on the name", []*metav1.LabelSelector{selecting([]string{name, "Exists"})}, match.Scope{AnyName: true}},
+		{"DoesNotExist on the name, which no namespace is without", []*metav1.LabelSelector{selecting([]string{name, "DoesNotExist"})}, match.Scope{}},
 		{"NotIn on the name, of a mesh beside one that lists", []*metav1.LabelSelector{
 			selecting([]string{name, "NotIn", "shop"}), selecting([]string{name, "In", "shop"}),
-		}, match.Asked{Names: []string{"shop"}, AnyName: true}},
+		}, match.Scope{Names: []string{"shop"}, AnyName: true}},
 		{"In on the name and a label", []*metav1.LabelSelector{selecting([]string{name, "In", "shop"}, []string{"team", "In", "a"})}, of("team")},
 		{"NotIn on the name and a label", []*metav1.LabelSelector{selecting([]string{name, "NotIn", "shop"}, []string{"team", "Exists"})}, of("team")},
-		{"In on the name, without a label", []*metav1.LabelSelector{selecting([]string{name, "In", "shop"}, []string{"team", "DoesNotExist"})}, match.Asked{Keys: []string{"team"}, Names: []string{"shop"}}},
-		{"NotIn on the name and on a label", []*metav1.LabelSelector{selecting([]string{name, "NotIn", "shop"}, []string{"team", "NotIn", "a"})}, match.Asked{Keys: []string{"team"}, AnyName: true}},
-		{"some names excluded from others", []*metav1.LabelSelector{selecting([]string{name, "In", "shop", "cart"}, []string{name, "NotIn", "cart"})}, match.Asked{Names: []string{"shop"}}},
-		{"names that no namespace can have", []*metav1.LabelSelector{selecting([]string{name, "In", "shop", "A.b"})}, match.Asked{Names: []string{"shop"}}},
-		{"a contradiction", []*metav1.LabelSelector{selecting([]string{name, "In", "shop"}, []string{name, "NotIn", "shop"})}, match.Asked{}},
+		{"In on the name, without a label", []*metav1.LabelSelector{selecting([]string{name, "In", "shop"}, []string{"team", "DoesNotExist"})}, match.Scope{Keys: []string{"team"}, Names: []string{"shop"}}},
+		{"NotIn on the name and on a label", []*metav1.LabelSelector{selecting([]string{name, "NotIn", "shop"}, []string{"team", "NotIn", "a"})}, match.Scope{Keys: []string{"team"}, AnyName: true}},
+		{"some names excluded from others", []*metav1.LabelSelector{selecting([]string{name, "In", "shop", "cart"}, []string{name, "NotIn", "cart"})}, match.Scope{Names: []string{"shop"}}},
+		{"names that no namespace can have", []*metav1.LabelSelector{selecting([]string{name, "In", "shop", "A.b"})}, match.Scope{Names: []string{"shop"}}},
+		{"a contradiction", []*metav1.LabelSelector{selecting([]string{name, "In", "shop"}, []string{name, "NotIn", "shop"})}, match.Scope{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if diff := cmp.Diff(test.want, match.Of(fleetOf(test.selectors...)), cmpopts.EquateEmpty()); diff != "" {
@@ -82,7 +82,7 @@ func TestAControlPlaneNamespaceIsAskedAboutWhenItIsCreated(t *testing.T) {
 		in("a", "istio-system-a", byMesh), in("b", "", byMesh), in("everything", "openshift-ingress"), remote,
 	}})
 	asked := match.Of(fleet)
-	if diff := cmp.Diff(match.Asked{Keys: []string{"mesh"}, Names: []string{"istio-system", "istio-system-a"}}, asked); diff != "" {
+	if diff := cmp.Diff(match.Scope{Keys: []string{"mesh"}, Names: []string{"istio-system", "istio-system-a"}}, asked); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	validate := newCondition(match.ValidateExpression(asked))
