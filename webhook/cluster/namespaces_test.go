@@ -263,6 +263,53 @@ func TestWhatIsKeptOfAListOfNamespacesIsBounded(t *testing.T) {
 	runtime.KeepAlive(page)
 }
 
+// A reflector puts both what is listed and what is watched into the store.
+func TestNamespacesAreListedAndWatched(t *testing.T) {
+	page := func(next string, names ...string) []byte {
+		list := &corev1.NamespaceList{ListMeta: metav1.ListMeta{ResourceVersion: "9", Continue: next}}
+		for _, name := range names {
+			list.Items = append(list.Items, corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"team": name}}})
+		}
+		raw, err := list.Marshal()
+		if err != nil {
+			t.Error(err)
+		}
+		envelope, err := (&apiruntime.Unknown{Raw: raw}).Marshal()
+		if err != nil {
+			t.Error(err)
+		}
+		return append([]byte("k8s\x00"), envelope...)
+	}
+	c := against(t, func(w http.ResponseWriter, r *http.Request) {
+		query := r.URL.Query()
+		switch {
+		case query.Get("watch") != "":
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprintln(w, `{"type":"ADDED","object":{"apiVersion":"meta.k8s.io/v1","kind":"PartialObjectMetadata","metadata":{"name":"d","resourceVersion":"10"}}}`)
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		case query.Get("continue") == "":
+			_, _ = w.Write(page("more", "a", "b"))
+		default:
+			_, _ = w.Write(page("", "c"))
+		}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		store.NewReflector("namespaces", namespaceSource(c), c.namespaces).RunWithContext(ctx)
+	}()
+	eventually(t, "four namespaces", func() bool { return len(c.namespaces.Values()) == 4 })
+	cancel()
+	<-ended
+	label := func(name string) map[string]string { return map[string]string{"team": name} }
+	want := []mesh.Namespace{{Name: "a", Labels: label("a")}, {Name: "b", Labels: label("b")}, {Name: "c", Labels: label("c")}, {Name: "d"}}
+	if diff := cmp.Diff(want, c.namespaces.Values()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // listInto fills the store of namespaces as a reflector does.
 func listInto(t *testing.T, c *Cluster, source *cache.ListWatch) {
 	t.Helper()
