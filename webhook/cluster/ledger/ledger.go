@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -97,8 +98,8 @@ type Ledger struct {
 	stored, older map[string]bool
 	// seen is when this replica saw each entry of the ledger first.
 	seen map[string]time.Time
-	// waiting is how many requests of each user wait for their turn or have it.
-	waiting map[string]int
+	// queues are those of the users whose requests wait for their turn or have it.
+	queues map[string]*queue
 }
 
 // Counters count what a ledger does.
@@ -116,7 +117,7 @@ func New(store Store, meshes Meshes, counters Counters) *Ledger {
 		store: store, meshes: meshes, counters: counters, now: time.Now, lifetime: lifetime(), turn: make(chan struct{}, 1),
 		background: func(f func()) { go f() },
 		stored:     map[string]bool{}, older: map[string]bool{}, seen: map[string]time.Time{},
-		waiting: map[string]int{},
+		queues: map[string]*queue{},
 	}
 }
 
@@ -158,17 +159,11 @@ func (l *Ledger) Admit(ctx context.Context, change Change, judge func(State) boo
 	}
 	bounded, cancel := context.WithTimeout(ctx, admitTimeout)
 	defer cancel()
-	leave, err := l.enter(change)
+	leave, err := l.enter(bounded, nameless(change.User))
 	if err != nil {
 		return err
 	}
 	defer leave()
-	select {
-	case l.turn <- struct{}{}:
-	case <-bounded.Done():
-		return errBusy
-	}
-	defer func() { <-l.turn }()
 	err = l.run(bounded, a)
 	if err == nil {
 		err = ctx.Err() // then the answer would come too late
@@ -263,23 +258,60 @@ func (l *Ledger) takeBack(ctx context.Context, key string) {
 	}
 }
 
-// enter lets a request wait for its turn, unless as many of its user wait already. Requests are judged one after the other, so
+// queue is where the requests of one user wait. The one at its head, which has put something into first, waits for its turn with
+// the heads of other users' queues: so a request waits for one request of each other user at most, however many they send.
+type queue struct {
+	length int
+	first  chan struct{}
+}
+
+// enter waits until it is a request's turn, unless as many of its user wait already. Requests are judged one after the other, so
 // those of one user could otherwise take all the time that there is.
-func (l *Ledger) enter(change Change) (leave func(), err error) {
-	user := nameless(change.User)
+func (l *Ledger) enter(ctx context.Context, user string) (leave func(), err error) {
+	q, err := l.join(user)
+	if err != nil {
+		return nil, err
+	}
+	var got []chan struct{}
+	leave = func() {
+		for _, place := range slices.Backward(got) {
+			<-place
+		}
+		l.unjoin(user, q)
+	}
+	for _, place := range []chan struct{}{q.first, l.turn} {
+		select {
+		case place <- struct{}{}:
+			got = append(got, place)
+		case <-ctx.Done():
+			leave()
+			return nil, errBusy
+		}
+	}
+	return leave, nil
+}
+
+func (l *Ledger) join(user string) (*queue, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.waiting[user] >= maxWaiting {
+	q := l.queues[user]
+	if q == nil {
+		q = &queue{first: make(chan struct{}, 1)}
+		l.queues[user] = q
+	}
+	if q.length >= maxWaiting {
 		return nil, &FullError{Of: OfWaiting, Open: maxWaiting}
 	}
-	l.waiting[user]++
-	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.waiting[user]--; l.waiting[user] == 0 {
-			delete(l.waiting, user)
-		}
-	}, nil
+	q.length++
+	return q, nil
+}
+
+func (l *Ledger) unjoin(user string, q *queue) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if q.length--; q.length == 0 {
+		delete(l.queues, user)
+	}
 }
 
 // errBusy is for a request that has waited too long for its turn.

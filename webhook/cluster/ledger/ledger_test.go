@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -343,8 +344,56 @@ func TestTheRequestsOfOneUserThatWaitForTheirTurnHaveABound(t *testing.T) {
 		if err := <-others; err != nil {
 			t.Error(err)
 		}
-		if err := admit("jane", "one-more"); err != nil || len(l.waiting) > 0 {
-			t.Errorf("%v, and %v wait", err, l.waiting)
+		if err := admit("jane", "one-more"); err != nil || len(l.queues) > 0 {
+			t.Errorf("%v, and %d users wait", err, len(l.queues))
+		}
+	})
+}
+
+// However many requests one user sends, another one's waits for one of them only, besides the one that is being judged.
+func TestARequestWaitsForOneRequestOfEachOtherUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(&storage{})
+		l.turn <- struct{}{} // a request is being judged
+		var order []string
+		for i, user := range append(slices.Repeat([]string{"jane"}, maxWaiting), "jack", "joe", "joe") {
+			go func() {
+				name := fmt.Sprint(user, i)
+				if err := l.Admit(t.Context(), Change{New: istio(name, name, "", "x"), User: user}, func(State) bool {
+					order = append(order, user)
+					return true
+				}); err != nil {
+					t.Error(err)
+				}
+			}()
+			synctest.Wait()
+		}
+		<-l.turn
+		synctest.Wait()
+		if diff := cmp.Diff([]string{"jane", "jack", "joe", "jane", "joe", "jane"}, order[:6]); diff != "" || len(order) != maxWaiting+3 {
+			t.Errorf("%d were judged, the first of whom (-want +got):\n%s", len(order), diff)
+		}
+	})
+}
+
+func TestARequestThatWaitsForItsTurnTooLongLeavesItsPlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(&storage{})
+		l.turn <- struct{}{} // a request is being judged
+		errs := make(chan error, 3)
+		for i, user := range []string{"jane", "jane", "joe"} {
+			go func() {
+				errs <- l.Admit(t.Context(), Change{New: istio(fmt.Sprint(i), fmt.Sprint(i), "", "x"), User: user}, always)
+			}()
+		}
+		for range 3 {
+			if err := <-errs; !errors.Is(err, errBusy) {
+				t.Errorf("got %v", err)
+			}
+		}
+		<-l.turn
+		if err := l.Admit(t.Context(), Change{New: istio("a", "1", "", "x"), User: "jane"}, always); err != nil || len(l.queues) > 0 {
+			t.Errorf("%v, and %d users wait", err, len(l.queues))
 		}
 	})
 }
