@@ -301,6 +301,34 @@ func TestARevisionInFlightIsAlsoJudgedWithoutItsIstioInFlight(t *testing.T) {
 	}
 }
 
+// A user can have 200 claims in flight, and each world is one more judgement of every other change.
+func TestHoweverManyRevisionsOfIstiosAreInFlightThereAreFewWorlds(t *testing.T) {
+	yes := true
+	claims := []Claim{{Object: istio("a", "uid-a", "", "x")}}
+	for i := range maxOfUser {
+		for range 2 {
+			revision := istio(fmt.Sprint("a-", i), fmt.Sprint(len(claims)), "", "x")
+			revision.Kind = sail.KindIstioRevision
+			revision.Metadata.OwnerReferences = []metav1.OwnerReference{{APIVersion: "sailoperator.io/v1", Kind: "Istio", Name: "a", Controller: &yes}}
+			claims = append(claims, Claim{Object: revision})
+		}
+	}
+	worlds := Worlds(mesh.Objects{}, claims)
+	if len(worlds) != 5 {
+		t.Errorf("%d worlds, want what is stored, two with all claims, and two with the revisions alone", len(worlds))
+	}
+	alone := 0
+	for _, world := range worlds[3:] {
+		alone += len(world.Revisions)
+		if len(world.Istios) > 0 {
+			t.Error("the Istio in flight is in a world of revisions alone")
+		}
+	}
+	if alone != 2*maxOfUser {
+		t.Errorf("%d revisions are in worlds without their Istio, want %d", alone, 2*maxOfUser)
+	}
+}
+
 func TestAClaimSaysWhatIsWaitedForAndUntilWhen(t *testing.T) {
 	claim := Claim{Object: istio("a", "uid-a", "", "x"), Time: moment(0), Until: moment(Lifetime + time.Millisecond)}
 	const created = `This conflicts with a request that creates Istio "a", admitted at 2026-08-01T10:00:00Z and not stored yet. Try again: ` +

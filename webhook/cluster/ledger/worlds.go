@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"slices"
+
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/sail"
 )
@@ -12,25 +14,35 @@ import (
 // Right means: compared with what is stored, the first world, and not with the same world before the change. A claim that
 // overlaps with the changed mesh as it is stored must not excuse an overlap with the mesh as it will be.
 //
-// An IstioRevision is judged by the Istio that owns it, and by what that one declares. So if both are in flight, there is also a
-// world with the revision alone, in case the Istio is refused elsewhere.
+// An IstioRevision is judged by the Istio that owns it, and by what that one declares. So if both are in flight, there are also
+// worlds with the revisions alone, in case the Istio is refused elsewhere: as few as of all claims, since each makes every
+// other change be judged once more.
 func Worlds(stored mesh.Objects, claims []Claim) []World {
-	worlds := []World{{Objects: stored}}
+	inFlight := map[mesh.Ref]bool{}
+	for i := range claims {
+		inFlight[claims[i].Ref()] = true
+	}
+	var owned []Claim
+	for i := range claims {
+		if owner := claims[i].Object.Metadata.Controller(sail.KindIstio); owner != "" && inFlight[mesh.Ref{Kind: sail.KindIstio, Name: owner}] {
+			owned = append(owned, claims[i])
+		}
+	}
+	return slices.Concat([]World{{Objects: stored}}, together(stored, claims), together(stored, owned))
+}
+
+// together puts each claim into a world, with claims on other objects.
+func together(stored mesh.Objects, claims []Claim) (worlds []World) {
 	layer := map[mesh.Ref]int{}
 	for i := range claims {
 		ref := claims[i].Ref()
-		layer[ref]++
 		if layer[ref] == len(worlds) {
 			worlds = append(worlds, World{Objects: stored})
 		}
 		world := &worlds[layer[ref]]
+		layer[ref]++
 		world.Objects = world.With(claims[i].Object)
 		world.Claims = append(world.Claims, claims[i])
-	}
-	for i := range claims {
-		if owner := claims[i].Object.Metadata.Controller(sail.KindIstio); owner != "" && layer[mesh.Ref{Kind: sail.KindIstio, Name: owner}] > 0 {
-			worlds = append(worlds, World{Objects: stored.With(claims[i].Object), Claims: claims[i : i+1]})
-		}
 	}
 	return worlds
 }
