@@ -84,7 +84,8 @@
 //     server lists, asked for the latest, holds whatever any API server had stored before.
 //   - The rules refuse overlaps. Where a mode, an action, an override or a declaration lets one through, it is let through.
 //   - Nothing else takes claims away. If the ConfigMap is deleted, or made anew, each replica that has known
-//     the old one refuses all changes of meshes for Lifetime, after which no request of before can be in flight. A
+//     the old one refuses all changes of meshes for Lifetime, after which no request of before can be in flight: from when a
+//     watch or a read has shown it that the old one is gone, with all the claims that there ever were in it. A
 //     replica that has been started since cannot know. An older copy that is put in its place, as an update, is not noticed.
 //   - What is not judged leaves no claim: changes by exempt users, and those of finalizers, status and other metadata of an
 //     object that is being deleted. What is judged of it is claimed like that of any other.
@@ -97,7 +98,8 @@
 // maxOfObject open claims and one user maxOfUser, and either of them maxShare bytes, so that there is room for those of
 // others; a request over that is refused, alone (FullError). Only a dozen users together can fill the ledger: maxLedger. What
 // claims take when they are read, in memory and time, is bounded too, since text can be compressed a thousandfold. And one user
-// has at most maxWaiting requests that wait for their turn, whether or not they will leave a claim.
+// has at most maxWaiting requests that wait for their turn, whether or not they will leave a claim, one of which at a time waits
+// among the requests of others: the order in which requests are admitted is none of the argument above.
 //
 // The tests of this package run two and three requests in every order of their steps that there is, with the list as one
 // step. It is several, one for each resource, side by side: what one of them has missed was stored after it began, so its claim

@@ -94,6 +94,8 @@ type Ledger struct {
 	// that matters.
 	uid   types.UID
 	until time.Time
+	// shown is the uid of the ledger that a watch has shown last.
+	shown types.UID
 	// stored and older are uids of objects that were stored once.
 	stored, older map[string]bool
 	// seen is when this replica saw each entry of the ledger first.
@@ -379,14 +381,21 @@ func (l *Ledger) date(read *page, now time.Time) {
 }
 
 // Saw notes the claims of a ledger that a watch has shown, so that their time begins when they are written and not with the
-// next change that asks for them.
+// next change that asks for them; and that the ledger of before is gone, so that the time of the claims in it begins then.
+// A watch shows what was stored in the order in which it was. It may be behind what was read or written here; so only what
+// follows the very ledger that is known to be the last shows that this one is gone.
 func (l *Ledger) Saw(shown Page) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	now := l.now()
+	if gone := l.shown != "" && l.shown != shown.UID && l.shown == l.uid; gone {
+		l.uid, l.until = shown.UID, now.Add(l.lifetime)
+	}
+	l.shown = shown.UID
 	if l.uid == "" { // so that a replica which has admitted nothing yet notices if the ledger is deleted
 		l.uid = shown.UID
 	}
-	l.remember(shown.Entries, l.now(), false)
+	l.remember(shown.Entries, now, false)
 }
 
 // remember notes when entries of the ledger were first seen. Others are forgotten if these are all that there are, and else

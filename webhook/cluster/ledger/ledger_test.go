@@ -315,6 +315,64 @@ func TestAReplicaThatHasOnlyWatchedTheLedgerNoticesThatItWasDeleted(t *testing.T
 	}
 }
 
+// Whoever deletes the ledger holds up changes for a lifetime from then on, and not from the next change.
+func TestTheTimeAfterWhichALostLedgerMattersNoMoreBeginsWhenAWatchShowsThatItIsGone(t *testing.T) {
+	for name, after := range map[string]Page{"deleted": {}, "replaced": {UID: "another", Version: "77"}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &storage{page: claimed(t, "5")}
+				l := newLedger(s)
+				l.Saw(s.page)
+				s.page, s.seen = after, after
+				l.Saw(s.page)
+				gone := time.Now()
+				for _, passed := range []time.Duration{0, time.Second, Lifetime - 2*time.Second} {
+					<-time.After(passed)
+					err := l.Admit(t.Context(), Change{New: istio("a", "1", "", "x")}, always)
+					if lost := (*LostError)(nil); !errors.As(err, &lost) || !lost.Until.Equal(gone.Add(Lifetime)) {
+						t.Errorf("after %v: %v, want to wait until %v", time.Since(gone), err, gone.Add(Lifetime))
+					}
+				}
+				<-time.After(time.Second)
+				if err := l.Admit(t.Context(), Change{New: istio("a", "1", "", "x")}, always); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// What a watch that is behind shows of a ledger of before has been noticed already.
+func TestAWatchThatIsBehindLosesNoLedgerAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &storage{page: Page{UID: "first", Version: "5"}}
+		l := newLedger(s)
+		l.Saw(s.page)
+		s.page = Page{UID: "second", Version: "7"}
+		openUntil := func() time.Time {
+			lost := (*LostError)(nil)
+			if err := l.Admit(t.Context(), Change{New: istio("a", "1", "", "x")}, always); err != nil && !errors.As(err, &lost) {
+				t.Fatal(err)
+			}
+			if lost == nil {
+				return time.Time{}
+			}
+			return lost.Until
+		}
+		end := openUntil()
+		<-time.After(Lifetime / 2)
+		l.Saw(Page{})
+		l.Saw(s.page)
+		if until := openUntil(); until.IsZero() || !until.Equal(end) {
+			t.Errorf("waits until %v, want %v", until, end)
+		}
+		<-time.After(Lifetime / 2)
+		if until := openUntil(); !until.IsZero() {
+			t.Errorf("still waits until %v", until)
+		}
+	})
+}
+
 func TestTheRequestsOfOneUserThatWaitForTheirTurnHaveABound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLedger(&storage{})
