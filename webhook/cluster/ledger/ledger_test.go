@@ -174,6 +174,30 @@ func TestAClaimEndsALifetimeAfterItWasSeenWhateverItsTimeSays(t *testing.T) {
 	}
 }
 
+// slowList is an API server that takes time to list the meshes.
+type slowList struct{ *storage }
+
+func (s slowList) Live(ctx context.Context, kind string) (mesh.Objects, error) {
+	<-time.After(2 * time.Second)
+	return s.storage.Live(ctx, kind)
+}
+
+// What came of its request need not be in a list that had begun before the claim ended.
+func TestAClaimThatEndsWhileTheMeshesAreListedIsOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &storage{page: claimed(t, "5")}
+		l := New(s, slowList{s}, Counters{Written: func() {}, Conflict: func() {}, Open: func(int) {}})
+		l.Saw(s.page)
+		<-time.After(Lifetime - time.Second)
+		if until := openUntil(t, l); until.IsZero() {
+			t.Error("it is closed")
+		}
+		if until := openUntil(t, l); !until.IsZero() {
+			t.Errorf("the next change finds it open until %v", until)
+		}
+	})
+}
+
 // openUntil returns when the one claim of the ledger ends; zero if it is closed.
 func openUntil(t *testing.T, l *Ledger) (until time.Time) {
 	t.Helper()
@@ -276,11 +300,15 @@ func TestARequestThatIsRefusedAfterItsClaimWasWrittenTakesItBack(t *testing.T) {
 // The second of two equal changes takes the place of the first one's claim. If it is refused after that, because its client has
 // gone, its claim is the only one of the first, which may be stored.
 func TestTheClaimOfAChangeThatIsRepeatedIsNotTakenBack(t *testing.T) {
-	for name, wrote := range map[string]func(stop func()) error{
-		"the client of the second has gone":    func(stop func()) error { stop(); return nil },
-		"the answer to its write is lost":      func(func()) error { return errors.New("lost") },
-		"its write is told of a conflict":      func(func()) error { return ErrConflict },
-		"its client goes while it tries again": func(stop func()) error { stop(); return ErrConflict },
+	lost := errors.New("lost")
+	for name, wrote := range map[string]func(write int, stop func()) error{
+		"the client of the second has gone":    func(_ int, stop func()) error { stop(); return nil },
+		"the answer to its write is lost":      func(int, func()) error { return lost },
+		"its write is told of a conflict":      func(write int, _ func()) error { return []error{ErrConflict, nil}[write-1] },
+		"its client goes while it tries again": func(_ int, stop func()) error { stop(); return ErrConflict },
+		"its write is told of a conflict, and the answer to the next is lost": func(write int, _ func()) error {
+			return []error{ErrConflict, lost, nil}[write-1]
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -292,7 +320,7 @@ func TestTheClaimOfAChangeThatIsRepeatedIsNotTakenBack(t *testing.T) {
 					t.Fatal(err)
 				}
 				ctx, stop := context.WithCancel(t.Context())
-				s.wrote = func() error { s.wrote = nil; return wrote(stop) }
+				s.wrote = func() error { return wrote(len(s.writes)-1, stop) }
 				err := l.Admit(ctx, change, always)
 				synctest.Wait()
 				if len(s.page.Entries) != 1 {
@@ -326,7 +354,7 @@ func TestTheTimeAfterWhichALostLedgerMattersNoMoreBeginsWhenAWatchShowsThatItIsG
 				s.page, s.seen = after, after
 				l.Saw(s.page)
 				gone := time.Now()
-				for _, passed := range []time.Duration{0, time.Second, Lifetime - 2*time.Second} {
+				for _, passed := range []time.Duration{time.Second, Lifetime - 2*time.Second} {
 					<-time.After(passed)
 					err := l.Admit(t.Context(), Change{New: istio("a", "1", "", "x")}, always)
 					if lost := (*LostError)(nil); !errors.As(err, &lost) || !lost.Until.Equal(gone.Add(Lifetime)) {
@@ -594,6 +622,24 @@ func TestWhatWasSeenOfTheLedgerIsReliedOnOnlyWhereTheWriteConfirmsIt(t *testing.
 		if _, kept := s.page.Entries["k"]; kept != (test.stored.Entries["k"] != "") {
 			t.Errorf("%s: somebody else's claim was there %t, is there %t", test.name, !kept, kept)
 		}
+	}
+}
+
+// What was seen may have more claims than what is stored by now.
+func TestATooFullLedgerThatWasSeenIsReadBeforeAnyoneIsToldToWait(t *testing.T) {
+	entries := map[string]string{}
+	for i := range maxOfObject {
+		text, err := (&Claim{Object: istio("a", fmt.Sprint(i), "", "x"), Time: time.Now()}).encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries[fmt.Sprint(i)] = text
+	}
+	s := &storage{seen: Page{UID: "ledger", Version: "5", Entries: entries}, page: Page{UID: "ledger", Version: "6"}, strict: true}
+	l := newLedger(s)
+	l.uid = "ledger"
+	if err := l.Admit(t.Context(), Change{New: istio("a", "1", "", "x")}, always); err != nil || len(s.writes) != 1 {
+		t.Errorf("%v, %d writes", err, len(s.writes))
 	}
 }
 
