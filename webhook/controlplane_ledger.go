@@ -68,7 +68,10 @@ func concerned(claims []ledger.Claim, findings []policy.Finding) []ledger.Claim 
 	var found []ledger.Claim
 	for i := range claims {
 		ref := claims[i].Ref()
-		names := []string{ref.Name, ref.String(), claims[i].Object.Metadata.Controller(sail.KindIstio)}
+		names := []string{ref.Name, ref.String()}
+		if owner := claims[i].Object.Metadata.Controller(sail.KindIstio); owner != "" {
+			names = append(names, owner, mesh.Ref{Kind: sail.KindIstio, Name: owner}.String())
+		}
 		if slices.ContainsFunc(findings, func(f policy.Finding) bool {
 			return slices.ContainsFunc(f.Subjects, func(s string) bool { return slices.Contains(names, s) })
 		}) {

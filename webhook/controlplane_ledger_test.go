@@ -107,6 +107,61 @@ func TestWhatIsInFlightExcusesNoOverlap(t *testing.T) {
 	}
 }
 
+// Only what a change brings can be at odds with what is in flight: an override may have let the other one through.
+func TestWhatChangesNothingThatIsJudgedPassesBesideAnythingInFlight(t *testing.T) {
+	c := twoMeshes(t)
+	c.claims = []ledger.Claim{claim(t, istio("everything", "{namespace: istio-system-3}"), "")}
+	stored := istio("mesh-1", selecting("istio-system-1", "istio-discovery", "mesh-1"))
+	again := strings.Replace(stored, "metadata: {", "metadata: {labels: {any: label}, ", 1)
+	got := serve(t, c).ask(t, request{path: webhook.PathValidateIstio, name: "mesh-1", object: again, old: stored})
+	if diff := cmp.Diff(admitted(), got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// What cannot be read is the same before and after only as far as it can be read.
+func TestAnEditOfWhatCannotBeReadWaitsForWhatIsInFlight(t *testing.T) {
+	broken := "{metadata: {name: mesh-1}, spec: {namespace: istio-system-1, version: 1}}"
+	c := twoMeshes(t)
+	c.objects = c.objects.With(controlPlane(t, strings.Replace(broken, "metadata", "kind: Istio, metadata", 1)))
+	update := request{path: webhook.PathValidateIstio, name: "mesh-1", object: broken, old: broken}
+	if got := serve(t, c).ask(t, update); !got.Allowed {
+		t.Errorf("%+v", got)
+	}
+	c.claims = []ledger.Claim{claim(t, istio("other", selecting("istio-system-other", "istio-discovery", "red")), "")}
+	if got := serve(t, c).ask(t, update); got.Allowed || got.Result.Code != http.StatusConflict {
+		t.Errorf("%+v, want a conflict", got)
+	}
+}
+
+func TestWhatIsInFlightCanBeOverriddenAsWhatIsStored(t *testing.T) {
+	for name, granted := range map[string]bool{"mf103": true, "mf201": false} {
+		c := twoMeshes(t)
+		c.claims = []ledger.Claim{claim(t, istio("other", selecting("istio-system-other", "istio-discovery", "red")), "")}
+		c.allow = granting(name)
+		object := strings.Replace(istio("new", selecting("istio-system-new", "istio-discovery", "red")), "metadata: {", "metadata: {annotations: {meshfence.io/override: MF103}, ", 1)
+		got := serve(t, c).ask(t, request{path: webhook.PathValidateIstio, name: "new", object: object})
+		if got.Allowed != granted || !granted && got.Result.Code != http.StatusConflict {
+			t.Errorf("the user may override %s: %+v", name, got)
+		}
+	}
+}
+
+// A revision belongs to the mesh of its Istio, which is what a finding names.
+func TestOfAMeshWhoseRevisionIsInFlightTheRevisionIsTold(t *testing.T) {
+	c := twoMeshes(t)
+	revision := controlPlane(t, `{metadata: {name: mesh-1-v2, ownerReferences: [{apiVersion: sailoperator.io/v1, kind: Istio, name: mesh-1, controller: true}]}, spec: `+
+		selecting("istio-system-1", "istio-discovery", "red")+`}`)
+	revision.Kind = sail.KindIstioRevision
+	inFlight := claim(t, istio("far", selecting("istio-system-far", "istio-discovery", "far")), "")
+	c.claims = []ledger.Claim{inFlight, inFlight}
+	c.claims[1].Object = revision
+	got := serve(t, c).ask(t, request{path: webhook.PathValidateIstio, name: "new", object: istio("new", selecting("istio-system-new", "istio-discovery", "red"))})
+	if got.Allowed || !strings.Contains(got.Result.Message, `IstioRevision "mesh-1-v2", admitted at`) || strings.Contains(got.Result.Message, `"far"`) {
+		t.Errorf("%+v, want to be told of the revision alone", got)
+	}
+}
+
 func TestWhatTheLedgerHasNoRoomForIsRefused(t *testing.T) {
 	mesh1 := mesh.Ref{Kind: sail.KindIstio, Name: "mesh-1"}
 	for name, test := range map[string]struct {
