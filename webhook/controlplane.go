@@ -123,10 +123,10 @@ func manyKeysError(keys []string) error {
 		"Add them in several changes, or use fewer keys", len(keys), maxNewKeys, strings.Join(keys[:3], ", "))
 }
 
-// maxStored is how many bytes a request to etcd may have, unless it is told another number (--max-request-bytes; etcd's
-// server/embed/config.go, DefaultMaxRequestBytes). The object that the API server stores is a little larger than the one
-// that it shows.
-const maxStored = 3 << 19
+// maxStored is how many bytes an object may have: etcd takes requests of 1.5 MiB, unless it is told another number
+// (--max-request-bytes; etcd's server/embed/config.go, DefaultMaxRequestBytes). 4 KiB of a request are for its other parts: three times
+// the object's key, which has a few hundred bytes, and what encryption at rest adds.
+const maxStored = 3<<19 - 4<<10
 
 // storable returns an error if an object is larger than anything that is stored. The API server would find that out only after
 // the change was admitted, and what it claimed would hold up others until it ends.
@@ -134,7 +134,7 @@ func storable(req *admission.Request, old, updated *sail.ControlPlane) error {
 	if len(req.Object.Raw) <= maxStored || updated.Malformed == nil && sameJudged(old, updated) {
 		return nil
 	}
-	return fmt.Errorf("it has %d bytes, more than the %d that etcd stores. Use fewer or shorter selectors", len(req.Object.Raw), maxStored)
+	return fmt.Errorf("it has %d bytes, more than the %d that etcd has room for. Use fewer or shorter selectors", len(req.Object.Raw), maxStored)
 }
 
 // watchTimeout bounds the write of the webhook configurations before a change is claimed. It leaves time for the claim.

@@ -192,7 +192,7 @@ func TestWhatIsLargerThanWhatIsStoredIsRefusedBeforeItIsClaimed(t *testing.T) {
 	s := serve(t, c)
 	for _, old := range []string{"", istio("new", spec)} {
 		got := s.ask(t, request{path: webhook.PathValidateIstio, name: "new", object: istio("new", long), old: old})
-		if got.Allowed || got.Result.Code != 422 || !strings.Contains(got.Result.Message, "bytes, more than the 1572864 that etcd stores") {
+		if got.Allowed || got.Result.Code != 422 || !strings.Contains(got.Result.Message, "bytes, more than the 1568768 that etcd has room for") {
 			t.Errorf("%.300v", got)
 		}
 	}
