@@ -33,6 +33,8 @@ type neighbour struct {
 	// asked gets the name of each object that it is asked about; it answers when answer gives it what to say.
 	asked  chan string
 	answer chan bool
+	// gone gets something for each request whose client went away before it was answered.
+	gone chan struct{}
 }
 
 // neighbourLabel is the label of the objects that it is asked about.
@@ -47,7 +49,7 @@ func neighbouring(object *unstructured.Unstructured) *unstructured.Unstructured 
 // startNeighbour installs it, and waits until the API server asks it.
 func (s *suite) startNeighbour(t *testing.T) *neighbour {
 	t.Helper()
-	n := &neighbour{suite: s, asked: make(chan string, 100), answer: make(chan bool, 100)}
+	n := &neighbour{suite: s, asked: make(chan string, 100), answer: make(chan bool, 100), gone: make(chan struct{}, 100)}
 	server := httptest.NewTLSServer(n)
 	t.Cleanup(server.Close)
 	fail, none := admissionregistrationv1.Fail, admissionregistrationv1.SideEffectClassNone
@@ -102,6 +104,7 @@ func (n *neighbour) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	select {
 	case response.Allowed = <-n.answer:
 	case <-r.Context().Done():
+		n.gone <- struct{}{}
 		return
 	}
 	review.Request, review.Response = nil, response
