@@ -21,6 +21,8 @@ type Fleet struct {
 	own       map[string][]*Mesh // by the name of a revision, whether a tag hides it or not
 	tags      []*sail.Tag
 	meshMap   map[string]string
+	// unlabelled are the meshes that inject a namespace without a label that chooses a revision.
+	unlabelled []*Mesh
 }
 
 // Revision is a name that istio.io/rev can have: a revision, or a tag that points at one.
@@ -127,6 +129,30 @@ func (f *Fleet) nameRevisions(objects *Objects) {
 		meshes := f.Target(tag.Spec.TargetRef)
 		f.revisions[name] = &Revision{Name: name, Tag: true, Meshes: meshes, injecting: installing(meshes, tag.Spec.TargetRef)}
 	}
+	f.unlabelled = f.injectingUnlabelled()
+}
+
+// injectingUnlabelled returns the meshes of the revision or tag called default whose values have it inject every namespace that
+// does not say otherwise: only the webhooks of that name have such a rule (templates/mutatingwebhook.yaml and
+// templates/revision-tags-mwc.yaml of the chart).
+func (f *Fleet) injectingUnlabelled() []*Mesh {
+	r := f.revisions[DefaultRevision]
+	if r == nil {
+		return nil
+	}
+	target := sail.TargetRef{Kind: KindIstioRevision, Name: DefaultRevision}
+	if r.Tag {
+		target = f.tag(DefaultRevision).Spec.TargetRef
+	}
+	return slices.DeleteFunc(slices.Clone(r.injecting), func(m *Mesh) bool { return !m.settledSource(revisionOf(m, target)).InjectsByDefault })
+}
+
+// settledSource is source once the operator has copied the Istio's values into the active IstioRevision.
+func (m *Mesh) settledSource(revision string) *Source {
+	if revision == m.ActiveRevision {
+		return &m.Sources[0]
+	}
+	return m.source(revision)
 }
 
 // installing leaves out the meshes for whose revision the operator refuses to install a tag.
@@ -233,8 +259,7 @@ func (f *Fleet) leadsTo(name string) string {
 	if !r.Tag {
 		return name
 	}
-	i := slices.IndexFunc(f.tags, func(tag *sail.Tag) bool { return tag.Metadata.Name == name })
-	switch ref := f.tags[i].Spec.TargetRef; {
+	switch ref := f.tag(name).Spec.TargetRef; {
 	case len(r.Meshes) == 0:
 		return ""
 	case ref.Kind == sail.KindIstio:
@@ -244,10 +269,17 @@ func (f *Fleet) leadsTo(name string) string {
 	}
 }
 
-// HasTag says whether there is a tag of that name, also one that cannot be used because a revision has the name.
-func (f *Fleet) HasTag(name string) bool {
-	return slices.ContainsFunc(f.tags, func(tag *sail.Tag) bool { return tag.Metadata.Name == name })
+// tag returns the tag of that name, or nil.
+func (f *Fleet) tag(name string) *sail.Tag {
+	i := slices.IndexFunc(f.tags, func(tag *sail.Tag) bool { return tag.Metadata.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return f.tags[i]
 }
+
+// HasTag says whether there is a tag of that name, also one that cannot be used because a revision has the name.
+func (f *Fleet) HasTag(name string) bool { return f.tag(name) != nil }
 
 // Following returns the names of the tags, sorted, that follow an Istio from one active revision to the next: those whose target
 // is the Istio, and whose name is no revision's.
@@ -263,15 +295,29 @@ func (f *Fleet) Following(m *Mesh) []string {
 	return names
 }
 
-// Injecting returns the meshes that inject a namespace with these labels: one, or none. A tag of a revision of the profile
-// remote, which the operator refuses, injects nothing. Nor is a namespace counted that has no label which chooses a revision
-// and is injected by default: which of them are, is injectsByDefault's to say.
-func (f *Fleet) Injecting(labels map[string]string) []*Mesh {
+// InjectionOf is InjectionOf in this cluster: where the labels choose no revision, the one called default may inject the
+// namespace all the same (sidecarInjectorWebhook.enableNamespacesByDefault). No label decides that, so Label is "" then.
+func (f *Fleet) InjectionOf(labels map[string]string) Injection {
 	injection := InjectionOf(labels)
-	if !injection.By || f.revisions[injection.Revision] == nil {
-		return nil
+	if len(f.unlabelled) > 0 && injection == (Injection{}) && !NeverInjected(labels[NameLabel]) {
+		return Injection{Revision: DefaultRevision, By: true}
 	}
-	return f.revisions[injection.Revision].injecting
+	return injection
+}
+
+// Injecting returns the meshes that inject a namespace with these labels: one, or none. A tag of a revision of the profile
+// remote, which the operator refuses, injects nothing.
+func (f *Fleet) Injecting(labels map[string]string) []*Mesh {
+	switch injection := f.InjectionOf(labels); {
+	case !injection.By:
+		return nil
+	case injection.ByDefault():
+		return f.unlabelled
+	case f.revisions[injection.Revision] == nil:
+		return nil
+	default:
+		return f.revisions[injection.Revision].injecting
+	}
 }
 
 // RevisionNames returns the names of all revisions and tags, sorted.

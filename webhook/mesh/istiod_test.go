@@ -3,6 +3,7 @@ package mesh_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -133,6 +134,16 @@ func TestFactAnIstiodWithoutItsMeshConfigurationDiscoversEverything(t *testing.T
 	}
 }
 
+// SHARED_MESH_CONFIG can bring selectors only to an Istio that has none, and from a ConfigMap that is not read here: that one counts
+// as discovering everything all the same.
+func TestFactASharedMeshConfigurationTakesNoSelectorsAway(t *testing.T) {
+	const shared = "pilot: {env: {SHARED_MESH_CONFIG: other}}"
+	readings(t, map[string]reading{
+		"{values: {" + shared + ", %s}}":        {mesh.Selective, ""},
+		"{values: {" + shared + "}, x: [{%s}]}": {mesh.Unset, ""},
+	})
+}
+
 func TestFactPodsMountTheBundleOfTheValuesAndNotThatOfIstiodsEnvironment(t *testing.T) {
 	type names struct{ Written, Mounted, Revoked string }
 	for values, want := range map[string]names{
@@ -174,6 +185,54 @@ func TestFactTheWebhookForUnlabelledNamespacesIsOneOfTheInjectionWebhooks(t *tes
 		if got := only(t, fleet(t, istio("mesh-1", "{values: "+values+"}"))).Sources[0].InjectsByDefault; got != want {
 			t.Errorf("%s: %v", values, got)
 		}
+	}
+}
+
+func TestFactTheRevisionCalledDefaultMayInjectWhatChoosesNone(t *testing.T) {
+	const on, off = "{values: {sidecarInjectorWebhook: {enableNamespacesByDefault: true}}}", "{}"
+	versioned := "{version: v1.30.0, updateStrategy: {type: RevisionBased}, values: {sidecarInjectorWebhook: {enableNamespacesByDefault: true}}}"
+	for name, test := range map[string]struct {
+		objects []string
+		want    []string
+	}{
+		"an Istio of that name":                     {[]string{istio("default", on)}, []string{`Istio "default"`}},
+		"an Istio of that name, switched off":       {[]string{istio("default", off)}, nil},
+		"an Istio of another name":                  {[]string{istio("mesh-1", on)}, nil},
+		"an Istio whose revision has another name":  {[]string{istio("default", versioned)}, nil},
+		"an IstioRevision that no Istio owns":       {[]string{revision("default", "", on)}, []string{`IstioRevision "default"`}},
+		"a tag of that name":                        {[]string{istio("mesh-1", on), tag("default", "Istio", "mesh-1")}, []string{`Istio "mesh-1"`}},
+		"a tag of another name":                     {[]string{istio("mesh-1", on), tag("stable", "Istio", "mesh-1")}, nil},
+		"a tag of that name, of another mesh":       {[]string{istio("mesh-1", on), istio("mesh-2", off), tag("default", "Istio", "mesh-2")}, nil},
+		"a tag without a target":                    {[]string{istio("mesh-1", on), tag("default", "Istio", "gone")}, nil},
+		"a tag of an older revision that has it":    {[]string{istio("mesh-1", off), revision("old", "mesh-1", on), tag("default", "IstioRevision", "old")}, []string{`Istio "mesh-1"`}},
+		"a tag of an older revision without it":     {[]string{istio("mesh-1", on), revision("old", "mesh-1", off), tag("default", "IstioRevision", "old")}, nil},
+		"a remote Istio":                            {[]string{istio("default", strings.Replace(on, "{values", "{profile: remote, values", 1))}, []string{`Istio "default"`}},
+		"a tag of a remote Istio, which is refused": {[]string{istio("mesh-1", strings.Replace(on, "{values", "{profile: remote, values", 1)), tag("default", "Istio", "mesh-1")}, nil},
+		// The operator is about to copy the Istio's values.
+		"an Istio that has switched it on just now":  {[]string{istio("default", on), revision("default", "default", off)}, []string{`Istio "default"`}},
+		"an Istio that has switched it off just now": {[]string{istio("default", off), revision("default", "default", on)}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := fleet(t, test.objects...)
+			// As the namespaceSelector of the webhook auto.sidecar-injector.istio.io: neither label, and none of four names.
+			for labelled, injected := range map[string]bool{
+				"": true, "env=dev": true, "istio-discovery=mesh-9": true, "istio.io/dataplane-mode=ambient": true, "kubernetes.io/metadata.name=shop": true,
+				"kubernetes.io/metadata.name=kube-system": false, "kubernetes.io/metadata.name=local-path-storage": false,
+				"istio-injection=disabled": false, "istio-injection=": false, "istio.io/rev=nobody": false, "istio.io/rev=": false,
+			} {
+				var want []string
+				if injected {
+					want = test.want
+				}
+				l := labels(labelled)
+				if diff := cmp.Diff(want, names(f.Injecting(l))); diff != "" {
+					t.Errorf("%q: injected by (-want +got):\n%s", labelled, diff)
+				}
+				if got := f.InjectionOf(l); got.ByDefault() != (len(want) > 0) {
+					t.Errorf("%q: by default: %+v", labelled, got)
+				}
+			}
+		})
 	}
 }
 

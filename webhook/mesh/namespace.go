@@ -34,7 +34,7 @@ type Namespace struct {
 
 // Injection says which revision injects a namespace's pods.
 type Injection struct {
-	// Label is the label that decides: RevisionLabel, InjectionLabel, or "" if neither is there.
+	// Label is the label that decides: RevisionLabel, InjectionLabel, or "" if neither does.
 	Label string
 	// Revision is the name that it chooses; "" with By false means that nothing injects.
 	Revision string
@@ -42,10 +42,13 @@ type Injection struct {
 	By bool
 }
 
+// ByDefault reports whether a revision injects the namespace although no label chooses it.
+func (i Injection) ByDefault() bool { return i.By && i.Label == "" }
+
 // InjectionOf tells which revision the labels choose: any istio-injection value other than "enabled" chooses none;
 // "enabled" chooses "default", and istio.io/rev is ignored; else istio.io/rev decides
 // (istio/manifests/charts/istio-control/istio-discovery/templates/mutatingwebhook.yaml). In a namespace of the system, which
-// NameLabel tells, they choose nothing.
+// NameLabel tells, they choose nothing. What is injected without a label is for Fleet.InjectionOf to say.
 func InjectionOf(labels map[string]string) Injection {
 	injection := chosen(labels)
 	if injection.By && NeverInjected(labels[NameLabel]) {
