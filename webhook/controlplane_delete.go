@@ -35,7 +35,7 @@ func (h *controlPlanes) removal(ctx context.Context, objects mesh.Objects, gone 
 	old := before.MeshOf(ref)
 	namespaces, _ := h.namespaces(ctx, before, fleet) // an error leaves what is known of them, as in storedOrKnown
 	return policy.MeshChange{
-		Old: old, New: fleet.Mesh(old.Ref), Before: before, Fleet: fleet, Namespaces: namespaces, Now: h.now(), Removing: true,
+		Old: old, New: fleet.Mesh(old.Ref), Before: before, Fleet: fleet, Namespaces: namespaces, Exempt: h.exempt.namespace, Now: h.now(), Removing: true,
 	}
 }
 

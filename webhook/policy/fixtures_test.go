@@ -274,6 +274,7 @@ type meshCase struct {
 	others           []string
 	create, from, to string
 	namespaces       []mesh.Namespace
+	exempt           func(namespace string) bool
 	deleting         bool
 	actions          policy.Actions
 	want             string // the codes, as outcome writes them; the text is in testdata/findings
@@ -297,7 +298,7 @@ func (c meshCase) judge(t *testing.T) policy.Verdict {
 		after = withoutMesh(after, ref)
 	}
 	change := meshChange(before, after, ref)
-	change.Namespaces, change.Deleting, change.Creating = c.namespaces, c.deleting, c.create != ""
+	change.Namespaces, change.Exempt, change.Deleting, change.Creating = c.namespaces, c.exempt, c.deleting, c.create != ""
 	s := settings()
 	s.Actions = c.actions
 	return policy.New(s).Mesh(change)

@@ -13,11 +13,12 @@ func injects(ref mesh.Ref, fleet *mesh.Fleet, ns *mesh.Namespace) bool {
 	return slices.ContainsFunc(fleet.Injecting(ns.Labels), func(m *mesh.Mesh) bool { return m.Ref == ref })
 }
 
-// existing returns the namespaces, in their order, that are wanted and are not being deleted: one that is gets no new pods.
-func existing(namespaces []mesh.Namespace, wanted func(*mesh.Namespace) bool) []*mesh.Namespace {
+// existing returns the namespaces, in their order, that are wanted, not exempt, and not being deleted: one that is gets no new
+// pods.
+func existing(w *World, wanted func(*mesh.Namespace) bool) []*mesh.Namespace {
 	var found []*mesh.Namespace
-	for i := range namespaces {
-		if ns := &namespaces[i]; !ns.Deleting && wanted(ns) {
+	for i := range w.Namespaces {
+		if ns := &w.Namespaces[i]; !ns.Deleting && !w.exempted(ns) && wanted(ns) {
 			found = append(found, ns)
 		}
 	}
@@ -77,13 +78,38 @@ func likewise(namespaces []*mesh.Namespace) string {
 	return " (shown for the first ten)"
 }
 
-// release are the edits after which nothing injects a namespace that something injects now.
-func release(ns *mesh.Namespace) []selector.Edit {
+// unchosen reports whether no label of a namespace decides what injects it: what does, does so by default.
+func unchosen(ns *mesh.Namespace) bool { return mesh.InjectionOf(ns.Labels) == mesh.Injection{} }
+
+// chosenAndNot separates the namespaces whose labels choose what injects them from the others.
+func chosenAndNot(namespaces []*mesh.Namespace) (choosing, others []*mesh.Namespace) {
+	for _, ns := range namespaces {
+		if unchosen(ns) {
+			others = append(others, ns)
+		} else {
+			choosing = append(choosing, ns)
+		}
+	}
+	return choosing, others
+}
+
+// release are the edits after which nothing injects a namespace that something injects now: not by default either.
+func release(labels map[string]string, fleet *mesh.Fleet) []selector.Edit {
 	var edits []selector.Edit
 	for _, key := range []string{mesh.InjectionLabel, mesh.RevisionLabel} {
-		if _, ok := ns.Labels[key]; ok {
+		if _, ok := labels[key]; ok {
 			edits = append(edits, remove(key))
 		}
 	}
-	return edits
+	if fleet.InjectionOf(apply(labels, edits)).ByDefault() {
+		edits = slices.DeleteFunc(edits, func(e selector.Edit) bool { return e.Key == mesh.InjectionLabel })
+		edits = append(edits, set(mesh.InjectionLabel, injectionDisabled))
+	}
+	return sortedEdits(edits)
 }
+
+// released is release in the cluster as it is after the change.
+func (w *World) released(ns *mesh.Namespace) []selector.Edit { return release(ns.Labels, w.Fleet) }
+
+// injectionDisabled is the value of mesh.InjectionLabel that people use to switch injection off.
+const injectionDisabled = "disabled"

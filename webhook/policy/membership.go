@@ -167,7 +167,7 @@ func alone(edits []selector.Edit, labels map[string]string) []selector.Edit {
 // injectedToo returns the edits after which a namespace that m alone discovers is not refused for its injection: none if
 // nothing injects it, or m does.
 func injectedToo(m *mesh.Mesh, labels map[string]string, fleet *mesh.Fleet) []selector.Edit {
-	injection := mesh.InjectionOf(labels)
+	injection := fleet.InjectionOf(labels)
 	r := fleet.Revision(injection.Revision)
 	switch {
 	case !injection.By:

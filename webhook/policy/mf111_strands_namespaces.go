@@ -13,30 +13,42 @@ const selectorsField = "spec.values.meshConfig.discoverySelectors"
 
 // strandsNamespaces finds the namespaces that the mesh injects and, after the change, no longer discovers. Those of a mesh
 // whose istiod will run in another cluster are left alone, as injectedNotDiscovered does. A change that replaces selectors
-// which do not parse is a repair: it is told what it leaves behind, and let through.
+// which do not parse is a repair: it is told what it leaves behind, and let through. So is a change that strands namespaces which
+// no label of theirs gives to the mesh: it is enableNamespacesByDefault that is wrong then, which injectsByDefault finds.
 func strandsNamespaces(old, updated *mesh.Mesh, w *World) []Finding {
 	if old == nil || settled(updated).Remote() {
 		return nil
 	}
-	stranded := w.moves().stranded
-	if len(stranded) == 0 {
-		return nil
+	choosing, others := chosenAndNot(w.moves().stranded)
+	var found []Finding
+	if len(choosing) > 0 {
+		f := stranding(old, updated, choosing, "", w)
+		if old.Sources[0].Listing == mesh.Invalid {
+			f.Action = Warn
+		}
+		found = append(found, f)
 	}
-	f := Finding{
+	if len(others) > 0 {
+		f := stranding(old, updated, others, " by default, although they choose no revision", w)
+		f.Action = Warn
+		found = append(found, f)
+	}
+	return found
+}
+
+// stranding is the finding about some of the namespaces. how is how the mesh injects them.
+func stranding(old, updated *mesh.Mesh, stranded []*mesh.Namespace, how string, w *World) Finding {
+	return Finding{
 		Field: selectorsField,
-		Detail: fmt.Sprintf("%s would no longer discover namespaces that it injects: %s; the mesh would lose their services, and the "+
-			"ConfigMap %s there would go stale", updated.Ref, namespaceNames(namesOf(stranded)), old.Sources[0].TrustBundle),
+		Detail: fmt.Sprintf("%s would no longer discover namespaces that it injects%s: %s; the mesh would lose their services, and the "+
+			"ConfigMap %s there would go stale", updated.Ref, how, namespaceNames(namesOf(stranded)), old.Sources[0].TrustBundle),
 		Remedy: keepOrRelease(old, updated, stranded, w),
 	}
-	if old.Sources[0].Listing == mesh.Invalid {
-		f.Action = Warn
-	}
-	return []Finding{f}
 }
 
 // keepOrRelease offers to bring the namespaces under the new selectors, and to take them out of the mesh.
 func keepOrRelease(old, updated *mesh.Mesh, stranded []*mesh.Namespace, w *World) string {
-	out := "To take them out of the mesh first" + likewise(stranded) + ": " + labelAll(stranded, release)
+	out := "To take them out of the mesh first" + likewise(stranded) + ": " + labelAll(stranded, w.released)
 	join := func(ns *mesh.Namespace) []selector.Edit { return joinEdits(updated, ns, w) }
 	shown := stranded[:min(len(stranded), named)]
 	switch {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -12,11 +13,12 @@ import (
 // or of one IstioRevision that its Istio outlives. The operator deletes older revisions itself, but only those that nobody
 // uses; the active one, which it would create anew, still counts as the mesh's.
 func deletedInUse(old *mesh.Mesh, w *World) []Finding {
-	inUse := existing(w.Namespaces, func(ns *mesh.Namespace) bool {
+	inUse, byDefault := chosenAndNot(existing(w, func(ns *mesh.Namespace) bool {
 		return injects(old.Ref, w.Before, ns) && len(w.Fleet.Injecting(ns.Labels)) == 0
-	})
+	}))
+	found := deletedDefault(old, byDefault, w)
 	if len(inUse) == 0 {
-		return nil
+		return found
 	}
 	f := Finding{Field: "metadata.name"}
 	if after := w.Fleet.Mesh(old.Ref); after == nil {
@@ -29,7 +31,22 @@ func deletedInUse(old *mesh.Mesh, w *World) []Finding {
 			"would come up without sidecars", quoteAll(gone), old.Ref, namespaceNames(namesOf(inUse)))
 		f.Remedy = useRevision(revisionOf(after, w.Fleet), inUse)
 	}
-	return []Finding{f}
+	return append([]Finding{f}, found...)
+}
+
+// deletedDefault is about the namespaces that the mesh injects without being chosen. Those of them that it does not discover do
+// not work as it is.
+func deletedDefault(old *mesh.Mesh, byDefault []*mesh.Namespace, w *World) []Finding {
+	working := slices.DeleteFunc(byDefault, func(ns *mesh.Namespace) bool { return hanging(w.Before.DiscoveredBy(ns.Labels), []*mesh.Mesh{old}) })
+	if len(working) == 0 {
+		return nil
+	}
+	return []Finding{{
+		Field: "metadata.name",
+		Detail: fmt.Sprintf("%s is deleted while it injects, by default, namespaces that choose no revision: %s; their new pods would come up without sidecars",
+			old.Ref, namespaceNames(namesOf(working))),
+		Remedy: cmp.Or(moveAll(working, w), "Where sidecars are needed, have another mesh inject these namespaces first"),
+	}}
 }
 
 // useRevision names the revision that remains.
@@ -38,10 +55,18 @@ func useRevision(revision string, inUse []*mesh.Namespace) string {
 		labelAll(inUse, func(ns *mesh.Namespace) []selector.Edit { return injectBy(revision, ns.Labels) }))
 }
 
-// moveOrRelease offers to move the namespaces of a mesh that goes to the first mesh that can have them all, and to leave them
-// without sidecars. What a deleted Istio has left behind is no place to go to.
+// moveOrRelease offers to move the namespaces of a mesh that goes, and to leave them without sidecars.
 func moveOrRelease(inUse []*mesh.Namespace, w *World) string {
-	out := "To do without sidecars there" + likewise(inUse) + ": " + labelAll(inUse, release)
+	out := "To do without sidecars there" + likewise(inUse) + ": " + labelAll(inUse, w.released)
+	if move := moveAll(inUse, w); move != "" {
+		return move + ". " + out
+	}
+	return out
+}
+
+// moveAll offers to move namespaces to the first mesh that can have them all; "" if there is none. What a deleted Istio has left
+// behind is no place to go to.
+func moveAll(inUse []*mesh.Namespace, w *World) string {
 	shown := inUse[:min(len(inUse), named)]
 	for _, other := range w.Fleet.Meshes() {
 		if other.Owner != "" {
@@ -49,10 +74,10 @@ func moveOrRelease(inUse []*mesh.Namespace, w *World) string {
 		}
 		move := func(ns *mesh.Namespace) []selector.Edit { return moveEdits(other, ns, w) }
 		if !slices.ContainsFunc(shown, func(ns *mesh.Namespace) bool { return len(move(ns)) == 0 }) {
-			return fmt.Sprintf("To move them to %s%s: %s. %s", theMesh(other), likewise(inUse), labelAll(inUse, move), out)
+			return fmt.Sprintf("To move them to %s%s: %s", theMesh(other), likewise(inUse), labelAll(inUse, move))
 		}
 	}
-	return out
+	return ""
 }
 
 // moveEdits are the label changes after which a mesh discovers and injects a namespace; nil if no labels do that.

@@ -15,7 +15,7 @@ func revisionRenamed(old, updated *mesh.Mesh, w *World) []Finding {
 	if old == nil || old.ActiveRevision == updated.ActiveRevision {
 		return nil
 	}
-	users := existing(w.Namespaces, func(ns *mesh.Namespace) bool {
+	users := existing(w, func(ns *mesh.Namespace) bool {
 		return mesh.InjectionOf(ns.Labels).Revision == old.ActiveRevision
 	})
 	mapped := w.Fleet.MappedTo(old.ActiveRevision)

@@ -58,7 +58,7 @@ func uninjected(m *mesh.Mesh, joining []*mesh.Namespace, w *World) []*mesh.Names
 		return nil
 	}
 	return slices.DeleteFunc(slices.Clone(joining), func(ns *mesh.Namespace) bool {
-		return choosesAlready(ns.Labels) || w.exempted(ns) || w.ControlPlane(ns.Name) || w.Fleet.ControlPlaneOf(ns.Name) != nil || !asks(m, ns.Labels) ||
+		return choosesAlready(ns.Labels) || len(w.Fleet.Injecting(ns.Labels)) > 0 || w.ControlPlane(ns.Name) || w.Fleet.ControlPlaneOf(ns.Name) != nil || !asks(m, ns.Labels) ||
 			len(wanted(w.Fleet.DiscoveredBy(ns.Labels), ns.Labels)) > 1
 	})
 }
@@ -112,7 +112,7 @@ func moving(old, updated *mesh.Mesh, w *World) movement {
 	if old != nil {
 		before = settled(old)
 	}
-	if len(rechosen) == 0 && sameSelectors(before, after) {
+	if rechosen.none() && sameSelectors(before, after) {
 		return movement{}
 	}
 	var moved movement
@@ -120,7 +120,7 @@ func moving(old, updated *mesh.Mesh, w *World) movement {
 	for i := range w.Namespaces {
 		ns := &w.Namespaces[i]
 		// Nearly all namespaces are other meshes' business, and one look tells.
-		if ns.Deleting {
+		if ns.Deleting || w.exempted(ns) {
 			continue
 		}
 		switch touched := rechosen.by(ns.Labels); {
@@ -151,7 +151,7 @@ func (moved *movement) add(ns *mesh.Namespace, in, stays, touched bool, old, upd
 	case in == stays, old == nil && (in || ns.Name == updated.ControlPlane):
 	case stays:
 		moved.joining = append(moved.joining, ns)
-	case injects(old.Ref, w.Before, ns):
+	case injects(old.Ref, w.Before, ns) && (!unchosen(ns) || injects(old.Ref, w.Fleet, ns)):
 		moved.stranded = append(moved.stranded, ns)
 	default:
 		moved.leaving = append(moved.leaving, ns)

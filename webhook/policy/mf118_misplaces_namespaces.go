@@ -23,7 +23,7 @@ func misplacesNamespaces(old, updated *mesh.Mesh, w *World) []Finding {
 		return nil
 	}
 	before, after := newSide(w.without(), updated.Ref), newSide(w.Fleet, updated.Ref)
-	found := misplaced(moved.touched, before, after, w)
+	found := misplaced(moved.touched, before, after)
 	if old != nil {
 		here := !settled(updated).Remote()
 		found = found.where(func(d *displaced) bool {
@@ -42,10 +42,11 @@ func misplacesNamespaces(old, updated *mesh.Mesh, w *World) []Finding {
 // tagMisplacesNamespaces finds the namespaces that lose their injector because a tag gets a target that does not exist, or for
 // which the operator installs no tag. Those that it hands to another mesh are tagMovesNamespaces' to tell.
 func tagMisplacesNamespaces(_, updated *mesh.Tag, w *World) []Finding {
-	users := existing(w.Namespaces, func(ns *mesh.Namespace) bool { return usesTag(ns, updated.Name) })
+	unlabelled := rechosen(w.Before, w.Fleet).byDefault
+	users := existing(w, func(ns *mesh.Namespace) bool { return usesTag(ns, updated.Name) || unlabelled && unchosen(ns) })
 	before, after := &side{fleet: w.Before}, &side{fleet: w.Fleet}
-	found := misplacement{lost: misplaced(users, before, after, w).lost}
-	found = found.where(func(d *displaced) bool { return !d.after.crossed() && !d.after.hanging() })
+	found := misplaced(users, before, after)
+	found = found.where(func(d *displaced) bool { return d.unchosen() || !d.after.crossed() && !d.after.hanging() })
 	return found.findings("spec.targetRef", fmt.Sprintf("this change of IstioRevisionTag %q", updated.Name), before, after, w)
 }
 
@@ -56,7 +57,7 @@ func mapMisplacesNamespaces(old, updated *mesh.Map, w *World) []Finding {
 		return nil
 	}
 	before, after := onlyMap(old, w), onlyMap(updated, w)
-	wrong := existing(w.Namespaces, func(ns *mesh.Namespace) bool {
+	wrong := existing(w, func(ns *mesh.Namespace) bool {
 		was := newPast(revisionOfAnotherMesh(ns, before))
 		return slices.ContainsFunc(revisionOfAnotherMesh(ns, after), func(f Finding) bool { return !was.has(f) })
 	})
@@ -86,17 +87,21 @@ func onlyMap(m *mesh.Map, w *World) *World {
 	return &World{Before: fleet, Fleet: fleet, DiscoveryLabels: w.DiscoveryLabels, ControlPlane: w.ControlPlane}
 }
 
-// findings is one for each way to be wrong that is new, and one for each that is not. what is the change.
+// findings is one for each way to be wrong that is new, and one for each that is not. what is the change. Of namespaces whose
+// labels do not choose what injects them there is only something to tell: they are not what has to change.
 func (m *misplacement) findings(field, what string, before, after *side, w *World) []Finding {
+	choosing, byDefault := m.where(func(d *displaced) bool { return !d.unchosen() }), m.where((*displaced).unchosen)
+	others := byDefault.told(true, "by default ", field, what, before, after, w)
 	if w.creating {
-		return m.told(true, field, what, before, after, w)
+		return append(choosing.told(true, "", field, what, before, after, w), others...)
 	}
-	fresh, past := m.where(func(d *displaced) bool { return !d.wrongBefore() }), m.where((*displaced).wrongBefore)
-	return append(fresh.told(false, field, what, before, after, w), past.told(true, field, what, before, after, w)...)
+	fresh, past := choosing.where(func(d *displaced) bool { return !d.wrongBefore() }), choosing.where((*displaced).wrongBefore)
+	return slices.Concat(fresh.told(false, "", field, what, before, after, w), past.told(true, "", field, what, before, after, w), others)
 }
 
-// told is one finding for each way to be wrong. Those that only warn name what can be done after the change.
-func (m *misplacement) told(warns bool, field, what string, before, after *side, w *World) []Finding {
+// told is one finding for each way to be wrong. Those that only warn name what can be done after the change. how is empty, or
+// says that the meshes inject by default.
+func (m *misplacement) told(warns bool, how, field, what string, before, after *side, w *World) []Finding {
 	var found []Finding
 	add := func(wrong []displaced, format string, meshes ...string) {
 		namespaces := make([]*mesh.Namespace, len(wrong))
@@ -116,17 +121,17 @@ func (m *misplacement) told(warns bool, field, what string, before, after *side,
 		found = append(found, f)
 	}
 	if len(m.crossed) > 0 {
-		add(m.crossed, "with %s, namespaces that exist are injected by %[3]s and discovered by %[4]s: %[2]s; their new pods would ask the istiod "+
+		add(m.crossed, "with %s, namespaces that exist are injected "+how+"by %[3]s and discovered by %[4]s: %[2]s; their new pods would ask the istiod "+
 			"of the one and have only the root certificate of the other to verify it with",
 			together(m.crossed, func(d *displaced) []*mesh.Mesh { return d.after.injecting }),
 			together(m.crossed, func(d *displaced) []*mesh.Mesh { return d.after.discovering }))
 	}
 	if len(m.hanging) > 0 {
-		add(m.hanging, "with %s, namespaces that exist are injected by %[3]s and discovered by no mesh: %[2]s; their new pods would hang in Init:0/1",
+		add(m.hanging, "with %s, namespaces that exist are injected "+how+"by %[3]s and discovered by no mesh: %[2]s; their new pods would hang in Init:0/1",
 			together(m.hanging, func(d *displaced) []*mesh.Mesh { return d.after.injecting }))
 	}
 	if len(m.lost) > 0 {
-		add(m.lost, "with %s, nothing injects namespaces any more that %[3]s injects now: %[2]s; their new pods would start without sidecars",
+		add(m.lost, "with %s, nothing injects namespaces any more that %[3]s injects "+how+"now: %[2]s; their new pods would start without sidecars",
 			together(m.lost, func(d *displaced) []*mesh.Mesh { return d.before.injecting }))
 	}
 	return found
@@ -166,7 +171,7 @@ func waysOut(namespaces []*mesh.Namespace, before, after *side, afterwards bool,
 				add(move, "To put %s into "+theMesh(m), alone(edits, ns.Labels))
 			}
 		}
-		add(without, "To have no sidecars in %s", release(ns))
+		add(without, "To have no sidecars in %s", release(ns.Labels, after.fleet))
 	}
 	ways := join(followed(namespaces, before, after), keep.sentences(), move.sentences(), without.sentences())
 	switch {

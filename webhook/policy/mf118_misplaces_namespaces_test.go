@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
 )
@@ -228,17 +226,28 @@ func TestMF118WhenTheMeshMapChangesBeforeThereIsAMesh(t *testing.T) {
 	})
 }
 
-func TestMF118LeavesOutWhatIsExempt(t *testing.T) {
-	c := meshCase{others: []string{far}, from: mesh1ByDiscovery, to: mesh1ByDiscovery + " | team=a"}
-	before, after := c.stored(t), c.wanted(t)
-	ref := mesh.Ref{Kind: "Istio", Name: "mesh-1"}
-	verdict := policy.New(settings()).Mesh(policy.MeshChange{
-		Old: before.Mesh(ref), New: after.Mesh(ref), Before: before, Fleet: after, Now: now,
-		Namespaces: apps(t, "app: team=a istio.io/rev=far", "openshift-app: team=a istio.io/rev=far"),
-		Exempt:     func(name string) bool { return strings.HasPrefix(name, "openshift-") },
-	})
-	if diff := cmp.Diff([]string{"app"}, finding(t, verdict, "MF118").Subjects); diff != "" {
-		t.Error(diff)
+// Exempt namespaces are never judged, so a change of a mesh is neither refused nor told because of them.
+func TestChangesOfAMeshLeaveOutWhatIsExempt(t *testing.T) {
+	stable := []string{"IstioRevisionTag default; targets Istio mesh-1"}
+	for _, c := range []struct {
+		code policy.Code
+		meshCase
+		labels string
+		want   string // outcome with the namespace app; with an exempt one it is allow
+	}{
+		{"MF111", meshCase{from: mesh1ByDiscovery, to: mesh1ByTeam}, "istio-discovery=mesh-1 istio.io/rev=mesh-1", "deny MF111"},
+		{"MF112", meshCase{from: mesh1ByDiscovery}, "istio-discovery=mesh-1 istio.io/rev=mesh-1", "warn MF112"},
+		{"MF113", meshCase{others: stable, from: mesh1ByDiscovery + "; version v1.30.3", to: mesh1ByDiscovery + newer}, "istio-discovery=mesh-1 istio.io/rev=mesh-1", "warn MF113"},
+		{"MF114, of a new mesh", meshCase{create: mesh1ByDiscovery}, "istio-discovery=mesh-1", "warn MF114 warn MF114"},
+		{"MF114, of a change", meshCase{from: mesh1ByDiscovery, to: mesh1ByDiscovery + " | team=a"}, "team=a", "warn MF114"},
+		{"MF118", meshCase{others: []string{far}, from: mesh1ByDiscovery, to: mesh1ByDiscovery + " | team=a"}, "team=a istio.io/rev=far", "deny MF118"},
+	} {
+		for name, want := range map[string]string{"app": c.want, "openshift-app": "allow"} {
+			c.namespaces, c.exempt = apps(t, name+": "+c.labels), func(name string) bool { return strings.HasPrefix(name, "openshift-") }
+			if got := outcome(c.judge(t)); got != want {
+				t.Errorf("%s with %s: %s, want %s", c.code, name, got, want)
+			}
+		}
 	}
 }
 

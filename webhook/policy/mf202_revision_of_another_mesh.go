@@ -13,7 +13,7 @@ import (
 // inject it; if none does, then it is the mesh that asks for its labels that counts, and not one that takes every namespace.
 // As long as there is no mesh in the cluster, the mesh map alone tells what goes together.
 func revisionOfAnotherMesh(ns *mesh.Namespace, w *World) []Finding {
-	injection := mesh.InjectionOf(ns.Labels)
+	injection := w.Fleet.InjectionOf(ns.Labels)
 	if !injection.By {
 		return nil
 	}
@@ -27,13 +27,31 @@ func revisionOfAnotherMesh(ns *mesh.Namespace, w *World) []Finding {
 	}
 	discovering = wanted(discovering, ns.Labels)
 	return []Finding{{
-		Field: labelPath(injection.Label),
+		Action: injectionAction(injection),
+		Field:  injectionPath(injection),
 		Detail: fmt.Sprintf("namespace %q has %s, but %s %s it: its sidecars would ask the istiod of %s and have only the "+
 			"root certificate of %s to verify it with", ns.Name, chosen(injection, ns.Labels, injecting), becauseAll(discovering, ns.Labels),
 			discover(discovering), theMeshes(injecting), theMeshes(discovering)),
 		Remedy:   bothWaysOut(ns, discovering, injecting, w),
 		Subjects: append(meshSubjects(discovering), injectedBy(injecting)...),
 	}}
+}
+
+// injectionAction lowers what is wrong with a namespace's injection to a warning where no label of it has chosen that: it is the
+// mesh that injects by default that has to change, see injectsByDefault.
+func injectionAction(injection mesh.Injection) Action {
+	if injection.ByDefault() {
+		return Warn
+	}
+	return Deny
+}
+
+// injectionPath is the label that chooses what injects a namespace, or that could.
+func injectionPath(injection mesh.Injection) string {
+	if injection.ByDefault() {
+		return labelPath(mesh.RevisionLabel)
+	}
+	return labelPath(injection.Label)
 }
 
 // injectedBy are the meshes that inject a namespace, as subjects. It is the mesh that is wrong there, and not the one of its
@@ -64,6 +82,9 @@ func intersect(a, b []*mesh.Mesh) bool {
 
 // chosen names the label that chooses the revision, and whose revision that is.
 func chosen(injection mesh.Injection, labels map[string]string, injecting []*mesh.Mesh) string {
+	if injection.ByDefault() {
+		return fmt.Sprintf("no label that chooses a revision, so that %s injects it by default", theMeshes(injecting))
+	}
 	label := injection.Label + "=" + labels[injection.Label]
 	if injection.Label == mesh.InjectionLabel {
 		return fmt.Sprintf("%s, which chooses the revision %q of %s", label, injection.Revision, theMeshes(injecting))

@@ -50,7 +50,7 @@ func letOneDecide(ns *mesh.Namespace, w *World) string {
 		ways = append(ways, "To let istio-injection decide: "+relabel(ns, w, keepsInjection))
 	}
 	if len(ways) == 0 {
-		return "Neither chooses a revision that fits. To have none: " + relabel(ns, w, remove(mesh.InjectionLabel), remove(mesh.RevisionLabel))
+		return "Neither chooses a revision that fits. To have none: " + relabel(ns, w, release(ns.Labels, w.Fleet)...)
 	}
 	return strings.Join(ways, ". ")
 }

@@ -5,13 +5,12 @@ import (
 	"strings"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
-	"github.com/meshfence/meshfence/webhook/selector"
 )
 
 // injectedNotDiscovered finds a namespace that a mesh injects and none discovers. A revision of a remote mesh is left
 // alone: the istiod that discovers for it runs in another cluster, and its selectors are not known here.
 func injectedNotDiscovered(ns *mesh.Namespace, w *World) []Finding {
-	injection := mesh.InjectionOf(ns.Labels)
+	injection := w.Fleet.InjectionOf(ns.Labels)
 	if !injection.By {
 		return nil
 	}
@@ -20,7 +19,8 @@ func injectedNotDiscovered(ns *mesh.Namespace, w *World) []Finding {
 		return nil
 	}
 	return []Finding{{
-		Field: labelPath(injection.Label),
+		Action: injectionAction(injection),
+		Field:  injectionPath(injection),
 		Detail: fmt.Sprintf("namespace %q has %s, but no mesh discovers it: its pods would hang in Init:0/1, because the ConfigMap %s "+
 			"is written to discovered namespaces only", ns.Name, chosen(injection, ns.Labels, injecting), injecting[0].Sources[0].TrustBundle),
 		Remedy:   discoverOrRelease(ns, injection, injecting, w),
@@ -38,11 +38,14 @@ func discoverOrRelease(ns *mesh.Namespace, injection mesh.Injection, injecting [
 	var ways []string
 	for _, m := range injecting {
 		if edits, ok := only(m, ns.Labels, w); ok {
+			if injection.ByDefault() {
+				ways = append(ways, fmt.Sprintf("To put it into %s: %s", theMesh(m), relabel(ns, w, edits...)))
+				continue
+			}
 			edits = alone(append(edits, set(injection.Label, ns.Labels[injection.Label])), ns.Labels)
 			ways = append(ways, fmt.Sprintf("To put it into %s, set both labels in one command: %s", theMesh(m), relabel(ns, w, edits...)))
 		}
 	}
-	release := alone([]selector.Edit{remove(injection.Label)}, ns.Labels)
-	ways = append(ways, "To keep it out of every mesh: "+relabel(ns, w, release...))
+	ways = append(ways, "To keep it out of every mesh: "+relabel(ns, w, release(ns.Labels, w.Fleet)...))
 	return strings.Join(ways, ". ")
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
-	"github.com/meshfence/meshfence/webhook/selector"
 )
 
 // ambientMode is the value of mesh.DataplaneModeLabel that sends a namespace's traffic through ztunnel.
@@ -17,16 +16,19 @@ func ambientWithRevision(ns *mesh.Namespace, w *World) []Finding {
 	if ns.Labels[mesh.DataplaneModeLabel] != ambientMode {
 		return nil
 	}
-	injection := mesh.InjectionOf(ns.Labels)
+	injection := w.Fleet.InjectionOf(ns.Labels)
 	if !injection.By {
 		return nil
 	}
-	sidecarless := alone([]selector.Edit{remove(injection.Label)}, ns.Labels)
+	why := injection.Label + "=" + ns.Labels[injection.Label]
+	if injection.ByDefault() {
+		why = "no label that chooses a revision, and is injected by default"
+	}
 	return []Finding{{
 		Field: labelPath(mesh.DataplaneModeLabel),
-		Detail: fmt.Sprintf("namespace %q has %s=%s and %s=%s: its pods would get sidecars, and a pod with a sidecar does not take part in ambient mode",
-			ns.Name, mesh.DataplaneModeLabel, ambientMode, injection.Label, ns.Labels[injection.Label]),
+		Detail: fmt.Sprintf("namespace %q has %s=%s and %s: its pods would get sidecars, and a pod with a sidecar does not take part in ambient mode",
+			ns.Name, mesh.DataplaneModeLabel, ambientMode, why),
 		Remedy: fmt.Sprintf("To have sidecars: %s. To have ambient mode: %s",
-			relabel(ns, w, remove(mesh.DataplaneModeLabel)), relabel(ns, w, sidecarless...)),
+			relabel(ns, w, remove(mesh.DataplaneModeLabel)), relabel(ns, w, release(ns.Labels, w.Fleet)...)),
 	}}
 }

@@ -13,7 +13,7 @@ import (
 // no ztunnel either, and labels may come before meshes. A label that injects keeps the pods out of ambient mode, which
 // ambientWithRevision tells.
 func ambientOutsideMesh(ns *mesh.Namespace, w *World) []Finding {
-	if ns.Labels[mesh.DataplaneModeLabel] != ambientMode || mesh.InjectionOf(ns.Labels).By {
+	if ns.Labels[mesh.DataplaneModeLabel] != ambientMode || w.Fleet.InjectionOf(ns.Labels).By {
 		return nil
 	}
 	ambient := slices.DeleteFunc(slices.Clone(w.Fleet.Meshes()), func(m *mesh.Mesh) bool { return m.AmbientBy == "" || m.Remote() })

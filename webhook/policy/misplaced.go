@@ -7,25 +7,34 @@ import (
 )
 
 // names are names of revisions and tags.
-type names map[string]bool
+type names struct {
+	chosen map[string]bool
+	// byDefault says that namespaces which choose none are among those that have one.
+	byDefault bool
+}
+
+func (n *names) none() bool { return len(n.chosen) == 0 && !n.byDefault }
 
 // by says whether the labels choose one of the names.
-func (n names) by(labels map[string]string) bool {
-	if len(n) == 0 {
+func (n *names) by(labels map[string]string) bool {
+	if n.none() {
 		return false
 	}
 	injection := mesh.InjectionOf(labels)
-	return injection.By && n[injection.Revision]
+	if injection == (mesh.Injection{}) {
+		return n.byDefault
+	}
+	return n.chosen[injection.Revision]
 }
 
 // rechosen returns the names that lead to other meshes after a change than before, or to none, or to one whose istiod has moved
 // into this cluster or out of it. What they inject is injected by others.
 func rechosen(before, after *mesh.Fleet) names {
-	found := names{}
+	found := names{chosen: map[string]bool{}, byDefault: !sameOwners(before.Injecting(nil), after.Injecting(nil))}
 	for _, list := range [][]string{before.RevisionNames(), after.RevisionNames()} {
 		for _, name := range list {
 			if !sameOwners(owners(before.Revision(name)), owners(after.Revision(name))) || !sameOwners(injecting(before, name), injecting(after, name)) {
-				found[name] = true
+				found.chosen[name] = true
 			}
 		}
 	}
@@ -68,14 +77,14 @@ func newSide(fleet *mesh.Fleet, ref mesh.Ref) *side {
 // standing is who discovers a namespace, and whose revision its labels choose.
 type standing struct {
 	discovering, injecting []*mesh.Mesh
-	// injected says whether anything injects its pods.
-	injected bool
+	// injected says whether anything injects its pods, byDefault whether that does so without being chosen.
+	injected, byDefault bool
 }
 
 func (s *side) standing(labels map[string]string) standing {
 	at := standing{discovering: s.fleet.DiscoveredBy(labels), injected: len(s.fleet.Injecting(labels)) > 0}
-	if injection := mesh.InjectionOf(labels); injection.By {
-		at.injecting = owners(s.fleet.Revision(injection.Revision))
+	if injection := s.fleet.InjectionOf(labels); injection.By {
+		at.injecting, at.byDefault = owners(s.fleet.Revision(injection.Revision)), injection.ByDefault()
 	}
 	if s.changed != nil && !s.settled.Discover(labels) {
 		at.discovering = slices.DeleteFunc(at.discovering, func(m *mesh.Mesh) bool { return m == s.changed })
@@ -100,13 +109,11 @@ type misplacement struct {
 
 // misplaced compares what becomes of namespaces. What was wrong in the same way before does not count. Nor does what several
 // meshes come to discover: the change of a mesh that does so is one that discoversEverything or overlappingSelectors find.
-func misplaced(namespaces []*mesh.Namespace, before, after *side, w *World) (found misplacement) {
+func misplaced(namespaces []*mesh.Namespace, before, after *side) (found misplacement) {
 	for _, ns := range namespaces {
-		if w.exempted(ns) {
-			continue
-		}
 		d := displaced{ns, before.standing(ns.Labels), after.standing(ns.Labels)}
 		switch {
+		case d.before.byDefault && !d.after.injected && d.wrongBefore(): // a repair
 		case d.before.injected && !d.after.injected:
 			found.lost = append(found.lost, d)
 		case d.asBefore():
@@ -127,6 +134,11 @@ func (d *displaced) asBefore() bool {
 
 // wrongBefore says whether a namespace was wrong before in any way.
 func (d *displaced) wrongBefore() bool { return d.before.crossed() || d.before.hanging() }
+
+// unchosen says whether the wrong is done by what injects a namespace by default, or did so until now.
+func (d *displaced) unchosen() bool {
+	return d.after.byDefault || d.before.byDefault && !d.after.injected
+}
 
 // where leaves only those that satisfy a condition.
 func (m *misplacement) where(condition func(*displaced) bool) misplacement {

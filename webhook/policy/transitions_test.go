@@ -60,9 +60,11 @@ type knowledge struct {
 	mapped map[string]string
 	// waiting is a tag whose target does not exist.
 	waiting string
+	// byDefault is the mesh that injects what chooses no revision.
+	byDefault string
 }
 
-// everyKnowledge is the guide's two meshes, with and without a tag default on mesh-1, and a tag without a target, and three clusters without a mesh.
+// everyKnowledge is the guide's two meshes, with and without a tag default on mesh-1, a tag without a target, and a mesh that injects by default, and three clusters without a mesh.
 func everyKnowledge() []knowledge {
 	return []knowledge{
 		{
@@ -76,6 +78,10 @@ func everyKnowledge() []knowledge {
 		{
 			name: "mesh known, mesh-9 is a tag whose target does not exist", fleet: append(guide(), "IstioRevisionTag mesh-9; targets Istio gone"),
 			meshes: []string{"mesh-1", "mesh-2"}, owners: map[string]string{"mesh-1": "mesh-1", "mesh-2": "mesh-2", "default": "mesh-1"}, waiting: "mesh-9",
+		},
+		{
+			name: "mesh known, mesh-1 injects by default", fleet: []string{guide()[0] + "; injects-by-default", guide()[1], guide()[2]}, meshes: []string{"mesh-1", "mesh-2"},
+			owners: map[string]string{"mesh-1": "mesh-1", "mesh-2": "mesh-2", "default": "mesh-1"}, byDefault: "mesh-1",
 		},
 		{
 			name: "mesh not yet known, mesh map only", fleet: []string{"map mesh-1=mesh-1 mesh-2=mesh-2"},
@@ -133,9 +139,12 @@ func (k knowledge) offences(s state) []offence {
 		chosen = "default"
 	}
 	var found []offence
-	owner := k.owners[chosen]
+	owner, byLabel := k.owners[chosen], s.revision+s.injection != ""
+	if !byLabel {
+		owner = k.byDefault
+	}
 	if discovering != "" && owner != "" && owner != discovering {
-		found = append(found, offence{"MF202", true, "in:" + discovering + " by:" + owner})
+		found = append(found, offence{"MF202", byLabel, "in:" + discovering + " by:" + owner})
 	}
 	if len(k.meshes) == 0 && s.discovery != "" {
 		for named, revision := range k.mapped {
@@ -151,7 +160,7 @@ func (k knowledge) offences(s state) []offence {
 		found = append(found, offence{"MF204", s.injection == "enabled" && s.revision != k.owners["default"], ""})
 	}
 	if discovering == "" && owner != "" {
-		found = append(found, offence{"MF205", true, owner})
+		found = append(found, offence{"MF205", byLabel, owner})
 	}
 	if s.injection == "enabled" && owner == "" {
 		found = append(found, offence{"MF206", false, ""})

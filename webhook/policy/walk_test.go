@@ -118,6 +118,8 @@ type walk struct {
 	policy *policy.Policy
 	judge  judgement
 	places map[string]*place // by their names
+	// warned is that of a walkedFleet.
+	warned bool
 }
 
 // edit sets a label, or removes it if the value is "".
@@ -210,7 +212,7 @@ func (w *walk) step(from *place, i int) step {
 	verdict := w.judge(policy.NamespaceChange{Old: from.ns, New: updated, Fleet: w.fleet, Now: now})
 	if verdict.Answer == policy.Allowed {
 		s.to = w.at(after, filled)
-		s.repairs = !slices.ContainsFunc(findingNames(verdict), func(name string) bool { return !slices.Contains(from.findings, name) })
+		s.repairs = w.warned || !slices.ContainsFunc(findingNames(verdict), func(name string) bool { return !slices.Contains(from.findings, name) })
 	}
 	return *s
 }
@@ -274,6 +276,9 @@ func (w *walk) rescue(from *place) bool {
 type walkedFleet struct {
 	name, hopeless string
 	fleet          []string
+	// warned says that on the way to a clean state there may be a warning that was not there before. Where a mesh injects by default,
+	// a namespace can only stop to name a revision that does not exist, and then say that it wants none: in between it is injected.
+	warned bool
 }
 
 func walkedFleets() []walkedFleet {
@@ -301,6 +306,13 @@ func walkedFleets() []walkedFleet {
 		{name: "OpenShift's gateway-only mesh", fleet: append(guide(), "Istio openshift-gateway; in openshift-ingress; bundle openshift-gw-ca-root-cert")},
 		{name: "a mesh of ambient mode", fleet: append(ambient(), "IstioRevisionTag default; targets Istio mesh-2")},
 		{name: "two meshes of ambient mode, one of them of another cluster", fleet: []string{first + "; ambient; profile remote", second + "; ambient"}},
+		{name: "a mesh that injects by default", warned: true, fleet: []string{"Istio default; in istio-system; injects-by-default; selects istio-discovery=mesh-1"}},
+		{name: "a mesh that injects by default, beside another", warned: true, fleet: []string{"Istio mesh-1; in istio-system-1; injects-by-default; selects istio-discovery=mesh-1", second, "IstioRevisionTag default; targets Istio mesh-1"}},
+		{name: "a mesh that injects everything by default, beside another", fleet: []string{first, "Istio default; in istio-system; injects-by-default; bundle own"}},
+		{name: "a mesh whose revision cannot be chosen", fleet: []string{"Istio " + strings.Repeat("long", 14) + "; in istio-system-1; RevisionBased; version v1.30.0; selects istio-discovery=mesh-1", second}},
+		{name: "meshes that share a ClusterTrustBundle and mount nothing", fleet: []string{
+			first + "; env-bundle own; with {pilot: {env: {ENABLE_CLUSTER_TRUST_BUNDLE_API: 'true'}}}", second + "; with {pilot: {env: {ENABLE_CLUSTER_TRUST_BUNDLE_API: 'true'}}}",
+		}},
 		{name: "a remote mesh", fleet: []string{first, "Istio mesh-2; in istio-system-2; profile remote", "IstioRevisionTag default; targets Istio mesh-2"}},
 		{name: "an invalid selector", fleet: []string{first, "Istio mesh-2; in istio-system-2; selects raw team in a"}},
 		{name: "two invalid selectors", hopeless: "both count as everything", fleet: []string{"Istio mesh-1; in istio-system-1; selects raw team in a", "Istio mesh-2; in istio-system-2; selects raw team in a"}},
@@ -330,6 +342,7 @@ func TestWhateverANamespacesLabelsAreAdmittedChangesOfOneLabelRepairThem(t *test
 		t.Run(c.name, func(t *testing.T) {
 			for _, choices := range [][]choice{membership(), otherModes()} {
 				w := newWalk(choices, fleet(t, c.fleet...))
+				w.warned = c.warned
 				traps, all := w.traps(choices)
 				if all != (c.hopeless != "") {
 					t.Errorf("no labels are clean: %v; expected because: %q", all, c.hopeless)
@@ -368,6 +381,7 @@ func TestARandomWalkFromABrokenStateNeverEndsInATrap(t *testing.T) {
 			continue
 		}
 		w := newWalk(everyLabel(), fleet(t, c.fleet...))
+		w.warned = c.warned
 		for range walks {
 			p := w.at(randomNamespace(random, everyLabel()), "")
 			for range steps {
