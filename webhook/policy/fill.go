@@ -282,6 +282,8 @@ func (p *Policy) barred(c FillChange) string {
 		return `carries meshfence.io/fill: "false"`
 	case p.setAside(c.New.Name, c.Fleet):
 		return "is a control-plane namespace"
+	case mesh.NeverInjected(c.New.Labels[mesh.NameLabel]):
+		return "is one of the system's, whose pods are never injected"
 	}
 	if label := firstOf(c.New.Labels, mesh.InjectionLabel, mesh.DataplaneModeLabel, mesh.MaistraMemberLabel); label != "" {
 		return "has " + label

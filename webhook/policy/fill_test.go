@@ -404,6 +404,14 @@ func TestWhenTheRevisionIsNeverFilledIn(t *testing.T) {
 			called: "istio-system-3", create: "istio-discovery=mesh-1",
 			want: nothing(),
 		},
+		{name: "if its pods are never injected, then never", called: "kube-public", create: "istio-discovery=mesh-1", want: nothing()},
+		{name: "if its pods are never injected, then not when it is labelled later either", called: "kube-node-lease", from: "env=prod", to: "istio-discovery=mesh-1", want: nothing()},
+		{
+			name: "if its pods are never injected, then what was filled in once does not follow, but leaves", called: "kube-public",
+			from: "istio-discovery=mesh-1 istio.io/rev=mesh-1", to: "istio-discovery=mesh-2 istio.io/rev=mesh-1", filledBefore: "mesh-1",
+			want: policy.Fill{Answer: policy.Remove, Warning: `meshfence removed istio.io/rev=mesh-1, which it had filled in, because this namespace moves to mesh "mesh-2" and ` +
+				`is one of the system's, whose pods are never injected; to opt out: kubectl annotate namespace kube-public meshfence.io/fill=false`},
+		},
 		{name: "if it has opted out, then never", create: "istio-discovery=mesh-1", optedOut: true, want: nothing()},
 		{
 			name: "if it has opted out, then what was filled in does not follow, but leaves",
