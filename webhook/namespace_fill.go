@@ -50,6 +50,7 @@ func (f namespaceFiller) judge(ctx context.Context, req *admission.Request, old,
 	fill := f.policy.Fill(policy.FillChange{
 		Old: old.toMesh(), New: updated.toMesh(), Fleet: f.cluster.Fleet(), OptedOut: updated.optedOut(),
 		Before: originOf(old, req.OldObject.Raw), After: originOf(updated, req.Object.Raw),
+		Rewritten: losesRevision(old, updated) && rewritten(req.Object.Raw),
 	})
 	if fill.Answer == policy.LeaveAlone {
 		return allowWarning(fill.Warning)

@@ -19,6 +19,28 @@ func originOf(ns *namespaceObject, raw []byte) policy.Origin {
 	return origin
 }
 
+// losesRevision reports whether a request takes istio.io/rev away.
+func losesRevision(old, updated *namespaceObject) bool {
+	if old == nil {
+		return false
+	}
+	_, had := old.Metadata.Labels[mesh.RevisionLabel]
+	_, has := updated.Metadata.Labels[mesh.RevisionLabel]
+	return had && !has
+}
+
+// rewritten reports whether an object was written whole, from a file that knows nothing of the stored one: it has no uid yet when
+// mutating admission sees it. A patch leaves the stored uid in place, and an edit of what was read brings it along (test/facts
+// pins it). An object that cannot be read was read by the caller, and counts as no such one.
+func rewritten(raw []byte) bool {
+	read := struct {
+		Metadata struct {
+			UID string `json:"uid"`
+		} `json:"metadata"`
+	}{}
+	return kjson.UnmarshalCaseSensitivePreserveInts(raw, &read) == nil && read.Metadata.UID == ""
+}
+
 // managers are the field managers of a namespace, with the labels and annotations that each owns. The values are not read: a
 // field that is owned is a key (k8s.io/apimachinery, FieldsV1).
 type managers struct {

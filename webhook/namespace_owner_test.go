@@ -95,6 +95,24 @@ func TestARevisionThatWasReplacedAwayIsFilledInAgain(t *testing.T) {
 	checkFilled(t, s.ask(t, fillRequest("{name: blog, labels: {istio-discovery: mesh-1}}", old)), "mesh-1", patchOf(addMesh1, addAnnotations, rememberMesh1))
 }
 
+func TestIfTheAnnotationWasLostThenAReplacementIsToldFromARemovalByTheUID(t *testing.T) {
+	s := serve(t, twoMeshes(t))
+	old := "{name: blog, uid: a, labels: {istio-discovery: mesh-1, istio.io/rev: mesh-1}, " + managedBy("Update", ownsNeither) + "}"
+	for updated, again := range map[string]bool{
+		"{name: blog, labels: {istio-discovery: mesh-1}}":                                                      true,
+		"{name: blog, uid: '', labels: {istio-discovery: mesh-1}}":                                             true,
+		"{name: blog, uid: a, labels: {istio-discovery: mesh-1}, " + managedBy("Update", ownsNeither) + "}":    false,
+		"{name: blog, uid: 5, labels: {istio-discovery: mesh-1}}":                                              false,
+		"{name: blog, labels: {istio-discovery: mesh-1}, annotations: {meshfence.io/filled-revision: mesh-1}}": false,
+		"{name: blog, labels: {istio-discovery: mesh-1}, annotations: {meshfence.io/fill: 'false'}}":           false,
+	} {
+		got := s.ask(t, fillRequest(updated, old))
+		if filled := strings.Contains(string(got.Patch), `"value":"mesh-1"`); filled != again || !got.Allowed {
+			t.Errorf("%s: patch %s, filled in again: want %t, warnings %q", updated, got.Patch, again, got.Warnings)
+		}
+	}
+}
+
 func TestARevisionThatAPersonRemovesStaysAwayAndThatIsTold(t *testing.T) {
 	s := serve(t, twoMeshes(t))
 	old := "{name: blog, labels: {istio-discovery: mesh-1, istio.io/rev: mesh-1}, " + remembered + "}"

@@ -129,6 +129,21 @@ func managedFields(ctx context.Context, t *testing.T, cluster *harness.Cluster, 
 		drain(o.mutating)
 		drain(o.validating)
 	})
+	t.Run("a mutating webhook sees no uid in what replaces a namespace by a manifest, and the stored one in a patch", func(t *testing.T) {
+		m := manage(t, cluster, manifest)
+		drain(o.mutating)
+		m.kubectl("replace", "-f", "manifest.yaml")
+		replaced := decode(t, o.next(ctx, t, o.mutating))
+		m.kubectl("label", "namespace", m.name, "team=a")
+		labelled := decode(t, o.next(ctx, t, o.mutating))
+		m.file("read.yaml", m.kubectl("get", "namespace", m.name, "-o", "yaml"))
+		m.kubectl("replace", "-f", "read.yaml")
+		read := decode(t, o.next(ctx, t, o.mutating))
+		if replaced.UID != "" || labelled.UID == "" || read.UID != labelled.UID {
+			t.Errorf("uids of a replacement by a manifest %q, of a patch %q, of a replacement by what was read %q", replaced.UID, labelled.UID, read.UID)
+		}
+		drain(o.validating)
+	})
 	t.Run("a mutating webhook sees what the request itself makes a manager own", func(t *testing.T) {
 		m := &managed{t: t, cluster: cluster, name: "claimed", dir: t.TempDir()}
 		m.file("bare.yaml", "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: claimed\n  labels:\n    istio.io/rev: mesh-1\n")

@@ -31,7 +31,9 @@ type FillChange struct {
 	Before, After Origin
 	// OptedOut says that the namespace carries meshfence.io/fill: "false".
 	OptedOut bool
-	Fleet    *mesh.Fleet
+	// Rewritten says that New was written whole, by someone who has not read the stored one.
+	Rewritten bool
+	Fleet     *mesh.Fleet
 }
 
 // Origin is what is known of where a namespace's istio.io/rev comes from.
@@ -154,7 +156,7 @@ func (p *Policy) add(c FillChange) Fill {
 
 // restore decides about an istio.io/rev that was filled in and that the request removes. A person who removes it, with
 // kubectl label for example, does not touch the annotation; what replaces the whole namespace removes both, and does not
-// mean either.
+// mean either. If the annotation was lost before, only that the namespace is written whole tells the two apart.
 func (p *Policy) restore(c FillChange) Fill {
 	from, to := p.target(withoutRevision(c.Old.Labels), c.Fleet), p.target(c.New.Labels, c.Fleet)
 	if from.mesh != to.mesh {
@@ -165,7 +167,7 @@ func (p *Policy) restore(c FillChange) Fill {
 		return leaveAlone("")
 	}
 	had := c.Old.Labels[mesh.RevisionLabel]
-	if c.Before.Filled == "" || c.After.Filled != "" {
+	if c.Before.Filled == "" && !c.Rewritten || c.After.Filled != "" {
 		return leaveAlone(p.unlessRefused(c, "", fmt.Sprintf("meshfence does not fill in istio.io/rev=%s again as long as this namespace stays in mesh %q; "+
 			"to opt out for good: %s", had, to.mesh, optOut(c.New))))
 	}

@@ -25,6 +25,7 @@ type fillCase struct {
 	owner            policy.Owner        // of istio.io/rev, before and after
 	claimed          bool                // the request makes a manager own istio.io/rev
 	replaced         bool                // the request removes the annotation
+	rewritten        bool                // it writes the namespace whole
 	fillFrom         []policy.FillSource // those of settings() if it is nil
 	actions          policy.Actions
 	want             policy.Fill
@@ -39,7 +40,7 @@ func (c fillCase) fill(t *testing.T) policy.Fill {
 		c.called = "app"
 	}
 	change := policy.FillChange{
-		New: namespace(t, c.called, c.create), OptedOut: c.optedOut, Fleet: fleet(t, c.fleet...),
+		New: namespace(t, c.called, c.create), OptedOut: c.optedOut, Rewritten: c.rewritten, Fleet: fleet(t, c.fleet...),
 		Before: policy.Origin{Filled: c.filledBefore, Owner: c.owner}, After: policy.Origin{Filled: c.filledBefore, Owner: c.owner},
 	}
 	if c.from != "" || c.to != "" {

@@ -228,6 +228,16 @@ func TestWhenAFilledInRevisionIsRemoved(t *testing.T) {
 			want: staysAway(),
 		},
 		{
+			name: "if the annotation was lost before and the namespace is written whole, then it is filled in again",
+			from: filledFor1, to: "istio-discovery=mesh-1", owner: policy.NoOwner, rewritten: true,
+			want: again,
+		},
+		{
+			name: "if the namespace is written whole with the annotation, then a person has left the label out",
+			from: filledFor1, to: "istio-discovery=mesh-1", filledBefore: "mesh-1", rewritten: true,
+			want: staysAway(),
+		},
+		{
 			name: "if a person chose it, then nothing is told",
 			from: filledFor1, to: "istio-discovery=mesh-1", owner: policy.SomeOwner, filledBefore: "mesh-1",
 			want: nothing(),

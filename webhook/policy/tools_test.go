@@ -16,7 +16,7 @@ import (
 type owned map[string]bool
 
 // object is what the API server stores of the namespace app, as far as it matters here. What tools do to it is observed on a real
-// one by test/facts (managers_test.go) and test/answers (fill_test.go).
+// one by test/facts (managers_test.go) and test/answers (tools_test.go).
 type object struct {
 	labels map[string]string
 	owners map[string]owned // by label
@@ -25,6 +25,8 @@ type object struct {
 	lastApplied map[string]string
 	// annotator made the map of annotations, "" if meshfence did.
 	annotator string
+	// rewritten says that the request writes the namespace whole.
+	rewritten bool
 }
 
 func (o object) clone() object {
@@ -77,6 +79,13 @@ func tools() []tool {
 				o.write("kubectl-patch", false, key, wanted[key])
 			}
 		}},
+		{"kubectl patch --subresource=status, which writes labels too", func(o *object, random *rand.Rand, wanted map[string]string) {
+			for _, c := range repository() {
+				if value := wanted[c.key]; random.IntN(2) == 0 {
+					o.write("kubectl-patch-status", false, c.key, value)
+				}
+			}
+		}},
 		{"kubectl label istio.io/rev-", func(o *object, _ *rand.Rand, _ map[string]string) {
 			o.write("kubectl-label", false, mesh.RevisionLabel, "")
 		}},
@@ -89,7 +98,7 @@ func tools() []tool {
 			for key, value := range wanted {
 				o.write("kubectl-replace", false, key, value)
 			}
-			o.filled, o.lastApplied, o.annotator = "", nil, ""
+			o.filled, o.lastApplied, o.annotator, o.rewritten = "", nil, "", true
 		}},
 		{"kubectl apply", clientSide("kubectl-client-side-apply")},
 		{"Argo CD", clientSide("argocd-controller")},
@@ -99,6 +108,9 @@ func tools() []tool {
 		{"something that removes other annotations than its own", func(o *object, _ *rand.Rand, _ map[string]string) { o.filled = "" }},
 	}
 }
+
+// creates reports whether it is the first of the five tools that can create a namespace.
+func creates(t tool) bool { return t.name == "kubectl apply" }
 
 // clientSide merges three ways: what was applied last and is not wanted any more goes.
 func clientSide(manager string) func(*object, *rand.Rand, map[string]string) {
@@ -170,6 +182,8 @@ func tidyFleet(random *rand.Rand) []string {
 		"Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1" + pick("", " | mesh=mesh-1", ",team=a") + pick("", "; RevisionBased; version v1.30.0", "; fill false"),
 		"Istio mesh-2; in istio-system-2; selects istio-discovery=mesh-2" + pick("", ",team notin (b)") + pick("", "; profile ambient", "; RevisionBased; version v1.30.0"),
 		pick("Istio mesh-3; in istio-system-3; selects istio-discovery=mesh-3", "Istio mesh-3; in istio-system-3; profile remote", "Istio gateway; in openshift-ingress; bundle own",
+			"Istio default; in istio-system; injects-by-default; selects istio-discovery=default",
+			"Istio "+strings.Repeat("long", 14)+"; in istio-system-3; RevisionBased; version v1.30.0; selects istio-discovery=mesh-3",
 			"Istio mesh-3; in istio-system-3; selects mesh=mesh-2; overlaps mesh-1,mesh-2"),
 		pick("IstioRevisionTag default; targets Istio mesh-1", "IstioRevisionTag stable; targets Istio mesh-1", "IstioRevisionTag stable; targets Istio mesh-2"),
 	}
@@ -208,7 +222,7 @@ func (o *object) origin() policy.Origin {
 func (m *managed) request(made object) (because string) {
 	old, updated := m.stored.namespace(), made.namespace()
 	if m.asked(old, updated) {
-		fill := m.policy.Fill(policy.FillChange{Old: old, New: updated, Before: m.stored.origin(), After: made.origin(), Fleet: m.fleet})
+		fill := m.policy.Fill(policy.FillChange{Old: old, New: updated, Before: m.stored.origin(), After: made.origin(), Rewritten: made.rewritten, Fleet: m.fleet})
 		switch fill.Answer {
 		case policy.LeaveAlone:
 		case policy.Add, policy.Replace:
@@ -222,6 +236,7 @@ func (m *managed) request(made object) (because string) {
 	}
 	verdict := m.judge(old, made.namespace())
 	if verdict.Answer == policy.Allowed {
+		made.rewritten = false
 		m.stored = &made
 		return ""
 	}
@@ -306,7 +321,7 @@ func (m *managed) next(random *rand.Rand) (object, string) {
 	wanted := manifest(random)
 	if m.stored == nil {
 		made := object{labels: map[string]string{}, owners: map[string]owned{}}
-		first := tools()[4+random.IntN(5)] // one that can create
+		first := tools()[slices.IndexFunc(tools(), creates)+random.IntN(5)] // one that can create
 		first.use(&made, random, wanted)
 		return made, "created by " + first.name
 	}
