@@ -38,8 +38,12 @@ const (
 	enough     = 200
 )
 
-// istiodChart is Istio's own chart of istiod.
-func istiodChart(t *testing.T) *chart.Chart {
+// istiodChart is Istio's own chart of istiod. What grants rights, autoscales and so on is not compared; the templates take most
+// of the time of a render.
+func istiodChart(t *testing.T) *chart.Chart { return chartWith(t, comparedTemplates()...) }
+
+// chartWith is the chart with some of its templates.
+func chartWith(t *testing.T, templates ...string) *chart.Chart {
 	t.Helper()
 	const root = "charts/istio-control/istio-discovery"
 	var files []*archive.BufferedFile
@@ -48,8 +52,7 @@ func istiodChart(t *testing.T) *chart.Chart {
 			return err
 		}
 		data, err := fs.ReadFile(manifests.FS, path)
-		// What grants rights, autoscales and so on is not compared; the templates take most of the time of a render.
-		if name := strings.TrimPrefix(path, root+"/"); !strings.HasPrefix(name, "templates/") || slices.Contains(comparedTemplates(), name) {
+		if name := strings.TrimPrefix(path, root+"/"); !strings.HasPrefix(name, "templates/") || slices.Contains(templates, name) {
 			files = append(files, &archive.BufferedFile{Name: name, Data: data})
 		}
 		return err
