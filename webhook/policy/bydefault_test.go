@@ -76,3 +76,19 @@ func TestMF118WhenATagMakesAMeshInjectByDefault(t *testing.T) {
 		},
 	})
 }
+
+func TestMF303WhereTheTagMakesAMeshInjectByDefault(t *testing.T) {
+	const onMesh1 = "Istio mesh-1; in istio-system-1; injects-by-default; selects istio-discovery=mesh-1"
+	runTagCases(t, []tagCase{
+		{
+			name:   "if the tag goes, then what the mesh discovers and injects without being chosen is named too",
+			others: []string{onMesh1}, from: "IstioRevisionTag default; targets Istio mesh-1",
+			namespaces: apps(t, "in: istio-discovery=mesh-1", "out: env=dev", "shut: istio-injection=disabled"), want: "warn MF303",
+		},
+		{
+			name:   "if it is another tag, then nothing is",
+			others: []string{onMesh1, "IstioRevisionTag default; targets Istio mesh-1"}, from: "IstioRevisionTag stable; targets Istio mesh-1",
+			namespaces: apps(t, "in: istio-discovery=mesh-1"), want: "allow",
+		},
+	})
+}

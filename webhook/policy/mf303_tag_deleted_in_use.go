@@ -16,7 +16,7 @@ func tagDeletedInUse(tag *mesh.Tag, w *World) []Finding {
 	var users []mesh.Namespace
 	var names []string
 	for _, ns := range w.Namespaces {
-		if usesTag(&ns, tag.Name) {
+		if usesTag(&ns, tag.Name) || losesDefault(&ns, w) {
 			users, names = append(users, ns), append(names, ns.Name)
 		}
 	}
@@ -40,6 +40,14 @@ func tagDeletedInUse(tag *mesh.Tag, w *World) []Finding {
 		Remedy:   join(ways),
 		Subjects: append(names, mapped...),
 	}}
+}
+
+// losesDefault says whether a namespace that works chooses no revision, and is injected by default only as long as the tag exists.
+func losesDefault(ns *mesh.Namespace, w *World) bool {
+	if ns.Deleting || !w.Before.InjectionOf(ns.Labels).ByDefault() || len(w.Fleet.Injecting(ns.Labels)) > 0 {
+		return false
+	}
+	return !hanging(w.Before.DiscoveredBy(ns.Labels), w.Before.Injecting(ns.Labels))
 }
 
 // waysWithoutTag gives each namespace the revision that the tag stood for, or takes the label away if no mesh discovers it.
