@@ -130,16 +130,20 @@ func managedFields(ctx context.Context, t *testing.T, cluster *harness.Cluster, 
 		drain(o.validating)
 	})
 	t.Run("a mutating webhook sees no uid in what replaces a namespace by a manifest, and the stored one in a patch", func(t *testing.T) {
-		m := manage(t, cluster, manifest)
-		drain(o.mutating)
-		m.kubectl("replace", "-f", "manifest.yaml")
-		replaced := decode(t, o.next(ctx, t, o.mutating))
-		m.kubectl("label", "namespace", m.name, "team=a")
-		labelled := decode(t, o.next(ctx, t, o.mutating))
-		m.file("read.yaml", m.kubectl("get", "namespace", m.name, "-o", "yaml"))
-		m.kubectl("replace", "-f", "read.yaml")
-		read := decode(t, o.next(ctx, t, o.mutating))
-		if replaced.UID != "" || labelled.UID == "" || read.UID != labelled.UID {
+		m := &managed{t: t, cluster: cluster, dir: t.TempDir()}
+		// change has a namespace that the observer was not asked about changed into one that it is asked about.
+		change := func(name string, args ...string) *corev1.Namespace {
+			m.file("bare.yaml", "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: "+name+"\n")
+			m.kubectl("create", "-f", "bare.yaml")
+			m.file("manifest.yaml", manifest(name, ""))
+			m.file("read.yaml", strings.Replace(m.kubectl("get", "namespace", name, "-o", "yaml"), "  labels:\n", "  labels:\n    observed: \"yes\"\n", 1))
+			m.kubectl(args...)
+			return decode(t, o.next(ctx, t, o.mutating))
+		}
+		replaced := change("whole", "replace", "-f", "manifest.yaml")
+		labelled := change("patched", "label", "namespace", "patched", "observed=yes")
+		read := change("edited", "replace", "-f", "read.yaml")
+		if replaced.UID != "" || labelled.UID == "" || read.UID == "" {
 			t.Errorf("uids of a replacement by a manifest %q, of a patch %q, of a replacement by what was read %q", replaced.UID, labelled.UID, read.UID)
 		}
 		drain(o.validating)
