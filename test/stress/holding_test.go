@@ -106,7 +106,7 @@ func (s *suite) untilAdmitted(t *testing.T, pattern *regexp.Regexp, of string, c
 			break
 		}
 		found := pattern.FindStringSubmatch(err.Error())
-		if found == nil || found[1] != of {
+		if len(found) < 3 || found[1] != of {
 			t.Fatalf("%v; want to be told to wait for %s", err, of)
 		}
 		until, err := time.Parse(time.RFC3339, found[2])
@@ -424,7 +424,9 @@ func (s *suite) overTheBound(t *testing.T) {
 		n.waitAsked(t)
 		if s.isClaimed(t, before) {
 			n.answer <- false
-			<-answer
+			if err := <-answer; err == nil {
+				t.Fatal("it is stored, although the neighbour refused it")
+			}
 			continue
 		}
 		// The API server shows one refusal of several: with the neighbour's yes it is meshfence's.

@@ -67,7 +67,7 @@ func (s *structure) compare(n *yaml.Node, t reflect.Type, p *field.Path) {
 		n = n.Alias
 	}
 	s.lines[p.String()] = n.Line
-	want := ""
+	var want string
 	switch t.Kind() {
 	case reflect.Struct, reflect.Map:
 		if n.Kind == yaml.MappingNode {

@@ -112,7 +112,7 @@ type exchanged struct {
 func exchange(t *testing.T, decode func([]byte) (*admissionv1.AdmissionReview, error), body string) (e exchanged) {
 	t.Helper()
 	h := newHandler(admission.HandlerFunc(func(_ context.Context, req admission.Request) admission.Response {
-		e.Request = req.AdmissionRequest.DeepCopy()
+		e.Request = req.DeepCopy()
 		return admission.Denied("no").WithWarnings("why")
 	}), options())
 	h.decode = decode
