@@ -179,7 +179,7 @@ type hook struct {
 	conditions                       []admissionregistrationv1.MatchCondition
 }
 
-// The table of DESIGN, section 9, as far as there are rules for it.
+// The table of docs/design.md, "How it fails".
 func TestWebhooksFailAsDesigned(t *testing.T) {
 	eachFile(t, webhooksFailAsDesigned)
 }

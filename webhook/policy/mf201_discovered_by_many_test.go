@@ -192,7 +192,7 @@ func TestMF201WhenANamespaceIsUpdated(t *testing.T) {
 	})
 }
 
-// DESIGN 2: istio-ca-root-cert is written to every discovered namespace except these three.
+// docs/design.md, who writes the root certificate: istio-ca-root-cert is written to every discovered namespace except these three.
 func TestMF201LeavesAloneTheNamespacesThatNoIstiodWritesTo(t *testing.T) {
 	judge := policy.New(settings())
 	for name, want := range map[string]policy.Answer{

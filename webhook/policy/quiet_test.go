@@ -11,7 +11,7 @@ import (
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
-// labelsOf are the labels that the rules about a namespace as it stands are judged of, by RULES.md: those that decide who
+// labelsOf are the labels that the rules about a namespace as it stands are judged of, by docs/rules.md: those that decide who
 // discovers it, those that decide what injects it, or both.
 func labelsOf(code policy.Code) []string {
 	discovery := []string{"istio-discovery", "mesh", "team", "env"}

@@ -124,7 +124,7 @@ func (o offence) untouched(old, updated state) bool {
 	}
 }
 
-// offences is the oracle: the rules about a namespace that these three labels can break, by RULES.md and DESIGN.md section 2.
+// offences is the oracle: the rules about a namespace that these three labels can break, by docs/rules.md and the facts in docs/design.md.
 func (k knowledge) offences(s state) []offence {
 	discovering := ""
 	if slices.Contains(k.meshes, s.discovery) {
