@@ -13,6 +13,6 @@
 //
 // It takes about a third of the time of the other one, and 14 allocations instead of 50 (BenchmarkDecode: medians of 58 and 157 µs side by
 // side on a busy machine). Of a judgement in process (BenchmarkAdmissionReview of package webhook, 342 µs at the same time) the
-// difference is a quarter. Over HTTPS, where TLS and HTTP cost three to four times as much as a judgement, that is some 6 % of
-// meshfence's processor time; no user feels it.
+// difference is a quarter. Over HTTPS, where TLS and HTTP cost three to four times as much as a judgement, that is an estimated 6 % of
+// meshfence's processor time, which no user feels.
 package review
