@@ -42,6 +42,7 @@ func (v namespaceValidator) judge(ctx context.Context, req *admission.Request, o
 	change := policy.NamespaceChange{Old: old.toMesh(), New: updated.toMesh(), Now: v.now(), User: req.UserInfo.Username}
 	verdict := v.confirmed(ctx, v.cluster.Fleet(), func(fleet *mesh.Fleet) policy.Verdict {
 		change.Fleet = fleet
+		change.All = func() []mesh.Namespace { return v.others(ctx, fleet) }
 		v.askRights(ctx, req, &change)
 		return v.policy.Namespace(change)
 	})
@@ -52,6 +53,15 @@ func (v namespaceValidator) judge(ctx context.Context, req *admission.Request, o
 		verdict = v.policy.Namespace(change)
 	}
 	return v.finish(ctx, req, annotations, verdict)
+}
+
+// others returns the cluster's namespaces, without the exempt ones, for a message that depends on them; nil if they cannot be had.
+func (v namespaceValidator) others(ctx context.Context, fleet *mesh.Fleet) []mesh.Namespace {
+	all, err := v.cluster.Namespaces(ctx, func() []string { return v.policy.JudgedKeys(fleet) })
+	if err != nil {
+		return nil
+	}
+	return v.exempt.without(all)
 }
 
 // askRights asks for the rights that the user has to the meshes that the namespace joins. What has been asked in this request

@@ -96,7 +96,7 @@ func said(answer *admissionv1.AdmissionResponse) string {
 
 func TestADenialOfATagIsAWholeAnswer(t *testing.T) {
 	const message = `MF301 TagNameTaken: IstioRevisionTag "mesh-1" has the name of a revision of mesh "mesh-1": istio.io/rev=mesh-1 chooses that revision, ` +
-		`and the operator does nothing for the tag. Choose a name that nothing has yet. To see those that are taken: kubectl get istiorevisions,istiorevisiontags`
+		`and the operator does nothing for the tag. Choose a name that nothing has yet. To see those that are taken: kubectl get istiorevisions.sailoperator.io,istiorevisiontags.sailoperator.io`
 	want := &admissionv1.AdmissionResponse{UID: uid, Result: &metav1.Status{
 		Status: "Failure", Code: 422, Reason: "Invalid", Message: message,
 		Details: &metav1.StatusDetails{

@@ -23,6 +23,7 @@ type Fleet struct {
 	meshMap   map[string]string
 	// unlabelled are the meshes that inject a namespace without a label that chooses a revision.
 	unlabelled []*Mesh
+	objects    Objects // of which all this is made
 }
 
 // Revision is a name that istio.io/rev can have: a revision, or a tag that points at one.
@@ -56,7 +57,7 @@ func (f *Fleet) Prepare() {
 func (f *Fleet) Next(objects Objects) *Fleet { return newFleet(objects, listsOf(f.meshes)) }
 
 func newFleet(objects Objects, read lists) *Fleet {
-	f := &Fleet{revisions: map[string]*Revision{}, tags: objects.Tags, meshMap: objects.Map}
+	f := &Fleet{revisions: map[string]*Revision{}, tags: objects.Tags, meshMap: objects.Map, objects: objects}
 	istios := map[string]bool{}
 	for _, istio := range objects.Istios {
 		istios[istio.Metadata.Name] = true

@@ -127,7 +127,7 @@ func TestARefusalIsBoundedWhateverIsWrong(t *testing.T) {
 	}
 	verdict := created(mesh.Objects{Istios: hundreds.Istios[399:]}, istioWith("new", &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "team", Operator: "Exists"}}}))
 	const remedy = `Istio "mesh-399" takes very many values of team: choose another one for spec.values.meshConfig.discoverySelectors[0], or narrow that of Istio "mesh-399" first`
-	if got := verdict.Denials[0].Remedy; got != remedy {
+	if got, _, _ := strings.Cut(verdict.Denials[0].Remedy, ". "); got != remedy {
 		t.Errorf("the remedy beside many values is:\n%s\nwant:\n%s", got, remedy)
 	}
 }
@@ -196,7 +196,7 @@ func TestARepairIsAdmittedWhileAnotherMeshDiscoversEverything(t *testing.T) {
 func TestNoNameIsProposedForAnEndlessOne(t *testing.T) {
 	ns := &mesh.Namespace{Name: "app", Labels: map[string]string{"istio.io/rev": strings.Repeat("m", 1<<20), mesh.NameLabel: "app"}}
 	verdict := policy.New(settings()).Namespace(policy.NamespaceChange{New: ns, Fleet: fleet(t, "Istio mesh-1; in istio-system-1; selects team=a")})
-	if len(verdict.Warnings) != 1 || verdict.Warnings[0].Remedy != "To see the names that exist: kubectl get istiorevisions,istiorevisiontags" {
+	if len(verdict.Warnings) != 1 || verdict.Warnings[0].Remedy != "To see the names that exist: kubectl get istiorevisions.sailoperator.io,istiorevisiontags.sailoperator.io" {
 		t.Errorf("warnings: %d, want one without a proposal", len(verdict.Warnings))
 	}
 }

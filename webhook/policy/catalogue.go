@@ -70,6 +70,18 @@ var (
 	mapJudged       = append([]rule[mesh.Map]{{Rule: meshRule("MF118"), change: mapMisplacesNamespaces}}, mapRules...)
 )
 
+// ruleSet are the rules by kind of object. They are handed to judgements, which cannot name them: they look for remedies, and a
+// remedy is tried by these rules.
+type ruleSet struct {
+	meshes     []rule[mesh.Mesh]
+	namespaces []rule[mesh.Namespace]
+	tags       []rule[mesh.Tag]
+}
+
+func allRules() *ruleSet {
+	return &ruleSet{meshes: meshRules, namespaces: namespaceJudged, tags: tagJudged}
+}
+
 // meshRule is the rule of that code.
 func meshRule(code Code) Rule {
 	return meshRules[slices.IndexFunc(meshRules, func(r rule[mesh.Mesh]) bool { return r.Code == code })].Rule

@@ -347,7 +347,7 @@ func (p *Policy) change(c FillChange, revision string) Verdict {
 // enforced judges a change as it is judged if mode is enforce, so that a first day in mode warn shows what comes after it.
 func (p *Policy) enforced(c FillChange, old, updated *mesh.Namespace) Verdict {
 	w := p.world(c.Fleet, c.Fleet, nil, time.Time{}, false)
-	w.Rights = p.supposed(c)
+	w.Rights, w.silent = p.supposed(c), true
 	return judge(namespaceRules, old, updated, w, Actions{Rules: p.settings.Actions.Rules})
 }
 

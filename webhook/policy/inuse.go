@@ -46,7 +46,7 @@ func settled(m *mesh.Mesh) *mesh.Mesh {
 
 // labelAll are the commands that make the edits to the first namespaces: those with the same edits share one. One without
 // edits is left out.
-func labelAll(namespaces []*mesh.Namespace, edits func(*mesh.Namespace) []selector.Edit) string {
+func labelAll(namespaces []*mesh.Namespace, edits func(*mesh.Namespace) []selector.Edit) []string {
 	var order []string
 	groups := map[string][]string{}
 	for _, ns := range namespaces[:min(len(namespaces), named)] {
@@ -67,7 +67,7 @@ func labelAll(namespaces []*mesh.Namespace, edits func(*mesh.Namespace) []select
 	for i, arguments := range order {
 		order[i] = "kubectl label namespace " + strings.Join(groups[arguments], " ") + arguments
 	}
-	return strings.Join(order, ". And: ")
+	return order
 }
 
 // likewise says that commands are shown for the first namespaces only.
@@ -93,23 +93,26 @@ func chosenAndNot(namespaces []*mesh.Namespace) (choosing, others []*mesh.Namesp
 	return choosing, others
 }
 
-// release are the edits after which nothing injects a namespace that something injects now: not by default either.
-func release(labels map[string]string, fleet *mesh.Fleet) []selector.Edit {
+// release are the edits after which nothing injects a namespace that something injects now: not by default either, in any of the fleets.
+func release(labels map[string]string, fleets ...*mesh.Fleet) []selector.Edit {
 	var edits []selector.Edit
 	for _, key := range []string{mesh.InjectionLabel, mesh.RevisionLabel} {
 		if _, ok := labels[key]; ok {
 			edits = append(edits, remove(key))
 		}
 	}
-	if fleet.InjectionOf(apply(labels, edits)).ByDefault() {
+	without := apply(labels, edits)
+	if slices.ContainsFunc(fleets, func(fleet *mesh.Fleet) bool { return fleet.InjectionOf(without).ByDefault() }) {
 		edits = slices.DeleteFunc(edits, func(e selector.Edit) bool { return e.Key == mesh.InjectionLabel })
 		edits = append(edits, set(mesh.InjectionLabel, injectionDisabled))
 	}
 	return sortedEdits(edits)
 }
 
-// released is release in the cluster as it is after the change.
-func (w *World) released(ns *mesh.Namespace) []selector.Edit { return release(ns.Labels, w.Fleet) }
+// released is release for a command that may be run before the change and after it.
+func (w *World) released(ns *mesh.Namespace) []selector.Edit {
+	return release(ns.Labels, w.Before, w.Fleet)
+}
 
 // injectionDisabled is the value of mesh.InjectionLabel that people use to switch injection off.
 const injectionDisabled = "disabled"

@@ -118,9 +118,16 @@ func terms(m *mesh.Mesh) (n int) {
 	return n
 }
 
+// sortedEdits are the edits by key. Of those of one key the last counts: a command cannot name a label twice.
 func sortedEdits(edits []selector.Edit) []selector.Edit {
-	slices.SortFunc(edits, func(a, b selector.Edit) int { return strings.Compare(a.Key, b.Key) })
-	return edits
+	slices.SortStableFunc(edits, func(a, b selector.Edit) int { return strings.Compare(a.Key, b.Key) })
+	sorted := edits[:0]
+	for i, e := range edits {
+		if i+1 == len(edits) || edits[i+1].Key != e.Key {
+			sorted = append(sorted, e)
+		}
+	}
+	return sorted
 }
 
 // revisionOf is the value that istio.io/rev should have in a mesh: the mesh map's, else the tag's that follows a mesh whose

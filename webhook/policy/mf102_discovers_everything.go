@@ -16,7 +16,7 @@ func discoversEverything(m *mesh.Mesh, w *World) []Finding {
 		return nil
 	}
 	others := fights(m, w)
-	f := Finding{Field: path, Remedy: selectorRemedy(m, w), Subjects: meshSubjects(others)}
+	f := Finding{Field: path, Subjects: meshSubjects(others)}
 	switch {
 	case len(others) > 0:
 		f.Detail = fmt.Sprintf("%s %s, also those of %s: their istiods would overwrite each other's ConfigMap %s",
@@ -27,6 +27,7 @@ func discoversEverything(m *mesh.Mesh, w *World) []Finding {
 		f.Action = Warn
 		f.Detail = fmt.Sprintf("%s %s; that does no harm only while it is the only mesh in the cluster", m.Ref, why)
 	}
+	f.Remedy = w.remedied(func() remedy { return selectorRemedy(m, f, others, w) })
 	return []Finding{f}
 }
 

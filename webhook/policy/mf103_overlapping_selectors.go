@@ -32,7 +32,7 @@ func overlappingSelectors(m *mesh.Mesh, w *World) []Finding {
 	for i := range found {
 		findings[i] = overlapFinding(m, &found[i], w)
 		if i < maxDenials { // a remedy is looked for among all selectors
-			findings[i].Remedy = disjoinRemedy(m, found[i].other, found[i].first, w)
+			findings[i].Remedy = w.remedied(func() remedy { return disjoinRemedy(m, &found[i], findings[i], w) })
 		}
 	}
 	return findings
@@ -264,33 +264,79 @@ func namespacesOf(found []clash, m *mesh.Mesh, w *World) {
 	}
 }
 
-// disjoinRemedy is an edit after which this pair of selectors no longer overlaps.
-func disjoinRemedy(m, other *mesh.Mesh, pair mesh.Overlap, w *World) string {
-	if pair.Source != &m.Sources[0] {
-		return revisionRemedy(m, pair.Source, "selector")
+// disjoinRemedy are the ways to end an overlap: other selectors, its declaration, and another name of the ConfigMap.
+func disjoinRemedy(m *mesh.Mesh, c *clash, f Finding, w *World) remedy {
+	is := w.curedOf(m.Ref, f, overlappingSelectors)
+	overlap := overlapWays(m, []*mesh.Mesh{c.other}, w, is)
+	if c.first.Source != &m.Sources[0] { // a revision has values of its own: only a declaration is about all of the mesh
+		overlap = overlap[:min(1, len(overlap))]
 	}
+	return append(selectorsApart(m, c, w, is), overlap...)
+}
+
+// selectorsApart are selectors that no longer overlap.
+func selectorsApart(m *mesh.Mesh, c *clash, w *World, is cured) remedy {
+	other, pair := c.other, c.first
 	older := pair.OtherSource != &other.Sources[0]
-	if pair.OtherTerm.Selector.Everything() && !older {
-		if other.Sources[0].Listing == mesh.Unread && goodOnceRead(other, w) {
-			return fmt.Sprintf("Have the istiod of %s read its selectors first: %s", other.Ref, readCommand(other))
-		}
-		return fmt.Sprintf("Give %s a selector of its own first: %s", other.Ref, selectorCommand(other, w))
+	switch {
+	case pair.Source != &m.Sources[0]:
+		return remedy{say(revisionRemedy(m, pair.Source, "selector"))}
+	case pair.OtherTerm.Selector.Everything() && !older:
+		return otherFirst(other, w, is)
 	}
+	if keep := keepSelectors(m, w, is); len(keep) > 0 {
+		return keep
+	}
+	if list, ok := narrowed(m, other); ok && w.Updating {
+		p, ok := selecting(m.Ref, list, "")
+		if ways := w.ways(fmt.Sprintf("To leave to %s what it takes", other.Ref), p, ok, is); len(ways) > 0 {
+			return ways
+		}
+	}
+	return remedy{say(apartByHand(m, other, pair, older, w))}
+}
+
+// otherFirst gives a mesh that discovers everything a selector of its own, or has its istiod read those that it has.
+func otherFirst(other *mesh.Mesh, w *World, is cured) remedy {
+	label := fmt.Sprintf("Give %s a selector of its own first", other.Ref)
+	if other.Sources[0].Listing == mesh.Unread && goodOnceRead(other, w) {
+		if ways := w.ways(fmt.Sprintf("Have the istiod of %s read its selectors first", other.Ref), reading(other, w), true, is); len(ways) > 0 {
+			return ways
+		}
+	}
+	return ownSelectors(label, other, w, is).or(byHand(other, w))
+}
+
+// apartByHand says what the owners of the meshes can do.
+func apartByHand(m, other *mesh.Mesh, pair mesh.Overlap, older bool, w *World) string {
 	r, ok := pair.Term.Selector.Exclude(pair.OtherTerm.Selector)
-	if ok && len(r.Values) <= maxValues {
+	if ok && len(r.Values) <= maxValues && leavesSomething(m, pair, r) {
 		return fmt.Sprintf("To keep them apart, add to the matchExpressions of %s of %s: %s", pair.Term.Path, m.Ref, requirement(r))
 	}
 	if older {
 		return revisionRemedy(other, pair.OtherSource, "selector")
 	}
 	why := fmt.Sprintf("%s takes all that this selector matches", other.Ref)
-	if ok {
+	if ok && len(r.Values) > maxValues {
 		why = fmt.Sprintf("%s takes very many values of %s", other.Ref, r.Key)
 	}
 	if own, ok := ownSelector(m, w); ok {
 		return fmt.Sprintf("%s: choose another one for %s, for example %s", why, pair.Term.Path, selectorYAML(own))
 	}
 	return fmt.Sprintf("%s: choose another one for %s, or narrow that of %s first", why, pair.Term.Path, other.Ref)
+}
+
+// leavesSomething reports whether a selector matches anything with one more requirement.
+func leavesSomething(m *mesh.Mesh, pair mesh.Overlap, r metav1.LabelSelectorRequirement) bool {
+	i := slices.IndexFunc(m.Sources[0].Terms, func(t mesh.Term) bool { return t.Path == pair.Term.Path })
+	items := m.Sources[0].Items()
+	if i < 0 || i >= len(items) || items[i] == nil {
+		return true
+	}
+	item := items[i].DeepCopy()
+	item.MatchExpressions = append(item.MatchExpressions, r)
+	parsed, errs := selector.Parse(item, nil)
+	return len(errs) == 0 && !parsed.Nothing()
 }
 
 // revisionRemedy tells how something goes away, such as a selector, that is not a mesh's own but that of one of its

@@ -27,7 +27,7 @@ func controlPlaneNotDiscovered(m *mesh.Mesh, w *World) []Finding {
 		Field: "spec.values.meshConfig.discoverySelectors",
 		Detail: fmt.Sprintf("%s does not discover its own control-plane namespace %q: that gets no ConfigMap %s, so gateways in it hang, and "+
 			"mesh-wide policies in it, such as a STRICT PeerAuthentication, do not count", m.Ref, ns.Name, own.TrustBundle),
-		Remedy:   discoverControlPlane(m, ns, w),
+		Remedy:   w.remedied(func() remedy { return remedy{discoverControlPlane(m, ns, w)} }),
 		Subjects: []string{ns.Name},
 	}}
 }
@@ -48,7 +48,7 @@ func controlPlaneComes(old, created *mesh.Namespace, w *World) []Finding {
 			Field: "metadata.labels",
 			Detail: fmt.Sprintf("namespace %q is the control-plane namespace of %s, which does not discover it: it gets no ConfigMap %s, so gateways in it "+
 				"hang, and mesh-wide policies in it, such as a STRICT PeerAuthentication, do not count", created.Name, theMesh(m), own.TrustBundle),
-			Remedy:   discoverControlPlane(m, created, w),
+			Remedy:   w.remedied(func() remedy { return remedy{discoverControlPlane(m, created, w)} }),
 			Subjects: []string{m.String()},
 		})
 	}
@@ -61,7 +61,7 @@ func discoversThrough(s *mesh.Source, labels map[string]string) bool {
 
 // discoverControlPlane labels the control-plane namespace; if no label does it, because of other meshes or because the
 // selectors go by name, the mesh gets one more selector.
-func discoverControlPlane(m *mesh.Mesh, ns *mesh.Namespace, w *World) string {
+func discoverControlPlane(m *mesh.Mesh, ns *mesh.Namespace, w *World) way {
 	var edits []selector.Edit
 	found, given := false, w.given(ns.Labels)
 	for _, term := range m.Sources[0].Terms {
@@ -73,15 +73,18 @@ func discoverControlPlane(m *mesh.Mesh, ns *mesh.Namespace, w *World) string {
 		return selectControlPlane(m, ns, w)
 	}
 	edits = sortedEdits(append(edits, injectedToo(m, ns.Labels, w.Fleet)...))
+	if !w.allows(w.base(), ns, edits) || !discoversThrough(&m.Sources[0], apply(ns.Labels, edits)) {
+		return selectControlPlane(m, ns, w)
+	}
 	stored := &World{Fleet: w.Fleet, DiscoveryLabels: w.DiscoveryLabels, Stored: ns.Labels, Updating: true}
-	return "To let it: " + relabel(ns, stored, edits...)
+	return run("To let it", relabel(ns, stored, edits...))
 }
 
 // selectControlPlane is a selector for the one namespace that keeps apart from the other meshes'.
-func selectControlPlane(m *mesh.Mesh, ns *mesh.Namespace, w *World) string {
+func selectControlPlane(m *mesh.Mesh, ns *mesh.Namespace, w *World) way {
 	own, ok := apart(metav1.LabelSelector{MatchLabels: map[string]string{mesh.NameLabel: ns.Name}}, m, w)
 	if parsed, errs := selector.Parse(&own, nil); !ok || len(errs) > 0 || !parsed.Matches(ns.Labels) {
-		return fmt.Sprintf("Change the discoverySelectors of %s so that one of them matches it, and no other mesh's does", m.Ref)
+		return say(fmt.Sprintf("Change the discoverySelectors of %s so that one of them matches it, and no other mesh's does", m.Ref))
 	}
-	return fmt.Sprintf("Add to the discoverySelectors of %s: %s", m.Ref, selectorYAML(own))
+	return say(fmt.Sprintf("Add to the discoverySelectors of %s: %s", m.Ref, selectorYAML(own)))
 }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
@@ -19,7 +20,7 @@ func revisionNameTaken(m *mesh.Mesh, w *World) []Finding {
 				Field: namingField(name, m, w),
 				Detail: fmt.Sprintf("%s would have the revision name %q, which is that of %s: istio.io/rev=%s can only mean one of them",
 					m.Ref, name, joinAnd(owners), name),
-				Remedy:   anotherName(name, m, w) + freeTag(name, w),
+				Remedy:   append(remedy{say(anotherName(name, m, w))}, freeTag(name, owners, w)...).String(),
 				Subjects: append(owners, "revision "+name),
 			})
 		}
@@ -71,10 +72,15 @@ func anotherName(name string, m *mesh.Mesh, w *World) string {
 	}
 }
 
-// freeTag is the second way out if a tag has the name.
-func freeTag(name string, w *World) string {
-	if !w.Fleet.HasTag(name) {
-		return ""
+// freeTag is the second way out if nothing but a tag has the name, and nothing uses it.
+func freeTag(name string, owners []string, w *World) remedy {
+	used := len(w.Fleet.MappedTo(name)) > 0 || slices.ContainsFunc(w.Namespaces, func(ns mesh.Namespace) bool { return usesTag(&ns, name) })
+	switch {
+	case !w.Fleet.HasTag(name) || len(owners) != 1:
+		return nil
+	case used:
+		return remedy{say("Or have the tag, which is used, give way to one of another name, and delete it first")}
+	default:
+		return remedy{run("Or delete the tag first, which nothing uses", "kubectl delete "+object(kindTag, name))}
 	}
-	return ". Or, if no namespace uses the tag, delete it first: kubectl delete istiorevisiontags.sailoperator.io " + name
 }

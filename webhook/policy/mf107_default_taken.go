@@ -21,7 +21,7 @@ func defaultTaken(m *mesh.Mesh, w *World) []Finding {
 		Field: namingField(mesh.DefaultRevision, m, w),
 		Detail: fmt.Sprintf("%s would be a second owner of the revision name \"default\", which is that of %s: istio-injection=enabled can only "+
 			"mean one of them", m.Ref, joinAnd(owners)),
-		Remedy:   anotherName(mesh.DefaultRevision, m, w) + freeTag(mesh.DefaultRevision, w),
+		Remedy:   append(remedy{say(anotherName(mesh.DefaultRevision, m, w))}, freeTag(mesh.DefaultRevision, owners, w)...).String(),
 		Subjects: owners,
 	}}
 }

@@ -47,7 +47,8 @@ const itself = "itself"
 // takesUnlabelled is what is wrong with m's own setting. Istio's charts heed it only for the injector of the name default
 // (istio issue 36258), but a tag is enough to give a mesh that name later.
 func takesUnlabelled(m *mesh.Mesh, source *mesh.Source, others []*mesh.Mesh, w *World) Finding {
-	f := Finding{Field: injectByDefaultField, Remedy: labelInstead(m, source, setBefore(m, w), w), Subjects: append([]string{itself}, refs(others)...)}
+	f := Finding{Field: injectByDefaultField, Subjects: append([]string{itself}, refs(others)...)}
+	f.Remedy = w.remedied(func() remedy { return labelInstead(m, setBefore(m, w), w) })
 	f.Detail = source.String() + " injects every namespace without an injection label"
 	if !ownsDefault(m, w) {
 		f.Detail += ", as soon as a revision or tag of it is called \"default\""
@@ -73,7 +74,8 @@ func takesUnlabelled(m *mesh.Mesh, source *mesh.Source, others []*mesh.Mesh, w *
 // unlabelledTaken is what another mesh's setting means for m. As long as nothing of that mesh is called default, the
 // setting does nothing, and there is only something to tell.
 func unlabelledTaken(m, other *mesh.Mesh, source *mesh.Source, w *World) Finding {
-	f := Finding{Field: "metadata.name", Remedy: labelInstead(other, source, true, w), Subjects: []string{other.String()}}
+	f := Finding{Field: "metadata.name", Subjects: []string{other.String()}}
+	f.Remedy = w.remedied(func() remedy { return labelInstead(other, true, w) })
 	f.Detail = fmt.Sprintf("%s has %s: true and so injects every namespace without an injection label", source.Ref, injectByDefaultField)
 	if !ownsDefault(other, w) {
 		f.Action = Warn
@@ -94,11 +96,31 @@ func setBefore(m *mesh.Mesh, w *World) bool {
 }
 
 // labelInstead lets labels take the place of the setting, which is stored or only asked for.
-func labelInstead(m *mesh.Mesh, source *mesh.Source, stored bool, w *World) string {
+func labelInstead(m *mesh.Mesh, stored bool, w *World) remedy {
 	label := fmt.Sprintf("label the namespaces that %s is to inject with %s=%s", m.Ref, mesh.RevisionLabel, revisionOf(m, w.Fleet))
 	if !stored {
-		return fmt.Sprintf("Leave %s out, and %s", injectByDefaultField, label)
+		return remedy{say(fmt.Sprintf("Leave %s out, and %s", injectByDefaultField, label))}
 	}
-	return fmt.Sprintf("First %s. Then switch the setting off: %s", label,
-		patchCommand(source.Ref, `{"values":{"sidecarInjectorWebhook":{"enableNamespacesByDefault":false}}}`))
+	off := say(fmt.Sprintf("Then have the owner of %s switch %s off, once its selectors are right", m.Ref, injectByDefaultField))
+	if commands := switchOff(m, w); len(commands) > 0 {
+		off = run("Then switch the setting off", commands...)
+	}
+	return remedy{say("First " + label), off}
+}
+
+// switchOff takes the setting away from all objects of the mesh that have it, but the copy that the operator keeps; no commands if that
+// is not admitted.
+func switchOff(m *mesh.Mesh, w *World) []string {
+	var commands []string
+	after := w.base()
+	for _, s := range m.Sources {
+		if !s.InjectsByDefault || s.Ref != m.Ref && s.Name == m.ActiveRevision {
+			continue
+		}
+		if after = w.tried(after, w.Namespaces, editing{s.Ref, mesh.Edit{NotByDefault: true}}); after == nil {
+			return nil
+		}
+		commands = append(commands, patchCommand(s.Ref, `{"values":{"sidecarInjectorWebhook":{"enableNamespacesByDefault":false}}}`))
+	}
+	return commands
 }

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -42,24 +43,71 @@ func stranding(old, updated *mesh.Mesh, stranded []*mesh.Namespace, how string, 
 		Field: selectorsField,
 		Detail: fmt.Sprintf("%s would no longer discover namespaces that it injects%s: %s; the mesh would lose their services, and the "+
 			"ConfigMap %s there would go stale", updated.Ref, how, namespaceNames(namesOf(stranded)), old.Sources[0].TrustBundle),
-		Remedy: keepOrRelease(old, updated, stranded, w),
+		Remedy: w.remedied(func() remedy { return keepOrRelease(old, updated, stranded, w) }),
 	}
 }
 
 // keepOrRelease offers to bring the namespaces under the new selectors, and to take them out of the mesh.
-func keepOrRelease(old, updated *mesh.Mesh, stranded []*mesh.Namespace, w *World) string {
-	out := "To take them out of the mesh first" + likewise(stranded) + ": " + labelAll(stranded, w.released)
-	join := func(ns *mesh.Namespace) []selector.Edit { return joinEdits(updated, ns, w) }
+func keepOrRelease(old, updated *mesh.Mesh, stranded []*mesh.Namespace, w *World) remedy {
 	shown := stranded[:min(len(stranded), named)]
+	before, after := newSide(w.without(), updated.Ref), newSide(w.Fleet, updated.Ref)
+	join := func(ns *mesh.Namespace) []selector.Edit { return joinEdits(updated, ns, w) }
+	var ways remedy
 	switch {
-	case slices.ContainsFunc(shown, func(ns *mesh.Namespace) bool { return len(join(ns)) == 0 }):
-		return fmt.Sprintf("To keep them, keep a selector in %s that matches them. %s", selectorsField, out)
-	case slices.ContainsFunc(shown, func(ns *mesh.Namespace) bool { return !staysIn(old, ns, join(ns), w) }):
-		return fmt.Sprintf("To keep them, put the new selectors beside the old ones, then change the labels%s, then remove the old selectors: %s. %s",
-			likewise(stranded), labelAll(stranded, join), out)
+	case !all(shown, func(ns *mesh.Namespace) bool { return len(join(ns)) > 0 && after.right(ns, join(ns)) }):
+		ways = remedy{say("To keep them, keep a selector in " + selectorsField + " that matches them")}
+	case all(shown, func(ns *mesh.Namespace) bool { return before.admits(ns, join(ns), w) }):
+		ways = remedy{run("To keep them, change their labels first"+likewise(stranded), labelAll(stranded, join)...)}
 	default:
-		return fmt.Sprintf("To keep them, change their labels first%s: %s. %s", likewise(stranded), labelAll(stranded, join), out)
+		ways = keepInSteps(old, updated, stranded, join, w)
 	}
+	if all(shown, func(ns *mesh.Namespace) bool {
+		edits := w.released(ns)
+		out := &mesh.Namespace{Name: ns.Name, Labels: apply(ns.Labels, edits)}
+		return before.admits(ns, edits, w) && !injects(old.Ref, w.Before, out)
+	}) {
+		ways = append(ways, run("To take them out of the mesh first"+likewise(stranded), labelAll(stranded, w.released)...))
+	}
+	return ways
+}
+
+// right reports whether a namespace is right where it is after a change of labels.
+func (s *side) right(ns *mesh.Namespace, edits []selector.Edit) bool {
+	at := s.standing(apply(ns.Labels, edits))
+	return !at.crossed() && !at.hanging()
+}
+
+// keepInSteps has the mesh select by the old and the new selectors for as long as it takes to change the labels.
+func keepInSteps(old, updated *mesh.Mesh, stranded []*mesh.Namespace, join func(*mesh.Namespace) []selector.Edit, w *World) remedy {
+	both := slices.Concat(old.Sources[0].Items(), updated.Sources[0].Items())
+	byHand := remedy{say("To keep them, have the mesh select by the old and by the new selectors first, then change their labels, and then make this change again")}
+	p, ok := selecting(updated.Ref, both, "")
+	if !ok || old.Sources[0].Listing != mesh.Selective || updated.Sources[0].Listing != mesh.Selective {
+		return byHand
+	}
+	between := w.tried(w.Before, w.Namespaces, p.editing)
+	if between == nil {
+		return byHand
+	}
+	edits := map[string][]selector.Edit{}
+	for _, ns := range stranded[:min(len(stranded), named)] {
+		if edits[ns.Name] = join(ns); !w.allows(between, ns, edits[ns.Name]) {
+			return byHand
+		}
+	}
+	last := w.in(w.Fleet)
+	last.Before, last.Namespaces = between, relabelled(w.Namespaces, edits)
+	last.moves = sync.OnceValue(func() movement { return moving(between.Mesh(updated.Ref), updated, last) })
+	if len(last.moves().stranded) > max(0, len(stranded)-named) {
+		return byHand
+	}
+	return remedy{run("To keep them, select by both, change their labels, and then make this change again"+likewise(stranded),
+		append([]string{p.command}, labelAll(stranded, join)...)...)}
+}
+
+// all reports whether all namespaces satisfy a condition.
+func all(namespaces []*mesh.Namespace, condition func(*mesh.Namespace) bool) bool {
+	return !slices.ContainsFunc(namespaces, func(ns *mesh.Namespace) bool { return !condition(ns) })
 }
 
 // joinEdits are the fewest label changes after which the mesh, and none that it fights with, discovers a namespace; nil if
@@ -78,12 +126,6 @@ func joinEdits(m *mesh.Mesh, ns *mesh.Namespace, w *World) []selector.Edit {
 		}
 	}
 	return best
-}
-
-// staysIn says whether the edits can be made before the change: the mesh still discovers the namespace.
-func staysIn(old *mesh.Mesh, ns *mesh.Namespace, edits []selector.Edit, w *World) bool {
-	source, _ := settled(old).Discovers(apply(ns.Labels, edits))
-	return source != nil && !foughtOver(ns, edits, w.Before, w.Now)
 }
 
 // foughtOver says whether a namespace, after the edits, is one that its labels put into two meshes of the fleet.

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -24,12 +23,12 @@ func deletedInUse(old *mesh.Mesh, w *World) []Finding {
 	if after := w.Fleet.Mesh(old.Ref); after == nil {
 		f.Detail = fmt.Sprintf("%s is deleted while namespaces use its revisions or tags: %s; their new pods would come up without sidecars",
 			old.Ref, namespaceNames(namesOf(inUse)))
-		f.Remedy = moveOrRelease(inUse, w)
+		f.Remedy = w.remedied(func() remedy { return moveOrRelease(inUse, w) })
 	} else {
 		gone := slices.DeleteFunc(slices.Clone(old.Revisions), after.Has)
 		f.Detail = fmt.Sprintf("IstioRevision %s of %s is deleted while namespaces use it, by its name or through a tag: %s; their new pods "+
 			"would come up without sidecars", quoteAll(gone), old.Ref, namespaceNames(namesOf(inUse)))
-		f.Remedy = useRevision(revisionOf(after, w.Fleet), inUse)
+		f.Remedy = w.remedied(func() remedy { return useRevision(revisionOf(after, w.Fleet), inUse, w) })
 	}
 	return append([]Finding{f}, found...)
 }
@@ -45,39 +44,56 @@ func deletedDefault(old *mesh.Mesh, byDefault []*mesh.Namespace, w *World) []Fin
 		Field: "metadata.name",
 		Detail: fmt.Sprintf("%s is deleted while it injects, by default, namespaces that choose no revision: %s; their new pods would come up without sidecars",
 			old.Ref, namespaceNames(namesOf(working))),
-		Remedy: cmp.Or(moveAll(working, w), "Where sidecars are needed, have another mesh inject these namespaces first"),
+		Remedy: w.remedied(func() remedy {
+			return moveAll(working, w).or("Where sidecars are needed, have another mesh inject these namespaces first")
+		}),
 	}}
 }
 
 // useRevision names the revision that remains.
-func useRevision(revision string, inUse []*mesh.Namespace) string {
-	return fmt.Sprintf("To use the revision %q%s: %s", revision, likewise(inUse),
-		labelAll(inUse, func(ns *mesh.Namespace) []selector.Edit { return injectBy(revision, ns.Labels) }))
+func useRevision(revision string, inUse []*mesh.Namespace, w *World) remedy {
+	use := func(ns *mesh.Namespace) []selector.Edit { return injectBy(revision, ns.Labels) }
+	if !w.injectedAfter(inUse, use) {
+		return remedy{say(fmt.Sprintf("To use the revision %q, change their labels", revision))}
+	}
+	return remedy{run(fmt.Sprintf("To use the revision %q%s", revision, likewise(inUse)), labelAll(inUse, use)...)}
+}
+
+// injectedAfter reports whether changes of the first namespaces' labels are admitted, also after the deletion, and something injects
+// them then.
+func (w *World) injectedAfter(inUse []*mesh.Namespace, edits func(*mesh.Namespace) []selector.Edit) bool {
+	return w.allowsAll(inUse, edits) && all(inUse[:min(len(inUse), named)], func(ns *mesh.Namespace) bool {
+		return len(w.Fleet.Injecting(apply(ns.Labels, edits(ns)))) > 0
+	})
+}
+
+// allowsAll reports whether changes of the first namespaces' labels are admitted, before the change that is judged and after it.
+func (w *World) allowsAll(namespaces []*mesh.Namespace, edits func(*mesh.Namespace) []selector.Edit) bool {
+	return all(namespaces[:min(len(namespaces), named)], func(ns *mesh.Namespace) bool {
+		changes := edits(ns)
+		return len(changes) > 0 && w.allows(w.Before, ns, changes) && w.allows(w.Fleet, ns, changes)
+	})
 }
 
 // moveOrRelease offers to move the namespaces of a mesh that goes, and to leave them without sidecars.
-func moveOrRelease(inUse []*mesh.Namespace, w *World) string {
-	out := "To do without sidecars there" + likewise(inUse) + ": " + labelAll(inUse, w.released)
-	if move := moveAll(inUse, w); move != "" {
-		return move + ". " + out
+func moveOrRelease(inUse []*mesh.Namespace, w *World) remedy {
+	ways := moveAll(inUse, w)
+	if w.allowsAll(inUse, w.released) {
+		ways = append(ways, run("To do without sidecars there"+likewise(inUse), labelAll(inUse, w.released)...))
 	}
-	return out
+	return ways.or("Give the namespaces the labels of another mesh, or take those away that choose this one")
 }
 
-// moveAll offers to move namespaces to the first mesh that can have them all; "" if there is none. What a deleted Istio has left
-// behind is no place to go to.
-func moveAll(inUse []*mesh.Namespace, w *World) string {
-	shown := inUse[:min(len(inUse), named)]
+// moveAll offers to move namespaces to the first mesh that can have them all. What a deleted Istio has left behind is no place to go
+// to.
+func moveAll(inUse []*mesh.Namespace, w *World) remedy {
 	for _, other := range w.Fleet.Meshes() {
-		if other.Owner != "" {
-			continue
-		}
 		move := func(ns *mesh.Namespace) []selector.Edit { return moveEdits(other, ns, w) }
-		if !slices.ContainsFunc(shown, func(ns *mesh.Namespace) bool { return len(move(ns)) == 0 }) {
-			return fmt.Sprintf("To move them to %s%s: %s", theMesh(other), likewise(inUse), labelAll(inUse, move))
+		if other.Owner == "" && w.injectedAfter(inUse, move) {
+			return remedy{run(fmt.Sprintf("To move them to %s%s", theMesh(other), likewise(inUse)), labelAll(inUse, move)...)}
 		}
 	}
-	return ""
+	return nil
 }
 
 // moveEdits are the label changes after which a mesh discovers and injects a namespace; nil if no labels do that.

@@ -26,7 +26,7 @@ func revisionRenamed(old, updated *mesh.Mesh, w *World) []Finding {
 		Field: renamingField(old, updated),
 		Detail: fmt.Sprintf("the active revision of %s changes from %q to %q, but %s", updated.Ref, old.ActiveRevision, updated.ActiveRevision,
 			stillNaming(users, mapped)),
-		Remedy: renameEverywhere(users, mapped, updated, w),
+		Remedy: w.remedied(func() remedy { return renameEverywhere(users, mapped, old, updated, w) }),
 	}}
 }
 
@@ -52,20 +52,33 @@ func stillNaming(users []*mesh.Namespace, mapped []string) string {
 
 // renameEverywhere gives those that name the old revision the tag that follows the mesh, or, if there is none or several do, the
 // new revision.
-func renameEverywhere(users []*mesh.Namespace, mapped []string, m *mesh.Mesh, w *World) string {
+func renameEverywhere(users []*mesh.Namespace, mapped []string, old, m *mesh.Mesh, w *World) remedy {
 	name := followingTag(m, w.Fleet)
 	if name == "" {
 		name = m.ActiveRevision
 	}
-	var ways []string
-	if len(users) > 0 {
-		ways = append(ways, fmt.Sprintf("When the new istiod is ready%s: %s", likewise(users),
-			labelAll(users, func(ns *mesh.Namespace) []selector.Edit { return injectBy(name, ns.Labels) })))
+	use := func(ns *mesh.Namespace) []selector.Edit { return injectBy(name, ns.Labels) }
+	after := newSide(w.Fleet, m.Ref)
+	var able, unable []*mesh.Namespace
+	for _, ns := range users[:min(len(users), named)] {
+		if after.cures(ns, use(ns), w) && mesh.InjectionOf(apply(ns.Labels, use(ns))).Revision != old.ActiveRevision {
+			able = append(able, ns)
+		} else {
+			unable = append(unable, ns)
+		}
+	}
+	var ways remedy
+	if len(able) > 0 {
+		ways = append(ways, run("When the new istiod is ready"+likewise(users), labelAll(able, use)...))
+	}
+	if len(unable) > 0 {
+		ways = append(ways, say(fmt.Sprintf("istio.io/rev=%s alone would not be admitted for %s: whoever owns them has to put their other labels right too, "+
+			"or have a selector changed", name, namespaceNames(namesOf(unable)))))
 	}
 	if len(mapped) > 0 {
-		ways = append(ways, fmt.Sprintf("In the mesh map, give %q to %s", name, quoteAll(mapped)))
+		ways = append(ways, say(fmt.Sprintf("In the mesh map, give %q to %s", name, quoteAll(mapped))))
 	}
-	return join(append(ways, unchangingName(m, w)))
+	return append(ways, say(unchangingName(m, w)))
 }
 
 // unchangingName names the tags that follow the mesh, or says how to make one.

@@ -23,14 +23,28 @@ func membershipChanges(old, updated *mesh.Mesh, w *World) []Finding {
 	f := Finding{
 		Field:  selectorsField,
 		Detail: fmt.Sprintf("the change of %s moves namespaces: %s", updated.Ref, moves(joining, leaving)),
-		Remedy: fmt.Sprintf("If that is not meant, put the old selectors back: kubectl edit %s %s", resource(updated), updated.Name),
 	}
 	if old == nil {
 		f.Detail = fmt.Sprintf("%s discovers namespaces that exist already: %s", updated.Ref, moves(joining, nil))
 		f.Remedy = "If that is not meant, narrow its selectors; with --dry-run=server this is told before anything is stored"
 		return append([]Finding{f}, comesAfter(updated, joining, w)...)
 	}
+	f.Remedy = w.remedied(func() remedy { return remedy{putBack(old, updated, w)} })
 	return []Finding{f}
+}
+
+// putBack gives the mesh its old selectors again.
+func putBack(old, updated *mesh.Mesh, w *World) way {
+	const label = "If that is not meant, put the old selectors back"
+	p, ok := selecting(updated.Ref, old.Sources[0].Items(), "")
+	if !ok || old.Sources[0].Listing != updated.Sources[0].Listing {
+		return say("If that is not meant, undo the change")
+	}
+	after := w.tried(w.base(), w.Namespaces, p.editing)
+	if after == nil || !sameSelectors(settled(old), settled(after.Mesh(updated.Ref))) {
+		return say(label + ", once the namespaces have the labels for them")
+	}
+	return run(label, p.command)
 }
 
 // comesAfter tells which of the namespaces that a new mesh discovers nothing injects.
@@ -39,12 +53,17 @@ func comesAfter(m *mesh.Mesh, joining []*mesh.Namespace, w *World) []Finding {
 	if len(idle) == 0 {
 		return nil
 	}
+	inject := func(ns *mesh.Namespace) []selector.Edit { return injectBy(revisionOf(m, w.Fleet), ns.Labels) }
 	return []Finding{{
-		Field:  selectorsField,
-		Detail: fmt.Sprintf("%s discovers namespaces that choose no revision, so that nothing injects them: %s", m.Ref, namespaceNames(namesOf(idle))),
-		Remedy: fmt.Sprintf("To have sidecars there%s: %s", likewise(idle), labelAll(idle, func(ns *mesh.Namespace) []selector.Edit {
-			return injectBy(revisionOf(m, w.Fleet), ns.Labels)
-		})),
+		Field:    selectorsField,
+		Detail:   fmt.Sprintf("%s discovers namespaces that choose no revision, so that nothing injects them: %s", m.Ref, namespaceNames(namesOf(idle))),
+		Subjects: namesOf(idle),
+		Remedy: w.remedied(func() remedy {
+			if !all(idle[:min(len(idle), named)], func(ns *mesh.Namespace) bool { return w.allows(w.Fleet, ns, inject(ns)) }) {
+				return remedy{say(fmt.Sprintf("To have sidecars there, give them istio.io/rev=%s", revisionOf(m, w.Fleet)))}
+			}
+			return remedy{run("To have sidecars there"+likewise(idle), labelAll(idle, inject)...)}
+		}),
 	}}
 }
 

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/validation"
-
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
@@ -49,29 +47,8 @@ func declaredFinding(m, other, by *mesh.Mesh) Finding {
 		Detail: fmt.Sprintf("the selectors of %s and %s overlap, which %s declares (%s) %s: both istiods write the ConfigMap %s to the "+
 			"namespaces that both match, so they must have the same root certificate", m.Ref, other.Ref, by.Ref,
 			mesh.AllowOverlapAnnotation, until, m.Sources[0].TrustBundle),
-		Remedy: fmt.Sprintf("When one of them is deleted, or their selectors are apart: kubectl annotate %s %s %s", resource(by), by.Name,
-			undeclare(by, m, other)),
+		Remedy:   fmt.Sprintf("When one of them is deleted, or their selectors are apart, take the declaration out of %s", by.Ref),
 		Subjects: []string{"declared", other.String()},
-	}
-}
-
-// undeclare are the arguments of kubectl annotate that take one mesh out of a declaration, and with it what can be no
-// mesh's name: anything may stand in an annotation, but not in a command.
-func undeclare(by, m, other *mesh.Mesh) string {
-	counterpart := other
-	if by == other {
-		counterpart = m
-	}
-	rest := slices.DeleteFunc(slices.Clone(by.Allowed.Meshes), func(name string) bool {
-		return name == counterpart.Name || name == counterpart.Owner || len(validation.IsDNS1123Subdomain(name)) > 0
-	})
-	switch {
-	case len(rest) > 0:
-		return mesh.AllowOverlapAnnotation + "=" + strings.Join(rest, ",") + " --overwrite"
-	case by.Allowed.Until != "":
-		return mesh.AllowOverlapAnnotation + "- " + mesh.AllowOverlapUntilAnnotation + "-"
-	default:
-		return mesh.AllowOverlapAnnotation + "-"
 	}
 }
 
@@ -79,18 +56,29 @@ func undeclare(by, m, other *mesh.Mesh) string {
 const extension = 7 * 24 * time.Hour
 
 func endedFinding(m, other, by *mesh.Mesh, w *World) Finding {
-	end := mesh.Moment(w.Now.Add(extension))
-	remedy := fmt.Sprintf("To declare it for another week: kubectl annotate %s %s %s=%s --overwrite", resource(by), by.Name,
-		mesh.AllowOverlapUntilAnnotation, end)
-	if by == m && !w.Updating {
-		remedy = fmt.Sprintf("To declare it for a week: annotations: {%s: %q}", mesh.AllowOverlapUntilAnnotation, end)
-	}
-	return Finding{
+	f := Finding{
 		Explains: true, Field: "metadata.annotations[" + mesh.AllowOverlapUntilAnnotation + "]",
 		Detail:   fmt.Sprintf("the selectors of %s and %s overlap, and %s", m.Ref, other.Ref, ended(by)),
-		Remedy:   remedy,
 		Subjects: []string{"ended", other.String()},
 	}
+	f.Remedy = w.remedied(func() remedy { return declareAgain(m, f, by, w) })
+	return f
+}
+
+// declareAgain gives a declaration another end.
+func declareAgain(m *mesh.Mesh, f Finding, by *mesh.Mesh, w *World) remedy {
+	end := mesh.Moment(w.Now.Add(extension))
+	if by == m && !w.Updating {
+		return remedy{say(fmt.Sprintf("To declare it for a week: annotations: {%s: %q}", mesh.AllowOverlapUntilAnnotation, end))}
+	}
+	p := proposal{editing{by.Ref, mesh.Edit{Until: end}}, annotateCommand(by.Ref, mesh.AllowOverlapUntilAnnotation+"="+end+" --overwrite")}
+	ended := Finding{Field: f.Field, Subjects: f.Subjects[1:]} // an overlap that is declared again is told too
+	is := func(after *mesh.Fleet, _ []mesh.Namespace) bool {
+		now := after.Mesh(m.Ref)
+		return now == nil || !among(ended, declaredOverlap(now, w.in(after)))
+	}
+	return w.ways("To declare it for another week", p, true, is).
+		or(fmt.Sprintf("To declare it again, give %s another %s", by.Ref, mesh.AllowOverlapUntilAnnotation))
 }
 
 // ended says that a declaration is not in force any more, and why.

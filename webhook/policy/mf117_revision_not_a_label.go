@@ -21,7 +21,7 @@ func revisionNotALabel(m *mesh.Mesh, w *World) []Finding {
 		Field: "metadata.name",
 		Detail: fmt.Sprintf("the active revision of %s is called %q, which cannot be the value of the label istio.io/rev (%s): no namespace can choose it, and nothing is filled in",
 			m.Ref, m.ActiveRevision, problems[0]),
-		Remedy: "To give it a name that namespaces can choose: " + createTag(m, tagName(m, w)),
+		Remedy: w.remedied(func() remedy { return remedy{shorterName(m, w)} }),
 	}}
 }
 
@@ -31,13 +31,22 @@ func standsFor(name string, m *mesh.Mesh, w *World) bool {
 	return r.Tag && belongs(r, m) && isLabelValue(name)
 }
 
-// tagName is a name for a tag of the mesh: as much of the mesh's own as a label has room for.
+// tagName is a name for a tag of the mesh: as much of the mesh's own as a label has room for; "" if that is taken.
 func tagName(m *mesh.Mesh, w *World) string {
 	name := strings.TrimRight(m.Name[:min(len(m.Name), validation.LabelValueMaxLength)], "-.")
 	if !isLabelValue(name) || w.Fleet.Revision(name) != nil {
-		return "NAME"
+		return ""
 	}
 	return name
+}
+
+// shorterName offers a tag. It can be made at any time: it waits for what it points at.
+func shorterName(m *mesh.Mesh, w *World) way {
+	name := tagName(m, w)
+	if name == "" || !w.tagging(w.base(), name, m.Ref) {
+		return say(fmt.Sprintf("To give it a name that namespaces can choose, create an IstioRevisionTag with targetRef: {kind: %s, name: %s}", m.Kind, m.Name))
+	}
+	return run("To give it a name that namespaces can choose", createTag(m, name))
 }
 
 // createTag is the command that creates a tag which follows the mesh.

@@ -68,7 +68,9 @@ func mapMisplacesNamespaces(old, updated *mesh.Map, w *World) []Finding {
 		Field: "data",
 		Detail: fmt.Sprintf("with these entries of the mesh map, the discovery label of namespaces names another mesh than the one that has their revision: %s",
 			namespaceNames(namesOf(wrong))),
-		Remedy:   waysOut(wrong, &side{fleet: before.Fleet}, &side{fleet: after.Fleet}, w.creating, w),
+		Remedy: w.remedied(func() remedy {
+			return waysOut(wrong, &side{fleet: before.Fleet}, &side{fleet: after.Fleet}, w.creating, w)
+		}),
 		Subjects: namesOf(wrong),
 	}
 	if w.creating {
@@ -84,7 +86,9 @@ func onlyMap(m *mesh.Map, w *World) *World {
 		entries, _ = mesh.ParseMap(m.Data)
 	}
 	fleet := mesh.NewFleet(mesh.Objects{Map: entries})
-	return &World{Before: fleet, Fleet: fleet, DiscoveryLabels: w.DiscoveryLabels, ControlPlane: w.ControlPlane}
+	only := w.in(fleet)
+	only.Updating = w.Updating
+	return only
 }
 
 // findings is one for each way to be wrong that is new, and one for each that is not. what is the change. Of namespaces whose
@@ -113,7 +117,8 @@ func (m *misplacement) told(warns bool, how, field, what string, before, after *
 			arguments = append(arguments, m)
 		}
 		f := Finding{
-			Field: field, Detail: fmt.Sprintf(format, arguments...), Remedy: waysOut(namespaces, before, after, warns, w), Subjects: namesOf(namespaces),
+			Field: field, Detail: fmt.Sprintf(format, arguments...), Subjects: namesOf(namespaces),
+			Remedy: w.remedied(func() remedy { return waysOut(namespaces, before, after, warns, w) }),
 		}
 		if warns {
 			f.Action = Warn
@@ -154,7 +159,7 @@ const changeFirst = "Put them right first"
 // waysOut offers for each of the first namespaces the label changes that put it right: to keep it in a mesh that discovers it,
 // to move it to the mesh that injects it, or to have nothing inject it. Only what is admitted and helps is offered: for a
 // change that is refused, what can be done before it is tried again; afterwards says that it is not.
-func waysOut(namespaces []*mesh.Namespace, before, after *side, afterwards bool, w *World) string {
+func waysOut(namespaces []*mesh.Namespace, before, after *side, afterwards bool, w *World) remedy {
 	keep, move, without := &labelCommands{}, &labelCommands{}, &labelCommands{}
 	for _, ns := range namespaces[:min(named, len(namespaces))] {
 		add := func(to *labelCommands, why string, edits []selector.Edit) {
@@ -171,34 +176,37 @@ func waysOut(namespaces []*mesh.Namespace, before, after *side, afterwards bool,
 				add(move, "To put %s into "+theMesh(m), alone(edits, ns.Labels))
 			}
 		}
-		add(without, "To have no sidecars in %s", release(ns.Labels, after.fleet))
+		if at.injected || !unchosen(ns) {
+			add(without, "To have no sidecars in %s", release(ns.Labels, before.fleet, after.fleet))
+		}
 	}
-	ways := join(followed(namespaces, before, after), keep.sentences(), move.sentences(), without.sentences())
+	ways := slices.Concat(followed(namespaces, before, after, w), keep.ways(), move.ways(), without.ways())
 	switch {
-	case ways == "":
-		return "No label of theirs repairs that: change the selectors of the meshes so that the one that injects them, and no other, discovers them"
+	case len(ways) == 0:
+		return remedy{say("No label of theirs repairs that: change the selectors of the meshes so that the one that injects them, and no other, discovers them")}
 	case afterwards:
 		return ways
 	default:
-		return changeFirst + likewise(namespaces) + ". " + ways
+		return append(remedy{say(changeFirst + likewise(namespaces))}, ways...)
 	}
 }
 
 // followed offers to let the tags that a change of a mesh would leave without a target follow that mesh instead.
-func followed(namespaces []*mesh.Namespace, before, after *side) []string {
+func followed(namespaces []*mesh.Namespace, before, after *side, w *World) remedy {
 	if after.changed == nil || after.changed.Kind != mesh.KindIstio {
 		return nil
 	}
-	var ways []string
+	var ways remedy
 	for _, ns := range namespaces[:min(named, len(namespaces))] {
 		name := mesh.InjectionOf(ns.Labels).Revision
 		was, is := before.fleet.Revision(name), after.fleet.Revision(name)
 		if was == nil || is == nil || !is.Tag || len(is.Meshes) > 0 || !within(was.Meshes, []*mesh.Mesh{after.changed}) {
 			continue
 		}
-		_, command, _ := strings.Cut(retarget(&mesh.Tag{Name: name}, after.changed.Ref), ": ")
-		if way := fmt.Sprintf("To let the tag %q follow %s: %s", name, after.changed.Ref, command); !slices.Contains(ways, way) {
-			ways = append(ways, way)
+		label := fmt.Sprintf("To let the tag %q follow %s", name, after.changed.Ref)
+		told := slices.ContainsFunc(ways, func(other way) bool { return other.label == label })
+		if !told && w.tagging(w.base(), name, after.changed.Ref) {
+			ways = append(ways, run(label, retarget(name, after.changed.Ref)))
 		}
 	}
 	return ways
@@ -208,13 +216,13 @@ func followed(namespaces []*mesh.Namespace, before, after *side) []string {
 func (s *side) world(ns *mesh.Namespace, w *World) *World {
 	return &World{
 		Before: s.fleet, Fleet: s.fleet, Now: w.Now, Updating: true, Stored: ns.Labels, DiscoveryLabels: w.DiscoveryLabels, ControlPlane: w.ControlPlane,
+		silent: true, rules: w.rules, actions: w.actions,
 	}
 }
 
 // admits says whether a change of labels would be admitted.
 func (s *side) admits(ns *mesh.Namespace, edits []selector.Edit, w *World) bool {
-	changed := &mesh.Namespace{Name: ns.Name, Labels: apply(ns.Labels, edits)}
-	return judge(namespaceRules, ns, changed, s.world(ns, w), Actions{}).Answer == Allowed
+	return w.allows(s.fleet, ns, edits)
 }
 
 // cures says whether a change of labels would be admitted and leave the namespace right.

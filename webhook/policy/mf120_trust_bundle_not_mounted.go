@@ -20,25 +20,27 @@ func trustBundleNotMounted(m *mesh.Mesh, w *World) []Finding {
 	if own.TrustBundle == own.MountedBundle || own.Listing == mesh.Remote || own.ClusterTrustBundle {
 		return nil
 	}
-	return []Finding{{
+	f := Finding{
 		Field: trustBundleVariableField,
 		Detail: fmt.Sprintf("the istiod of %s would write its root certificate to ConfigMaps %q (%s), but its pods mount %q (%s): new pods hang until "+
 			"there is one of that name, and get the root certificate of whichever mesh has written it", m.Ref, own.TrustBundle, trustBundleVariableField,
 			own.MountedBundle, trustBundleField),
-		Remedy:   mountBundle(m, w),
 		Subjects: []string{own.TrustBundle, own.MountedBundle},
-	}}
+	}
+	f.Remedy = w.remedied(func() remedy { return mountBundle(m, f, w) })
+	return []Finding{f}
 }
 
 // mountBundle has the pods mount what istiod writes. What is no name of a ConfigMap must go.
-func mountBundle(m *mesh.Mesh, w *World) string {
+func mountBundle(m *mesh.Mesh, f Finding, w *World) remedy {
 	name := m.Sources[0].TrustBundle
 	switch {
 	case len(validation.IsDNS1123Subdomain(name)) > 0:
-		return fmt.Sprintf("Name the ConfigMap in %s instead, and leave PILOT_CA_CERT_CONFIGMAP out", trustBundleField)
+		return remedy{say(fmt.Sprintf("Name the ConfigMap in %s instead, and leave PILOT_CA_CERT_CONFIGMAP out", trustBundleField))}
 	case w.Updating:
-		return "Use one name for both: " + patchCommand(m.Ref, fmt.Sprintf(`{"values":{"global":{"trustBundleName":%q}}}`, name))
+		p := proposal{editing{m.Ref, mesh.Edit{TrustBundle: name}}, patchCommand(m.Ref, fmt.Sprintf(`{"values":{"global":{"trustBundleName":%q}}}`, name))}
+		return w.ways("Use one name for both", p, true, w.curedOf(m.Ref, f, trustBundleNotMounted)).or(fmt.Sprintf("Leave PILOT_CA_CERT_CONFIGMAP out, or give %s the same name", trustBundleField))
 	default:
-		return fmt.Sprintf("Use one name for both: spec: {values: {global: {trustBundleName: %s}}}", yamlValue(name))
+		return remedy{say(fmt.Sprintf("Use one name for both: spec: {values: {global: {trustBundleName: %s}}}", yamlValue(name)))}
 	}
 }

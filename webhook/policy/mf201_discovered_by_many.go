@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -21,13 +22,14 @@ func discoveredByMany(ns *mesh.Namespace, w *World) []Finding {
 	if len(asked) > 0 {
 		fighting := meshesOf(asked)
 		f := manyFinding(ns, asked, becauseAll(fighting, ns.Labels))
-		f.Remedy = keepOne(ns, fighting, len(unasked) == 0, w)
+		f.Remedy = w.remedied(func() remedy { return keepOne(ns, f, fighting, len(unasked) == 0, w) })
 		found = append(found, f)
 	}
 	if len(unasked) > 0 {
 		fighting := meshesOf(unasked)
 		f := manyFinding(ns, unasked, becauseTaken(fighting, ns.Labels))
-		f.Action, f.Remedy = Warn, changeMeshes(takers(fighting, ns.Labels), ns.Labels, w)
+		f.Action = Warn
+		f.Remedy = w.remedied(func() remedy { return changeMeshes(ns, f, takers(fighting, ns.Labels), w) })
 		found = append(found, f)
 	}
 	return found
@@ -129,30 +131,29 @@ func becauseTaken(meshes []*mesh.Mesh, labels map[string]string) string {
 
 // keepOne offers, for each mesh, the labels with which it is the only one that asks for them: the only one at all, if no mesh
 // takes the namespace without asking.
-func keepOne(ns *mesh.Namespace, meshes []*mesh.Mesh, atAll bool, w *World) string {
-	way := "To keep it in %s: %s"
+func keepOne(ns *mesh.Namespace, f Finding, meshes []*mesh.Mesh, atAll bool, w *World) remedy {
+	label := "To keep it in %s"
 	if atAll {
-		way = "To keep it in %s only: %s"
+		label += " only"
 	}
-
-	var ways []string
+	var ways remedy
 	var without []*mesh.Mesh // those for which no labels do it
 	for _, m := range meshes {
 		edits, ok := only(m, ns.Labels, w)
-		if !ok {
-			without = append(without, m)
-			continue
-		}
 		edits = sortedEdits(append(edits, injectedToo(m, ns.Labels, w.Fleet)...))
-		ways = append(ways, fmt.Sprintf(way, theMesh(m), relabel(ns, w, edits...)))
+		if keep := w.labels(ns, f, discoveredByMany, labelling{fmt.Sprintf(label, theMesh(m)), edits}); ok && len(keep) > 0 {
+			ways = append(ways, keep...)
+		} else {
+			without = append(without, m)
+		}
 	}
 	switch {
 	case len(ways) == 0:
-		return "Change the selectors of " + theMeshes(meshes) + " so that only one of them matches"
+		return remedy{say("The owners of " + theMeshes(meshes) + " have to change their selectors so that only one of them matches")}
 	case len(without) > 0 && !w.exhausted(): // or nobody knows
-		ways = append(ways, fmt.Sprintf("To keep it in %s, the selectors of the others have to change first", theMeshes(without)))
+		ways = append(ways, say(fmt.Sprintf("To keep it in %s, the selectors of the others have to change first", theMeshes(without))))
 	}
-	return strings.Join(slices.Compact(ways), ". ")
+	return ways
 }
 
 // takers returns the meshes that discover the namespace without asking for a label of it.
@@ -165,18 +166,53 @@ func takers(meshes []*mesh.Mesh, labels map[string]string) []*mesh.Mesh {
 
 // changeMeshes says which mesh has to change, not the namespace, with the commands of the first ones: one of them is enough for
 // each fight.
-func changeMeshes(meshes []*mesh.Mesh, labels map[string]string, w *World) string {
-	ways := make([]string, min(len(meshes), named))
-	for i, m := range meshes[:len(ways)] {
-		if source, _, _ := taken(m, labels); source != &m.Sources[0] {
-			ways[i] = revisionRemedy(m, source, "selector")
-			continue
-		}
-		way := "It is not the namespace that has to change, but %s: %s"
-		if i > 0 {
-			way = "Or %s: %s"
-		}
-		ways[i] = fmt.Sprintf(way, theMesh(m), selectorCommand(m, w))
+func changeMeshes(ns *mesh.Namespace, f Finding, meshes []*mesh.Mesh, w *World) remedy {
+	is := func(after *mesh.Fleet, namespaces []mesh.Namespace) bool {
+		i := slices.IndexFunc(namespaces, func(other mesh.Namespace) bool { return other.Name == ns.Name })
+		return !among(f, discoveredByMany(&namespaces[i], w.in(after)))
 	}
-	return strings.Join(ways, ". ")
+	var ways remedy
+	for i, m := range meshes[:min(len(meshes), named)] {
+		label := fmt.Sprintf("It is not the namespace that has to change, but %s", theMesh(m))
+		if i > 0 {
+			label = fmt.Sprintf("Or %s", theMesh(m))
+		}
+		ways = append(ways, w.changeTaker(label, ns, m, is)...)
+	}
+	return ways
+}
+
+// changeTaker is what has to become of one mesh.
+func (w *World) changeTaker(label string, ns *mesh.Namespace, m *mesh.Mesh, is cured) remedy {
+	if source, _, _ := taken(m, ns.Labels); source != &m.Sources[0] {
+		return remedy{say(revisionRemedy(m, source, "selector"))}
+	}
+	if all := w.everyNamespace(); all != nil {
+		ways := ownSelectors(label, m, w.withNamespaces(all, ns.Name, ns.Labels), is)
+		if len(ways) > 0 && (!w.Updating || reflect.DeepEqual(ways, ownSelectors(label, m, w.withNamespaces(all, ns.Name, w.Stored), is))) {
+			return ways
+		}
+	}
+	return remedy{say(label + ". " + byHand(m, w))}
+}
+
+// everyNamespace returns the cluster's namespaces, nil if they cannot be had.
+func (w *World) everyNamespace() []mesh.Namespace {
+	if w.all == nil {
+		return nil
+	}
+	return w.all()
+}
+
+// withNamespaces is the world of a namespace with all namespaces in it, of which this one has these labels: whether a mesh can change
+// depends on them.
+func (w *World) withNamespaces(all []mesh.Namespace, name string, labels map[string]string) *World {
+	known, this := *w, mesh.Namespace{Name: name, Labels: labels}
+	known.Namespaces = slices.Clone(all)
+	if i := slices.IndexFunc(known.Namespaces, func(other mesh.Namespace) bool { return other.Name == name }); i >= 0 {
+		known.Namespaces[i] = this
+	} else {
+		known.Namespaces = append(known.Namespaces, this)
+	}
+	return &known
 }

@@ -25,16 +25,35 @@ func revisionOfAnotherMesh(ns *mesh.Namespace, w *World) []Finding {
 	if !crossed(discovering, injecting) {
 		return nil
 	}
+	comes := comesOfIt(discovering, injecting, ns.Labels)
 	discovering = wanted(discovering, ns.Labels)
-	return []Finding{{
+	f := Finding{
 		Action: injectionAction(injection),
 		Field:  injectionPath(injection),
-		Detail: fmt.Sprintf("namespace %q has %s, but %s %s it: its sidecars would ask the istiod of %s and have only the "+
-			"root certificate of %s to verify it with", ns.Name, chosen(injection, ns.Labels, injecting), becauseAll(discovering, ns.Labels),
-			discover(discovering), theMeshes(injecting), theMeshes(discovering)),
-		Remedy:   bothWaysOut(ns, discovering, injecting, w),
+		Detail: fmt.Sprintf("namespace %q has %s, but %s %s it: %s", ns.Name, chosen(injection, ns.Labels, injecting), becauseAll(discovering, ns.Labels),
+			discover(discovering), comes),
 		Subjects: append(meshSubjects(discovering), injectedBy(injecting)...),
-	}}
+	}
+	f.Remedy = w.remedied(func() remedy { return bothWaysOut(ns, f, discovering, injecting, w) })
+	return []Finding{f}
+}
+
+// comesOfIt says what becomes of pods that one mesh injects where others discover. Where none of these writes the ConfigMap that the pods
+// mount, such as beside OpenShift's gateway-only mesh, they wait for it; else they find another mesh's root certificate in it.
+func comesOfIt(discovering, injecting []*mesh.Mesh, labels map[string]string) string {
+	mounted, written := injecting[0].Sources[0].MountedBundle, []string{}
+	for _, m := range discovering {
+		source, _ := m.Discovers(labels)
+		if source.TrustBundle == mounted {
+			return fmt.Sprintf("its sidecars would ask the istiod of %s and have only the root certificate of %s to verify it with",
+				theMeshes(injecting), theMeshes(wanted(discovering, labels)))
+		}
+		if !slices.Contains(written, source.TrustBundle) {
+			written = append(written, source.TrustBundle)
+		}
+	}
+	return fmt.Sprintf("its pods would hang in Init:0/1, because they mount the ConfigMap %s of %s, and only %s is written there",
+		mounted, theMeshes(injecting), joinAnd(written))
 }
 
 // injectionAction lowers what is wrong with a namespace's injection to a warning where no label of it has chosen that: it is the
@@ -93,18 +112,26 @@ func chosen(injection mesh.Injection, labels map[string]string, injecting []*mes
 }
 
 // bothWaysOut offers to keep the namespace in a mesh that discovers it, or to move it to the mesh that injects it.
-func bothWaysOut(ns *mesh.Namespace, discovering, injecting []*mesh.Mesh, w *World) string {
-	var ways []string
+func bothWaysOut(ns *mesh.Namespace, f Finding, discovering, injecting []*mesh.Mesh, w *World) remedy {
+	var offers []labelling
 	for _, m := range discovering {
-		ways = append(ways, fmt.Sprintf("To keep it in %s: %s", theMesh(m), relabel(ns, w, injectBy(revisionOf(m, w.Fleet), ns.Labels)...)))
+		offers = append(offers, labelling{"To keep it in " + theMesh(m), injectBy(revisionOf(m, w.Fleet), ns.Labels)})
 	}
 	for _, m := range injecting {
 		if edits, ok := only(m, ns.Labels, w); ok {
-			ways = append(ways, fmt.Sprintf("To move it to %s: %s", theMesh(m), relabel(ns, w, alone(edits, ns.Labels)...)))
+			offers = append(offers, labelling{"To move it to " + theMesh(m), alone(edits, ns.Labels)})
 		}
 	}
-	return strings.Join(ways, ". ")
+	offers = append(offers, labelling{"To have no sidecars in it", release(ns.Labels, w.Fleet)})
+	ways := w.labels(ns, f, revisionOfAnotherMesh, offers...)
+	if len(ways) > 1 && ways[len(ways)-1].label == offers[len(offers)-1].label { // the last resort
+		ways = ways[:len(ways)-1]
+	}
+	return ways.or(unlabelled)
 }
+
+// unlabelled is what is left where no change of a namespace's labels is a way out.
+const unlabelled = "No change of its labels alone repairs that: leave them as they are stored, or have the owners of the meshes change their selectors first"
 
 // mappedToAnotherMesh finds an istio.io/rev that the mesh map gives to another mesh than the one that a discovery label
 // names.
@@ -124,19 +151,22 @@ func mappedToAnotherMesh(ns *mesh.Namespace, injection mesh.Injection, w *World)
 
 func mapFinding(ns *mesh.Namespace, injection mesh.Injection, key string, mapped []string, w *World) Finding {
 	named := ns.Labels[key]
-	var ways []string
-	if revision, ok := w.Fleet.Mapped(named); ok {
-		edits := append(injectBy(revision, ns.Labels), naming(named, ns.Labels, w)...)
-		ways = append(ways, fmt.Sprintf("To keep it in mesh %q: %s", named, relabel(ns, w, sortedEdits(edits)...)))
-	}
-	ways = append(ways, fmt.Sprintf("To move it to mesh %q: %s", mapped[0], relabel(ns, w, alone(naming(mapped[0], ns.Labels, w), ns.Labels)...)))
-	return Finding{
+	f := Finding{
 		Field: labelPath(injection.Label),
 		Detail: fmt.Sprintf("namespace %q has %s=%s and %s=%s, but the mesh map gives the revision %q to mesh %s",
 			ns.Name, key, named, injection.Label, ns.Labels[injection.Label], injection.Revision, strings.Join(quoted(mapped), " and mesh ")),
-		Remedy:   strings.Join(ways, ". "),
 		Subjects: []string{key + "=" + named, "revision " + injection.Revision},
 	}
+	f.Remedy = w.remedied(func() remedy {
+		var offers []labelling
+		if revision, ok := w.Fleet.Mapped(named); ok {
+			edits := append(injectBy(revision, ns.Labels), naming(named, ns.Labels, w)...)
+			offers = append(offers, labelling{fmt.Sprintf("To keep it in mesh %q", named), sortedEdits(edits)})
+		}
+		offers = append(offers, labelling{fmt.Sprintf("To move it to mesh %q", mapped[0]), alone(naming(mapped[0], ns.Labels, w), ns.Labels)})
+		return w.labels(ns, f, revisionOfAnotherMesh, offers...).or(unlabelled)
+	})
+	return f
 }
 
 // naming are the edits after which all discovery labels that are there name the mesh.

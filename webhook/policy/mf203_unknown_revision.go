@@ -8,7 +8,8 @@ import (
 	"github.com/meshfence/meshfence/webhook/selector"
 )
 
-const seeNames = "To see the names that exist: kubectl get istiorevisions,istiorevisiontags"
+// seeNames lists what istio.io/rev can name.
+func seeNames() way { return run("To see the names that exist", showNames()) }
 
 // unknownRevision finds an istio.io/rev that is the name of nothing: pods then start without a sidecar, and nobody says
 // so. While no mesh discovers the namespace it is a warning, because labels may come before meshes; so is it while only
@@ -34,10 +35,12 @@ func unknownRevision(ns *mesh.Namespace, w *World) []Finding {
 	} else {
 		f.Detail += "; " + becauseAll(discovering, ns.Labels) + " " + discover(discovering) + " it"
 	}
-	f.Remedy = seeNames
-	if !coming {
-		f.Remedy = rename(ns, injection.Revision, wanted(discovering, ns.Labels), w)
-	}
+	f.Remedy = w.remedied(func() remedy {
+		if coming {
+			return remedy{seeNames()}
+		}
+		return rename(ns, f, injection.Revision, wanted(discovering, ns.Labels), w)
+	})
 	return []Finding{f}
 }
 
@@ -47,21 +50,24 @@ func withoutTarget(ns *mesh.Namespace, r *mesh.Revision, discovering []*mesh.Mes
 	if !r.Tag || len(r.Meshes) > 0 {
 		return nil
 	}
-	remedy := fmt.Sprintf("To see where the tag points: kubectl get istiorevisiontags.sailoperator.io %s -o yaml", r.Name)
-	for _, m := range wanted(discovering, ns.Labels) {
-		if edits := injectBy(revisionOf(m, w.Fleet), ns.Labels); discoversAfter(m, ns.Labels, edits) {
-			remedy = fmt.Sprintf("To use %s, which discovers it, without the tag: %s. %s", theMesh(m), relabel(ns, w, edits...), remedy)
-			break
-		}
-	}
-	return []Finding{{
+	f := Finding{
 		Action: Warn,
 		Field:  labelPath(mesh.RevisionLabel),
 		Detail: fmt.Sprintf("namespace %q has istio.io/rev=%s, a tag whose target does not exist: until it does, its pods start without sidecars, "+
 			"unless the operator has installed the tag for an earlier target", ns.Name, r.Name),
-		Remedy:   remedy,
 		Subjects: []string{"tag " + r.Name},
-	}}
+	}
+	f.Remedy = w.remedied(func() remedy {
+		var ways remedy
+		for _, m := range wanted(discovering, ns.Labels) {
+			edits := injectBy(revisionOf(m, w.Fleet), ns.Labels)
+			if ways = w.labels(ns, f, unknownRevision, labelling{fmt.Sprintf("To use %s, which discovers it, without the tag", theMesh(m)), edits}); len(ways) > 0 {
+				break
+			}
+		}
+		return append(ways, run("To see where the tag points", showOne(kindTag, r.Name)))
+	})
+	return []Finding{f}
 }
 
 // namesComingMesh says whether a discovery label names a mesh that does not exist, and only meshes that discover everything
@@ -78,24 +84,27 @@ func namesComingMesh(ns *mesh.Namespace, discovering []*mesh.Mesh, w *World) boo
 
 // rename proposes the name that was probably meant. If a mesh discovers the namespace, only its names make sense; if none
 // does, the command also makes the name's mesh discover it.
-func rename(ns *mesh.Namespace, revision string, discovering []*mesh.Mesh, w *World) string {
+func rename(ns *mesh.Namespace, f Finding, revision string, discovering []*mesh.Mesh, w *World) remedy {
 	meant := nearest(revision, candidates(discovering, w.Fleet))
 	question := fmt.Sprintf("Did you mean %q? ", meant)
 	if meant == "" && len(discovering) > 0 {
 		meant, question = revisionOf(discovering[0], w.Fleet), ""
 	}
 	if meant == "" {
-		return seeNames
+		return remedy{seeNames()}
 	}
 	edits := []selector.Edit{set(mesh.RevisionLabel, meant)}
 	if len(discovering) == 0 {
 		join, ok := joining(w.Fleet.Revision(meant).Meshes, ns.Labels, w)
 		if !ok {
-			return question + "No label would make the mesh of that revision discover this namespace: change its selectors first"
+			return remedy{say(question + "No label would make the mesh of that revision discover this namespace: its owner has to change its selectors first")}
 		}
 		edits = append(edits, join...)
 	}
-	return question + fmt.Sprintf("To use the revision %q: %s", meant, relabel(ns, w, sortedEdits(edits)...))
+	if ways := w.labels(ns, f, unknownRevision, labelling{question + fmt.Sprintf("To use the revision %q", meant), sortedEdits(edits)}); len(ways) > 0 {
+		return ways
+	}
+	return remedy{seeNames()}
 }
 
 // candidates are the names that belong to one of the meshes; all names if there is no mesh.

@@ -2,8 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/selector"
@@ -18,7 +16,8 @@ func conflictingInjectionLabels(ns *mesh.Namespace, w *World) []Finding {
 	if !hasRevision || !hasInjection {
 		return nil
 	}
-	f := Finding{Field: labelPath(mesh.InjectionLabel), Remedy: letOneDecide(ns, w)}
+	f := Finding{Field: labelPath(mesh.InjectionLabel)}
+	f.Remedy = w.remedied(func() remedy { return letOneDecide(ns, f, w) })
 	switch {
 	case injection == mesh.InjectionEnabled && revision == mesh.DefaultRevision:
 		f.Action = Warn
@@ -41,23 +40,13 @@ func conflictingInjectionLabels(ns *mesh.Namespace, w *World) []Finding {
 
 // letOneDecide offers to remove either label, if what the other one then chooses would not be refused in its turn; if
 // both would, to remove both.
-func letOneDecide(ns *mesh.Namespace, w *World) string {
-	var ways []string
-	if keepsRevision := remove(mesh.InjectionLabel); !injectsWrongly(ns, w, keepsRevision) {
-		ways = append(ways, "To let istio.io/rev decide: "+relabel(ns, w, keepsRevision))
-	}
-	if keepsInjection := remove(mesh.RevisionLabel); !injectsWrongly(ns, w, keepsInjection) {
-		ways = append(ways, "To let istio-injection decide: "+relabel(ns, w, keepsInjection))
-	}
+func letOneDecide(ns *mesh.Namespace, f Finding, w *World) remedy {
+	ways := w.labels(ns, f, conflictingInjectionLabels,
+		labelling{"To let istio.io/rev decide", []selector.Edit{remove(mesh.InjectionLabel)}},
+		labelling{"To let istio-injection decide", []selector.Edit{remove(mesh.RevisionLabel)}})
 	if len(ways) == 0 {
-		return "Neither chooses a revision that fits. To have none: " + relabel(ns, w, release(ns.Labels, w.Fleet)...)
+		ways = w.labels(ns, f, conflictingInjectionLabels,
+			labelling{"Neither chooses a revision that fits. To have none", release(ns.Labels, w.Fleet)})
 	}
-	return strings.Join(ways, ". ")
-}
-
-// injectsWrongly says whether the revision that the namespace's labels choose after an edit is a reason to refuse them.
-func injectsWrongly(ns *mesh.Namespace, w *World, edit selector.Edit) bool {
-	after := &mesh.Namespace{Name: ns.Name, Labels: apply(ns.Labels, []selector.Edit{edit})}
-	found := slices.Concat(revisionOfAnotherMesh(after, w), unknownRevision(after, w), injectedNotDiscovered(after, w))
-	return slices.ContainsFunc(found, func(f Finding) bool { return f.Action != Warn })
+	return ways.or(unlabelled)
 }

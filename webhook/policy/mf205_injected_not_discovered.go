@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
@@ -18,14 +17,15 @@ func injectedNotDiscovered(ns *mesh.Namespace, w *World) []Finding {
 	if !hanging(w.discovering(ns), injecting) {
 		return nil
 	}
-	return []Finding{{
+	f := Finding{
 		Action: injectionAction(injection),
 		Field:  injectionPath(injection),
 		Detail: fmt.Sprintf("namespace %q has %s, but no mesh discovers it: its pods would hang in Init:0/1, because the ConfigMap %s "+
 			"is written to discovered namespaces only", ns.Name, chosen(injection, ns.Labels, injecting), injecting[0].Sources[0].TrustBundle),
-		Remedy:   discoverOrRelease(ns, injection, injecting, w),
 		Subjects: injectedBy(injecting),
-	}}
+	}
+	f.Remedy = w.remedied(func() remedy { return discoverOrRelease(ns, f, injection, injecting, w) })
+	return []Finding{f}
 }
 
 // hanging says whether a namespace that meshes inject, of which none runs in another cluster, is discovered by none.
@@ -34,18 +34,18 @@ func hanging(discovering, injecting []*mesh.Mesh) bool {
 }
 
 // discoverOrRelease offers to set both labels in one command, or to take the namespace out of the mesh.
-func discoverOrRelease(ns *mesh.Namespace, injection mesh.Injection, injecting []*mesh.Mesh, w *World) string {
-	var ways []string
+func discoverOrRelease(ns *mesh.Namespace, f Finding, injection mesh.Injection, injecting []*mesh.Mesh, w *World) remedy {
+	var offers []labelling
 	for _, m := range injecting {
 		if edits, ok := only(m, ns.Labels, w); ok {
 			if injection.ByDefault() {
-				ways = append(ways, fmt.Sprintf("To put it into %s: %s", theMesh(m), relabel(ns, w, edits...)))
+				offers = append(offers, labelling{"To put it into " + theMesh(m), edits})
 				continue
 			}
 			edits = alone(append(edits, set(injection.Label, ns.Labels[injection.Label])), ns.Labels)
-			ways = append(ways, fmt.Sprintf("To put it into %s, set both labels in one command: %s", theMesh(m), relabel(ns, w, edits...)))
+			offers = append(offers, labelling{fmt.Sprintf("To put it into %s, set both labels in one command", theMesh(m)), edits})
 		}
 	}
-	ways = append(ways, "To keep it out of every mesh: "+relabel(ns, w, release(ns.Labels, w.Fleet)...))
-	return strings.Join(ways, ". ")
+	offers = append(offers, labelling{"To keep it out of every mesh", release(ns.Labels, w.Fleet)})
+	return w.labels(ns, f, injectedNotDiscovered, offers...).or(unlabelled)
 }

@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/selector"
@@ -16,33 +15,32 @@ func noDefaultRevision(ns *mesh.Namespace, w *World) []Finding {
 	if injection.Label != mesh.InjectionLabel || !injection.By || maistraInjects(ns.Labels) || w.Fleet.Revision(mesh.DefaultRevision) != nil {
 		return nil
 	}
-	return []Finding{{
+	f := Finding{
 		Field: labelPath(mesh.InjectionLabel),
 		Detail: fmt.Sprintf("namespace %q has istio-injection=enabled, which chooses the revision %q, but no revision or tag has that name: "+
 			"its pods would start without sidecars", ns.Name, mesh.DefaultRevision),
-		Remedy: nameRevision(ns, w),
-	}}
+	}
+	f.Remedy = w.remedied(func() remedy { return nameRevision(ns, f, w) })
+	return []Finding{f}
 }
 
 // nameRevision offers to let istio.io/rev choose a mesh that discovers the namespace, also without istio-injection; if none
 // does, to remove the label.
-func nameRevision(ns *mesh.Namespace, w *World) string {
-	var ways []string
+func nameRevision(ns *mesh.Namespace, f Finding, w *World) remedy {
+	var offers []labelling
 	for _, m := range wanted(w.discovering(ns), ns.Labels) {
 		revision := ns.Labels[mesh.RevisionLabel]
 		if !belongs(w.Fleet.Revision(revision), m) {
 			revision = revisionOf(m, w.Fleet)
 		}
-		if edits := injectBy(revision, ns.Labels); discoversAfter(m, ns.Labels, edits) {
-			ways = append(ways, fmt.Sprintf("To have the sidecars of %s, which discovers it: %s", theMesh(m), relabel(ns, w, edits...)))
-		}
+		offers = append(offers, labelling{fmt.Sprintf("To have the sidecars of %s, which discovers it", theMesh(m)), injectBy(revision, ns.Labels)})
 	}
+	ways := w.labels(ns, f, noDefaultRevision, offers...)
 	if len(ways) == 0 {
-		without := alone([]selector.Edit{remove(mesh.InjectionLabel)}, ns.Labels)
-		ways = append(ways, "To have no sidecars: "+relabel(ns, w, without...),
-			"To see what istio.io/rev can name instead: kubectl get istiorevisions,istiorevisiontags")
+		without := labelling{"To have no sidecars", alone([]selector.Edit{remove(mesh.InjectionLabel)}, ns.Labels)}
+		ways = append(w.labels(ns, f, noDefaultRevision, without), run("To see what istio.io/rev can name instead", showNames()))
 	}
-	return strings.Join(ways, ". ")
+	return ways
 }
 
 // wanted leaves out the meshes that discover the namespace only because they discover everything, if another one asks for

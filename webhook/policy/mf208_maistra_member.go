@@ -5,6 +5,7 @@ import (
 
 	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/selector"
 )
 
 // maistraIgnoreLabel with the value "true" tells OpenShift Service Mesh 2 to leave a member namespace's pods alone
@@ -20,13 +21,17 @@ func maistraMember(ns *mesh.Namespace, w *World) []Finding {
 	if !hasRevision || !maistraInjects(ns.Labels) || !mesh.InjectionOf(ns.Labels).By {
 		return nil
 	}
-	return []Finding{{
+	f := Finding{
 		Field: labelPath(mesh.MaistraMemberLabel),
 		Detail: fmt.Sprintf("namespace %q has %s=%s and istio.io/rev=%s: OpenShift Service Mesh 2 and 3 would both inject its pods, "+
 			"which then do not start", ns.Name, mesh.MaistraMemberLabel, member, revision),
-		Remedy: fmt.Sprintf("To have Service Mesh 2 leave its pods alone: %s. To leave it to Service Mesh 2: %s",
-			relabel(ns, w, set(maistraIgnoreLabel, "true")), relabel(ns, w, remove(mesh.RevisionLabel))),
-	}}
+	}
+	f.Remedy = w.remedied(func() remedy {
+		return w.labels(ns, f, maistraMember,
+			labelling{"To have Service Mesh 2 leave its pods alone", []selector.Edit{set(maistraIgnoreLabel, "true")}},
+			labelling{"To leave it to Service Mesh 2", []selector.Edit{remove(mesh.RevisionLabel)}}).or(unlabelled)
+	})
+	return []Finding{f}
 }
 
 // maistraInjects says whether a namespace is left to OpenShift Service Mesh 2: it is a member of one of its meshes, and that is

@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/selector"
@@ -21,15 +20,17 @@ func controlPlaneUndiscovered(old, updated *mesh.Namespace, w *World) []Finding 
 			continue
 		}
 		_, term := m.Discovers(old.Labels)
-		found = append(found, Finding{
+		f := Finding{
 			Field: "metadata.labels",
 			Detail: fmt.Sprintf("namespace %q is the control-plane namespace of %s, which would no longer discover it (%s): it would get no root "+
 				"certificate, and mesh-wide policies in it, such as a STRICT PeerAuthentication, would silently stop to count",
 				updated.Name, theMesh(m), term.Selector),
-			Remedy: fmt.Sprintf("To keep it discovered: %s. To use other labels, give the mesh a selector for them first: %s",
-				keepDiscovered(m, term, updated, w), editCommand(m)),
 			Subjects: []string{m.String()},
+		}
+		f.Remedy = w.remedied(func() remedy {
+			return append(keepDiscovered(m, f, term, updated, w), say(fmt.Sprintf("To use other labels, the owner of %s first has to give it a selector for them", theMesh(m))))
 		})
+		found = append(found, f)
 	}
 	return found
 }
@@ -50,27 +51,27 @@ func losesControlPlane(judged, after map[string]string, w *World) bool {
 	})
 }
 
-// editCommand opens the mesh's object.
-func editCommand(m *mesh.Mesh) string {
-	return "kubectl edit " + strings.ToLower(m.Kind) + " " + m.Name
-}
-
 // keepDiscovered gives the labels that the term asks for their stored values again, and keeps what else was requested if
 // that goes together; otherwise it keeps the stored labels.
-func keepDiscovered(m *mesh.Mesh, term *mesh.Term, updated *mesh.Namespace, w *World) string {
+func keepDiscovered(m *mesh.Mesh, f Finding, term *mesh.Term, updated *mesh.Namespace, w *World) remedy {
 	needed, _ := term.Selector.Edits(updated.Labels) // possible: the term matched labels with the same name
-	var edits []selector.Edit
-	for _, e := range needed {
-		value, present := w.Stored[e.Key]
-		edits = append(edits, selector.Edit{Key: e.Key, Value: value, Remove: !present})
-	}
-	after := apply(updated.Labels, edits)
+	back := taking(w.Stored, keysOf(needed))
+	after := apply(updated.Labels, back)
+	offers := [][]selector.Edit{back, taking(w.Stored, w.changedKeys(updated.Labels, nil))}
 	if more, ok := only(m, after, w); ok {
-		edits = append(edits, more...)
+		edits := append(slices.Clone(back), more...)
 		edits = append(edits, injectedToo(m, apply(after, more), w.Fleet)...)
-		return relabel(updated, w, sortedEdits(edits)...)
+		offers = append([][]selector.Edit{sortedEdits(edits)}, offers...)
 	}
-	return labelCommand(updated.Name, w.Stored, keysOf(edits))
+	again := func(ns *mesh.Namespace, w *World) []Finding {
+		return controlPlaneUndiscovered(&mesh.Namespace{Name: ns.Name, Labels: w.Stored}, ns, w)
+	}
+	for _, edits := range offers {
+		if ways := w.labels(updated, f, again, labelling{"To keep it discovered", edits}); len(ways) > 0 {
+			return ways
+		}
+	}
+	return nil
 }
 
 func keysOf(edits []selector.Edit) []string {

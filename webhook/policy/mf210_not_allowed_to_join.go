@@ -48,7 +48,7 @@ func notAllowedToJoin(old, updated *mesh.Namespace, w *World) []Finding {
 	var found []Finding
 	for _, m := range joined(old, updated, w.Fleet) {
 		right := w.Rights[m.Ref]
-		if right == Granted {
+		if right == Granted || w.silent && right == Unasked {
 			continue
 		}
 		f := Finding{

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/selector"
 )
 
 // ambientMode is the value of mesh.DataplaneModeLabel that sends a namespace's traffic through ztunnel.
@@ -24,11 +25,15 @@ func ambientWithRevision(ns *mesh.Namespace, w *World) []Finding {
 	if injection.ByDefault() {
 		why = "no label that chooses a revision, and is injected by default"
 	}
-	return []Finding{{
+	f := Finding{
 		Field: labelPath(mesh.DataplaneModeLabel),
 		Detail: fmt.Sprintf("namespace %q has %s=%s and %s: its pods would get sidecars, and a pod with a sidecar does not take part in ambient mode",
 			ns.Name, mesh.DataplaneModeLabel, ambientMode, why),
-		Remedy: fmt.Sprintf("To have sidecars: %s. To have ambient mode: %s",
-			relabel(ns, w, remove(mesh.DataplaneModeLabel)), relabel(ns, w, release(ns.Labels, w.Fleet)...)),
-	}}
+	}
+	f.Remedy = w.remedied(func() remedy {
+		return w.labels(ns, f, ambientWithRevision,
+			labelling{"To have sidecars", []selector.Edit{remove(mesh.DataplaneModeLabel)}},
+			labelling{"To have ambient mode", release(ns.Labels, w.Fleet)}).or(unlabelled)
+	})
+	return []Finding{f}
 }

@@ -18,13 +18,14 @@ func discoveryWithoutMesh(ns *mesh.Namespace, w *World) []Finding {
 		if !present || len(w.Fleet.Meshes()) == 0 || w.Fleet.Named(value) != nil || awaitsMesh(ns, w) || askedFor(key, ns, w) {
 			continue
 		}
-		found = append(found, Finding{
+		f := Finding{
 			Field: labelPath(key),
 			Detail: fmt.Sprintf("namespace %q has %s=%s, but no mesh has that name, and no selector asks for that value: "+
 				"until one does, the label puts it into no mesh", ns.Name, key, value),
-			Remedy:   nameMesh(ns, key, w),
 			Subjects: []string{key + "=" + value},
-		})
+		}
+		f.Remedy = w.remedied(func() remedy { return nameMesh(ns, f, key, w) })
+		found = append(found, f)
 	}
 	return found
 }
@@ -55,18 +56,21 @@ func canMatch(s selector.Selector, labels map[string]string) bool {
 }
 
 // nameMesh proposes the mesh that was probably meant, with what else makes it discover the namespace and goes together.
-func nameMesh(ns *mesh.Namespace, key string, w *World) string {
-	const meshes = "To see the meshes: kubectl get istios,istiorevisions"
+func nameMesh(ns *mesh.Namespace, f Finding, key string, w *World) remedy {
+	show := run("To see the meshes", showAll(mesh.KindIstio, mesh.KindIstioRevision))
 	meant := w.Fleet.Named(nearest(ns.Labels[key], meshNames(w.Fleet.Meshes())))
 	if meant == nil {
-		return meshes
+		return remedy{show}
 	}
 	edits := []selector.Edit{set(key, meant.Name)}
 	more, ok := only(meant, apply(ns.Labels, edits), w)
 	edits = append(edits, more...)
 	edits = append(edits, injectedToo(meant, apply(ns.Labels, edits), w.Fleet)...)
-	if !ok || !discoversAfter(meant, ns.Labels, edits) || losesControlPlane(ns.Labels, apply(ns.Labels, edits), w) {
-		return fmt.Sprintf("Did you mean %q? Labels alone cannot put the namespace into that mesh. %s", meant.Name, meshes)
+	if ok && discoversAfter(meant, ns.Labels, edits) {
+		label := fmt.Sprintf("Did you mean %q? To put it into that mesh", meant.Name)
+		if ways := w.labels(ns, f, discoveryWithoutMesh, labelling{label, sortedEdits(edits)}); len(ways) > 0 {
+			return ways
+		}
 	}
-	return fmt.Sprintf("Did you mean %q? To put it into that mesh: %s", meant.Name, relabel(ns, w, sortedEdits(edits)...))
+	return remedy{say(fmt.Sprintf("Did you mean %q? Labels alone cannot put the namespace into that mesh", meant.Name)), show}
 }

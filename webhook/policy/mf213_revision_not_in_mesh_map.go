@@ -20,24 +20,26 @@ func revisionNotInMeshMap(ns *mesh.Namespace, w *World) []Finding {
 		if !ok || mapped == injection.Revision || !belongs(w.Fleet.Revision(mapped), m) || !isIn(ns, m, w) {
 			continue
 		}
-		found = append(found, Finding{
+		f := Finding{
 			Field: labelPath(mesh.RevisionLabel),
 			Detail: fmt.Sprintf("namespace %q has istio.io/rev=%s, but the mesh map gives the revision %q to %s: it would stay behind when the mesh moves on",
 				ns.Name, injection.Revision, mapped, theMesh(m)),
-			Remedy:   followMap(ns, m, mapped, w),
 			Subjects: []string{m.String(), "revision " + injection.Revision},
-		})
+		}
+		f.Remedy = w.remedied(func() remedy { return followMap(ns, f, m, mapped, w) })
+		found = append(found, f)
 	}
 	return found
 }
 
 // followMap gives the command that sets the mesh map's revision, unless the mesh's selectors ask for the other one.
-func followMap(ns *mesh.Namespace, m *mesh.Mesh, mapped string, w *World) string {
-	follow := set(mesh.RevisionLabel, mapped)
-	if after := (&mesh.Namespace{Name: ns.Name, Labels: apply(ns.Labels, []selector.Edit{follow})}); !isIn(after, m, w) {
-		return fmt.Sprintf("To follow the mesh map, first give the mesh a selector for istio.io/rev=%s: %s", mapped, editCommand(m))
+func followMap(ns *mesh.Namespace, f Finding, m *mesh.Mesh, mapped string, w *World) remedy {
+	follow := []selector.Edit{set(mesh.RevisionLabel, mapped)}
+	after := &mesh.Namespace{Name: ns.Name, Labels: apply(ns.Labels, follow)}
+	if ways := w.labels(ns, f, revisionNotInMeshMap, labelling{"To follow the mesh map", follow}); isIn(after, m, w) && len(ways) > 0 {
+		return ways
 	}
-	return "To follow the mesh map: " + relabel(ns, w, follow)
+	return remedy{say(fmt.Sprintf("To follow the mesh map, the owner of %s first has to give it a selector that matches istio.io/rev=%s", theMesh(m), mapped))}
 }
 
 // isIn says whether the namespace is in the mesh that injects it: the mesh discovers it, or its istiod runs elsewhere and no

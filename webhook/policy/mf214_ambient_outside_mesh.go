@@ -3,9 +3,9 @@ package policy
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/selector"
 )
 
 // ambientOutsideMesh finds a namespace of ambient mode that no mesh of ambient mode discovers: ztunnel, of which there is one in a
@@ -25,13 +25,14 @@ func ambientOutsideMesh(ns *mesh.Namespace, w *World) []Finding {
 	if len(discovering) > 0 {
 		by = ", and " + becauseAll(discovering, ns.Labels) + " " + do(discovering)
 	}
-	return []Finding{{
+	f := Finding{
 		Field: labelPath(mesh.DataplaneModeLabel),
 		Detail: fmt.Sprintf("namespace %q has %s=%s, but %s, which has ambient mode, does not discover it%s: ztunnel would take its traffic, "+
 			"and the istiod of %[4]s does not know its workloads", ns.Name, mesh.DataplaneModeLabel, ambientMode, theMeshes(ambient), by),
-		Remedy:   joinAmbient(ns, ambient, w),
 		Subjects: append(meshSubjects(ambient), discoveredBy(discovering)...),
-	}}
+	}
+	f.Remedy = w.remedied(func() remedy { return joinAmbient(ns, f, ambient, w) })
+	return []Finding{f}
 }
 
 // do stands for discover.
@@ -52,13 +53,13 @@ func discoveredBy(meshes []*mesh.Mesh) []string {
 }
 
 // joinAmbient offers the labels with which a mesh of ambient mode discovers the namespace, and to leave ambient mode.
-func joinAmbient(ns *mesh.Namespace, ambient []*mesh.Mesh, w *World) string {
-	var ways []string
+func joinAmbient(ns *mesh.Namespace, f Finding, ambient []*mesh.Mesh, w *World) remedy {
+	var offers []labelling
 	for _, m := range ambient {
 		if edits, ok := only(m, ns.Labels, w); ok {
-			ways = append(ways, fmt.Sprintf("To put it into %s: %s", theMesh(m), relabel(ns, w, alone(edits, ns.Labels)...)))
+			offers = append(offers, labelling{"To put it into " + theMesh(m), alone(edits, ns.Labels)})
 		}
 	}
-	ways = append(ways, "To leave ambient mode: "+relabel(ns, w, remove(mesh.DataplaneModeLabel)))
-	return strings.Join(ways, ". ")
+	offers = append(offers, labelling{"To leave ambient mode", []selector.Edit{remove(mesh.DataplaneModeLabel)}})
+	return w.labels(ns, f, ambientOutsideMesh, offers...).or(unlabelled)
 }

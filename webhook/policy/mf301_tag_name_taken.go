@@ -18,7 +18,7 @@ func tagNameTaken(tag *mesh.Tag, w *World) []Finding {
 		Field: "metadata.name",
 		Detail: fmt.Sprintf("IstioRevisionTag %q has the name of a revision of %s: istio.io/rev=%s chooses that revision, and the operator "+
 			"does nothing for the tag", tag.Name, theMeshes(r.Meshes), tag.Name),
-		Remedy:   "Choose a name that nothing has yet. To see those that are taken: kubectl get istiorevisions,istiorevisiontags",
+		Remedy:   remedy{say("Choose a name that nothing has yet"), run("To see those that are taken", showNames())}.String(),
 		Subjects: meshSubjects(r.Meshes),
 	}
 	if tag.Name == mesh.DefaultRevision {
@@ -30,8 +30,10 @@ func tagNameTaken(tag *mesh.Tag, w *World) []Finding {
 		f.Remedy = fmt.Sprintf("No tag is needed: %q is a revision of %s already. For a tag beside it, choose a name that nothing has yet",
 			tag.Name, theMeshes(r.Meshes))
 	case w.Updating:
-		f.Remedy = fmt.Sprintf("A name cannot be changed: create the tag under another one, give it to the namespaces that mean the tag, and then: "+
-			"kubectl delete istiorevisiontag %s", tag.Name)
+		f.Remedy = remedy{
+			say("A name cannot be changed: for a tag, create one under another name, and give that to the namespaces that mean the tag"),
+			run("This one does nothing; to delete it", "kubectl delete "+object(kindTag, tag.Name)),
+		}.String()
 	}
 	return []Finding{f}
 }

@@ -70,29 +70,40 @@ func undiscovered(old, updated *mesh.Tag, users []mesh.Namespace, targets []*mes
 		Field: "spec.targetRef",
 		Detail: fmt.Sprintf("IstioRevisionTag %q points at %s, but %s does not discover namespaces that use the tag: %s; %s",
 			updated.Name, mesh.Ref(updated.Target), theMeshes(targets), namespaceNames(names), comesOfIt),
-		Remedy:   waysForUsers(old, updated, users, targets, w),
+		Remedy:   w.remedied(func() remedy { return waysForUsers(old, updated, users, targets, w) }),
 		Subjects: names,
 	}
 }
 
 // waysForUsers offers to leave the namespaces where they are, without the tag, or to take them along into the mesh that it
 // points at. Either is done before the tag changes, and admitted then.
-func waysForUsers(old, updated *mesh.Tag, users []mesh.Namespace, targets []*mesh.Mesh, w *World) string {
+func waysForUsers(old, updated *mesh.Tag, users []mesh.Namespace, targets []*mesh.Mesh, w *World) remedy {
 	stay, follow := &labelCommands{}, &labelCommands{}
 	for i := range users[:min(named, len(users))] {
 		ns := &users[i]
-		leave := []labelEdit{remove(mesh.RevisionLabel), remove(mesh.InjectionLabel)}
 		if revision, m := revisionWithoutTag(ns, old, w); m != nil {
-			stay.add(fmt.Sprintf("To keep %%s in %s", theMesh(m)), ns, injectBy(revision, ns.Labels))
+			stay.offer(fmt.Sprintf("To keep %%s in %s", theMesh(m)), ns, injectBy(revision, ns.Labels), updated.Name, w)
 		} else {
-			stay.add("To take the tag from %s", ns, present(leave, ns.Labels))
+			stay.offer("To take the tag from %s", ns, w.released(ns), updated.Name, w)
 		}
 		if edits, ok := only(targets[0], ns.Labels, w); ok {
 			edits = append(edits, injectBy(pointsAt(updated, targets[0]), ns.Labels)...)
-			follow.add(fmt.Sprintf("To move %%s to %s", theMesh(targets[0])), ns, sortedEdits(edits))
+			follow.offer(fmt.Sprintf("To move %%s to %s", theMesh(targets[0])), ns, sortedEdits(edits), updated.Name, w)
 		}
 	}
-	return beforeTheTag + join(stay.sentences(), follow.sentences())
+	ways := append(stay.ways(), follow.ways()...)
+	if len(ways) == 0 {
+		return remedy{say("Leave the tag where it points, or have the owners of the meshes change their selectors first")}
+	}
+	return append(remedy{say(strings.TrimSuffix(beforeTheTag, ". "))}, ways...)
+}
+
+// offer notes the edits if they are admitted, whether the tag changes or not, and if the namespace does not use the tag then.
+func (c *labelCommands) offer(why string, ns *mesh.Namespace, edits []labelEdit, tag string, w *World) {
+	after := &mesh.Namespace{Name: ns.Name, Labels: apply(ns.Labels, edits)}
+	if w.allowsAll([]*mesh.Namespace{ns}, func(*mesh.Namespace) []labelEdit { return edits }) && !usesTag(after, tag) {
+		c.add(why, ns, edits)
+	}
 }
 
 // revisionWithoutTag is the revision that keeps a namespace in the mesh that discovers it, when the tag no longer does, and

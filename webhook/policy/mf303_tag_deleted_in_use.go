@@ -21,15 +21,13 @@ func tagDeletedInUse(tag *mesh.Tag, w *World) []Finding {
 		}
 	}
 	mapped := w.Fleet.MappedTo(tag.Name)
-	var who, ways []string
+	var who []string
 	if len(users) > 0 {
 		who = append(who, fmt.Sprintf("namespaces use it, whose new pods come up without sidecars: %s", namespaceNames(names)))
-		ways = append(ways, waysWithoutTag(tag, users, w))
 	}
 	if len(mapped) > 0 {
 		who = append(who, fmt.Sprintf("the mesh map still gives it to mesh %s, whose new namespaces get it filled in",
 			strings.Join(quoted(mapped), " and mesh ")))
-		ways = append(ways, "To see what the mesh map can have instead: kubectl get istiorevisions,istiorevisiontags")
 	}
 	if len(who) == 0 {
 		return nil
@@ -37,7 +35,7 @@ func tagDeletedInUse(tag *mesh.Tag, w *World) []Finding {
 	return []Finding{{
 		Field:    "metadata.name",
 		Detail:   fmt.Sprintf("IstioRevisionTag %q is deleted, but ", tag.Name) + strings.Join(who, "; and "),
-		Remedy:   join(ways),
+		Remedy:   w.remedied(func() remedy { return withoutTag(tag, users, mapped, w) }),
 		Subjects: append(names, mapped...),
 	}}
 }
@@ -50,16 +48,27 @@ func losesDefault(ns *mesh.Namespace, w *World) bool {
 	return !hanging(w.Before.DiscoveredBy(ns.Labels), w.Before.Injecting(ns.Labels))
 }
 
-// waysWithoutTag gives each namespace the revision that the tag stood for, or takes the label away if no mesh discovers it.
-func waysWithoutTag(tag *mesh.Tag, users []mesh.Namespace, w *World) string {
+// withoutTag gives each namespace the revision that the tag stood for, or takes the label away if no mesh discovers it.
+func withoutTag(tag *mesh.Tag, users []mesh.Namespace, mapped []string, w *World) remedy {
 	commands := &labelCommands{}
 	for i := range users[:min(named, len(users))] {
 		ns := &users[i]
 		if revision, m := revisionWithoutTag(ns, tag, w); m != nil {
-			commands.add(fmt.Sprintf("To keep %%s in %s", theMesh(m)), ns, injectBy(revision, ns.Labels))
+			commands.offer(fmt.Sprintf("To keep %%s in %s", theMesh(m)), ns, injectBy(revision, ns.Labels), tag.Name, w)
 		} else {
-			commands.add("To take its name from %s", ns, present([]labelEdit{remove(mesh.RevisionLabel), remove(mesh.InjectionLabel)}, ns.Labels))
+			why := "To take its name from %s"
+			if unchosen(ns) {
+				why = "To have no sidecars in %s"
+			}
+			commands.offer(why, ns, w.released(ns), tag.Name, w)
 		}
 	}
-	return join(commands.sentences())
+	ways := commands.ways()
+	if len(users) > 0 && len(ways) == 0 {
+		ways = remedy{say("Have the namespaces choose another revision first")}
+	}
+	if len(mapped) > 0 {
+		ways = append(ways, run("To see what the mesh map can have instead", showNames()))
+	}
+	return ways
 }

@@ -20,14 +20,14 @@ func tagTargetMissing(tag *mesh.Tag, w *World) []Finding {
 	return []Finding{{
 		Field:    "spec.targetRef",
 		Detail:   fmt.Sprintf("IstioRevisionTag %q %s, the operator does nothing for the tag", tag.Name, what),
-		Remedy:   meantTarget(tag, w),
+		Remedy:   w.remedied(func() remedy { return meantTarget(tag, w) }),
 		Subjects: []string{tag.Target.Kind + " " + tag.Target.Name},
 	}}
 }
 
 // meantTarget proposes what the tag was probably to point at: what has the name but is of the other kind, else the nearest
 // name of the kind.
-func meantTarget(tag *mesh.Tag, w *World) string {
+func meantTarget(tag *mesh.Tag, w *World) remedy {
 	target, other := tag.Target, tag.Target
 	other.Kind = mesh.KindIstio
 	var names []string
@@ -44,19 +44,29 @@ func meantTarget(tag *mesh.Tag, w *World) string {
 		}
 	}
 	if len(w.Fleet.Target(other)) > 0 {
-		return fmt.Sprintf("There is an %s of that name. ", other.Kind) + retarget(tag, mesh.Ref(other))
+		return pointAt(fmt.Sprintf("There is an %s of that name. ", other.Kind), tag, mesh.Ref(other), w)
 	}
 	if target.Kind == mesh.KindIstioRevision && target.Name != tag.Name && w.Fleet.HasTag(target.Name) {
-		return fmt.Sprintf("There is an IstioRevisionTag of that name, and a tag cannot point at a tag. To see where that one points: "+
-			"kubectl get istiorevisiontag %s -o yaml", target.Name)
+		return remedy{
+			say("There is an IstioRevisionTag of that name, and a tag cannot point at a tag"),
+			run("To see where that one points", showOne(kindTag, target.Name)),
+		}
 	}
 	if target.Name = nearest(target.Name, names); target.Name != "" {
-		return fmt.Sprintf("Did you mean %q? ", target.Name) + retarget(tag, mesh.Ref(target))
+		return pointAt(fmt.Sprintf("Did you mean %q? ", target.Name), tag, mesh.Ref(target), w)
 	}
-	return "To see what there is to point at: kubectl get istios,istiorevisions"
+	return remedy{run("To see what there is to point at", showAll(mesh.KindIstio, mesh.KindIstioRevision))}
 }
 
-func retarget(tag *mesh.Tag, target mesh.Ref) string {
-	return fmt.Sprintf(`To point at %s: kubectl patch istiorevisiontag %s --type=merge -p '{"spec":{"targetRef":{"kind":%q,"name":%q}}}'`,
-		target, tag.Name, target.Kind, target.Name)
+// pointAt is the command that changes the target of a tag, if that is stored and may be changed so; else its field.
+func pointAt(why string, tag *mesh.Tag, target mesh.Ref, w *World) remedy {
+	label := fmt.Sprintf("%sTo point at %s", why, target)
+	if w.base().Tag(tag.Name) == nil || !w.tagging(w.base(), tag.Name, target) {
+		return remedy{say(fmt.Sprintf("%s, once its namespaces are discovered by that mesh: spec: {targetRef: {kind: %s, name: %s}}", label, target.Kind, target.Name))}
+	}
+	return remedy{run(label, retarget(tag.Name, target))}
+}
+
+func retarget(tag string, target mesh.Ref) string {
+	return fmt.Sprintf(`kubectl patch %s --type=merge -p '{"spec":{"targetRef":{"kind":%q,"name":%q}}}'`, object(kindTag, tag), target.Kind, target.Name)
 }

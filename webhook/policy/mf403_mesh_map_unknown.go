@@ -42,7 +42,7 @@ func meshMapUnknown(m *mesh.Map, w *World) []Finding {
 // meantEntry proposes the names that were probably meant, of a mesh that exists and has no other entry. The map is admitted
 // with what is unknown in it, so it can be patched.
 func meantEntry(m *mesh.Map, name string, entries map[string]string, called []*mesh.Mesh, w *World) string {
-	const show = "To see the names that exist: kubectl get istios,istiorevisions,istiorevisiontags"
+	show := remedy{run("To see the names that exist", showAll(mesh.KindIstio, mesh.KindIstioRevision, kindTag))}.String()
 	meantMesh, meant, edits := name, entries[name], mapEdits{}
 	if len(called) == 0 {
 		meantMesh = nearest(name, meshNames(w.Fleet.Meshes()))

@@ -45,14 +45,3 @@ func theOthers(m *mesh.Mesh, others []*mesh.Mesh) string {
 	}
 	return joinAnd(texts)
 }
-
-// resourceOf is what kubectl calls the kind of an object of the Sail operator, with the group, because other products
-// have an istio resource too.
-func resourceOf(ref mesh.Ref) string {
-	return resource(&mesh.Mesh{Ref: ref})
-}
-
-// patchCommand merges JSON into the spec of an object of the Sail operator.
-func patchCommand(ref mesh.Ref, spec string) string {
-	return fmt.Sprintf(`kubectl patch %s %s --type=merge -p '{"spec":%s}'`, resourceOf(ref), ref.Name, spec)
-}

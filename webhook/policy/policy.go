@@ -41,11 +41,12 @@ func (a Actions) of(r Rule) Action {
 // Policy judges. It is immutable and safe for concurrent use.
 type Policy struct {
 	settings Settings
+	rules    *ruleSet
 	worlds   worlds
 }
 
 // New returns a Policy with these settings, which must not be written afterwards.
-func New(settings Settings) *Policy { return &Policy{settings: settings} }
+func New(settings Settings) *Policy { return &Policy{settings: settings, rules: allRules()} }
 
 // NamespaceChange is a CREATE (Old is nil) or UPDATE of a namespace.
 type NamespaceChange struct {
@@ -59,6 +60,9 @@ type NamespaceChange struct {
 	Rights map[mesh.Ref]Right
 	// Pods is what was seen of the namespace's pods; nil if nobody looked, because of Moves.
 	Pods *mesh.Pods
+	// All returns the cluster's namespaces, by name, without the exempt ones; nil if they cannot be had. It is called only for a remedy
+	// that depends on them.
+	All func() []mesh.Namespace
 }
 
 // Namespace judges a change of a namespace. One that is being deleted is never denied: its finalizers must get through.
@@ -69,7 +73,8 @@ func (p *Policy) Namespace(c NamespaceChange) Verdict {
 	c.Old, c.New = p.judged(c.Old, c.Fleet), p.judged(c.New, c.Fleet)
 	w := World{
 		Before: c.Fleet, Fleet: c.Fleet, Now: c.Now, Updating: c.Old != nil, User: c.User, Rights: c.Rights, Pods: c.Pods,
-		DiscoveryLabels: p.settings.DiscoveryLabels, ControlPlane: p.settings.ControlPlane,
+		DiscoveryLabels: p.settings.DiscoveryLabels, ControlPlane: p.settings.ControlPlane, rules: p.rules,
+		all: c.All,
 	}
 	if c.Old != nil {
 		w.Stored = c.Old.Labels
@@ -115,6 +120,10 @@ func (p *Policy) Mesh(c MeshChange) Verdict {
 	w.beside, w.exempt, w.creating = c.Beside, c.Exempt, c.Creating || c.Old == nil
 	w.searches = &selector.Searches{Left: maxSearches * selector.SearchBudget}
 	w.moves = sync.OnceValue(func() movement { return moving(c.Old, updated, w) })
+	if c.New != nil {
+		w.judged = c.New.Ref
+	}
+	w.passes = passes(meshRules, c.Old, updated, w, p.settings.Actions)
 	return judge(meshRules, c.Old, updated, w, p.settings.Actions)
 }
 
@@ -133,6 +142,7 @@ type TagChange struct {
 func (p *Policy) Tag(c TagChange) Verdict {
 	w := p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil)
 	w.creating = c.Old == nil
+	w.passes = passes(tagJudged, c.Old, c.New, w, p.settings.Actions)
 	return judge(tagJudged, c.Old, c.New, w, p.settings.Actions)
 }
 
@@ -155,6 +165,6 @@ func (p *Policy) Map(c MapChange) Verdict {
 func (p *Policy) world(before, fleet *mesh.Fleet, namespaces []mesh.Namespace, now time.Time, updating bool) *World {
 	return &World{
 		Before: before, Fleet: fleet, Namespaces: namespaces, Now: now, Updating: updating,
-		DiscoveryLabels: p.settings.DiscoveryLabels, ControlPlane: p.settings.ControlPlane,
+		DiscoveryLabels: p.settings.DiscoveryLabels, ControlPlane: p.settings.ControlPlane, rules: p.rules,
 	}
 }

@@ -17,10 +17,12 @@ func relabel(ns *mesh.Namespace, w *World, edits ...selector.Edit) string {
 	if !w.Updating {
 		return "create it " + labelList(wanted, meshKeys(w, edits), edits)
 	}
-	changed := slices.DeleteFunc(meshKeys(w, edits), func(key string) bool {
-		return !edited(edits, key) && same(w.Stored, wanted, key)
-	})
-	return labelCommand(ns.Name, wanted, changed)
+	return labelCommand(ns.Name, wanted, w.changedKeys(wanted, edits))
+}
+
+// changedKeys are the keys that such a command names.
+func (w *World) changedKeys(wanted map[string]string, edits []selector.Edit) []string {
+	return slices.DeleteFunc(meshKeys(w, edits), func(key string) bool { return !edited(edits, key) && same(w.Stored, wanted, key) })
 }
 
 // labelCommand sets, or removes, these keys.

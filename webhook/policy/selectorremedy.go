@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,20 +15,52 @@ import (
 // maxExclusions bounds the requirements that keep a proposed selector apart from other meshes: it only feeds messages.
 const maxExclusions = 4
 
-// selectorRemedy gives a mesh a selector of its own: as a command if the mesh is stored already, else as the lines of
-// its manifest. If its istiod does not read the selectors that it has, and those are good, that is all that changes.
-func selectorRemedy(m *mesh.Mesh, w *World) string {
-	remedy := "Give it a selector of its own: "
+// selectorRemedy has a mesh that discovers everything keep the selectors that it has had, or gives it one of its own: as a command if
+// the mesh is stored already, else as the lines of its manifest. If its istiod does not read the selectors that it has, and those are
+// good, that is all that changes. others are those that it fights with.
+func selectorRemedy(m *mesh.Mesh, f Finding, others []*mesh.Mesh, w *World) remedy {
+	is := w.curedOf(m.Ref, f, discoversEverything)
+	var ways remedy
+	switch own := &m.Sources[0]; {
+	case !w.Updating:
+		ways = remedy{say(manifest(m, w))}
+	default:
+		ways = keepSelectors(m, w, is)
+		if len(ways) == 0 {
+			ways = ownSelectors(giveSelector, m, w, is)
+		}
+		if len(ways) == 0 {
+			ways = remedy{say(byHand(m, w))}
+		}
+		if own.Listing != mesh.Invalid && own.Listing != mesh.Unread {
+			ways = append(remedy{say("The API server drops a misspelt field (such as matchLabel), which leaves {}")}, ways...)
+		}
+	}
+	if len(others) > 0 {
+		ways = append(ways, overlapWays(m, others, w, is)...)
+	}
+	return ways
+}
+
+// byHand says what the owner of a mesh has to do where no command does it.
+func byHand(m *mesh.Mesh, w *World) string {
+	own, apart := ownSelector(m, w)
+	if !apart {
+		return fmt.Sprintf("The owner of %s has to give it selectors that no other mesh has, once the namespaces that it injects have labels for them", m.Ref)
+	}
+	return fmt.Sprintf("The owner of %s has to give it a selector of its own, such as %s, once the namespaces that it injects have labels for it", m.Ref, selectorYAML(own))
+}
+
+// manifest are the lines that a mesh which is created lacks.
+func manifest(m *mesh.Mesh, w *World) string {
+	remedy := giveSelector + ": "
 	switch own := &m.Sources[0]; {
 	case own.Listing == mesh.Unread && goodOnceRead(m, w):
-		return readRemedy(m, w)
+		return "Have istiod read its selectors: spec: {values: {" + readYAML(m) + "}}"
 	case own.Listing == mesh.Unread:
 		remedy = "Have istiod read its selectors, and give it one of its own: "
 	case own.Listing != mesh.Invalid:
 		remedy = "The API server drops a misspelt field (such as matchLabel), which leaves {}. " + remedy
-	}
-	if w.Updating {
-		return remedy + selectorCommand(m, w)
 	}
 	own, _ := ownSelector(m, w)
 	values := fmt.Sprintf("meshConfig: {discoverySelectors: [%s]}", selectorYAML(own))
@@ -50,20 +81,9 @@ func goodOnceRead(m *mesh.Mesh, w *World) bool {
 	return len(own.Errors) == 0 && len(own.Listed) > 0 && why == "" && len(fights(&read, w)) == 0
 }
 
-// readRemedy has istiod read its selectors.
-func readRemedy(m *mesh.Mesh, w *World) string {
-	const remedy = "Have istiod read its selectors: "
-	if w.Updating {
-		return remedy + readCommand(m)
-	}
-	return remedy + "spec: {values: {" + readYAML(m) + "}}"
-}
-
-func readCommand(m *mesh.Mesh) string { return patchCommand(m.Ref, `{"values":{`+readJSON(m)+`}}`) }
-
-// readJSON and readYAML are the values with which istiod reads its selectors.
-func readJSON(m *mesh.Mesh) string {
-	if m.Sources[0].By == revisionVariableField {
+// readJSON and readYAML are the values with which istiod reads its selectors. unread is the field because of which it does not.
+func readJSON(unread string) string {
+	if unread == revisionVariableField {
 		return `"pilot":{"env":{"REVISION":null}}`
 	}
 	return `"pilot":{"configMap":true}`
@@ -77,20 +97,6 @@ func readYAML(m *mesh.Mesh) string {
 }
 
 const revisionVariableField = "spec.values.pilot.env[REVISION]"
-
-// selectorCommand replaces all selectors of a mesh by one of its own, which its istiod then reads.
-func selectorCommand(m *mesh.Mesh, w *World) string {
-	own, _ := ownSelector(m, w)
-	item, err := json.Marshal(own)
-	if err != nil {
-		return "kubectl edit " + resource(m) + " " + m.Name // cannot happen: strings and maps of strings only
-	}
-	values := fmt.Sprintf(`"meshConfig":{"discoverySelectors":[%s]}`, item)
-	if m.Sources[0].Listing == mesh.Unread {
-		values += "," + readJSON(m)
-	}
-	return patchCommand(m.Ref, `{"values":{`+values+`}}`)
-}
 
 // selectorYAML shows a selector as YAML in one line.
 func selectorYAML(s metav1.LabelSelector) string {
@@ -106,14 +112,6 @@ func selectorYAML(s metav1.LabelSelector) string {
 		parts = append(parts, "matchExpressions: ["+strings.Join(expressions, ", ")+"]")
 	}
 	return "{" + strings.Join(parts, ", ") + "}"
-}
-
-// resource is what kubectl calls the mesh's kind, with the group, because other products have an istio resource too.
-func resource(m *mesh.Mesh) string {
-	if m.Kind == "IstioRevision" {
-		return "istiorevisions.sailoperator.io"
-	}
-	return "istios.sailoperator.io"
 }
 
 // ownSelector asks for a discovery label whose value is the mesh's name, and keeps apart from the selectors of all other

@@ -64,18 +64,15 @@ func (c *labelCommands) add(why string, ns *mesh.Namespace, edits []labelEdit) {
 	c.groups[i].namespaces = append(c.groups[i].namespaces, ns.Name)
 }
 
-// sentences are the commands, each with what it is for.
-func (c *labelCommands) sentences() []string {
-	texts := make([]string, len(c.groups))
+// ways are the commands, each with what it is for.
+func (c *labelCommands) ways() remedy {
+	ways := make(remedy, len(c.groups))
 	for i, g := range c.groups {
 		pronoun := "them"
 		if len(c.groups) > 1 || len(g.namespaces) == 1 {
 			pronoun = namespaceNames(g.namespaces)
 		}
-		texts[i] = fmt.Sprintf(g.why, pronoun) + ": kubectl label namespace " + strings.Join(g.namespaces, " ") + g.arguments
+		ways[i] = run(fmt.Sprintf(g.why, pronoun), "kubectl label namespace "+strings.Join(g.namespaces, " ")+g.arguments)
 	}
-	return texts
+	return ways
 }
-
-// join makes a remedy of sentences.
-func join(lists ...[]string) string { return strings.Join(slices.Concat(lists...), ". ") }

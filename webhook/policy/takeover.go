@@ -49,7 +49,7 @@ func takeOrLeave(stored, m *mesh.Mesh, revision mesh.Ref, w *World) string {
 	switch {
 	case stored == nil:
 		return fmt.Sprintf("To have the operator take it over, create %s with its spec.namespace and its discoverySelectors, and change what is to "+
-			"change afterwards. To see them: kubectl get %s %s -o yaml", m.Ref, resourceOf(revision), revision.Name)
+			"change afterwards. To see them: %s", m.Ref, showOne(revision.Kind, revision.Name))
 	case comes(stored, m):
 		return fmt.Sprintf("Leave it to the operator, which makes the one of %s. For a mesh of its own, give it another metadata.name", m.Ref)
 	default:

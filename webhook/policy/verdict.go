@@ -83,8 +83,23 @@ type World struct {
 	// creating says that the request is a CREATE, also if it is of a part of a mesh that there is.
 	creating bool
 
+	// all returns the cluster's namespaces; nil if they cannot be had. Only in judgements of a namespace.
+	all func() []mesh.Namespace
 	// past is what stored returns.
 	past *World
+	// rules are those by which commands are tried.
+	rules *ruleSet
+	// actions are those of the configuration.
+	actions Actions
+	// passes reports whether the request is admitted, so that what it changes is stored when its commands are run; nil in judgements
+	// of a namespace or of the mesh map. It judges the request a second time.
+	passes func() bool
+	// judged is the mesh that is judged; only in judgements of a mesh.
+	judged mesh.Ref
+	// silent says that findings are only looked for, not told: they need no remedy.
+	silent bool
+	// trials is how many changes of meshes have been tried, see maxTrials.
+	trials int
 
 	// discovered is what discovering remembers.
 	discovered [2]discovered
@@ -121,6 +136,7 @@ type rule[T any] struct {
 // tool that applies an unchanged object every few minutes is told nothing.
 func judge[T any](rules []rule[T], old, updated *T, w *World, actions Actions) Verdict {
 	verdict := Verdict{Answer: Allowed}
+	w.actions = actions
 	var of []*rule[T] // the rules of the warnings
 	for i := range rules {
 		r := &rules[i]
@@ -213,9 +229,16 @@ func (r *rule[T]) hadBefore(before *past, f Finding, old, updated *T, w *World) 
 	case r.held != nil:
 		return r.held(f, old, updated, w)
 	case !before.known:
-		*before = newPast(r.complete(r.state(old, w.stored())))
+		*before = newPast(r.complete(silently(r.state, old, w.stored())))
 	}
 	return before.has(f)
+}
+
+// silently finds what is only compared with something else.
+func silently[T any](state func(*T, *World) []Finding, object *T, w *World) []Finding {
+	defer func(before bool) { w.silent = before }(w.silent)
+	w.silent = true
+	return state(object, w)
 }
 
 // past is what a rule finds wrong with the old object: found once, and looked up by subject, because an object can break a

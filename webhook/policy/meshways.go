@@ -1,0 +1,268 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/selector"
+)
+
+// maxPatch is how many characters of selectors a command may have.
+const maxPatch = 1500
+
+// proposal is a command that changes a mesh's object, and what it does.
+type proposal struct {
+	editing
+	command string
+}
+
+// cured reports, for a cluster in which a command has been run, whether what it is for is gone there.
+type cured func(after *mesh.Fleet, namespaces []mesh.Namespace) bool
+
+// curedOf is about a finding of a rule of kind state about a mesh. A mesh that is not there has none.
+func (w *World) curedOf(ref mesh.Ref, f Finding, state func(*mesh.Mesh, *World) []Finding) cured {
+	return func(after *mesh.Fleet, _ []mesh.Namespace) bool {
+		m := after.Mesh(ref)
+		return m == nil || !slices.ContainsFunc(state(m, w.in(after)), func(g Finding) bool {
+			return len(f.Subjects) == 0 || slices.ContainsFunc(f.Subjects, func(s string) bool { return slices.Contains(g.Subjects, s) })
+		})
+	}
+}
+
+// mends reports whether a change of a mesh is admitted and cures. If it is another mesh than the one whose change is refused, then that
+// change must be right when it is made again.
+func (w *World) mends(p proposal, namespaces []mesh.Namespace, is cured) bool {
+	base := w.base()
+	after := w.tried(base, namespaces, p.editing)
+	if after == nil || !is(after, namespaces) {
+		return false
+	}
+	if base == w.Fleet || p.ref == w.judged {
+		return true
+	}
+	again := w.Fleet.Edited(p.ref, p.edit, true)
+	return again != nil && is(again, namespaces)
+}
+
+// ways are the proposals that mend.
+func (w *World) ways(label string, p proposal, ok bool, is cured) remedy {
+	if !ok || !w.mends(p, w.Namespaces, is) {
+		return nil
+	}
+	return remedy{run(label, p.command)}
+}
+
+// selecting gives a mesh other selectors, and has its istiod read them if there is a field because of which it does not; ok is false if they are too long for a command, or cannot be written.
+func selecting(ref mesh.Ref, list []*metav1.LabelSelector, unread string) (p proposal, ok bool) {
+	text, err := json.Marshal(list)
+	if err != nil || len(text) > maxPatch || len(list) == 0 || slices.Contains(list, nil) || strings.Contains(string(text), "'") {
+		return proposal{}, false
+	}
+	values := `"meshConfig":{"discoverySelectors":` + string(text) + `}`
+	if unread != "" {
+		values += "," + readJSON(unread)
+	}
+	return proposal{
+		editing{ref, mesh.Edit{Selectors: list, Reads: unread}}, patchCommand(ref, `{"values":{`+values+`}}`),
+	}, true
+}
+
+// reading has a mesh's istiod read the selectors that it has.
+func reading(m *mesh.Mesh, w *World) proposal {
+	unread := w.unread(m)
+	return proposal{editing{m.Ref, mesh.Edit{Reads: unread}}, patchCommand(m.Ref, `{"values":{`+readJSON(unread)+`}}`)}
+}
+
+// unread is the field because of which a mesh's istiod does not read its selectors: as it is stored when the commands are run, which
+// may be another one than that of the mesh that is judged.
+func (w *World) unread(m *mesh.Mesh) string {
+	if stored := w.base().Mesh(m.Ref); stored != nil && stored.Sources[0].Listing == mesh.Unread {
+		return stored.Sources[0].By
+	}
+	return m.Sources[0].By
+}
+
+// selectingOwn replaces all selectors of a mesh by one of its own, which its istiod then reads.
+func selectingOwn(m *mesh.Mesh, w *World) (p proposal, ok bool) {
+	own, ok := ownSelector(m, w)
+	if !ok {
+		return proposal{}, false
+	}
+	unread := ""
+	if m.Sources[0].Listing == mesh.Unread {
+		unread = w.unread(m)
+	}
+	return selecting(m.Ref, []*metav1.LabelSelector{&own}, unread)
+}
+
+// ownSelectors offers a selector of its own to a mesh that is stored: at once if no namespace depends on those that it has, else
+// after the labels that keep the namespaces that it injects.
+func ownSelectors(label string, m *mesh.Mesh, w *World, is cured) remedy {
+	if m.Sources[0].Listing == mesh.Unread && goodOnceRead(m, w) {
+		return w.ways(strings.Replace(label, giveSelector, "Have istiod read its selectors", 1), reading(m, w), true, is)
+	}
+	p, ok := selectingOwn(m, w)
+	if !ok || !w.affords(w.Fleet, nil) {
+		return nil
+	}
+	if at := w.ways(label, p, ok, is); len(at) > 0 {
+		return at
+	}
+	commands, namespaces := labelsFor(p.edit.Selectors[0], m, w)
+	if len(commands) == 0 || !w.mends(p, namespaces, is) {
+		return nil
+	}
+	return remedy{run(label, append(commands, p.command)...)}
+}
+
+// giveSelector is what such an offer begins with.
+const giveSelector = "Give it a selector of its own"
+
+// labelsFor are the commands that label the namespaces that a mesh injects for a selector, and all namespaces as they are then; no
+// commands if that is not possible for all of them.
+func labelsFor(s *metav1.LabelSelector, m *mesh.Mesh, w *World) (commands []string, after []mesh.Namespace) {
+	parsed, errs := selector.Parse(s, nil)
+	users := existing(w, func(ns *mesh.Namespace) bool { return injects(m.Ref, w.base(), ns) && !parsed.Matches(ns.Labels) })
+	if len(errs) > 0 || len(users) == 0 || len(users) > named {
+		return nil, nil
+	}
+	edits := map[string][]selector.Edit{}
+	for _, ns := range users {
+		needed, ok := parsed.Edits(ns.Labels)
+		if !ok || edited(needed, mesh.NameLabel) || !w.allows(w.base(), ns, needed) {
+			return nil, nil
+		}
+		edits[ns.Name] = needed
+	}
+	return labelAll(users, func(ns *mesh.Namespace) []selector.Edit { return edits[ns.Name] }), relabelled(w.Namespaces, edits)
+}
+
+// relabelled are the namespaces after changes of their labels.
+func relabelled(namespaces []mesh.Namespace, edits map[string][]selector.Edit) []mesh.Namespace {
+	after := slices.Clone(namespaces)
+	for i := range after {
+		if changes := edits[after[i].Name]; len(changes) > 0 {
+			after[i].Labels = apply(after[i].Labels, changes)
+		}
+	}
+	return after
+}
+
+// keepSelectors offers the selectors that a mesh has had, if they were good: then it is the change that is wrong.
+func keepSelectors(m *mesh.Mesh, w *World, is cured) remedy {
+	stored := w.Before.Mesh(m.Ref)
+	if stored == nil || stored == m || stored.SameLists(m) || m.Sources[0].Listing == mesh.Unread {
+		return nil
+	}
+	own := &stored.Sources[0]
+	if why, _ := everythingBecause(stored); own.Listing != mesh.Selective || why != "" || !is(w.Before, w.Namespaces) {
+		return nil
+	}
+	const label = "To keep the discoverySelectors that it has"
+	if p, ok := selecting(m.Ref, own.Items(), ""); ok {
+		if ways := w.ways(label, p, ok, is); len(ways) > 0 {
+			return ways
+		}
+	}
+	return remedy{say("Leave its discoverySelectors as they are stored")}
+}
+
+// overlapWays offers to declare an overlap with other meshes, and to end the fight by another name of the ConfigMap. They are the
+// only ways out where an operator owns the other meshes.
+func overlapWays(m *mesh.Mesh, others []*mesh.Mesh, w *World, is cured) remedy {
+	const (
+		declare = "If they have the same root certificate, declare the overlap"
+		rename  = "To have its istiod write a ConfigMap of its own, which its pods mount once they are restarted"
+	)
+	bundle := mesh.DefaultTrustBundle + "-" + m.Name
+	allowed, nameable := declaring(m, others, w)
+	if !w.Updating && w.Before.Mesh(m.Ref) == nil {
+		var ways remedy
+		if nameable {
+			ways = append(ways, say(fmt.Sprintf("%s: annotations: {%s: %q}", declare, mesh.AllowOverlapAnnotation, strings.Join(allowed.Allowed, ","))))
+		}
+		return append(ways, say(fmt.Sprintf("%s: spec: {values: {global: {trustBundleName: %s}}}", rename, bundle)))
+	}
+	arguments := mesh.AllowOverlapAnnotation + "=" + strings.Join(allowed.Allowed, ",")
+	if allowed.Until != "" {
+		arguments += " " + mesh.AllowOverlapUntilAnnotation + "=" + allowed.Until
+	}
+	return slices.Concat(
+		w.ways(declare, proposal{editing{m.Ref, allowed}, annotateCommand(m.Ref, arguments+" --overwrite")}, nameable, is),
+		w.ways(rename, proposal{
+			editing{m.Ref, mesh.Edit{TrustBundle: bundle}}, patchCommand(m.Ref, fmt.Sprintf(`{"values":{"global":{"trustBundleName":%q}}}`, bundle)),
+		}, len(validation.IsDNS1123Subdomain(bundle)) == 0, is))
+}
+
+// declaring adds the others to what a mesh declares; ok is false if they are too many for a command. What can be no mesh's name is left out.
+func declaring(m *mesh.Mesh, others []*mesh.Mesh, w *World) (edit mesh.Edit, ok bool) {
+	names := slices.DeleteFunc(slices.Clone(m.Allowed.Meshes), func(name string) bool { return len(validation.IsDNS1123Subdomain(name)) > 0 })
+	for _, other := range others {
+		if !slices.Contains(names, other.Name) {
+			names = append(names, other.Name)
+		}
+	}
+	edit.Allowed = names
+	if !m.Allowed.InForce(w.Now) {
+		edit.Until = mesh.Moment(w.Now.Add(extension))
+	}
+	return edit, len(names) <= named
+}
+
+// maxNarrowed is how many selectors two meshes may have for a command that narrows them.
+const maxNarrowed = 40
+
+// narrowed are the selectors of a mesh without what another one selects too; ok is false if nothing is left, or if it takes too much.
+func narrowed(m, other *mesh.Mesh) (list []*metav1.LabelSelector, ok bool) {
+	if terms(m)+terms(other) > maxNarrowed {
+		return nil, false
+	}
+	for _, item := range m.Sources[0].Items() {
+		if item == nil {
+			return nil, false
+		}
+		item, ok := excludingAll(item.DeepCopy(), other)
+		if !ok {
+			return nil, false
+		}
+		if item != nil {
+			list = append(list, item)
+		}
+	}
+	return list, len(list) > 0
+}
+
+// excludingAll adds requirements until no selector of the other mesh overlaps; nil if nothing is left.
+func excludingAll(item *metav1.LabelSelector, other *mesh.Mesh) (*metav1.LabelSelector, bool) {
+	had := len(item.MatchExpressions)
+	for i := range other.Sources {
+		for _, term := range other.Sources[i].Terms {
+			parsed, errs := selector.Parse(item, nil)
+			if len(errs) > 0 {
+				return nil, false
+			}
+			if !selector.Overlaps(parsed, term.Selector) {
+				continue
+			}
+			r, ok := parsed.Exclude(term.Selector)
+			if !ok {
+				return nil, true // the other one takes all that it selects
+			}
+			item.MatchExpressions = append(item.MatchExpressions, r)
+			if len(item.MatchExpressions) > had+maxExclusions || len(r.Values) > maxValues {
+				return nil, false
+			}
+		}
+	}
+	parsed, errs := selector.Parse(item, nil)
+	if len(errs) > 0 || parsed.Nothing() {
+		return nil, len(errs) == 0
+	}
+	return item, true
+}
