@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -43,13 +44,14 @@ func (s *suite) giantNamespaces(t *testing.T) {
 	must(t, group.Wait())
 	check := func(when string) {
 		t.Helper()
-		must(t, s.Client.Create(t.Context(), stressed("mesh-1", asking("first"), 0)))
-		err := s.Client.Create(t.Context(), stressed("mesh-2", asking("second"), 0))
+		tries := 0
+		must(t, s.answered(t, &tries, "mesh-1", "first"))
+		err := s.answered(t, &tries, "mesh-2", "second")
 		if classify(err) != denied || !strings.Contains(err.Error(), fmt.Sprintf(" and %d more", number-10)) {
 			t.Errorf("%v; want a denial that names ten namespaces and counts the others", err)
 		}
-		count(t, "%s, when two meshes have asked for labels of %d namespaces with %d each: %d MiB, at most %d MiB; without them %d MiB",
-			when, number, giantLabels, resident(t, process)>>20, peak(t, process)>>20, before>>20)
+		count(t, "%s, when two meshes have asked for labels of %d namespaces with %d each, in %d tries: %d MiB, at most %d MiB; without them %d MiB",
+			when, number, giantLabels, tries, resident(t, process)>>20, peak(t, process)>>20, before>>20)
 		withinMemory(t, process, when)
 		must(t, s.Client.Delete(t.Context(), stressed("mesh-1", nil, 0)))
 	}
@@ -58,6 +60,18 @@ func (s *suite) giantNamespaces(t *testing.T) {
 	s.dropReplica(process)
 	process = s.addReplica(t, options)
 	check("meshfence was started again")
+}
+
+// answered creates a mesh that asks for a label, again as long as it is told to try again: the labels of very many such namespaces do
+// not come in the time of one request, and what has come is kept for the next one. It counts the tries.
+func (s *suite) answered(t *testing.T, tries *int, mesh, key string) (err error) {
+	t.Helper()
+	s.soon(t, 2*time.Minute, "an answer about "+mesh, func() bool {
+		*tries++
+		err = s.Client.Create(t.Context(), stressed(mesh, asking(key), 0))
+		return err == nil || !strings.Contains(err.Error(), "cannot judge this request yet")
+	})
+	return err
 }
 
 // asking asks for a label.
