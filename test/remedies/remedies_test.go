@@ -368,9 +368,9 @@ func (s *suite) run(t *testing.T, trial *model.Trial) {
 		}
 		stored := i+1 < len(trial.Way.Commands)
 		s.commands++
-		var real map[model.Key]*unstructured.Unstructured
+		var made map[model.Key]*unstructured.Unstructured
 		if s.kubectl < pasted {
-			real = s.paste(t, command, requests)
+			made = s.paste(t, command, requests)
 		}
 		for _, r := range requests {
 			only = false
@@ -383,8 +383,8 @@ func (s *suite) run(t *testing.T, trial *model.Trial) {
 				t.Errorf("%q is refused: %v", command, err)
 				return
 			}
-			if made := real[r.Key]; made != nil && !reflect.DeepEqual(made.Object, got.Object) {
-				t.Errorf("%s: kubectl makes\n%v, and the same request without it\n%v", command, made, got)
+			if by := made[r.Key]; by != nil && !reflect.DeepEqual(by.Object, got.Object) {
+				t.Errorf("%s: kubectl makes\n%v, and the same request without it\n%v", command, by, got)
 			}
 			c = c.Put(r.Key, got).Operate()
 			if stored {

@@ -31,14 +31,6 @@ func pointsAt(tag *mesh.Tag, m *mesh.Mesh) string {
 	return tag.Target.Name
 }
 
-// present leaves out the removals of labels that are not there.
-func present(edits []labelEdit, labels map[string]string) []labelEdit {
-	return slices.DeleteFunc(edits, func(e labelEdit) bool {
-		_, there := labels[e.Key]
-		return e.Remove && !there
-	})
-}
-
 // labelCommands collects label commands for several namespaces: those that get the same labels for the same reason share
 // one. Its order is that of the namespaces.
 type labelCommands struct {

@@ -213,7 +213,7 @@ func meshesOf(c Cluster) func(labels map[string]string) []string {
 	return func(labels map[string]string) []string {
 		var names []string
 		for _, m := range fleet.DiscoveredBy(labels) {
-			names = append(names, m.Ref.String())
+			names = append(names, m.String())
 		}
 		return names
 	}

@@ -1,25 +1,28 @@
-package policy_test
+package model
 
 import (
-	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/meshfence/meshfence/test/remedies/model"
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
-// Whatever is changed in whatever cluster: each command of each message is admitted and cures what the message names. test/remedies
-// does the same on a real API server.
+// Whatever is changed in whatever cluster: each command of each message is admitted and cures what the message names. The
+// folder above does the same on a real API server.
 func TestEveryCommandOfEveryMessageIsAdmittedAndCures(t *testing.T) {
 	const clusters, changes = 400, 12
-	judge := &model.Judge{Policy: policy.New(settings()), Now: now}
+	judge := &Judge{Now: time.Unix(1785585600, 0), Policy: policy.New(policy.Settings{
+		DiscoveryLabels: []string{"istio-discovery", "mesh"},
+		FillFrom:        []policy.FillSource{policy.MeshMap, policy.FollowingTag, policy.ActiveRevision},
+		ControlPlane:    func(namespace string) bool { return strings.HasPrefix(namespace, "istio-system") },
+	})}
 	tried, failed, byDefault := map[policy.Code]int{}, map[policy.Code]int{}, map[policy.Code]int{}
 	for seed := range uint64(clusters) {
-		random := model.Random{Rand: rand.New(rand.NewPCG(seed, 1))}
+		random := Random{Rand: rand.New(rand.NewPCG(seed, 1))}
 		cluster := random.Cluster()
 		for range changes {
 			for _, trial := range judge.Trials(cluster, random.Change(cluster)) {
@@ -40,7 +43,7 @@ func TestEveryCommandOfEveryMessageIsAdmittedAndCures(t *testing.T) {
 		}
 	}
 	for _, code := range slices.Sorted(maps.Keys(tried)) {
-		t.Log(fmt.Sprintf("%s: %d ways out, %d of what is injected by default, %d failed", code, tried[code], byDefault[code], failed[code]))
+		t.Logf("%s: %d ways out, %d of what is injected by default, %d failed", code, tried[code], byDefault[code], failed[code])
 	}
 	for _, code := range []policy.Code{"MF111", "MF112", "MF118", "MF202", "MF205", "MF211"} {
 		if byDefault[code] == 0 {
