@@ -70,7 +70,7 @@ func (s *state) encode() (map[string][]byte, error) {
 	return data, nil
 }
 
-// sameCertificate says whether two pairs are one.
+// sameCertificate reports whether two pairs are one.
 func sameCertificate(a, b *tls.Certificate) bool {
 	return a != nil && b != nil && bytes.Equal(a.Leaf.Raw, b.Leaf.Raw)
 }

@@ -366,7 +366,7 @@ func bundles(configuration client.Object) [][]byte {
 	return all
 }
 
-// everyBundleHas says whether an authority is in every caBundle.
+// everyBundleHas reports whether an authority is in every caBundle.
 func everyBundleHas(configurations []client.Object, c *x509.Certificate) bool {
 	wanted := encodeCertificates(c)
 	for _, configuration := range configurations {

@@ -68,7 +68,7 @@ func checkAnswer(t *testing.T, path string, body []byte, got *admissionv1.Admiss
 	}
 }
 
-// mayBeAllowed says whether a body is an AdmissionReview for the path, with the objects that its operation needs.
+// mayBeAllowed reports whether a body is an AdmissionReview for the path, with the objects that its operation needs.
 func mayBeAllowed(path string, body []byte) bool {
 	var review map[string]any
 	if json.Unmarshal(body, &review) != nil || review["kind"] != "AdmissionReview" || review["apiVersion"] != "admission.k8s.io/v1" {
@@ -98,7 +98,7 @@ func mayBeAllowed(path string, body []byte) bool {
 	}
 }
 
-// unambiguous says whether no key stands twice in one object: there, what is read depends on the reader.
+// unambiguous reports whether no key stands twice in one object: there, what is read depends on the reader.
 func unambiguous(raw []byte) bool {
 	var into map[string]any
 	duplicates, err := kjson.UnmarshalStrict(raw, &into, kjson.DisallowDuplicateFields)

@@ -38,9 +38,9 @@ type kindHandler[O any] struct {
 	kind schema.GroupVersionKind
 	// decode reads an object.
 	decode func(req *admission.Request, raw []byte) (*O, error)
-	// deletions says whether a DELETE is judged; if not, it is allowed.
+	// deletions reports whether a DELETE is judged; if not, it is allowed.
 	deletions bool
-	// subresources says whether requests to subresources are judged; if not, they are allowed.
+	// subresources reports whether requests to subresources are judged; if not, they are allowed.
 	subresources bool
 	// allUsers says that no user is exempt.
 	allUsers bool

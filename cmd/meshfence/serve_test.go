@@ -117,7 +117,7 @@ func TestAStopGivesNoticeOnEveryConnection(t *testing.T) {
 	}
 }
 
-// ask makes a request and says whether the answer is the last one on its connection.
+// ask makes a request and reports whether the answer is the last one on its connection.
 func ask(client *http.Client, url string) (last bool, err error) {
 	response, err := client.Post(url, "application/json", strings.NewReader("{}"))
 	if err != nil {

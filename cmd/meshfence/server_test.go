@@ -41,7 +41,7 @@ func TestConnectionsThatDoNothingKeepNobodyOut(t *testing.T) {
 	}
 }
 
-// closed says whether the other side has closed the connection.
+// closed reports whether the other side has closed the connection.
 func closed(t *testing.T, conn net.Conn) bool {
 	t.Helper()
 	if err := conn.SetReadDeadline(time.Now().Add(headerTimeout / 20)); err != nil {

@@ -77,7 +77,7 @@ func neverTarget(two *target) *target {
 	return t
 }
 
-// takes says whether the target is sent an operation: one that it measures, or what makes room for that.
+// takes reports whether the target is sent an operation: one that it measures, or what makes room for that.
 func (t *target) takes(op operation) bool {
 	if t.measures == nil || slices.Contains(t.measures, op) {
 		return true

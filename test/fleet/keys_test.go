@@ -82,7 +82,7 @@ func (c *configurations) asksAbout(key string) bool {
 	return having == all && all == 2
 }
 
-// asked says whether the API server asks the validating webhook, where nobody listens, about a new namespace with the label.
+// asked reports whether the API server asks the validating webhook, where nobody listens, about a new namespace with the label.
 func (s *suite) asked(t *testing.T, key string) bool {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "asked", Labels: map[string]string{key: "x"}}}

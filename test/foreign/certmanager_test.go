@@ -261,7 +261,7 @@ func renew(t *testing.T, cluster *harness.Cluster, name string) {
 	})
 }
 
-// servedIsStored says whether every pod serves what is in the Secret, and whether the caBundle has what signed it.
+// servedIsStored reports whether every pod serves what is in the Secret, and whether the caBundle has what signed it.
 func servedIsStored(t *testing.T, cluster *harness.Cluster, deployment client.ObjectKey) error {
 	secret, configuration := &corev1.Secret{}, &admissionregistrationv1.ValidatingWebhookConfiguration{}
 	if err := errors.Join(

@@ -79,7 +79,7 @@ func comparedTemplates() []string {
 type installed struct {
 	// Discovers says of each of the namespaces of probes whether the istiod discovers it.
 	Discovers []bool
-	// Default says whether namespaces without labels are injected; only compared for a revision called default.
+	// Default reports whether namespaces without labels are injected; only compared for a revision called default.
 	Default bool
 	// Ambient and ClusterTrustBundle are switched on in the istiod's environment.
 	Ambient, ClusterTrustBundle bool

@@ -164,7 +164,7 @@ func (g *gitops) sync(object *unstructured.Unstructured) {
 	kubectl(g.t, g.Cluster, "apply", "-f", file)
 }
 
-// leavesAlone says whether a step changes nothing of what the API server has stored of a configuration. Its generation counts the changes.
+// leavesAlone reports whether a step changes nothing of what the API server has stored of a configuration. Its generation counts the changes.
 func (g *gitops) leavesAlone(kind string, step func()) bool {
 	g.t.Helper()
 	g.changed()

@@ -69,7 +69,7 @@ func (g Grant) String() string {
 	return text
 }
 
-// covers says whether the grant allows what was asked for.
+// covers reports whether the grant allows what was asked for.
 func (g Grant) covers(asked Grant) bool {
 	return g.Verb == asked.Verb && g.Resource == asked.Resource && g.Group == asked.Group &&
 		(g.Name == "" || g.Name == asked.Name) && (g.Namespace == "" || g.Namespace == asked.Namespace)
@@ -188,7 +188,7 @@ func readAudit(file string, granted []Grant, used map[Grant]bool) error {
 	}
 }
 
-// useOf marks the grants that cover what was asked for, and says whether there are any.
+// useOf marks the grants that cover what was asked for, and reports whether there are any.
 func useOf(asked Grant, granted []Grant, used map[Grant]bool) bool {
 	covered := false
 	for _, grant := range granted {

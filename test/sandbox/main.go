@@ -166,7 +166,7 @@ func (p *player) check(ctx context.Context, step *step, got answer, text string)
 	return ""
 }
 
-// summary says whether all answers were the expected ones.
+// summary reports whether all answers were the expected ones.
 func (p *player) summary() string {
 	if len(p.unexpected) == 0 {
 		return fmt.Sprintf("All %d answers were as expected.", p.requests)

@@ -70,7 +70,7 @@ func (s *suite) startsUnready(t *testing.T, options harness.ProcessOptions) (bec
 	}
 }
 
-// isUnready says whether a process has answered, and with no.
+// isUnready reports whether a process has answered, and with no.
 func isUnready(err error) bool { return errors.Is(err, harness.ErrNotReady) }
 
 // restartAPIServer stops the API server that meshfence talks to, while another one goes on, and starts it again.

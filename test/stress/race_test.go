@@ -337,7 +337,7 @@ func place(all []map[string]stored, steps []*step) (between []int, err error) {
 	return between, nil
 }
 
-// right says whether an answer that changed nothing is right when this is stored.
+// right reports whether an answer that changed nothing is right when this is stored.
 func (s *step) right(world map[string]stored) bool {
 	found, there := world[s.name]
 	switch s.outcome {
@@ -352,7 +352,7 @@ func (s *step) right(world map[string]stored) bool {
 	}
 }
 
-// take says whether the operation can come next, and what the position is then.
+// take reports whether the operation can come next, and what the position is then.
 func (s *step) take(all []map[string]stored, between []int, at position) (legal bool, after position) {
 	world := all[at.writes]
 	if s.ordinal == 0 {

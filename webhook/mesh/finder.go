@@ -12,7 +12,7 @@ func NewFinder(meshes ...*Mesh) *Finder {
 	return &Finder{meshes: meshes, index: newIndex(meshes)}
 }
 
-// Discover says whether any of the meshes discovers a namespace with these labels. It does not allocate.
+// Discover reports whether any of the meshes discovers a namespace with these labels. It does not allocate.
 func (f *Finder) Discover(labels map[string]string) bool { return f.index.any(labels) }
 
 // AppendDiscovering appends those of the meshes, in order, that discover a namespace with these labels.

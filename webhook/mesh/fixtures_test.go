@@ -112,7 +112,7 @@ func anyLabels() []map[string]string {
 	}
 }
 
-// discoversAll says whether the mesh discovers every namespace, and discoversNone whether it discovers none.
+// discoversAll reports whether the mesh discovers every namespace, and discoversNone whether it discovers none.
 func discoversAll(f *mesh.Fleet) bool {
 	return !slices.ContainsFunc(anyLabels(), func(l map[string]string) bool { return len(f.DiscoveredBy(l)) == 0 })
 }

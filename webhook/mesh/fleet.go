@@ -241,7 +241,7 @@ func (f *Fleet) Named(name string) *Mesh { return f.byName[name] }
 // Revision returns what istio.io/rev=name names, or nil.
 func (f *Fleet) Revision(name string) *Revision { return f.revisions[name] }
 
-// SameRevision says whether two names lead to one revision, so that it does not matter which of them a namespace has. A tag
+// SameRevision reports whether two names lead to one revision, so that it does not matter which of them a namespace has. A tag
 // leads to the revision that it points at, or to the active one of the Istio that it points at.
 func (f *Fleet) SameRevision(a, b string) bool {
 	if a == b {
@@ -279,7 +279,7 @@ func (f *Fleet) tag(name string) *sail.Tag {
 	return f.tags[i]
 }
 
-// HasTag says whether there is a tag of that name, also one that cannot be used because a revision has the name.
+// HasTag reports whether there is a tag of that name, also one that cannot be used because a revision has the name.
 func (f *Fleet) HasTag(name string) bool { return f.tag(name) != nil }
 
 // Following returns the names of the tags, sorted, that follow an Istio from one active revision to the next: those whose target

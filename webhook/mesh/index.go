@@ -143,7 +143,7 @@ func (x *index) appendMatching(found, places []int32, labels map[string]string) 
 	return found
 }
 
-// any says whether a selector matches.
+// any reports whether a selector matches.
 func (x *index) any(labels map[string]string) bool {
 	if x.anyOf(x.free, labels) {
 		return true

@@ -43,7 +43,7 @@ func chartProfile(cp *sail.ControlPlane) (profile, by string) {
 	return cp.Spec.Profile, profileField
 }
 
-// runs says whether an istiod runs in this cluster and reads the selectors: Remote if it does not run or serves another
+// runs reports whether an istiod runs in this cluster and reads the selectors: Remote if it does not run or serves another
 // cluster, Unread if it does not read them, else Selective; by is the field that decides.
 func runs(cp *sail.ControlPlane, revision string) (l Listing, by string) {
 	values := &cp.Spec.Values

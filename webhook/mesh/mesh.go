@@ -120,7 +120,7 @@ const (
 // RevisionBased reports whether each version of the mesh has a revision of its own: update strategy RevisionBased.
 func (m *Mesh) RevisionBased() bool { return m.ActiveRevision != m.Name }
 
-// Remote says whether no source of the mesh runs an istiod that serves this cluster.
+// Remote reports whether no source of the mesh runs an istiod that serves this cluster.
 func (m *Mesh) Remote() bool {
 	return !slices.ContainsFunc(m.Sources, func(s Source) bool { return s.Listing != Remote })
 }
@@ -154,7 +154,7 @@ func (m *Mesh) SameSelectors(other *Mesh) bool {
 	return slices.EqualFunc(m.Sources, other.Sources, func(a, b Source) bool { return a.Ref == b.Ref && a.SameTerms(&b) })
 }
 
-// Has says whether the mesh has a revision of that name.
+// Has reports whether the mesh has a revision of that name.
 func (m *Mesh) Has(revision string) bool {
 	_, found := slices.BinarySearch(m.Revisions, revision)
 	return found

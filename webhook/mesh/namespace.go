@@ -38,7 +38,7 @@ type Injection struct {
 	Label string
 	// Revision is the name that it chooses; "" with By false means that nothing injects.
 	Revision string
-	// By says whether a revision is chosen at all: an empty istio.io/rev chooses the revision "", which cannot exist.
+	// By reports whether a revision is chosen at all: an empty istio.io/rev chooses the revision "", which cannot exist.
 	By bool
 }
 
@@ -76,7 +76,7 @@ func NeverInjected(namespace string) bool {
 	return namespace == "kube-system" || !GetsRootCertificate(namespace)
 }
 
-// GetsRootCertificate says whether an istiod that discovers the namespace of this name writes its root certificate to it. It
+// GetsRootCertificate reports whether an istiod that discovers the namespace of this name writes its root certificate to it. It
 // leaves out three, in which istiods cannot fight therefore
 // (istio/pilot/pkg/serviceregistry/kube/controller/namespacecontroller.go).
 func GetsRootCertificate(namespace string) bool {

@@ -77,7 +77,7 @@ func (m *Mesh) selectors() []selector.Selector {
 	return all
 }
 
-// Overlaps says whether any selectors of the two meshes overlap.
+// Overlaps reports whether any selectors of the two meshes overlap.
 func (c *Comparison) Overlaps(other *Mesh) bool {
 	var candidates []int
 	for i := range other.Sources {
@@ -170,12 +170,12 @@ func excuse(a, b *Source, declared bool) Excuse {
 	}
 }
 
-// ExcuseOf says whether a source of one mesh and a source of another may overlap.
+// ExcuseOf reports whether a source of one mesh and a source of another may overlap.
 func ExcuseOf(a *Mesh, source *Source, b *Mesh, other *Source, now time.Time) Excuse {
 	return excuse(source, other, declares(a, b, now) || declares(b, a, now))
 }
 
-// ExcuseFor says whether two meshes may both discover a namespace with these labels: NoExcuse if some pair of their
+// ExcuseFor reports whether two meshes may both discover a namespace with these labels: NoExcuse if some pair of their
 // sources that both match it would fight.
 func ExcuseFor(a, b *Mesh, labels map[string]string, now time.Time) Excuse {
 	if declares(a, b, now) || declares(b, a, now) {
@@ -210,7 +210,7 @@ func Declaration(a, b *Mesh, now time.Time) (by *Mesh, inForce bool) {
 
 func declares(a, b *Mesh, now time.Time) bool { return a.Allowed.InForce(now) && a.names(b) }
 
-// names says whether the mesh's declaration, in force or not, names the other. An Istio's name stands for what it leaves
+// names reports whether the mesh's declaration, in force or not, names the other. An Istio's name stands for what it leaves
 // behind too: when two meshes are consolidated and one of them is deleted, its IstioRevision is there for a while longer.
 func (m *Mesh) names(other *Mesh) bool {
 	return slices.Contains(m.Allowed.Meshes, other.Name) || other.Owner != "" && slices.Contains(m.Allowed.Meshes, other.Owner)

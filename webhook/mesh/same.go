@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// SameLists says whether two states of one mesh have the same lists of selectors as they are written, not only what comes of
+// SameLists reports whether two states of one mesh have the same lists of selectors as they are written, not only what comes of
 // them. The operator's copies of the Istio's list bring nothing of their own.
 func (m *Mesh) SameLists(other *Mesh) bool { return m.sameBut(other, (*Source).sameList) }
 
@@ -31,7 +31,7 @@ func (s *Source) sameList(other *Source) bool {
 	return s.Listing == other.Listing && reflect.DeepEqual(s.items, other.items)
 }
 
-// SameSelectors says whether two sources discover through the same selectors, in whichever order.
+// SameSelectors reports whether two sources discover through the same selectors, in whichever order.
 func (s *Source) SameSelectors(other *Source) bool {
 	return s.Listing == other.Listing && maps.Equal(texts(s.Terms), texts(other.Terms))
 }

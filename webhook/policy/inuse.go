@@ -8,7 +8,7 @@ import (
 	"github.com/meshfence/meshfence/webhook/selector"
 )
 
-// injects says whether a mesh of the fleet injects the namespace: whether that is in use by it.
+// injects reports whether a mesh of the fleet injects the namespace: whether that is in use by it.
 func injects(ref mesh.Ref, fleet *mesh.Fleet, ns *mesh.Namespace) bool {
 	return slices.ContainsFunc(fleet.Injecting(ns.Labels), func(m *mesh.Mesh) bool { return m.Ref == ref })
 }

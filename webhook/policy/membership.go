@@ -16,7 +16,7 @@ const maxLeaves = 16
 // thousands of selectors, takes a thousandth of it. What is not found then is missing from the message; the verdict is the same.
 const maxEffort = 1 << 20
 
-// exhausted says whether the search for remedies has come to its end.
+// exhausted reports whether the search for remedies has come to its end.
 func (w *World) exhausted() bool { return w.effort > maxEffort }
 
 // trying is apply for a change of labels that may be a remedy.
@@ -142,14 +142,14 @@ func revisionOf(m *mesh.Mesh, fleet *mesh.Fleet) string {
 	return m.ActiveRevision
 }
 
-// discoversAfter says whether the mesh discovers the labels after the edits. The keys of selectors can be istio.io/rev and
+// discoversAfter reports whether the mesh discovers the labels after the edits. The keys of selectors can be istio.io/rev and
 // istio-injection as well.
 func discoversAfter(m *mesh.Mesh, labels map[string]string, edits []selector.Edit) bool {
 	source, _ := m.Discovers(apply(labels, edits))
 	return source != nil
 }
 
-// belongs says whether the revision, nil for an unknown one, is the mesh's.
+// belongs reports whether the revision, nil for an unknown one, is the mesh's.
 func belongs(r *mesh.Revision, m *mesh.Mesh) bool { return r != nil && slices.Contains(r.Meshes, m) }
 
 // injectBy returns the edits after which a namespace is injected by the revision.

@@ -31,7 +31,7 @@ func discoversEverything(m *mesh.Mesh, w *World) []Finding {
 	return []Finding{f}
 }
 
-// discoversEverythingAtOnce says whether a selector that did not parse gives way to none at all, or to {}: a running istiod has kept
+// discoversEverythingAtOnce reports whether a selector that did not parse gives way to none at all, or to {}: a running istiod has kept
 // its old selectors until now, and discovers everything as soon as the new ones are stored. An object that was malformed
 // elsewhere is another matter: it must be possible to repair that.
 func discoversEverythingAtOnce(_ Finding, old, updated *mesh.Mesh, _ *World) bool {
@@ -71,7 +71,7 @@ func fights(m *mesh.Mesh, w *World) []*mesh.Mesh {
 	return others
 }
 
-// anyOf says whether there is any overlap.
+// anyOf reports whether there is any overlap.
 func anyOf(pairs iter.Seq[mesh.Overlap]) bool {
 	for range pairs {
 		return true
@@ -79,7 +79,7 @@ func anyOf(pairs iter.Seq[mesh.Overlap]) bool {
 	return false
 }
 
-// othersHere says whether another mesh runs an istiod in this cluster.
+// othersHere reports whether another mesh runs an istiod in this cluster.
 func othersHere(m *mesh.Mesh, w *World) bool {
 	return slices.ContainsFunc(w.Fleet.Meshes(), func(other *mesh.Mesh) bool { return other.Ref != m.Ref && !other.Remote() })
 }

@@ -75,7 +75,7 @@ func clashes(comparison *mesh.Comparison, m, other *mesh.Mesh) iter.Seq[mesh.Ove
 	}
 }
 
-// overlappedBefore says whether the change puts no namespace into both meshes that could not be in both already: then it
+// overlappedBefore reports whether the change puts no namespace into both meshes that could not be in both already: then it
 // makes nothing worse, even if it rewrites the selectors. Beside a mesh that discovers everything no selector can be
 // right, so there the finding stays the old one, and the change may well repair something else.
 func overlappedBefore(f Finding, old, updated *mesh.Mesh, w *World) bool {

@@ -35,7 +35,7 @@ func injectingByDefault(m *mesh.Mesh) *mesh.Source {
 	return nil
 }
 
-// becomesDefault says whether a mesh that had the setting before gets the name default only now: its own setting did nothing so
+// becomesDefault reports whether a mesh that had the setting before gets the name default only now: its own setting did nothing so
 // far. A tag of that name is no part of this change.
 func becomesDefault(f Finding, old, updated *mesh.Mesh, _ *World) bool {
 	return f.Subjects[0] == itself && updated.Has(mesh.DefaultRevision) && !old.Has(mesh.DefaultRevision)
@@ -89,7 +89,7 @@ func ownsDefault(m *mesh.Mesh, w *World) bool {
 	return belongs(w.Fleet.Revision(mesh.DefaultRevision), m)
 }
 
-// setBefore says whether the stored mesh has the setting, so that a remedy has to take it away.
+// setBefore reports whether the stored mesh has the setting, so that a remedy has to take it away.
 func setBefore(m *mesh.Mesh, w *World) bool {
 	stored := w.Before.Mesh(m.Ref)
 	return stored != nil && injectingByDefault(stored) != nil

@@ -39,7 +39,7 @@ func versionSkew(m *mesh.Mesh, w *World) []Finding {
 	}}
 }
 
-// skewedBefore says whether the old mesh was at least as far away from each of the meshes that the finding is about, so
+// skewedBefore reports whether the old mesh was at least as far away from each of the meshes that the finding is about, so
 // that an update that comes nearer is not refused for being still too far.
 func skewedBefore(f Finding, old, updated *mesh.Mesh, w *World) bool {
 	for _, other := range otherMeshes(updated, w) {

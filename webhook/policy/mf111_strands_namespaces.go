@@ -128,7 +128,7 @@ func joinEdits(m *mesh.Mesh, ns *mesh.Namespace, w *World) []selector.Edit {
 	return best
 }
 
-// foughtOver says whether a namespace, after the edits, is one that its labels put into two meshes of the fleet.
+// foughtOver reports whether a namespace, after the edits, is one that its labels put into two meshes of the fleet.
 func foughtOver(ns *mesh.Namespace, edits []selector.Edit, fleet *mesh.Fleet, now time.Time) bool {
 	labels := apply(ns.Labels, edits)
 	asked, _ := fightsOver(fleet.DiscoveredBy(labels), labels, now)

@@ -117,7 +117,7 @@ type movement struct {
 	touched []*mesh.Namespace
 }
 
-// strands says whether a namespace is among those. They are by name, as all namespaces are.
+// strands reports whether a namespace is among those. They are by name, as all namespaces are.
 func (moved *movement) strands(ns *mesh.Namespace) bool {
 	_, found := slices.BinarySearchFunc(moved.stranded, ns.Name, func(other *mesh.Namespace, name string) int { return strings.Compare(other.Name, name) })
 	return found
@@ -177,7 +177,7 @@ func (moved *movement) add(ns *mesh.Namespace, in, stays, touched bool, old, upd
 	}
 }
 
-// sameSelectors says whether two versions of a mesh have the same selectors, so that nothing can move.
+// sameSelectors reports whether two versions of a mesh have the same selectors, so that nothing can move.
 func sameSelectors(a, b *mesh.Mesh) bool {
 	return slices.EqualFunc(a.Sources, b.Sources, func(left, right mesh.Source) bool {
 		return slices.EqualFunc(left.Terms, right.Terms, func(l, r mesh.Term) bool { return l.Selector.Equal(r.Selector) })

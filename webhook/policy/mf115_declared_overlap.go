@@ -34,7 +34,7 @@ func declaredOverlap(m *mesh.Mesh, w *World) []Finding {
 	return found
 }
 
-// sameBundle says whether two istiods write ConfigMaps of one name.
+// sameBundle reports whether two istiods write ConfigMaps of one name.
 func sameBundle(a, b *mesh.Source) bool { return a.TrustBundle == b.TrustBundle }
 
 func declaredFinding(m, other, by *mesh.Mesh) Finding {

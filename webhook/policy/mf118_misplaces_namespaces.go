@@ -220,12 +220,12 @@ func (s *side) world(ns *mesh.Namespace, w *World) *World {
 	}
 }
 
-// admits says whether a change of labels would be admitted.
+// admits reports whether a change of labels would be admitted.
 func (s *side) admits(ns *mesh.Namespace, edits []selector.Edit, w *World) bool {
 	return w.allows(s.fleet, ns, edits)
 }
 
-// cures says whether a change of labels would be admitted and leave the namespace right.
+// cures reports whether a change of labels would be admitted and leave the namespace right.
 func (s *side) cures(ns *mesh.Namespace, edits []selector.Edit, w *World) bool {
 	if slices.ContainsFunc(edits, func(e selector.Edit) bool { return !e.Remove && !isLabelValue(e.Value) }) {
 		return false

@@ -359,7 +359,7 @@ func TestMF118NamesWhatTheRulesAboutNamespacesFind(t *testing.T) {
 	}
 }
 
-// strands says whether the mesh injects the namespace and does not discover it any more.
+// strands reports whether the mesh injects the namespace and does not discover it any more.
 func (c meshCase) strands(t *testing.T, ns *mesh.Namespace, before, after *mesh.Fleet) bool {
 	t.Helper()
 	ref := c.ref(t)
@@ -372,7 +372,7 @@ func (c meshCase) strands(t *testing.T, ns *mesh.Namespace, before, after *mesh.
 	return was != nil && is == nil
 }
 
-// renames says whether the namespace names a revision that is the active one no longer.
+// renames reports whether the namespace names a revision that is the active one no longer.
 func (c meshCase) renames(t *testing.T, ns *mesh.Namespace, before, after *mesh.Fleet) bool {
 	t.Helper()
 	ref := c.ref(t)

@@ -68,7 +68,7 @@ func fightsOver(discovering []*mesh.Mesh, labels map[string]string, now time.Tim
 	return asked, unasked
 }
 
-// bothAsk says whether two meshes that fight over a namespace do so only through selectors that ask for a label of it. Its name
+// bothAsk reports whether two meshes that fight over a namespace do so only through selectors that ask for a label of it. Its name
 // is such a label where a selector lists names: a person chooses it. A mesh that takes the namespace anyway does not get it by
 // its labels, even if another selector of that mesh asks for one.
 func bothAsk(a, b *mesh.Mesh, labels map[string]string) bool {

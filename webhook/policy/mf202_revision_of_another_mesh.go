@@ -83,7 +83,7 @@ func injectedBy(injecting []*mesh.Mesh) []string {
 	return subjects
 }
 
-// crossed says whether a namespace that some meshes discover is injected by others only.
+// crossed reports whether a namespace that some meshes discover is injected by others only.
 func crossed(discovering, injecting []*mesh.Mesh) bool {
 	return len(discovering) > 0 && len(injecting) > 0 && !intersect(discovering, injecting)
 }

@@ -70,7 +70,7 @@ func withoutTarget(ns *mesh.Namespace, r *mesh.Revision, discovering []*mesh.Mes
 	return []Finding{f}
 }
 
-// namesComingMesh says whether a discovery label names a mesh that does not exist, and only meshes that discover everything
+// namesComingMesh reports whether a discovery label names a mesh that does not exist, and only meshes that discover everything
 // discover the namespace meanwhile, such as OpenShift's gateway-only Istio.
 func namesComingMesh(ns *mesh.Namespace, discovering []*mesh.Mesh, w *World) bool {
 	if slices.ContainsFunc(discovering, func(m *mesh.Mesh) bool { return asks(m, ns.Labels) }) {

@@ -28,7 +28,7 @@ func injectedNotDiscovered(ns *mesh.Namespace, w *World) []Finding {
 	return []Finding{f}
 }
 
-// hanging says whether a namespace that meshes inject, of which none runs in another cluster, is discovered by none.
+// hanging reports whether a namespace that meshes inject, of which none runs in another cluster, is discovered by none.
 func hanging(discovering, injecting []*mesh.Mesh) bool {
 	return len(discovering) == 0 && runHere(injecting)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
-// Moves says whether the pods of the namespace are worth a look: it moves to other meshes, and the rules want to know
+// Moves reports whether the pods of the namespace are worth a look: it moves to other meshes, and the rules want to know
 // whether its pods do. To look costs a request to the API server, so whoever asks does it only before an answer that
 // allows. One that no mesh has discovered so far counts too: it may have left one earlier, with pods that still have its sidecar.
 func (p *Policy) Moves(c NamespaceChange) bool {
@@ -21,7 +21,7 @@ func (p *Policy) Moves(c NamespaceChange) bool {
 	return !slices.Equal(from, to)
 }
 
-// asks says whether the configuration has a rule judged.
+// asks reports whether the configuration has a rule judged.
 func (p *Policy) asks(code Code) bool {
 	for i := range namespaceRules {
 		if r := &namespaceRules[i].Rule; r.Code == code {

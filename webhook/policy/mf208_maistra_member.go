@@ -34,7 +34,7 @@ func maistraMember(ns *mesh.Namespace, w *World) []Finding {
 	return []Finding{f}
 }
 
-// maistraInjects says whether a namespace is left to OpenShift Service Mesh 2: it is a member of one of its meshes, and that is
+// maistraInjects reports whether a namespace is left to OpenShift Service Mesh 2: it is a member of one of its meshes, and that is
 // not told to leave the pods alone.
 func maistraInjects(labels map[string]string) bool {
 	_, isMember := labels[mesh.MaistraMemberLabel]

@@ -35,14 +35,14 @@ func controlPlaneUndiscovered(old, updated *mesh.Namespace, w *World) []Finding 
 	return found
 }
 
-// loses says whether a change of labels makes the mesh no longer discover a namespace.
+// loses reports whether a change of labels makes the mesh no longer discover a namespace.
 func loses(m *mesh.Mesh, before, after map[string]string) bool {
 	was, _ := m.Discovers(before)
 	is, _ := m.Discovers(after)
 	return was != nil && is == nil
 }
 
-// losesControlPlane says whether labels that a remedy proposes for the namespace would be refused, because a mesh no longer
+// losesControlPlane reports whether labels that a remedy proposes for the namespace would be refused, because a mesh no longer
 // discovered its control-plane namespace: one that discovers it as it is stored, or as it is judged, which is stored next if
 // it is admitted.
 func losesControlPlane(judged, after map[string]string, w *World) bool {

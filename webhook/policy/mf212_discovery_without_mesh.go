@@ -30,12 +30,12 @@ func discoveryWithoutMesh(ns *mesh.Namespace, w *World) []Finding {
 	return found
 }
 
-// awaitsMesh says whether the namespace is set aside for a control plane that is not there yet.
+// awaitsMesh reports whether the namespace is set aside for a control plane that is not there yet.
 func awaitsMesh(ns *mesh.Namespace, w *World) bool {
 	return w.ControlPlane(ns.Name) && w.Fleet.ControlPlaneOf(ns.Name) == nil
 }
 
-// askedFor says whether a selector asks for the label with this value, whatever else it asks for: then the value is its
+// askedFor reports whether a selector asks for the label with this value, whatever else it asks for: then the value is its
 // mesh's, although the mesh may have another name.
 func askedFor(key string, ns *mesh.Namespace, w *World) bool {
 	asks := func(m *mesh.Mesh) bool {
@@ -49,7 +49,7 @@ func askedFor(key string, ns *mesh.Namespace, w *World) bool {
 	return slices.ContainsFunc(w.discovering(ns), asks) || slices.ContainsFunc(w.Fleet.Meshes(), asks)
 }
 
-// canMatch says whether some change of labels makes the selector match.
+// canMatch reports whether some change of labels makes the selector match.
 func canMatch(s selector.Selector, labels map[string]string) bool {
 	_, ok := s.Edits(labels)
 	return ok

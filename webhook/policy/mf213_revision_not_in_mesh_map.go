@@ -42,7 +42,7 @@ func followMap(ns *mesh.Namespace, f Finding, m *mesh.Mesh, mapped string, w *Wo
 	return remedy{say(fmt.Sprintf("To follow the mesh map, the owner of %s first has to give it a selector that matches istio.io/rev=%s", theMesh(m), mapped))}
 }
 
-// isIn says whether the namespace is in the mesh that injects it: the mesh discovers it, or its istiod runs elsewhere and no
+// isIn reports whether the namespace is in the mesh that injects it: the mesh discovers it, or its istiod runs elsewhere and no
 // other mesh does. Otherwise the revision is wrong altogether, which other rules say.
 func isIn(ns *mesh.Namespace, m *mesh.Mesh, w *World) bool {
 	if source, _ := m.Discovers(ns.Labels); source != nil {

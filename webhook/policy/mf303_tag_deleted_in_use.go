@@ -40,7 +40,7 @@ func tagDeletedInUse(tag *mesh.Tag, w *World) []Finding {
 	}}
 }
 
-// losesDefault says whether a namespace that works chooses no revision, and is injected by default only as long as the tag exists.
+// losesDefault reports whether a namespace that works chooses no revision, and is injected by default only as long as the tag exists.
 func losesDefault(ns *mesh.Namespace, w *World) bool {
 	if ns.Deleting || !w.Before.InjectionOf(ns.Labels).ByDefault() || len(w.Fleet.Injecting(ns.Labels)) > 0 {
 		return false

@@ -15,7 +15,7 @@ type names struct {
 
 func (n *names) none() bool { return len(n.chosen) == 0 && !n.byDefault }
 
-// by says whether the labels choose one of the names.
+// by reports whether the labels choose one of the names.
 func (n *names) by(labels map[string]string) bool {
 	if n.none() {
 		return false
@@ -51,7 +51,7 @@ func sameOwners(before, after []*mesh.Mesh) bool {
 	return slices.EqualFunc(before, after, func(a, b *mesh.Mesh) bool { return a.Name == b.Name && a.Remote() == b.Remote() })
 }
 
-// within says whether all meshes are among those of another fleet.
+// within reports whether all meshes are among those of another fleet.
 func within(meshes, others []*mesh.Mesh) bool {
 	return !slices.ContainsFunc(meshes, func(m *mesh.Mesh) bool {
 		return !slices.ContainsFunc(others, func(other *mesh.Mesh) bool { return other.Name == m.Name })
@@ -77,7 +77,7 @@ func newSide(fleet *mesh.Fleet, ref mesh.Ref) *side {
 // standing is who discovers a namespace, and whose revision its labels choose.
 type standing struct {
 	discovering, injecting []*mesh.Mesh
-	// injected says whether anything injects its pods, byDefault whether that does so without being chosen.
+	// injected reports whether anything injects its pods, byDefault whether that does so without being chosen.
 	injected, byDefault bool
 }
 
@@ -126,16 +126,16 @@ func misplaced(namespaces []*mesh.Namespace, before, after *side) (found misplac
 	return found
 }
 
-// asBefore says whether a namespace is wrong in the way in which it was before, with no other meshes.
+// asBefore reports whether a namespace is wrong in the way in which it was before, with no other meshes.
 func (d *displaced) asBefore() bool {
 	same := within(d.after.injecting, d.before.injecting) && within(d.after.discovering, d.before.discovering)
 	return same && (d.after.crossed() && d.before.crossed() || d.after.hanging() && d.before.hanging())
 }
 
-// wrongBefore says whether a namespace was wrong before in any way.
+// wrongBefore reports whether a namespace was wrong before in any way.
 func (d *displaced) wrongBefore() bool { return d.before.crossed() || d.before.hanging() }
 
-// unchosen says whether the wrong is done by what injects a namespace by default, or did so until now.
+// unchosen reports whether the wrong is done by what injects a namespace by default, or did so until now.
 func (d *displaced) unchosen() bool {
 	return d.after.byDefault || d.before.byDefault && !d.after.injected
 }
@@ -148,7 +148,7 @@ func (m *misplacement) where(condition func(*displaced) bool) misplacement {
 	return misplacement{crossed: kept(m.crossed), hanging: kept(m.hanging), lost: kept(m.lost)}
 }
 
-// exempted says whether a namespace is never judged.
+// exempted reports whether a namespace is never judged.
 func (w *World) exempted(ns *mesh.Namespace) bool { return w.exempt != nil && w.exempt(ns.Name) }
 
 // without is the fleet without the change, but with what may come true beside it.

@@ -27,7 +27,7 @@ func newPast(all []Finding) past {
 	return p
 }
 
-// has says whether there is a finding with at least these subjects and as strict an action.
+// has reports whether there is a finding with at least these subjects and as strict an action.
 func (p *past) has(f Finding) bool {
 	candidates := p.all
 	if len(f.Subjects) > 0 {

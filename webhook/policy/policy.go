@@ -15,7 +15,7 @@ type Settings struct {
 	DiscoveryLabels []string
 	// FillFrom are the sources of a missing revision, the first that has one wins; none: nothing is ever filled in.
 	FillFrom []FillSource
-	// ControlPlane says whether a namespace of that name is set aside for a control plane, whatever the fleet knows.
+	// ControlPlane reports whether a namespace of that name is set aside for a control plane, whatever the fleet knows.
 	ControlPlane func(namespace string) bool
 }
 
@@ -95,7 +95,7 @@ type MeshChange struct {
 	Beside *mesh.Fleet
 	// Namespaces are the cluster's, by name.
 	Namespaces []mesh.Namespace
-	// Exempt says whether a namespace of that name is never judged; nil if none is.
+	// Exempt reports whether a namespace of that name is never judged; nil if none is.
 	Exempt func(namespace string) bool
 	// Creating says that the request is a CREATE, also if it is of a part of a mesh that exists, so that there is an Old.
 	Creating bool

@@ -100,7 +100,7 @@ func (q *question) ask() answers {
 	}
 }
 
-// same says whether two questions hold equal data, down to fields that are not exported; functions are not compared.
+// same reports whether two questions hold equal data, down to fields that are not exported; functions are not compared.
 func (q question) same(other question) bool {
 	spare := q.settings.DiscoveryLabels[:cap(q.settings.DiscoveryLabels)]
 	otherSpare := other.settings.DiscoveryLabels[:cap(other.settings.DiscoveryLabels)]

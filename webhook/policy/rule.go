@@ -12,20 +12,20 @@ type rule[T any] struct {
 	change func(old, updated *T, w *World) []Finding
 	// removal finds what is wrong with a DELETE.
 	removal func(old *T, w *World) []Finding
-	// unchanged says whether an UPDATE leaves alone all that the rule judges of the object, so that what it finds by state was
+	// unchanged reports whether an UPDATE leaves alone all that the rule judges of the object, so that what it finds by state was
 	// there before and is not told again; nil where a request must leave alone the whole object for that.
 	unchanged func(old, updated *T, w *World) bool
 	// unchangedFor is unchanged for rules that judge one part of the object after the other, each by itself.
 	unchangedFor func(f Finding, old, updated *T) bool
-	// held says whether the old object already had a finding of state about the new one, for rules where comparing
+	// held reports whether the old object already had a finding of state about the new one, for rules where comparing
 	// subjects is not enough; nil otherwise.
 	held func(f Finding, old, updated *T, w *World) bool
-	// worse says whether a finding that the old object had too, by its subjects, does more harm with the new one; nil if it
+	// worse reports whether a finding that the old object had too, by its subjects, does more harm with the new one; nil if it
 	// cannot.
 	worse func(f Finding, old, updated *T, w *World) bool
 }
 
-// leavesAlone says whether the request changes nothing of what the rule judges.
+// leavesAlone reports whether the request changes nothing of what the rule judges.
 func (r *rule[T]) leavesAlone(old, updated *T, w *World) bool {
 	switch {
 	case old == nil || updated == nil:
@@ -63,7 +63,7 @@ func (r *rule[T]) complete(found []Finding) []Finding {
 	return found
 }
 
-// hadBefore says whether the old object had the finding already. What is wrong with a change is new with every change.
+// hadBefore reports whether the old object had the finding already. What is wrong with a change is new with every change.
 func (r *rule[T]) hadBefore(before *past, f Finding, old, updated *T, w *World) bool {
 	switch {
 	case old == nil || r.state == nil, r.worse != nil && r.worse(f, old, updated, w):

@@ -12,13 +12,13 @@ import (
 // labelEdit is a change of one label.
 type labelEdit = selector.Edit
 
-// usesTag says whether a tag of this name injects the namespace. One that is being deleted gets no new pods.
+// usesTag reports whether a tag of this name injects the namespace. One that is being deleted gets no new pods.
 func usesTag(ns *mesh.Namespace, name string) bool {
 	injection := mesh.InjectionOf(ns.Labels)
 	return injection.By && injection.Revision == name && !ns.Deleting
 }
 
-// runHere says whether these are meshes whose istiods run in this cluster, so that it matters what they discover.
+// runHere reports whether these are meshes whose istiods run in this cluster, so that it matters what they discover.
 func runHere(meshes []*mesh.Mesh) bool {
 	return len(meshes) > 0 && !slices.ContainsFunc(meshes, (*mesh.Mesh).Remote)
 }

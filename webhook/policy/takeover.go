@@ -32,7 +32,7 @@ func takesOver(m *mesh.Mesh, w *World) []Finding {
 	return []Finding{f}
 }
 
-// comes says whether it is the IstioRevision that comes to its Istio.
+// comes reports whether it is the IstioRevision that comes to its Istio.
 func comes(stored, m *mesh.Mesh) bool {
 	return stored != nil && stored.ActiveRevision == m.ActiveRevision
 }

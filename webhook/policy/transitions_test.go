@@ -103,7 +103,7 @@ type offence struct {
 	about string
 }
 
-// among says whether offences of an old object have one of the new object.
+// among reports whether offences of an old object have one of the new object.
 func (o offence) among(before []offence) bool {
 	return slices.ContainsFunc(before, func(b offence) bool {
 		return b.code == o.code && (b.deny || !o.deny) && !slices.ContainsFunc(strings.Fields(o.about), func(word string) bool {
@@ -112,7 +112,7 @@ func (o offence) among(before []offence) bool {
 	})
 }
 
-// untouched says whether a change leaves alone the labels that the rule of an offence is about.
+// untouched reports whether a change leaves alone the labels that the rule of an offence is about.
 func (o offence) untouched(old, updated state) bool {
 	switch o.code {
 	case "MF201", "MF212":

@@ -7,7 +7,7 @@ import (
 )
 
 // What of an object a rule of kind state judges, for rule.unchanged: a request that leaves that alone is not told again what
-// was wrong before. Each function says whether it does.
+// was wrong before. Each function reports whether it does.
 
 func sameLists(old, updated *mesh.Mesh, _ *World) bool { return updated.SameLists(old) }
 

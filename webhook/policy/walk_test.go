@@ -170,7 +170,7 @@ func (w *walk) at(labels map[string]string, filled string) *place {
 	return p
 }
 
-// atHome says whether every mesh whose control-plane namespace this is discovers it: otherwise the mesh has a finding
+// atHome reports whether every mesh whose control-plane namespace this is discovers it: otherwise the mesh has a finding
 // (MF104) that the namespace's labels are to blame for. A mesh without an istiod here discovers nothing.
 func (w *walk) atHome(labels map[string]string) bool {
 	return !slices.ContainsFunc(w.fleet.Meshes(), func(m *mesh.Mesh) bool {

@@ -21,7 +21,7 @@ type World struct {
 	Now time.Time
 	// DiscoveryLabels are the configured keys whose value names a mesh.
 	DiscoveryLabels []string
-	// ControlPlane says whether the configuration sets a namespace of that name aside for a control plane.
+	// ControlPlane reports whether the configuration sets a namespace of that name aside for a control plane.
 	ControlPlane func(namespace string) bool
 	// Stored are the labels of the stored namespace that is judged, from which remedies start; nil on CREATE.
 	Stored map[string]string
@@ -41,7 +41,7 @@ type World struct {
 	// beside is Fleet without the change; nil if that is Before. The two differ in judgements of a mesh beside changes of other
 	// meshes that are in flight.
 	beside *mesh.Fleet
-	// exempt says whether a namespace of that name is not judged; nil if none is.
+	// exempt reports whether a namespace of that name is not judged; nil if none is.
 	exempt func(namespace string) bool
 	// creating says that the request is a CREATE, also if it is of a part of a mesh that there is.
 	creating bool

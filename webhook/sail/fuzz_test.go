@@ -75,7 +75,7 @@ func checkDecoded(t *testing.T, raw []byte, isNil bool, err error) {
 	}
 }
 
-// unambiguous says whether no key stands twice in one object: there, what is read depends on the reader.
+// unambiguous reports whether no key stands twice in one object: there, what is read depends on the reader.
 func unambiguous(raw []byte) bool {
 	var into map[string]any
 	duplicates, err := kjson.UnmarshalStrict(raw, &into, kjson.DisallowDuplicateFields)

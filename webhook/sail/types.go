@@ -155,7 +155,7 @@ type EnvVar struct {
 	ValueFrom *struct{} `json:"valueFrom,omitempty"`
 }
 
-// IstiodRemote says whether istiod runs in another cluster. Absent differs from false: a profile may say true.
+// IstiodRemote reports whether istiod runs in another cluster. Absent differs from false: a profile may say true.
 type IstiodRemote struct {
 	Enabled *bool `json:"enabled,omitempty"`
 	// EnabledLocalInjectorIstiod has an istiod run here all the same, for injection.

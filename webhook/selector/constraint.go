@@ -24,7 +24,7 @@ type constraint struct {
 	values []string // sorted, distinct, never written to: constraints share them
 }
 
-// allows says whether a label map in which the key is present with this value, or not present, satisfies c.
+// allows reports whether a label map in which the key is present with this value, or not present, satisfies c.
 func (c constraint) allows(value string, present bool) bool {
 	if !present {
 		return c.absent
@@ -32,7 +32,7 @@ func (c constraint) allows(value string, present bool) bool {
 	return c.takes(value)
 }
 
-// takes says whether the key may have the value.
+// takes reports whether the key may have the value.
 func (c constraint) takes(value string) bool {
 	_, listed := slices.BinarySearch(c.values, value)
 	return listed != c.except
@@ -57,12 +57,12 @@ func (c constraint) and(d constraint) constraint {
 	return both
 }
 
-// possible says whether some namespace that can exist satisfies c.
+// possible reports whether some namespace that can exist satisfies c.
 func (c constraint) possible() bool {
 	return meet(c, c)
 }
 
-// meet says whether some namespace that can exist satisfies both a and b, which must be about the same key. It is
+// meet reports whether some namespace that can exist satisfies both a and b, which must be about the same key. It is
 // a.and(b).possible() without allocating, and costs a binary search for each value of the shorter question, or two
 // comparisons for two lists of which one ends before the other begins.
 func meet(a, b constraint) bool {
@@ -81,17 +81,17 @@ func meet(a, b constraint) bool {
 	return slices.ContainsFunc(a.values, func(value string) bool { return b.takes(value) && canBe(a.key, value) })
 }
 
-// apart says whether one of two sorted lists ends before the other begins.
+// apart reports whether one of two sorted lists ends before the other begins.
 func apart(a, b []string) bool {
 	return len(a) == 0 || len(b) == 0 || a[len(a)-1] < b[0] || b[len(b)-1] < a[0]
 }
 
-// canBe says whether a namespace can carry the label, given that the value is a valid label value.
+// canBe reports whether a namespace can carry the label, given that the value is a valid label value.
 func canBe(key, value string) bool {
 	return key != NameLabel || isDNSLabel(value)
 }
 
-// isDNSLabel says whether a valid label value is an RFC 1123 DNS label, which is what a namespace's name must be. What
+// isDNSLabel reports whether a valid label value is an RFC 1123 DNS label, which is what a namespace's name must be. What
 // else a DNS label is (at most 63 bytes, no dash at either end) valid label values are anyway. IsDNS1123Label of
 // apimachinery uses regular expressions, which would take most of the time that comparing two selectors takes.
 func isDNSLabel(value string) bool {
@@ -117,7 +117,7 @@ func (c constraint) pick() string {
 	return value
 }
 
-// equal says whether c and d are the same set for the same key.
+// equal reports whether c and d are the same set for the same key.
 func (c constraint) equal(d constraint) bool {
 	return c.key == d.key && c.absent == d.absent && c.except == d.except && slices.Equal(c.values, d.values)
 }

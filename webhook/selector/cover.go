@@ -36,7 +36,7 @@ func (c Coverage) String() string {
 // (BenchmarkUncovered/given_up).
 const coverBudget = 1 << 16
 
-// Uncovered says whether there can be a namespace that s selects and none of covers does. With NotCovered, and only
+// Uncovered reports whether there can be a namespace that s selects and none of covers does. With NotCovered, and only
 // then, it returns the labels of one, never nil: s matches them and none of covers does. They include NameLabel only if
 // the answer turns on it, and are not necessarily the fewest. The answer is the same for the same arguments.
 //
@@ -184,7 +184,7 @@ func only(c constraint) Selector {
 	return Selector{set: true, constraints: []constraint{c}}
 }
 
-// mentions says whether s has a requirement on the key.
+// mentions reports whether s has a requirement on the key.
 func (s Selector) mentions(key string) bool {
 	_, found := s.find(key)
 	return found

@@ -53,7 +53,7 @@ func nearestOperator(written string) string {
 	return best
 }
 
-// negated says whether a lower-case operator reads like a negation: "notin", "not in", "doesnotexist", "doesntexist".
+// negated reports whether a lower-case operator reads like a negation: "notin", "not in", "doesnotexist", "doesntexist".
 func negated(operator string) bool {
 	return strings.Contains(operator, "no") || strings.Contains(operator, "nt") || strings.Contains(operator, "n't") ||
 		strings.HasPrefix(operator, "!")

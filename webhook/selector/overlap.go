@@ -2,7 +2,7 @@ package selector
 
 import "strings"
 
-// Overlap says whether some namespace, existing or not, could be selected by both a and b. If so, witness is the
+// Overlap reports whether some namespace, existing or not, could be selected by both a and b. If so, witness is the
 // smallest label set that both match, never nil: only the labels that a or b asks for, each with its least allowed
 // value, or with a made-up one (any, any-2, …) where nearly every value is allowed. NameLabel is among them only if a
 // or b asks for it. The witness is valid as labels of a namespace, and the same for the same selectors in either order.
@@ -18,7 +18,7 @@ func Overlap(a, b Selector) (witness map[string]string, overlaps bool) {
 // Overlaps is Overlap without a witness. It does not allocate.
 func Overlaps(a, b Selector) bool { return a.meets(b) }
 
-// meets says whether a namespace that can exist matches both s and other, without allocating.
+// meets reports whether a namespace that can exist matches both s and other, without allocating.
 func (s Selector) meets(other Selector) bool {
 	a, b := s.constraints, other.constraints
 	for len(a) > 0 && len(b) > 0 {

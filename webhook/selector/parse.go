@@ -122,7 +122,7 @@ func checkValues(r metav1.LabelSelectorRequirement, path *field.Path) field.Erro
 	return errs
 }
 
-// usual says whether a value is valid for sure. IsValidLabelValue of apimachinery uses a regular expression, which would take
+// usual reports whether a value is valid for sure. IsValidLabelValue of apimachinery uses a regular expression, which would take
 // most of the time that reading a long list takes; it decides about the others.
 func usual(value string) bool {
 	if len(value) == 0 || len(value) > content.LabelValueMaxLength || !alphanumeric(value[0]) || !alphanumeric(value[len(value)-1]) {

@@ -42,7 +42,7 @@ func All() Selector {
 	return Selector{set: true}
 }
 
-// Matches says whether s selects an object with these labels. It agrees with apimachinery on every label map, also on
+// Matches reports whether s selects an object with these labels. It agrees with apimachinery on every label map, also on
 // one that no stored namespace could have. It does not allocate.
 func (s Selector) Matches(labels map[string]string) bool {
 	for i := range s.constraints {
@@ -54,7 +54,7 @@ func (s Selector) Matches(labels map[string]string) bool {
 	return s.set
 }
 
-// Everything says whether s selects every namespace that can exist. `Exists kubernetes.io/metadata.name` does, and so
+// Everything reports whether s selects every namespace that can exist. `Exists kubernetes.io/metadata.name` does, and so
 // does excluding a name that no namespace can have.
 func (s Selector) Everything() bool {
 	for _, c := range s.constraints {
@@ -65,7 +65,7 @@ func (s Selector) Everything() bool {
 	return s.set
 }
 
-// Nothing says whether s selects no namespace that can exist: it contradicts itself, or asks for a name that no
+// Nothing reports whether s selects no namespace that can exist: it contradicts itself, or asks for a name that no
 // namespace can have.
 func (s Selector) Nothing() bool {
 	for _, c := range s.constraints {
@@ -76,7 +76,7 @@ func (s Selector) Nothing() bool {
 	return !s.set
 }
 
-// AsksForLabel says whether s selects only namespaces that carry some label which not all namespaces carry: it has a
+// AsksForLabel reports whether s selects only namespaces that carry some label which not all namespaces carry: it has a
 // requirement In or Exists. `Exists kubernetes.io/metadata.name` does not count, `In` on that key does.
 func (s Selector) AsksForLabel() bool {
 	return slices.ContainsFunc(s.constraints, func(c constraint) bool {
@@ -84,7 +84,7 @@ func (s Selector) AsksForLabel() bool {
 	})
 }
 
-// AsksFor says whether s selects only namespaces that carry the label key, and takes this value of it.
+// AsksFor reports whether s selects only namespaces that carry the label key, and takes this value of it.
 func (s Selector) AsksFor(key, value string) bool {
 	return slices.ContainsFunc(s.constraints, func(c constraint) bool {
 		return c.key == key && !c.absent && c.takes(value)
@@ -100,7 +100,7 @@ func (s Selector) Keys() []string {
 	return keys
 }
 
-// Equal says whether a and b have the same normal form. Then they match the same label maps; the converse holds except
+// Equal reports whether a and b have the same normal form. Then they match the same label maps; the converse holds except
 // for selectors that match no label map at all, which still differ by the keys that they mention.
 func (s Selector) Equal(other Selector) bool {
 	return s.set == other.set && slices.EqualFunc(s.constraints, other.constraints, constraint.equal)

@@ -23,7 +23,7 @@ func (s Selector) String() string {
 	return strings.Join(parts, ",")
 }
 
-// contradictory says whether no state at all is left for the key.
+// contradictory reports whether no state at all is left for the key.
 func (c constraint) contradictory() bool {
 	return !c.absent && !c.except && len(c.values) == 0
 }

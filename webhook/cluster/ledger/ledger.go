@@ -149,7 +149,7 @@ func (l *Ledger) storedOf(read *page) func(uid string) bool {
 	return func(uid string) bool { return stored[uid] }
 }
 
-// Admit calls judge with the state that the change is to be judged against, which says whether it is allowed, and returns
+// Admit calls judge with the state that the change is to be judged against, which reports whether it is allowed, and returns
 // nil when the last call's answer may be given: if it is allowed, the claim is written. It may call judge several times,
 // because another request was faster. What judge does that must be done before the change is stored is done before it is
 // claimed. An error says why the change cannot be admitted now; nothing may be allowed then, and no claim is left, except
@@ -430,7 +430,7 @@ func (l *Ledger) recent(context.Context) (page, error) {
 	return p, nil
 }
 
-// known says whether this is the ledger of before, of which nothing has been lost.
+// known reports whether this is the ledger of before, of which nothing has been lost.
 func (l *Ledger) known(uid types.UID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

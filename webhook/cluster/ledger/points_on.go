@@ -22,7 +22,7 @@ func point(name string) {
 	}
 }
 
-// enabled says whether the protocol is followed.
+// enabled reports whether the protocol is followed.
 func enabled() bool { return os.Getenv("MESHFENCE_TEST_LEDGER") != "off" }
 
 // lifetime returns how long a claim counts.
