@@ -111,9 +111,9 @@ func TestMF111(t *testing.T) {
 			want: "warn MF111",
 		},
 		{
-			name: "if its istiod will run in another cluster, then nothing is known about what that discovers",
+			name: "if its istiod will run in another cluster, then what that discovers is not known, and nothing is refused",
 			from: mesh1ByDiscovery, to: "Istio mesh-1; in istio-system-1; profile remote", namespaces: app,
-			want: "allow",
+			want: "warn MF114",
 		},
 		{
 			name: "if the operator's copy of the old selectors still matches, then that does not hide what comes of the change",

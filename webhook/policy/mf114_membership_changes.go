@@ -10,10 +10,13 @@ import (
 )
 
 // membershipChanges counts the namespaces that join and leave a mesh with a change of its selectors. Namespaces that leave
-// and that the mesh injects are strandsNamespaces' to tell. Nothing is said about a mesh whose istiod runs in another
-// cluster, nor while selectors do not parse: then nobody knows what istiod does.
+// and that the mesh injects are strandsNamespaces' to tell. Nothing is said about a mesh whose istiod serves another
+// cluster, unless it has served this one until now, nor while selectors do not parse: then it is not known what istiod does.
 func membershipChanges(old, updated *mesh.Mesh, w *World) []Finding {
-	if settled(updated).Remote() || unreadable(updated) || old != nil && unreadable(old) {
+	if settled(updated).Remote() {
+		return leavesTheCluster(old, updated, w)
+	}
+	if unreadable(updated) || old != nil && unreadable(old) {
 		return nil
 	}
 	joining, leaving := w.moves().joining, w.moves().leaving
@@ -31,6 +34,25 @@ func membershipChanges(old, updated *mesh.Mesh, w *World) []Finding {
 	}
 	f.Remedy = w.remedied(func() remedy { return remedy{putBack(old, updated, w)} })
 	return []Finding{f}
+}
+
+// leavesTheCluster counts what a mesh discovered that does not discover anything here any more. Its namespaces may be another istiod's from
+// now on, which meshfence cannot see, so those that it injects are told like all others, and not refused (strandsNamespaces).
+func leavesTheCluster(old, updated *mesh.Mesh, w *World) []Finding {
+	if old == nil || settled(old).Remote() {
+		return nil
+	}
+	leaving := slices.Concat(w.moves().leaving, w.moves().stranded)
+	if len(leaving) == 0 {
+		return nil
+	}
+	slices.SortFunc(leaving, func(a, b *mesh.Namespace) int { return strings.Compare(a.Name, b.Name) })
+	return []Finding{{
+		Field: "spec.values",
+		Detail: fmt.Sprintf("%s would no longer have an istiod that discovers namespaces of this cluster: %s; unless an istiod elsewhere "+
+			"discovers them, their root certificate would go stale", updated.Ref, moves(nil, leaving)),
+		Remedy: "If that is not meant, undo the change",
+	}}
 }
 
 // putBack gives the mesh its old selectors again.

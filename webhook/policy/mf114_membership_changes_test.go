@@ -145,9 +145,15 @@ func TestMF114WhenAMeshIsUpdated(t *testing.T) {
 			want:    "allow",
 		},
 		{
-			name: "if its istiod moves to another cluster, then nothing is told",
-			from: mesh1ByDiscovery, to: "Istio mesh-1; in istio-system-1; profile remote", namespaces: apps(t, "app: istio-discovery=mesh-1"),
-			want: "allow",
+			name: "if its istiod moves to another cluster, then those that it discovered are told, also those that it injects",
+			from: mesh1ByDiscovery, to: "Istio mesh-1; in istio-system-1; profile remote",
+			namespaces: apps(t, "app: istio-discovery=mesh-1", "shop: istio-discovery=mesh-1 istio.io/rev=mesh-1", "other: istio-discovery=mesh-2"),
+			want:       "warn MF114",
+		},
+		{
+			name: "if its istiod stays in another cluster, then nothing is told",
+			from: "Istio mesh-1; in istio-system-1; profile remote", to: "Istio mesh-1; in istio-system-1; profile remote; version v1.30.0",
+			namespaces: apps(t, "app: istio-discovery=mesh-1"), want: "allow",
 		},
 		{
 			name: "if its istiod comes into this cluster, then those that it discovers join",
