@@ -20,7 +20,7 @@
 // namespace, so rights cannot be restricted to names. It ends the process if the certificate's file does not show up in time. Its
 // Secret has to exist before it. Here: the new authority is trusted before it signs, and the old one until it ends; replicas read
 // the Secret from the API server and follow within milliseconds; writes touch nothing but what differs, on the version
-// that was read; and every right but one, to create the Secret if somebody has deleted it, is bound to a name.
+// that was read; and every right but one, to create the Secret if it was deleted, is bound to a name.
 //
 // ClientAuthority verifies the certificate that an API server shows, where it is configured to show one.
 package certs

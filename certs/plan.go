@@ -176,7 +176,7 @@ func isLonger(c *x509.Certificate, now time.Time, lifetime time.Duration) bool {
 	return c.NotAfter.After(now.Add(lifetime + backdate))
 }
 
-// nextLook returns when advance may have something to do again, at the latest after an hour: somebody may change the clock.
+// nextLook returns when advance may have something to do again, at the latest after an hour: the clock may be changed.
 func (p plan) nextLook(s *state, now time.Time) time.Duration {
 	look := now.Add(time.Hour)
 	for _, moment := range []time.Time{renewal(s.current.cert), renewal(s.serving.Leaf)} {

@@ -45,7 +45,7 @@ const (
 // write that rests on a state from before a new authority has come through or failed before that one signs.
 const requestTimeout = 20 * time.Second
 
-// writesAtOnce and writeEvery bound the writes: should somebody else write the caBundles back again and again, the two take turns
+// writesAtOnce and writeEvery bound the writes: should another client write the caBundles back again and again, the two take turns
 // slowly instead of quickly.
 const (
 	writesAtOnce = 10
@@ -193,7 +193,7 @@ func (s *SelfSigned) Ready(*http.Request) error {
 	if wrong := s.options.Clock.refuses(c.Leaf); wrong != "" {
 		namespace, name := s.options.Namespace, s.options.secretName()
 		return fmt.Errorf("the serving certificate in Secret %s/%s %s; meshfence replaces it as soon as it can write that Secret, and its log says "+
-			"why it could not; to have everything made anew: kubectl -n %s delete secret %s", namespace, name, wrong, namespace, name)
+			"why it could not; to have everything created again: kubectl -n %s delete secret %s", namespace, name, wrong, namespace, name)
 	}
 	return nil
 }
@@ -212,7 +212,7 @@ func (s *SelfSigned) Expiry() time.Time {
 // Reconcile looks at what is stored and brings it forward. There is only one thing to reconcile, so requests say nothing.
 //
 // The webhook configurations are read before the Secret, and written only onto the versions that were read. So a replica that
-// was held up cannot put back the caBundle of an earlier state: whoever stored the later one has written the configurations since,
+// was held up cannot put back the caBundle of an earlier state: the replica that stored the later one has written the configurations since,
 // or will.
 func (s *SelfSigned) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
@@ -251,18 +251,18 @@ func (s *SelfSigned) bringForward(ctx context.Context, configurations []client.O
 	}
 	isThere := err == nil
 	if !isThere && s.known != nil && len(configurations) == 0 {
-		return s.known, 0, nil // meshfence is being removed, and nobody asks any more: nothing is left behind.
+		return s.known, 0, nil // meshfence is being removed, and no request comes any more: nothing is left behind.
 	}
 	stored, err := decode(secret.Data)
 	if err != nil {
-		log.FromContext(ctx).Error(err, "part of the Secret cannot be used and is made anew")
+		log.FromContext(ctx).Error(err, "part of the Secret cannot be used and is created again")
 	}
 	now := s.options.Clock.Now()
 	if wait := s.waitForMisdated(ctx, stored, now); wait > 0 {
 		return nil, wait, nil
 	}
 	if s.known != nil && (stored.current == nil || now.Before(stored.current.cert.NotBefore)) {
-		// Somebody has emptied or deleted the Secret, which is how people ask for another certificate, or has put an authority there
+		// A person has emptied or deleted the Secret, which is how people ask for another certificate, or has put an authority there
 		// that no API server accepts yet. What is served is still trusted, so it serves on until an authority of its own accord has
 		// taken its place.
 		if stored, err = s.replaced(now); err != nil {

@@ -332,7 +332,7 @@ func TestReadySaysThatTheCertificateIsNotForNow(t *testing.T) {
 	}
 	w.look(10, s)
 	remedy := "; meshfence replaces it as soon as it can write that Secret, and its log says why it could not; " +
-		"to have everything made anew: kubectl -n ns delete secret m-certs"
+		"to have everything created again: kubectl -n ns delete secret m-certs"
 	for _, test := range []struct {
 		at   time.Time
 		want string

@@ -49,7 +49,7 @@ func Register(mux Mux, cluster Cluster, c *config.Configuration, registry promet
 	return book, nil
 }
 
-// handlers returns the handler of each path, always for the same paths. They are made anew for each configuration, so
+// handlers returns the handler of each path, always for the same paths. They are made again for each configuration, so
 // whatever has to outlive one belongs in what they share: the cluster and the recorder.
 func handlers(cluster Cluster, c *config.Configuration, recorder *recorder) handlersByPath {
 	shared := &common{

@@ -52,7 +52,7 @@ func (s *drainingServer) Register(path string, hook http.Handler) {
 		}
 		ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 		defer cancel()
-		// A client that goes away still ends the work for it. If both happen at once, the work is finished for nobody.
+		// A client that goes away still ends the work for it. If both happen at once, the work is finished for no client.
 		defer context.AfterFunc(r.Context(), func() {
 			if s.stopping.Err() == nil {
 				cancel()

@@ -29,7 +29,7 @@ import (
 const gracefulShutdown = 30 * time.Second
 
 // newManager makes the controller-runtime manager with its servers: webhooks, probes, metrics. There is no leader election,
-// as every replica serves, and nothing is cached unless somebody asks the manager's cache for an informer: its client
+// as every replica serves, and nothing is cached unless code asks the manager's cache for an informer: its client
 // reads live.
 func newManager(ctx context.Context, s *settings, api *rest.Config, serving certificate, clock *certs.Clock) (manager.Manager, error) {
 	scheme, err := newScheme()

@@ -45,7 +45,7 @@ It needs the right to create namespaces. 'helm test' runs it in the cluster.`,
 	return cmd
 }
 
-// selftest returns what meshfence has said, or why nobody knows.
+// selftest returns what meshfence has said, or why it is not known.
 func selftest(ctx context.Context, api *rest.Config, labels map[string]string) (string, error) {
 	warnings := &warningList{}
 	api = rest.CopyConfig(api)

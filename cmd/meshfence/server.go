@@ -96,7 +96,7 @@ func newHTTPServer(handler http.Handler, logger logr.Logger) *http.Server {
 	}
 }
 
-// sparingly logs what net/http says of connections, such as failed handshakes, of which anybody can cause any number: the first
+// sparingly logs what net/http says of connections, such as failed handshakes, of which any client can cause any number: the first
 // ten lines, and then one in ten seconds.
 type sparingly struct {
 	logger logr.Logger

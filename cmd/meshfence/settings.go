@@ -57,7 +57,7 @@ func (s *settings) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.name, "name", defaultName, "`NAME` of this installation: that of its Service and of both webhook configurations")
 	flags.StringVar(&s.certs, "certs", certsFromFiles, "where the serving certificate `COMES` from: files (--cert-dir), or self-signed (made here, shared by all replicas in the Secret NAME-certs, and made known to the API server)")
 	flags.StringVar(&s.certDir, "cert-dir", defaultCertDir, "`FOLDER` of the serving certificate, with tls.crt and tls.key; waits up to 1 minute for them, and loads them again when they change")
-	flags.StringVar(&s.clientCA, "client-ca", "", "`FILE` of the authorities that sign the API server's client certificate; with it, nobody else is answered. Read again when it changes")
+	flags.StringVar(&s.clientCA, "client-ca", "", "`FILE` of the authorities that sign the API server's client certificate; with it, no other client is answered. Read again when it changes")
 	flags.DurationVar(&s.caDuration, "certs-ca-duration", certs.DefaultAuthorityDuration, "with --certs self-signed: lifetime of the authority as a `DURATION`; replaced when a third is left")
 	flags.DurationVar(&s.certDuration, "certs-duration", certs.DefaultDuration, "with --certs self-signed: lifetime of the serving certificate as a `DURATION`; replaced when a third is left")
 	flags.StringVar(&s.bindAddress, "bind-address", defaultBindAddress, "`HOST:PORT` for admission requests")
@@ -115,7 +115,7 @@ func (s *settings) selfSigned() certs.Options {
 	return certs.Options{Namespace: s.namespace, Name: s.name, AuthorityDuration: s.caDuration, Duration: s.certDuration}
 }
 
-// splitAddress takes HOST:PORT apart; the host may be empty. Port 0 is refused: nobody could find the server then.
+// splitAddress takes HOST:PORT apart; the host may be empty. Port 0 is refused: no client could find the server then.
 func splitAddress(flag, address string) (host string, port int, err error) {
 	host, text, err := net.SplitHostPort(address)
 	if err != nil {

@@ -32,7 +32,7 @@ func (c *Cluster) Admit(ctx context.Context, change ledger.Change, judge func(le
 	err := c.ledger.Admit(ctx, change, judge)
 	if damaged := (*ledger.DamagedError)(nil); errors.As(err, &damaged) {
 		log.FromContext(ctx).Info("the ledger is damaged", "entry", damaged.Key, "problem", damaged.Err.Error())
-		return fmt.Errorf("%w. Somebody has edited it; remove that entry with kubectl patch configmap %s -n %s --type=json "+
+		return fmt.Errorf("%w. It was edited by hand; remove that entry with kubectl patch configmap %s -n %s --type=json "+
 			`-p '[{"op":"remove","path":"/data/%s"}]'`, err, Claims, c.options.Namespace, damaged.Key)
 	}
 	return err

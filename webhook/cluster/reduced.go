@@ -20,7 +20,7 @@ import (
 // with the keys of selectors above all. Selectors change, however, and a new one has to be judged by the labels that were not kept.
 // Therefore reduced namespaces know of which keys they have the labels, by the number of a set of keys that only grows; when a judgement
 // depends on another key, they are read again from the API server, one by one, before it begins. If that fails, the request is
-// refused, to be tried again. Nothing else is worth the trouble: a cluster has no such namespace, unless somebody means ill.
+// refused, to be tried again. Nothing else is worth the trouble: a cluster has no such namespace, unless a user means ill.
 const (
 	// maxLabels bounds what labels may take and all be kept, labelOverhead for each label included: 100 labels and more, however long.
 	maxLabels = 32 << 10

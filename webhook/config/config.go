@@ -75,7 +75,7 @@ type MeshMap struct {
 // The discovery labels are those of the OpenShift Service Mesh 3 guide "Deploying multiple service meshes on a single
 // cluster" (istio-discovery) and of the Sail operator's guide "Multiple meshes on a single cluster" (mesh). The exempt
 // users are the parts of Kubernetes that write namespaces on their own account: refusing them would block the cluster's
-// own work, for example the finalizing of a deleted namespace, and nobody would see the message. They are whole names, which
+// own work, for example the finalizing of a deleted namespace, and no person would see the message. They are whole names, which
 // only the cluster's own components have (the prefix system: is reserved), not patterns.
 func Default() *Configuration {
 	return &Configuration{

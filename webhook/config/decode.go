@@ -148,7 +148,7 @@ func orTop(p *field.Path) *field.Path {
 	return p
 }
 
-// describe names the type of a node in the words of somebody who writes YAML.
+// describe names the type of a node in the words of a person who writes YAML.
 func describe(n *yaml.Node) string {
 	switch {
 	case n.Kind == yaml.MappingNode:

@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// maxShownProblems bounds the length of an error's text: somebody who mounts a wrong file should not get a log line of a
+// maxShownProblems bounds the length of an error's text: a person who mounts a wrong file should not get a log line of a
 // megabyte. All problems stay in InvalidError.Problems.
 const maxShownProblems = 20
 

@@ -2,7 +2,7 @@
 // turned away, because it may be an API server's: the one that can best be spared is closed for it.
 //
 // golang.org/x/net/netutil's LimitListener does not serve here. It counts all connections together and accepts no more when there are
-// enough, so that a few thousand that do nothing keep everybody else out.
+// enough, so that a few thousand that do nothing keep all others out.
 //
 // Which one can be spared follows from what API servers do, and holds also where they and an attacker have one address, as behind a
 // NAT or with some network plugins. An API server sends each request in one go and reads the answer at once, so its connection is

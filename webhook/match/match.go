@@ -85,7 +85,7 @@ func ValidateExpression(scope Scope) string {
 // FillExpression returns the condition under which istio.io/rev may have to be filled in, or changed after it was:
 // ValidateExpression holds, and there is no reason to leave the namespace alone that can be seen at once.
 //
-//   - The request itself sets istio.io/rev: then whoever makes it has chosen.
+//   - The request itself sets istio.io/rev: then its author has chosen.
 //   - It creates the namespace with another label by which a person or another product has chosen.
 //   - The namespace has opted out, by a label or an annotation, and has no istio.io/rev. One that was filled in before may have
 //     to be removed.

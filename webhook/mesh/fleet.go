@@ -46,7 +46,7 @@ func NewFleet(objects Objects) *Fleet {
 	return f
 }
 
-// Prepare makes what is made late of a fleet that Next returned, so that nobody who asks has to wait for it.
+// Prepare makes what is made late of a fleet that Next returned, so that no request has to wait for it.
 func (f *Fleet) Prepare() {
 	f.finder()
 	f.SelectorKeys()

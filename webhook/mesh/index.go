@@ -88,7 +88,7 @@ func (a *anchors) add(value string, place int32) {
 // matching appends the places of the meshes with a selector that matches, each once, in order.
 func (x *index) matching(found []int32, labels map[string]string) []int32 {
 	found = x.appendMatching(found, x.free, labels)
-	// Whichever is shorter: a cluster uses few label keys, but nothing keeps anybody from a key for each mesh.
+	// Whichever is shorter: a cluster uses few label keys, but nothing prevents a key for each mesh.
 	if len(x.anchors) < len(labels) {
 		for _, at := range x.keys {
 			if value, present := labels[at.key]; present {

@@ -131,7 +131,7 @@ func (e listed) checkSection(t *testing.T, docs string) {
 	}
 	section, _, _ = strings.Cut(section, "\n## ")
 	for _, part := range []string{
-		"**What is wrong.** ", "**What happens if nobody stops it.** ", "**What it says.**", "\n```console\n$ ", string(e.Code) + " " + e.Name + ": ",
+		"**What is wrong.** ", "**What happens if it gets through.** ", "**What it says.**", "\n```console\n$ ", string(e.Code) + " " + e.Name + ": ",
 		"**How to fix it.**", "\n```console\n", "**Source.** ",
 	} {
 		if !strings.Contains(section, part) {

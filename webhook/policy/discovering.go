@@ -42,7 +42,7 @@ func (p *worlds) take(w World) *World {
 	return taken
 }
 
-// giveBack must be called when nobody uses the world any more, nor what discovering has returned. Verdicts hold texts only.
+// giveBack must be called when the world is not used any more, nor what discovering has returned. Verdicts hold texts only.
 func (p *worlds) giveBack(w *World) {
 	memo := w.discovered
 	for i := range memo {

@@ -165,7 +165,7 @@ func withoutOld(m *mesh.Mesh, before map[mesh.Ref][]selector.Selector, stored, o
 }
 
 // fighting returns the selectors of m's sources that may not overlap with a source of another mesh. One that no namespace
-// can match has never shared anything with anybody, and would make what is new look old.
+// can match has never shared anything with another mesh, and would make what is new look old.
 func fighting(m *mesh.Mesh, source *mesh.Source, other *mesh.Mesh, now time.Time) []selector.Selector {
 	var selectors []selector.Selector
 	for i := range m.Sources {

@@ -50,7 +50,7 @@ func skewedBefore(f Finding, old, updated *mesh.Mesh, w *World) bool {
 	return true
 }
 
-// skew is how many minor versions two meshes are apart; 0 if that cannot be told. Nobody knows which minor version a new
+// skew is how many minor versions two meshes are apart; 0 if that cannot be told. It is not known which minor version a new
 // major one follows, so across those it is more than any number.
 func skew(a, b *mesh.Mesh) int {
 	left, leftOK := versionOf(a)

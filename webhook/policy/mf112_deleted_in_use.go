@@ -9,7 +9,7 @@ import (
 )
 
 // deletedInUse finds the namespaces that something of the mesh injects now and nothing after the deletion: of the whole mesh,
-// or of one IstioRevision that its Istio outlives. The operator deletes older revisions itself, but only those that nobody
+// or of one IstioRevision that its Istio outlives. The operator deletes older revisions itself, but only those that no namespace
 // uses; the active one, which it would create anew, still counts as the mesh's.
 func deletedInUse(old *mesh.Mesh, w *World) []Finding {
 	inUse, byDefault := chosenAndNot(existing(w, func(ns *mesh.Namespace) bool {

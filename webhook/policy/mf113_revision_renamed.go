@@ -9,7 +9,7 @@ import (
 )
 
 // revisionRenamed finds the namespaces and the mesh map entries that name a revision which the change makes an older one.
-// They go on as before, but the operator removes the old revision only when nobody uses it any more, and what is filled in
+// They go on as before, but the operator removes the old revision only when no namespace uses it any more, and what is filled in
 // from the mesh map still leads to it.
 func revisionRenamed(old, updated *mesh.Mesh, w *World) []Finding {
 	if old == nil || old.ActiveRevision == updated.ActiveRevision {
@@ -72,7 +72,7 @@ func renameEverywhere(users []*mesh.Namespace, mapped []string, old, m *mesh.Mes
 		ways = append(ways, run("When the new istiod is ready"+likewise(users), labelAll(able, use)...))
 	}
 	if len(unable) > 0 {
-		ways = append(ways, say(fmt.Sprintf("istio.io/rev=%s alone would not be admitted for %s: whoever owns them has to put their other labels right too, "+
+		ways = append(ways, say(fmt.Sprintf("istio.io/rev=%s alone would not be admitted for %s: their owners have to put their other labels right too, "+
 			"or have a selector changed", name, namespaceNames(namesOf(unable)))))
 	}
 	if len(mapped) > 0 {

@@ -12,7 +12,7 @@ import (
 
 // discoveredByMany finds a namespace that several meshes discover, unless each two of them may both do so, or no istiod
 // writes to it. It denies where the labels of the namespace put it into two meshes. Where one of them takes the namespace
-// without asking for a label, that mesh is to blame, and whoever owns the namespace can do nothing about it: a warning.
+// without asking for a label, that mesh is to blame, and the owner of the namespace can do nothing about it: a warning.
 func discoveredByMany(ns *mesh.Namespace, w *World) []Finding {
 	if !mesh.GetsRootCertificate(ns.Name) {
 		return nil
@@ -150,7 +150,7 @@ func keepOne(ns *mesh.Namespace, f Finding, meshes []*mesh.Mesh, atAll bool, w *
 	switch {
 	case len(ways) == 0:
 		return remedy{say("The owners of " + theMeshes(meshes) + " have to change their selectors so that only one of them matches")}
-	case len(without) > 0 && !w.exhausted(): // or nobody knows
+	case len(without) > 0 && !w.exhausted(): // or it is not known
 		ways = append(ways, say(fmt.Sprintf("To keep it in %s, the selectors of the others have to change first", theMeshes(without))))
 	}
 	return ways

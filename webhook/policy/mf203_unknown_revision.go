@@ -11,7 +11,7 @@ import (
 // seeNames lists what istio.io/rev can name.
 func seeNames() way { return run("To see the names that exist", showNames()) }
 
-// unknownRevision finds an istio.io/rev that is the name of nothing: pods then start without a sidecar, and nobody says
+// unknownRevision finds an istio.io/rev that is the name of nothing: pods then start without a sidecar, and nothing says
 // so. While no mesh discovers the namespace it is a warning, because labels may come before meshes; so is it while only
 // meshes do that discover everything, and the namespace names one that is still to come.
 func unknownRevision(ns *mesh.Namespace, w *World) []Finding {

@@ -10,7 +10,7 @@ import (
 )
 
 // Moves reports whether the pods of the namespace are worth a look: it moves to other meshes, and the rules want to know
-// whether its pods do. To look costs a request to the API server, so whoever asks does it only before an answer that
+// whether its pods do. To look costs a request to the API server, so it is done only before an answer that
 // allows. One that no mesh has discovered so far counts too: it may have left one earlier, with pods that still have its sidecar.
 func (p *Policy) Moves(c NamespaceChange) bool {
 	if c.Old == nil || c.New.Deleting || !p.asks("MF207") {
@@ -32,7 +32,7 @@ func (p *Policy) asks(code Code) bool {
 }
 
 // movesLiveNamespace finds a namespace that moves to other meshes while its pods have the sidecar of a mesh that will not
-// discover it: they keep it until they are made anew. Unless such pods were seen it only warns: a look that was not
+// discover it: they keep it until they restart. Unless such pods were seen it only warns: a look that was not
 // finished is no reason to refuse.
 func movesLiveNamespace(old, updated *mesh.Namespace, w *World) []Finding {
 	if old == nil || w.Pods == nil {
@@ -45,7 +45,7 @@ func movesLiveNamespace(old, updated *mesh.Namespace, w *World) []Finding {
 	left, revisions := podsLeftBehind(discovering, w)
 	f := Finding{
 		Field: "metadata.labels",
-		Remedy: fmt.Sprintf("Once its labels are right, have the pods made anew: kubectl rollout restart deployment,statefulset,daemonset "+
+		Remedy: fmt.Sprintf("Once its labels are right, restart the pods: kubectl rollout restart deployment,statefulset,daemonset "+
 			"--namespace %s", updated.Name),
 		Subjects: revisions,
 	}
@@ -68,7 +68,7 @@ func movesLiveNamespace(old, updated *mesh.Namespace, w *World) []Finding {
 }
 
 // podsLeftBehind counts the pods whose revision belongs to meshes none of which discovers the namespace, and names these
-// revisions. Pods of a revision that nobody knows (any more) are not another mesh's.
+// revisions. Pods of a revision that no mesh has (any more) are not another mesh's.
 func podsLeftBehind(discovering []*mesh.Mesh, w *World) (pods int, revisions []string) {
 	for _, name := range slices.Sorted(maps.Keys(w.Pods.Revisions)) {
 		if of := owners(w.Fleet.Revision(name)); len(of) > 0 && !intersect(of, discovering) {

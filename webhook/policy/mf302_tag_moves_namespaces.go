@@ -13,7 +13,7 @@ import (
 // than before; of them it only warns. A mesh whose istiod serves another cluster discovers nothing here, and what it discovers
 // there is not known: only what another mesh discovers here is handed over.
 func tagMovesNamespaces(old, updated *mesh.Tag, w *World) []Finding {
-	// A tag whose name is a revision's moves nobody; that is another rule's matter.
+	// A tag whose name is a revision's moves no namespace; that is another rule's matter.
 	if r := w.Fleet.Revision(updated.Name); r == nil || !r.Tag {
 		return nil
 	}
@@ -107,7 +107,7 @@ func (c *labelCommands) offer(why string, ns *mesh.Namespace, edits []labelEdit,
 }
 
 // revisionWithoutTag is the revision that keeps a namespace in the mesh that discovers it, when the tag no longer does, and
-// that mesh: the tag's old target if that is its mesh; a nil mesh if nobody discovers the namespace.
+// that mesh: the tag's old target if that is its mesh; a nil mesh if no mesh discovers the namespace.
 func revisionWithoutTag(ns *mesh.Namespace, old *mesh.Tag, w *World) (string, *mesh.Mesh) {
 	discovering := w.Fleet.DiscoveredBy(ns.Labels)
 	if old != nil {

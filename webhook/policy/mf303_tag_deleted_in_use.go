@@ -8,7 +8,7 @@ import (
 )
 
 // tagDeletedInUse finds the namespaces and the mesh map entries that use a tag that is deleted. A tag whose name is a
-// revision's is used by nobody: what names it means the revision.
+// revision's is used by no namespace: what names it means the revision.
 func tagDeletedInUse(tag *mesh.Tag, w *World) []Finding {
 	if r := w.Before.Revision(tag.Name); r == nil || !r.Tag {
 		return nil

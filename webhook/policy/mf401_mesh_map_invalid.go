@@ -67,7 +67,7 @@ func unusable(m *mesh.Map, w *World, path, name, written string, problems []stri
 	return f
 }
 
-// shown is a text as a message has it: not longer than anybody reads.
+// shown is a text as a message has it: not longer than a person reads.
 func shown(text string) string {
 	text = strings.TrimSpace(text)
 	if characters := []rune(text); len(characters) > longestShown {

@@ -8,7 +8,7 @@ import (
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
-// meshMapOtherMesh finds the entries whose revision belongs to another mesh than the one that they are for: whoever joins
+// meshMapOtherMesh finds the entries whose revision belongs to another mesh than the one that they are for: a namespace that joins
 // the one would get the other's sidecars filled in.
 func meshMapOtherMesh(m *mesh.Map, w *World) []Finding {
 	entries, _ := mesh.ParseMap(m.Data)

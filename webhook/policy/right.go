@@ -6,7 +6,7 @@ import (
 )
 
 // Right is what the API server says when it is asked whether the user of the request may do something. The zero value
-// means that it could not be asked, which nobody may take for a yes.
+// means that it could not be asked, which must not be taken for a yes.
 type Right int
 
 // Answers to the question for a right.
@@ -28,7 +28,7 @@ func (r Right) String() string {
 	}
 }
 
-// grant is how somebody who may give rights gives one to the user, as commands. kubectl creates no role for a resource that
+// grant is how an admin who may grant rights grants one to the user, as commands. kubectl creates no role for a resource that
 // the API server does not serve, and none with the verb "use" for anything but podsecuritypolicies, unless the resource is
 // a star (k8s.io/kubectl/pkg/cmd/create/create_role.go, validateResource); with the resource's name the star gives no more
 // than it should.

@@ -69,7 +69,7 @@ type ControlPlane struct {
 	Metadata Meta   `json:"metadata,omitzero"`
 	Spec     Spec   `json:"spec,omitzero"`
 	// Malformed is why a field that is read could not be decoded; nil if all could. The readable fields are set all the
-	// same. Whoever judges such an object must expect the worst of what is missing.
+	// same. A judgement of such an object must expect the worst of what is missing.
 	Malformed error `json:"-"`
 }
 

@@ -25,7 +25,7 @@ import (
 	"github.com/meshfence/meshfence/webhook/api"
 )
 
-// NameLabel is the label that the API server puts on every namespace; its value is the namespace's name. Nobody can
+// NameLabel is the label that the API server puts on every namespace; its value is the namespace's name. No user can
 // change or remove it.
 const NameLabel = api.NameLabel
 

@@ -25,7 +25,7 @@ const (
 	retryEvery = 5 * time.Second
 	// writeTimeout limits one round of background writes.
 	writeTimeout = 20 * time.Second
-	// writesAtOnce and writeEvery bound the background writes: should somebody else write the configurations back again and
+	// writesAtOnce and writeEvery bound the background writes: should another client write the configurations back again and
 	// again, such as a delivery tool that reverts every difference, the two take turns slowly instead of quickly.
 	writesAtOnce = 5
 	writeEvery   = 4 * time.Second

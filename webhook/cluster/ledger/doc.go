@@ -26,7 +26,7 @@
 //
 // # When a claim is closed
 //
-// Whoever writes the ledger leaves out the claims that are closed by what it has itself seen in step 2:
+// The replica that writes the ledger leaves out the claims that are closed by what it has itself seen in step 2:
 //
 //   - a claim of an UPDATE, when the object's stored resourceVersion is not the one that the claim was made on (or there
 //     is no such object): it has come true, or cannot, since the API server writes on the condition that the object is
@@ -54,13 +54,13 @@
 // its condition.
 //
 // If A's claim was written first: B's step 1 comes after it, because B's own write, which did not fail, has the ledger of
-// step 1 as its condition. So B has read A's claim, or somebody had left it out before, or B itself took it for closed.
+// step 1 as its condition. So B has read A's claim, or another replica had left it out before, or B itself took it for closed.
 // In the first case B was judged in a world with A in it, and compared with what was stored, in which b's
 // object and a's did not overlap there: so it was refused. (Compared with the same world without B it would not need to be: if A's
 // claim overlapped with b's object as it was stored, which a declaration or an override can have let through, then that would be
 // taken for an overlap of before.) In the others a replica had seen in a list, which was over before
 // B's list began or was B's own, that the claim was closed. If it was because A was stored, then B's list has it too, as
-// nobody has changed since then what is judged of it; so B was refused. It was not because A could not come true any
+// what is judged of it has not changed since then; so B was refused. It was not because A could not come true any
 // more, as it did. If it was because of its age, then A's request had ended, by the assumption below; so it was stored
 // before the list, and B's list has it.
 //
@@ -83,7 +83,7 @@
 //   - Validating admission of an UPDATE sees the very object that the following write is conditional on, and what an API
 //     server lists, asked for the latest, holds whatever any API server had stored before.
 //   - The rules refuse overlaps. Where a mode, an action, an override or a declaration lets one through, it is let through.
-//   - Nothing else takes claims away. If the ConfigMap is deleted, or made anew, each replica that has known
+//   - Nothing else takes claims away. If the ConfigMap is deleted, or created again, each replica that has known
 //     the old one refuses all changes of meshes for Lifetime, after which no request of before can be in flight: from when a
 //     watch or a read has shown it that the old one is gone, with all the claims that there ever were in it. A
 //     replica that has been started since cannot know. An older copy that is put in its place, as an update, is not noticed.

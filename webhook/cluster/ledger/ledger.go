@@ -85,7 +85,7 @@ type Ledger struct {
 	lifetime time.Duration
 	// background runs what no request waits for.
 	background func(func())
-	// turn is held, by whoever has put something in, during an admission: requests of one replica would only make each
+	// turn is held, by the request that has put something in, during an admission: requests of one replica would only make each
 	// other start over.
 	turn chan struct{}
 
@@ -107,7 +107,7 @@ type Ledger struct {
 // Counters count what a ledger does.
 type Counters struct {
 	// Written is called when a claim was written, Conflict when the ledger was not the one that was judged with, because
-	// somebody else was faster. Open is told how many claims
+	// another replica was faster. Open is told how many claims
 	// were open at the last look.
 	Written, Conflict func()
 	Open              func(int)
@@ -123,7 +123,7 @@ func New(store Store, meshes Meshes, counters Counters) *Ledger {
 	}
 }
 
-// Stored notes that an object with this uid is stored, or was: whoever sees all objects come says so, because an object
+// Stored notes that an object with this uid is stored, or was: the watch that sees all objects come says so, because an object
 // may be gone before the next change asks for it. That only makes claims end earlier.
 func (l *Ledger) Stored(uid string) {
 	if uid == "" {
@@ -491,14 +491,14 @@ func (l *Ledger) write(ctx context.Context, a *admission, read *page, claim *Cla
 	return nil
 }
 
-// DamagedError says that an entry of the ledger is no claim. Somebody has edited it.
+// DamagedError says that an entry of the ledger is no claim: it was edited.
 type DamagedError struct {
 	// Key is that of the entry.
 	Key string
 	Err error
 }
 
-// Error says which entry it is. What stands there is not for everybody who makes a request: see Unwrap.
+// Error says which entry it is. What stands there is not for every user who makes a request: see Unwrap.
 func (e *DamagedError) Error() string {
 	return fmt.Sprintf("the entry %q of the ledger of changes in flight is no claim", e.Key)
 }
@@ -515,7 +515,7 @@ type ExistsError struct {
 // Error names the object.
 func (e *ExistsError) Error() string { return e.Ref.String() + " exists already" }
 
-// LostError says that the ledger was deleted or replaced, so that nobody knows what is in flight.
+// LostError says that the ledger was deleted or replaced, so that it is not known what is in flight.
 type LostError struct {
 	// Until is when all that was in flight then has ended.
 	Until time.Time
