@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/meshfence/meshfence/webhook/config"
+	"github.com/meshfence/meshfence/webhook/kube"
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
@@ -23,7 +24,7 @@ func (e exemptions) user(name string) bool { return e.users.Match(name) }
 
 // object reports whether a namespace is exempt. While its name is still to be generated, it is only if every name that may
 // come of it is: generateName kube-system makes kube-system7xk2p, which is not kube-system.
-func (e exemptions) object(ns *namespaceObject) bool {
+func (e exemptions) object(ns *kube.Namespace) bool {
 	if ns.Metadata.Name == "" {
 		return e.namespaces.MatchAll(ns.Metadata.GenerateName)
 	}

@@ -16,9 +16,6 @@ import (
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
-// errNoObject is for a request without the object that its operation must have.
-var errNoObject = errors.New("the request carries no object")
-
 // errNotSynced is why requests are refused for a moment after the start.
 var errNotSynced = errors.New("it has not read the cluster's meshes")
 

@@ -2,14 +2,11 @@ package webhook
 
 import (
 	"context"
-	"fmt"
-	"maps"
-	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
-	kjson "sigs.k8s.io/json"
 
+	"github.com/meshfence/meshfence/webhook/kube"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
 )
@@ -28,7 +25,7 @@ type meshMaps struct {
 // stored unchecked, and entries that cannot be used are ignored, logged and counted. Failure policy: Ignore.
 func validateMeshMaps(c *common, name string) admission.Handler {
 	m := meshMaps{common: c, name: name}
-	return &kindHandler[configMapObject]{
+	return &kindHandler[kube.ConfigMap]{
 		common: c, kind: configMapKind, decode: decodeConfigMap, subresources: true, skip: m.skip, judge: m.judge,
 	}
 }
@@ -36,14 +33,14 @@ func validateMeshMaps(c *common, name string) admission.Handler {
 // skip reports whether a ConfigMap is not the mesh map, or the update only brings the deletion of the mesh map forward: its finalizers
 // and the other metadata must get through. A map in deletion counts as long as it is stored, so a change of what it says is judged
 // like any other.
-func (m meshMaps) skip(old, updated *configMapObject) bool {
-	return updated.Metadata.Name != m.name || updated.Metadata.DeletionTimestamp != "" && updated.sameData(old)
+func (m meshMaps) skip(old, updated *kube.ConfigMap) bool {
+	return updated.Metadata.Name != m.name || updated.Metadata.DeletionTimestamp != "" && updated.SameData(old)
 }
 
 // judge asks the policy about the mesh map.
-func (m meshMaps) judge(ctx context.Context, req *admission.Request, old, updated *configMapObject) admission.Response {
+func (m meshMaps) judge(ctx context.Context, req *admission.Request, old, updated *kube.ConfigMap) admission.Response {
 	fleet := m.cluster.Fleet()
-	change := policy.MapChange{Old: old.toMesh(req.Namespace), New: updated.toMesh(req.Namespace), Namespaces: m.movable(ctx, fleet)}
+	change := policy.MapChange{Old: old.ToMesh(req.Namespace), New: updated.ToMesh(req.Namespace), Namespaces: m.movable(ctx, fleet)}
 	verdict := m.confirmed(ctx, fleet, func(fleet *mesh.Fleet) policy.Verdict {
 		change.Fleet = fleet
 		return m.policy.Map(change)
@@ -61,38 +58,11 @@ func (m meshMaps) movable(ctx context.Context, fleet *mesh.Fleet) []mesh.Namespa
 	return m.exempt.without(all)
 }
 
-// configMapObject is what is read of a ConfigMap.
-type configMapObject struct {
-	Metadata struct {
-		Name              string            `json:"name"`
-		DeletionTimestamp string            `json:"deletionTimestamp"`
-		Annotations       map[string]string `json:"annotations"`
-	} `json:"metadata"`
-	Data       map[string]string `json:"data"`
-	BinaryData map[string]string `json:"binaryData"`
-}
-
-// sameData reports whether two versions of a ConfigMap hold the same; old is nil for none.
-func (c *configMapObject) sameData(old *configMapObject) bool {
-	return old != nil && maps.Equal(old.Data, c.Data) && maps.Equal(old.BinaryData, c.BinaryData)
-}
-
-// toMesh returns what the policy sees of a ConfigMap; nil for nil.
-func (c *configMapObject) toMesh(namespace string) *mesh.Map {
-	if c == nil {
-		return nil
-	}
-	return &mesh.Map{Namespace: namespace, Name: c.Metadata.Name, Data: c.Data, Binary: slices.Sorted(maps.Keys(c.BinaryData))}
-}
-
 // decodeConfigMap reads one object; its name is the request's if it has none. The API server has checked its types.
-func decodeConfigMap(req *admission.Request, raw []byte) (*configMapObject, error) {
-	if !isObject(raw) {
-		return nil, errNoObject
-	}
-	c := &configMapObject{}
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, c); err != nil {
-		return nil, fmt.Errorf("the ConfigMap cannot be read: %w", err)
+func decodeConfigMap(req *admission.Request, raw []byte) (*kube.ConfigMap, error) {
+	c, err := kube.DecodeConfigMap(raw)
+	if err != nil {
+		return nil, err
 	}
 	return c, completeName(&c.Metadata.Name, req, "ConfigMap")
 }

@@ -9,6 +9,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/meshfence/meshfence/webhook/api"
+	"github.com/meshfence/meshfence/webhook/kube"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
 )
@@ -21,7 +23,7 @@ type namespaceFiller struct{ *common }
 // so none is exempt. Failure policy: Ignore.
 func fillNamespaces(c *common) admission.Handler {
 	f := namespaceFiller{c}
-	return allowOnPanic{&kindHandler[namespaceObject]{
+	return allowOnPanic{&kindHandler[kube.Namespace]{
 		common: c, kind: namespaceKind, decode: decodeNamespace, subresources: true, allUsers: true, skip: f.skip, judge: f.judge,
 		notSynced: func() admission.Response {
 			return allowWarning("meshfence did not look whether istio.io/rev is to be filled in: it has not read the cluster's meshes yet")
@@ -43,14 +45,14 @@ func (h allowOnPanic) Handle(ctx context.Context, req admission.Request) (respon
 	return h.Handler.Handle(ctx, req)
 }
 
-func (f namespaceFiller) skip(_, updated *namespaceObject) bool { return f.exempt.object(updated) }
+func (f namespaceFiller) skip(_, updated *kube.Namespace) bool { return f.exempt.object(updated) }
 
 // judge asks the policy what to fill in, and replies with the patch that does it.
-func (f namespaceFiller) judge(ctx context.Context, req *admission.Request, old, updated *namespaceObject) admission.Response {
+func (f namespaceFiller) judge(ctx context.Context, req *admission.Request, old, updated *kube.Namespace) admission.Response {
 	fill := f.policy.Fill(policy.FillChange{
-		Old: old.toMesh(), New: updated.toMesh(), Fleet: f.cluster.Fleet(), OptedOut: updated.optedOut(),
-		Before: originOf(old, req.OldObject.Raw), After: originOf(updated, req.Object.Raw),
-		Rewritten: losesRevision(old, updated) && rewritten(req.Object.Raw),
+		Old: old.ToMesh(), New: updated.ToMesh(), Fleet: f.cluster.Fleet(), OptedOut: updated.OptedOut(),
+		Before: kube.OriginOf(old, req.OldObject.Raw), After: kube.OriginOf(updated, req.Object.Raw),
+		Rewritten: kube.LosesRevision(old, updated) && kube.Rewritten(req.Object.Raw),
 	})
 	if fill.Answer == policy.LeaveAlone {
 		return allowWarning(fill.Warning)
@@ -67,13 +69,13 @@ type patchOperation struct {
 }
 
 // patchOf sets or removes the label and the annotation that remembers it.
-func patchOf(ns *namespaceObject, fill policy.Fill) []patchOperation {
+func patchOf(ns *kube.Namespace, fill policy.Fill) []patchOperation {
 	change := setKey
 	if fill.Answer == policy.Remove {
 		change = removeKey
 	}
 	return append(change("labels", ns.Metadata.Labels, mesh.RevisionLabel, fill.Revision),
-		change("annotations", ns.Metadata.Annotations, FilledRevisionAnnotation, fill.Revision)...)
+		change("annotations", ns.Metadata.Annotations, api.FilledRevisionAnnotation, fill.Revision)...)
 }
 
 // setKey adds a key to labels or annotations, and their map where it is missing.

@@ -7,6 +7,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/meshfence/meshfence/webhook/kube"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
 )
@@ -25,21 +26,21 @@ type namespaceValidator struct{ *common }
 // of a namespace can be changed through its status and finalize too, whose objects are whole namespaces. Failure policy: Fail.
 func validateNamespaces(c *common) admission.Handler {
 	v := namespaceValidator{c}
-	return &kindHandler[namespaceObject]{
+	return &kindHandler[kube.Namespace]{
 		common: c, kind: namespaceKind, decode: decodeNamespace, subresources: true, skip: v.skip, judge: v.judge,
 	}
 }
 
 // skip reports whether a namespace needs no judgement. Its own name counts, because that of the request is empty if it was generated.
-func (v namespaceValidator) skip(_, updated *namespaceObject) bool {
+func (v namespaceValidator) skip(_, updated *kube.Namespace) bool {
 	return updated.Metadata.DeletionTimestamp != "" || v.exempt.object(updated)
 }
 
 // judge asks the policy, and the API server for what the policy needs to know of it. The pods count if the namespace moves, which it does also if
 // what is wrong with it may be overridden.
-func (v namespaceValidator) judge(ctx context.Context, req *admission.Request, old, updated *namespaceObject) admission.Response {
+func (v namespaceValidator) judge(ctx context.Context, req *admission.Request, old, updated *kube.Namespace) admission.Response {
 	annotations := updated.Metadata.Annotations
-	change := policy.NamespaceChange{Old: old.toMesh(), New: updated.toMesh(), Now: v.now(), User: req.UserInfo.Username}
+	change := policy.NamespaceChange{Old: old.ToMesh(), New: updated.ToMesh(), Now: v.now(), User: req.UserInfo.Username}
 	verdict := v.confirmed(ctx, v.cluster.Fleet(), func(fleet *mesh.Fleet) policy.Verdict {
 		change.Fleet = fleet
 		change.All = func() []mesh.Namespace { return v.others(ctx, fleet) }

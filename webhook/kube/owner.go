@@ -1,26 +1,27 @@
-package webhook
+package kube
 
 import (
 	kjson "sigs.k8s.io/json"
 
+	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
-// originOf returns where the istio.io/rev of a namespace comes from; ns is nil if there is no namespace.
-func originOf(ns *namespaceObject, raw []byte) policy.Origin {
+// OriginOf returns where the istio.io/rev of a namespace comes from; ns is nil if there is no namespace.
+func OriginOf(ns *Namespace, raw []byte) policy.Origin {
 	if ns == nil {
 		return policy.Origin{}
 	}
-	origin := policy.Origin{Filled: ns.Metadata.Annotations[FilledRevisionAnnotation]}
+	origin := policy.Origin{Filled: ns.Metadata.Annotations[api.FilledRevisionAnnotation]}
 	if _, present := ns.Metadata.Labels[mesh.RevisionLabel]; present {
 		origin.Owner = ownerOf(raw)
 	}
 	return origin
 }
 
-// losesRevision reports whether a request takes istio.io/rev away.
-func losesRevision(old, updated *namespaceObject) bool {
+// LosesRevision reports whether a request takes istio.io/rev away.
+func LosesRevision(old, updated *Namespace) bool {
 	if old == nil {
 		return false
 	}
@@ -29,10 +30,10 @@ func losesRevision(old, updated *namespaceObject) bool {
 	return had && !has
 }
 
-// rewritten reports whether an object was written whole, from a file that knows nothing of the stored one: it has no uid yet when
+// Rewritten reports whether an object was written whole, from a file that knows nothing of the stored one: it has no uid yet when
 // mutating admission sees it. A patch leaves the stored uid in place, and an edit of what was read brings it along (test/facts
 // pins it). An object that cannot be read was read by the caller, and counts as no such one.
-func rewritten(raw []byte) bool {
+func Rewritten(raw []byte) bool {
 	read := struct {
 		Metadata struct {
 			UID string `json:"uid"`
@@ -73,7 +74,7 @@ func ownerOf(raw []byte) policy.Owner {
 		if _, owns := fields.Labels["f:"+mesh.RevisionLabel]; !owns {
 			continue
 		}
-		if _, copied := fields.Annotations["f:"+FilledRevisionAnnotation]; !copied || manager.Operation == applied {
+		if _, copied := fields.Annotations["f:"+api.FilledRevisionAnnotation]; !copied || manager.Operation == applied {
 			return policy.SomeOwner
 		}
 		owner = policy.CopyingOwner

@@ -1,0 +1,83 @@
+package kube_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/meshfence/meshfence/webhook/kube"
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/policy"
+)
+
+func TestANamespaceIsJudgedByItsNameAndLabels(t *testing.T) {
+	for name, test := range map[string]struct {
+		raw  string
+		want *mesh.Namespace
+	}{
+		"if it is stored, then its name is a label too": {
+			`{"metadata": {"name": "shop", "labels": {"team": "a"}}}`,
+			&mesh.Namespace{Name: "shop", Labels: map[string]string{"team": "a", mesh.NameLabel: "shop"}},
+		},
+		"if its labels are null, then it has that one": {
+			`{"metadata": {"name": "shop", "labels": null}}`,
+			&mesh.Namespace{Name: "shop", Labels: map[string]string{mesh.NameLabel: "shop"}},
+		},
+		"if its name is still to be generated, then the beginning stands for it": {
+			`{"metadata": {"generateName": "shop-", "labels": {"team": "a"}}}`,
+			&mesh.Namespace{Name: "shop-", Labels: map[string]string{"team": "a"}},
+		},
+		"if it has a deletion timestamp, then it is being deleted": {
+			`{"metadata": {"name": "shop", "deletionTimestamp": "2026-08-01T12:00:00Z"}}`,
+			&mesh.Namespace{Name: "shop", Labels: map[string]string{mesh.NameLabel: "shop"}, Deleting: true},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ns, err := kube.DecodeNamespace([]byte(test.raw))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, ns.ToMesh()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestWhatIsNoNamespaceIsAnError(t *testing.T) {
+	for _, raw := range []string{``, ` `, `null`, `[]`, `"shop"`, `{}`, `{"metadata": {"labels": {"a": 1}, "name": "shop"}}`, `{"metadata": 1}`} {
+		if ns, err := kube.DecodeNamespace([]byte(raw)); err == nil {
+			t.Errorf("%q: %+v", raw, ns)
+		}
+	}
+	if _, err := kube.DecodeNamespace([]byte(`null`)); !errors.Is(err, kube.ErrNoObject) {
+		t.Errorf("null: %v", err)
+	}
+}
+
+func TestWhoOwnsTheRevisionIsReadFromTheManagedFields(t *testing.T) {
+	const labelled = `{"metadata": {"name": "shop", "labels": {"istio.io/rev": "mesh-1"}, "managedFields": [`
+	for name, test := range map[string]struct {
+		fields string
+		want   policy.Owner
+	}{
+		"if there are none, then that is not known":            {``, policy.UnknownOwner},
+		"if no manager has it, then it is not owned":           {`{"operation": "Update", "fieldsV1": {"f:metadata": {"f:labels": {"f:team": {}}}}}`, policy.NoOwner},
+		"if a manager has it, then it is owned":                {`{"operation": "Update", "fieldsV1": {"f:metadata": {"f:labels": {"f:istio.io/rev": {}}}}}`, policy.SomeOwner},
+		"if the manager has copied the annotation as well":     {`{"operation": "Update", "fieldsV1": {"f:metadata": {"f:labels": {"f:istio.io/rev": {}}, "f:annotations": {"f:meshfence.io/filled-revision": {}}}}}`, policy.CopyingOwner},
+		"if it has applied both, then they are in its file":    {`{"operation": "Apply", "fieldsV1": {"f:metadata": {"f:labels": {"f:istio.io/rev": {}}, "f:annotations": {"f:meshfence.io/filled-revision": {}}}}}`, policy.SomeOwner},
+		"if the fields cannot be read, then that is not known": {`{"operation": "Update", "fieldsV1": {"f:metadata": []}}`, policy.UnknownOwner},
+	} {
+		t.Run(name, func(t *testing.T) {
+			raw := []byte(labelled + test.fields + `]}}`)
+			ns, err := kube.DecodeNamespace(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := kube.OriginOf(ns, raw).Owner; got != test.want {
+				t.Errorf("got %v, want %v", got, test.want)
+			}
+		})
+	}
+}
