@@ -1,6 +1,11 @@
 package mesh
 
-import "github.com/meshfence/meshfence/webhook/sail"
+import (
+	"cmp"
+	"slices"
+
+	"github.com/meshfence/meshfence/webhook/sail"
+)
 
 // Kinds of what a tag can point at.
 const (
@@ -20,6 +25,16 @@ type Tag struct {
 // TagOf returns what is judged of the object.
 func TagOf(tag *sail.Tag) *Tag {
 	return &Tag{Name: tag.Metadata.Name, Target: tag.Spec.TargetRef, Malformed: tag.Malformed}
+}
+
+// Tags returns what is judged of all tags, by name.
+func (f *Fleet) Tags() []*Tag {
+	tags := make([]*Tag, len(f.tags))
+	for i, tag := range f.tags {
+		tags[i] = TagOf(tag)
+	}
+	slices.SortFunc(tags, func(a, b *Tag) int { return cmp.Compare(a.Name, b.Name) })
+	return tags
 }
 
 // Map is what is judged of the mesh map: the ConfigMap as it is, also what ParseMap refuses.
