@@ -125,8 +125,8 @@ func (s *suite) slowEtcd(t *testing.T) {
 			}
 		}
 		s.areReady(t, "etcd answers late")
-		etcd.late(3 * time.Second)
-		s.cannotJudge(t, "etcd answers 6s late")
+		etcd.late(5 * time.Second) // later than the time of a judgement, so that not even one read comes back
+		s.cannotJudge(t, "etcd answers 10s late")
 		err := patchLabels(t.Context(), s.Client, "wrong-0", `{"istio-discovery":"mesh-1","istio.io/rev":"mesh-2"}`)
 		if err == nil || !strings.Contains(err.Error(), "MF202") {
 			t.Errorf("a wrong label while what is stored cannot be read in time: %v; want the verdict of what is known", err)
