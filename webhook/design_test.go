@@ -17,7 +17,7 @@ import (
 
 // A reader follows the design from file to file, so each that it names has to be there.
 func TestTheDesignNamesFilesThatAreThere(t *testing.T) {
-	paths := regexp.MustCompile("`((?:cmd|webhook|certs|deploy|test)(?:/[a-z0-9_.-]+)*)`").FindAllStringSubmatch(design(t), -1)
+	paths := regexp.MustCompile("`((?:audit|cmd|webhook|certs|deploy|test)(?:/[a-z0-9_.-]+)*)`").FindAllStringSubmatch(design(t), -1)
 	if len(paths) < 30 {
 		t.Fatalf("it names %d files and folders", len(paths))
 	}

@@ -1,0 +1,136 @@
+package audit
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/policy"
+)
+
+// Checker judges inventories by one configuration.
+type Checker struct {
+	Policy *policy.Policy
+	// Exempt reports whether a namespace of that name is not judged; nil if none is.
+	Exempt func(namespace string) bool
+	// DiscoveryLabels are the configured keys whose value names a mesh.
+	DiscoveryLabels []string
+	Scope           Scope
+	// Now is the time at which declared overlaps count or have ended.
+	Now time.Time
+}
+
+// Result is what was found. The order is that of objects (kind, namespace, name) and, for one object, of the catalogue.
+type Result struct {
+	// Findings are what counts: all of a cluster or of files alone; of files laid over a cluster, what they make newly wrong.
+	Findings []policy.Offence
+	// Before is what was wrong before the files, and still is with them.
+	Before []policy.Offence
+	// Elsewhere is what becomes wrong because of what Findings says: with objects that are in no file, or that a file leaves as they are, and
+	// what admission does not tell beside a refusal.
+	Elsewhere []policy.Offence
+	// NotJudged is what could not be decided, because it depends on objects that are not known.
+	NotJudged []Gap
+}
+
+// Gap is what could not be judged of one object.
+type Gap struct {
+	Key   Key
+	Codes []policy.Code
+	// Needs says what would have to be known.
+	Needs string
+}
+
+// fleet is what the meshes, tags and the mesh map of an inventory amount to.
+func (c *Checker) existing(i *Inventory) policy.Existing {
+	return policy.Existing{
+		Fleet: mesh.NewFleet(i.meshes()), Namespaces: i.namespaces(), Exempt: c.Exempt, Map: i.meshMap(), Now: c.Now,
+	}
+}
+
+// State judges a cluster as it stands.
+func (c *Checker) State(i *Inventory) Result {
+	return Result{Findings: sorted(c.Policy.State(c.existing(i)))}
+}
+
+// Files judges files alone. What is not among them is not known, rather than absent: what depends on it is listed as not judged.
+func (c *Checker) Files(i *Inventory) Result {
+	existing := c.existing(i)
+	var result Result
+	for _, o := range sorted(c.Policy.State(existing)) {
+		if gap, depends := gapOf(o); depends {
+			result.NotJudged = append(result.NotJudged, gap)
+		} else {
+			result.Findings = append(result.Findings, o)
+		}
+	}
+	result.NotJudged = append(result.NotJudged, c.unknowns(existing)...)
+	result.NotJudged = joined(result.NotJudged)
+	return result
+}
+
+// absences are the rules that find something because an object is not there, and what they look for.
+func absences() map[policy.Code]string {
+	return map[policy.Code]string{
+		"MF203": "the mesh, or the tag, whose revision it names",
+		"MF206": "the mesh or tag that is called default",
+		"MF212": "the mesh that its discovery label names",
+		"MF304": "its target",
+		"MF403": "the mesh and the revision of its entries",
+	}
+}
+
+// gapOf returns what a finding of files alone leaves open, if it is one about something that is not there.
+func gapOf(o policy.Offence) (Gap, bool) {
+	needs, depends := absences()[o.Rule.Code]
+	return Gap{Key: keyOf(o), Codes: []policy.Code{o.Rule.Code}, Needs: needs}, depends
+}
+
+// unknowns are what no rule asks about where the other half is not among the files.
+func (c *Checker) unknowns(existing policy.Existing) []Gap {
+	var gaps []Gap
+	names := map[string]bool{}
+	for _, ns := range existing.Namespaces {
+		names[ns.Name] = true
+		if c.exempts(ns.Name) || !c.discoverable(ns.Labels) || len(existing.Fleet.DiscoveredBy(ns.Labels)) > 0 {
+			continue
+		}
+		gaps = append(gaps, Gap{Key{Kind: KindNamespace, Name: ns.Name}, []policy.Code{"MF202", "MF212"}, absences()["MF212"]})
+	}
+	for _, m := range existing.Fleet.Meshes() {
+		if m.Sources[0].Listing == mesh.Selective && !names[m.ControlPlane] {
+			needs := fmt.Sprintf("its control-plane namespace %q", m.ControlPlane)
+			gaps = append(gaps, Gap{Key{Kind: m.Kind, Name: m.Name}, []policy.Code{"MF104"}, needs})
+		}
+	}
+	return gaps
+}
+
+// discoverable reports whether labels name a mesh.
+func (c *Checker) discoverable(labels map[string]string) bool {
+	return slices.ContainsFunc(c.DiscoveryLabels, func(key string) bool { return labels[key] != "" })
+}
+
+// joined makes one of the gaps of an object that need the same.
+func joined(gaps []Gap) []Gap {
+	slices.SortStableFunc(gaps, func(a, b Gap) int { return a.Key.compare(b.Key) })
+	var all []Gap
+	for _, gap := range gaps {
+		i := slices.IndexFunc(all, func(other Gap) bool { return other.Key == gap.Key && other.Needs == gap.Needs })
+		if i < 0 {
+			all = append(all, gap)
+			continue
+		}
+		all[i].Codes = append(all[i].Codes, gap.Codes...)
+		slices.Sort(all[i].Codes)
+		all[i].Codes = slices.Compact(all[i].Codes)
+	}
+	return all
+}
+
+// sorted puts offences into the order of reports. Those of one object stay in the order in which they were found.
+func sorted(offences []policy.Offence) []policy.Offence {
+	slices.SortStableFunc(offences, func(a, b policy.Offence) int { return keyOf(a).compare(keyOf(b)) })
+	return offences
+}

@@ -1,0 +1,178 @@
+package audit
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/meshfence/meshfence/webhook/api"
+	"github.com/meshfence/meshfence/webhook/kube"
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/sail"
+)
+
+// Kinds of objects that are judged and are not the operator's.
+const (
+	KindNamespace = "Namespace"
+	KindConfigMap = "ConfigMap"
+)
+
+// Key names an object. Namespace is "" for kinds that are not namespaced.
+type Key struct{ Kind, Namespace, Name string }
+
+// String returns the key as messages name an object, for example: Istio "mesh-1".
+func (k Key) String() string {
+	if k.Namespace != "" {
+		return fmt.Sprintf("%s %q in namespace %q", k.Kind, k.Name, k.Namespace)
+	}
+	return fmt.Sprintf("%s %q", k.Kind, k.Name)
+}
+
+// compare orders objects as they are reported: by kind, namespace and name.
+func (k Key) compare(other Key) int {
+	return cmp.Or(cmp.Compare(k.Kind, other.Kind), cmp.Compare(k.Namespace, other.Namespace), cmp.Compare(k.Name, other.Name))
+}
+
+// Object is one object that is judged.
+type Object struct {
+	Key
+	// Raw is the whole object as JSON.
+	Raw []byte
+
+	controlPlane *sail.ControlPlane
+	tag          *sail.Tag
+	namespace    *kube.Namespace
+	configMap    *kube.ConfigMap
+}
+
+// Scope says which objects are meshfence's business besides the operator's and namespaces.
+type Scope struct {
+	// Namespace is meshfence's own, which has the mesh map.
+	Namespace string
+	// MeshMap is the name of the mesh map.
+	MeshMap string
+}
+
+// Concerns reports whether an object of this API version, kind and name is judged. A ConfigMap without a namespace is taken for one in meshfence's
+// namespace if it has the mesh map's name: a file often leaves the namespace to kubectl's -n.
+func (s Scope) Concerns(apiVersion, kind, namespace, name string) bool {
+	group, _, grouped := strings.Cut(apiVersion, "/")
+	switch {
+	case grouped && group == api.SailGroup:
+		return kind == api.KindIstio || kind == api.KindIstioRevision || kind == api.KindIstioRevisionTag
+	case apiVersion != "v1":
+		return false
+	default:
+		return kind == KindNamespace || kind == KindConfigMap && name == s.MeshMap && (namespace == "" || namespace == s.Namespace)
+	}
+}
+
+// Decode reads an object that Concerns says is judged. An error means that the API server would not take it, or that nothing can be judged.
+func (s Scope) Decode(kind, namespace, name string, raw []byte) (Object, error) {
+	o := Object{Key: Key{Kind: kind, Name: name}, Raw: raw}
+	var err error
+	switch kind {
+	case api.KindIstio, api.KindIstioRevision:
+		if o.controlPlane, err = sail.DecodeControlPlane(raw); err == nil {
+			o.controlPlane.Kind, o.controlPlane.Metadata.Name = kind, name
+			err = o.controlPlane.Malformed
+		}
+	case api.KindIstioRevisionTag:
+		if o.tag, err = sail.DecodeTag(raw); err == nil {
+			o.tag.Metadata.Name = name
+			err = o.tag.Malformed
+		}
+	case KindNamespace:
+		o.namespace, err = kube.DecodeNamespace(raw)
+	case KindConfigMap:
+		o.Namespace = cmp.Or(namespace, s.Namespace)
+		o.configMap, err = kube.DecodeConfigMap(raw)
+	default:
+		err = fmt.Errorf("kind %q is not judged", kind)
+	}
+	return o, err
+}
+
+// Labels returns the labels of a namespace, nil for other kinds.
+func (o Object) Labels() map[string]string {
+	if o.namespace == nil {
+		return nil
+	}
+	return o.namespace.Metadata.Labels
+}
+
+// Inventory is what is known of a cluster, or of files. Its methods do not write the receiver unless they say so.
+type Inventory struct{ objects map[Key]Object }
+
+// Put adds an object, or replaces the one of its key. It writes the receiver.
+func (i *Inventory) Put(o Object) {
+	if i.objects == nil {
+		i.objects = map[Key]Object{}
+	}
+	i.objects[o.Key] = o
+}
+
+// Get returns the object of a key.
+func (i *Inventory) Get(key Key) (Object, bool) {
+	o, ok := i.objects[key]
+	return o, ok
+}
+
+// Keys returns the keys of all objects in the order of reports.
+func (i *Inventory) Keys() []Key { return slices.SortedFunc(maps.Keys(i.objects), Key.compare) }
+
+// Count returns how many objects of a kind there are.
+func (i *Inventory) Count(kind string) int {
+	n := 0
+	for key := range i.objects {
+		if key.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// clone returns a copy that can be written.
+func (i *Inventory) clone() *Inventory { return &Inventory{objects: maps.Clone(i.objects)} }
+
+// meshes returns what a fleet is made of.
+func (i *Inventory) meshes() mesh.Objects {
+	var all mesh.Objects
+	for _, key := range i.Keys() {
+		switch o := i.objects[key]; {
+		case o.tag != nil:
+			all.Tags = append(all.Tags, o.tag)
+		case o.configMap != nil:
+			all.Map, _ = mesh.ParseMap(o.configMap.Data)
+		case o.controlPlane == nil:
+		case key.Kind == api.KindIstioRevision:
+			all.Revisions = append(all.Revisions, o.controlPlane)
+		default:
+			all.Istios = append(all.Istios, o.controlPlane)
+		}
+	}
+	return all
+}
+
+// namespaces returns what is judged of all namespaces, by name.
+func (i *Inventory) namespaces() []mesh.Namespace {
+	var all []mesh.Namespace
+	for _, key := range i.Keys() {
+		if ns := i.objects[key].namespace; ns != nil && ns.Metadata.Name != "" {
+			all = append(all, *ns.ToMesh())
+		}
+	}
+	return all
+}
+
+// meshMap returns the mesh map, nil if there is none.
+func (i *Inventory) meshMap() *mesh.Map {
+	for key, o := range i.objects {
+		if o.configMap != nil {
+			return o.configMap.ToMesh(key.Namespace)
+		}
+	}
+	return nil
+}

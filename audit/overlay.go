@@ -1,0 +1,176 @@
+package audit
+
+import (
+	"encoding/json"
+	"fmt"
+
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	"k8s.io/apimachinery/pkg/util/jsonmergepatch"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/policy"
+)
+
+// lastApplied is where kubectl apply remembers what it applied last; what is in there and not in the file is removed.
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
+// applied returns an object after a file was applied over what is stored, as kubectl apply does it: fields that the file does not name stay, unless
+// the last apply set them. (Server-side apply removes the fields that its manager owns; who will apply the file cannot be known here.) Lists are
+// replaced, as in all the kinds that are judged.
+func (s Scope) applied(stored, file Object) (Object, error) {
+	var annotated struct {
+		Metadata struct {
+			Annotations map[string]string `json:"annotations"`
+		} `json:"metadata"`
+	}
+	if err := json.Unmarshal(stored.Raw, &annotated); err != nil {
+		return Object{}, fmt.Errorf("the stored %s cannot be read: %w", stored.Key, err)
+	}
+	var original []byte
+	if text := annotated.Metadata.Annotations[lastApplied]; json.Valid([]byte(text)) {
+		original = []byte(text)
+	}
+	patch, err := jsonmergepatch.CreateThreeWayJSONMergePatch(original, file.Raw, stored.Raw)
+	if err != nil {
+		return Object{}, fmt.Errorf("%s cannot be laid over the stored one: %w", file.Key, err)
+	}
+	merged, err := jsonpatch.MergePatch(stored.Raw, patch)
+	if err != nil {
+		return Object{}, fmt.Errorf("%s cannot be laid over the stored one: %w", file.Key, err)
+	}
+	return s.Decode(file.Kind, file.Namespace, file.Name, merged)
+}
+
+// over returns an object of a file as it is once the file is applied, and what was stored before.
+func (s Scope) over(stored *Inventory, file Object) (updated, old Object, err error) {
+	old, existed := stored.Get(file.Key)
+	if !existed {
+		return file, old, nil
+	}
+	updated, err = s.applied(old, file)
+	return updated, old, err
+}
+
+// lay returns a cluster with files applied to it, istio.io/rev filled in as the webhook would.
+func (c *Checker) lay(cluster, files *Inventory) (*Inventory, error) {
+	laid := cluster.clone()
+	for _, key := range files.Keys() {
+		o, _, err := c.Scope.over(cluster, files.objects[key])
+		if err != nil {
+			return nil, err
+		}
+		laid.Put(o)
+	}
+	fleet := c.existing(laid).Fleet
+	for _, key := range files.Keys() {
+		o := laid.objects[key]
+		if o.namespace == nil {
+			continue
+		}
+		if _, err := c.fill(&o, files.objects[key], cluster.objects[key], fleet); err != nil {
+			return nil, err
+		}
+		laid.Put(o)
+	}
+	return laid, nil
+}
+
+// Laid judges files laid over a cluster: each object of a file as a change of the stored one, beside all other files. What the files do not
+// touch, and what was wrong with it before, does not count.
+func (c *Checker) Laid(cluster, files *Inventory) (Result, error) {
+	laid, err := c.lay(cluster, files)
+	if err != nil {
+		return Result{}, err
+	}
+	before, after := c.existing(cluster), c.existing(laid)
+	was, is := c.Policy.State(before), c.Policy.State(after)
+	wrongBefore, elsewhere := printsOf(was), is
+	var result Result
+	for _, key := range files.Keys() {
+		verdict := c.change(key, cluster, laid, before, after)
+		result.Findings = append(result.Findings, offencesOf(key, verdict.Denials)...)
+		result.Findings = append(result.Findings, without(offencesOf(key, verdict.Warnings), wrongBefore)...)
+	}
+	found := printsOf(result.Findings)
+	for _, o := range without(elsewhere, found) {
+		if wrongBefore[Fingerprint(o)] {
+			result.Before = append(result.Before, o)
+		} else {
+			result.Elsewhere = append(result.Elsewhere, o)
+		}
+	}
+	result.Before, result.Elsewhere = sorted(result.Before), sorted(result.Elsewhere)
+	return result, nil
+}
+
+// offencesOf are the findings about one object.
+func offencesOf(key Key, lists ...[]policy.Finding) []policy.Offence {
+	var offences []policy.Offence
+	for _, list := range lists {
+		for _, f := range list {
+			offences = append(offences, policy.Offence{Kind: key.Kind, Namespace: key.Namespace, Name: key.Name, Finding: f})
+		}
+	}
+	return offences
+}
+
+// change judges what becomes of one object, between a cluster and the same with changes.
+func (c *Checker) change(key Key, from, to *Inventory, before, after policy.Existing) policy.Verdict {
+	old, existed := from.Get(key)
+	updated := to.objects[key]
+	switch {
+	case updated.controlPlane != nil:
+		return c.meshChange(key, existed, to, old, before, after)
+	case updated.tag != nil:
+		change := policy.TagChange{New: mesh.TagOf(updated.tag), Before: before.Fleet, Fleet: after.Fleet, Namespaces: c.judged(after.Namespaces), Now: c.Now}
+		if existed {
+			change.Old = mesh.TagOf(old.tag)
+		}
+		return c.Policy.Tag(change)
+	case updated.configMap != nil:
+		change := policy.MapChange{New: updated.configMap.ToMesh(key.Namespace), Fleet: after.Fleet}
+		if len(after.Fleet.Meshes()) == 0 {
+			change.Namespaces = c.judged(after.Namespaces)
+		}
+		if existed {
+			change.Old = old.configMap.ToMesh(key.Namespace)
+		}
+		return c.Policy.Map(change)
+	case c.exempts(key.Name):
+		return policy.Verdict{Answer: policy.Allowed}
+	default:
+		return c.Policy.Namespace(policy.NamespaceChange{
+			Old: old.namespace.ToMesh(), New: updated.namespace.ToMesh(), Fleet: after.Fleet, Now: c.Now,
+			All: func() []mesh.Namespace { return c.judged(after.Namespaces) },
+		})
+	}
+}
+
+// meshChange judges a change of a mesh's object, as package webhook does for a request.
+func (c *Checker) meshChange(key Key, existed bool, to *Inventory, old Object, before, after policy.Existing) policy.Verdict {
+	changed := after.Fleet.MeshOf(mesh.Ref{Kind: key.Kind, Name: key.Name})
+	others := to.clone()
+	delete(others.objects, key)
+	if existed {
+		others.Put(old)
+	}
+	return c.Policy.Mesh(policy.MeshChange{
+		Old: before.Fleet.Mesh(changed.Ref), New: changed, Before: before.Fleet, Beside: mesh.NewFleet(others.meshes()), Fleet: after.Fleet,
+		Namespaces: after.Namespaces, Exempt: c.Exempt, Creating: !existed, Now: c.Now,
+		Deleting: to.objects[key].controlPlane.Metadata.DeletionTimestamp != "",
+	})
+}
+
+// judged are the namespaces without the exempt ones.
+func (c *Checker) judged(all []mesh.Namespace) []mesh.Namespace {
+	if c.Exempt == nil {
+		return all
+	}
+	var judged []mesh.Namespace
+	for _, ns := range all {
+		if !c.exempts(ns.Name) {
+			judged = append(judged, ns)
+		}
+	}
+	return judged
+}

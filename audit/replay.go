@@ -1,0 +1,56 @@
+package audit
+
+import "github.com/meshfence/meshfence/webhook/policy"
+
+// Answer is what the webhooks would say to one object of a file.
+type Answer struct {
+	Key Key
+	// Refused says that it would not be stored.
+	Refused bool
+	// Findings are what it would be refused for, then what it would be warned of.
+	Findings []policy.Offence
+	// Note is what filling in says, "" for nothing.
+	Note string
+	// Filled is the value of istio.io/rev that would be filled in, "" for none.
+	Filled string
+}
+
+// Replay answers objects in their order as the webhooks would, when kubectl apply sends them one after the other to a cluster: what is refused
+// is not stored, and what follows is judged without it. The operator is taken to be slower than that: it makes no revision in between.
+func (c *Checker) Replay(cluster *Inventory, objects []Object) ([]Answer, error) {
+	stored := cluster.clone()
+	answers := make([]Answer, 0, len(objects))
+	for _, file := range objects {
+		o, old, err := c.Scope.over(stored, file)
+		if err != nil {
+			return answers, err
+		}
+		answer, err := c.answer(stored, &o, file, old)
+		if err != nil {
+			return answers, err
+		}
+		if !answer.Refused {
+			stored.Put(o)
+		}
+		answers = append(answers, answer)
+	}
+	return answers, nil
+}
+
+// answer fills in and judges one object, which it writes.
+func (c *Checker) answer(stored *Inventory, o *Object, file, old Object) (Answer, error) {
+	answer := Answer{Key: o.Key}
+	if o.namespace != nil {
+		fill, err := c.fill(o, file, old, c.existing(stored).Fleet)
+		if err != nil {
+			return answer, err
+		}
+		answer.Note, answer.Filled = fill.Warning, fill.Revision
+	}
+	after := stored.clone()
+	after.Put(*o)
+	verdict := c.change(o.Key, stored, after, c.existing(stored), c.existing(after))
+	answer.Refused = verdict.Answer != policy.Allowed
+	answer.Findings = offencesOf(o.Key, verdict.Denials, verdict.Warnings)
+	return answer, nil
+}
