@@ -23,9 +23,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	command, err := root.ExecuteContextC(ctx)
 	var failed *failure
+	var chosen outcome
 	switch {
 	case err == nil:
 		return statusOK
+	case errors.As(err, &chosen):
+		return int(chosen)
 	case errors.As(err, &failed):
 		fmt.Fprintf(stderr, "meshfence: %s\n", failed.text())
 		return statusFailed
@@ -51,9 +54,15 @@ discover it, and it fills in the istio.io/rev label that a person forgot.`,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetUsageFunc(usage)
-	root.AddCommand(newServeCommand(register), newSelftestCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(register), newMapCommand(), newSelftestCommand(), newVersionCommand())
 	return root
 }
+
+// outcome is the exit status of a command that has said everything itself.
+type outcome int
+
+// Error returns the status in words; it is never printed.
+func (o outcome) Error() string { return fmt.Sprintf("exit status %d", int(o)) }
 
 // failure is an error in the work of a command, as opposed to one in how it was called.
 type failure struct{ err error }

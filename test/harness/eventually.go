@@ -22,7 +22,7 @@ const (
 
 const (
 	eventuallyUsage = "usage: eventually [-timeout DURATION] [-stdout PATTERN] [-stderr PATTERN] [!] COMMAND"
-	commandUsage    = "the command can be kubectl, as USER [GROUP...] kubectl, meshfence log, meshfence metrics or exec"
+	commandUsage    = "the command can be kubectl, as USER [GROUP...] kubectl, meshfence log, metrics, check, explain, map or rules, or exec"
 )
 
 // attempt is what `eventually` tries again and again.
@@ -112,6 +112,10 @@ func (s *script) command(ts *testscript.TestScript, words []string) (func() (std
 	case words[0] == "exec" && len(words) > 1:
 		return func() (string, string, error) {
 			return run(exec.CommandContext(s.ctx, words[1], words[2:]...), env, dir)
+		}, nil
+	case words[0] == "meshfence" && len(words) > 1 && slices.Contains(looks(), words[1]):
+		return func() (string, string, error) {
+			return run(exec.CommandContext(s.ctx, s.cluster.options.Binary, slices.Concat(words[1:], identity)...), env, dir)
 		}, nil
 	case words[0] == "meshfence" && len(words) == 2 && (words[1] == "log" || words[1] == "metrics"):
 		return func() (string, string, error) { out, err := s.ask(words[1]); return out, "", err }, nil

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +25,7 @@ type script struct {
 	installed bool           // the webhook configurations are there
 	running   ProcessOptions // how meshfence was started last
 	identity  []string       // kubectl flags for the next command, from `as` on a line of its own
+	status    int            // the exit status of the last `meshfence check` and its like
 	diagnosis string
 }
 
@@ -42,6 +45,7 @@ func (s *script) params(file string) testscript.Params {
 			"meshfence":  s.meshfence,
 			"crds":       s.crds,
 			"capture":    s.capture,
+			"status":     s.checkLook,
 		},
 	}
 }
@@ -124,7 +128,7 @@ func checkStatus(ts *testscript.TestScript, command string, neg bool, err error)
 func (s *script) as(ts *testscript.TestScript, neg bool, args []string) {
 	who := args
 	var command []string
-	if i := slices.IndexFunc(args, func(arg string) bool { return arg == "kubectl" || arg == "eventually" }); i >= 0 {
+	if i := slices.IndexFunc(args, func(arg string) bool { return arg == "kubectl" || arg == "eventually" || arg == "meshfence" }); i >= 0 {
 		who, command = args[:i], args[i:]
 	}
 	if len(who) == 0 {
@@ -137,6 +141,8 @@ func (s *script) as(ts *testscript.TestScript, neg bool, args []string) {
 	case len(command) == 0:
 	case command[0] == "kubectl":
 		s.kubectl(ts, neg, command[1:])
+	case command[0] == "meshfence":
+		s.meshfence(ts, neg, command[1:])
 	default:
 		s.eventually(ts, neg, command[1:])
 	}
@@ -168,7 +174,11 @@ func (s *script) capture(ts *testscript.TestScript, neg bool, args []string) {
 // meshfence controls the process: meshfence start [FILE] | stop | kill | log | metrics
 func (s *script) meshfence(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 0 {
-		ts.Fatalf("usage: meshfence start [FILE] | stop | kill | log | metrics")
+		ts.Fatalf("usage: meshfence start [FILE] | stop | kill | log | metrics | check | explain | map | rules ARG...")
+	}
+	if slices.Contains(looks(), args[0]) {
+		s.look(ts, neg, args)
+		return
 	}
 	if neg && args[0] != "start" {
 		ts.Fatalf("only meshfence start can be expected to fail")
@@ -185,7 +195,32 @@ func (s *script) meshfence(ts *testscript.TestScript, neg bool, args []string) {
 		fmt.Fprint(ts.Stdout(), out)
 		ts.Check(err)
 	default:
-		ts.Fatalf("meshfence %s: there is start, stop, kill, log and metrics", args[0])
+		ts.Fatalf("meshfence %s: there is start, stop, kill, log, metrics, %s", args[0], strings.Join(looks(), ", "))
+	}
+}
+
+// looks are the commands of meshfence that look at what exists.
+func looks() []string { return []string{"check", "explain", "map", "rules"} }
+
+// look runs one of them as its own process, by the case's kubeconfig: [as USER] meshfence check ARG...
+func (s *script) look(ts *testscript.TestScript, neg bool, args []string) {
+	stdout, stderr, err := run(exec.CommandContext(s.ctx, s.cluster.options.Binary, slices.Concat(args, s.takeIdentity())...), scriptEnv(ts), ts.MkAbs("."))
+	fmt.Fprint(ts.Stdout(), stdout)
+	fmt.Fprint(ts.Stderr(), stderr)
+	s.status = 0
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		s.status = exit.ExitCode()
+	}
+	checkStatus(ts, "meshfence "+args[0], neg, err)
+}
+
+// checkLook compares the exit status of the last look: status N
+func (s *script) checkLook(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: status N")
+	}
+	if got := strconv.Itoa(s.status); got != args[0] {
+		ts.Fatalf("the exit status of meshfence was %s, not %s", got, args[0])
 	}
 }
 
