@@ -22,6 +22,8 @@ func Draw(m *Map, format Format, options Options) (string, error) {
 		YAML:    asYAML,
 		Mermaid: always(mermaid),
 		Dot:     always(dot),
+		SVG:     always(svg),
+		HTML:    asHTML,
 	}
 	if _, err := ParseFormat(string(format)); err != nil {
 		return "", err

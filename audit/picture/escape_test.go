@@ -2,7 +2,11 @@ package picture_test
 
 import (
 	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,12 +24,55 @@ var wellFormed = map[picture.Format]func(t *testing.T, text string){
 	picture.YAML:    yamlParses,
 	picture.Mermaid: everyLine(mermaidLine),
 	picture.Dot:     everyLine(dotLine),
+	picture.SVG:     xmlParses,
+	picture.HTML:    htmlParses,
 }
 
 func jsonParses(t *testing.T, text string) {
 	var m any
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
 		t.Errorf("%v in\n%s", err, text)
+	}
+}
+
+// xmlParses reads a picture as XML, in which an entity or a character that XML does not know is an error.
+func xmlParses(t *testing.T, text string) {
+	decoder := xml.NewDecoder(strings.NewReader(text))
+	for {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Errorf("%v in\n%s", err, text)
+			return
+		}
+		if start, is := token.(xml.StartElement); is && !slices.Contains(svgElements, start.Name.Local) {
+			t.Errorf("the element %s is none of a picture", start.Name.Local)
+		}
+	}
+}
+
+// svgElements are all that a picture is made of.
+var svgElements = []string{"svg", "title", "desc", "style", "defs", "g", "path", "circle", "rect", "text", "use"}
+
+// htmlParses reads a page with the rules of XML relaxed for HTML, and counts what only the page itself may bring.
+func htmlParses(t *testing.T, text string) {
+	for tag, want := range map[string]int{"script": 1, "/script": 1, "style": 1, "/style": 1, "meta": 4, "h1": 1, "/table": 2, "/html": 1} {
+		if got := len(regexp.MustCompile("<"+tag+"[ >]").FindAllString(text, -1)); got != want {
+			t.Errorf("%d of %s, not %d", got, tag, want)
+		}
+	}
+	withoutScript := regexp.MustCompile(`(?s)<(script|style)>.*?</(script|style)>`).ReplaceAllString(text, "")
+	decoder := xml.NewDecoder(strings.NewReader(withoutScript))
+	decoder.Strict, decoder.AutoClose, decoder.Entity = false, []string{"meta", "input"}, xml.HTMLEntity
+	for {
+		if _, err := decoder.Token(); errors.Is(err, io.EOF) {
+			return
+		} else if err != nil {
+			t.Errorf("%v in\n%s", err, text)
+			return
+		}
 	}
 }
 

@@ -17,10 +17,12 @@ const (
 	YAML    Format = "yaml"
 	Mermaid Format = "mermaid"
 	Dot     Format = "dot"
+	SVG     Format = "svg"
+	HTML    Format = "html"
 )
 
 // Formats returns all formats, in the order in which they are told.
-func Formats() []Format { return []Format{Tree, Wide, JSON, YAML, Mermaid, Dot} }
+func Formats() []Format { return []Format{Tree, Wide, JSON, YAML, Mermaid, Dot, SVG, HTML} }
 
 // ParseFormat returns the format of that name, or an error that names all of them and the one that was probably meant.
 func ParseFormat(name string) (Format, error) {

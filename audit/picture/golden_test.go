@@ -59,3 +59,8 @@ func TestFormats(t *testing.T) {
 		}
 	}
 }
+
+// TestThePictureInTheDocumentation compares docs/map.svg with what is drawn of the three meshes.
+func TestThePictureInTheDocumentation(t *testing.T) {
+	compareFile(t, "../../docs/map.svg", draw(t, three(), picture.SVG, picture.Options{}))
+}

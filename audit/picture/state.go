@@ -132,7 +132,7 @@ func codes(findings []Finding, name func(string) string) string {
 
 // worseFirst orders namespaces by what is wrong with them, and then by name.
 func (far remotes) worseFirst(a, b Namespace) int {
-	return cmp.Or(cmp.Compare(far.rank(&a), far.rank(&b)), strings.Compare(a.Name, b.Name))
+	return cmp.Or(cmp.Compare(far.rank(&a), far.rank(&b)), natural(a.Name, b.Name))
 }
 
 // rank is the place of a namespace in a list: those without a fault stand together.

@@ -43,7 +43,7 @@ func look(m *Map, o Options) (*view, error) {
 		}
 	}
 	slices.SortStableFunc(v.Meshes, func(a, b Mesh) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Kind, b.Kind))
+		return cmp.Or(natural(a.Name, b.Name), strings.Compare(a.Kind, b.Kind))
 	})
 	for _, ns := range m.Unassigned {
 		if len(o.Meshes) == 0 || ns.InjectedMesh != "" && shown(ns.InjectedMesh) {
@@ -76,7 +76,7 @@ func known(m *Map, names []string) error {
 func (far remotes) inOrder(mesh Mesh) Mesh {
 	mesh.Selectors = slices.Sorted(slices.Values(mesh.Selectors))
 	mesh.Revisions = slices.Clone(mesh.Revisions)
-	slices.SortStableFunc(mesh.Revisions, func(a, b Revision) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(mesh.Revisions, func(a, b Revision) int { return natural(a.Name, b.Name) })
 	mesh.Tags, mesh.Findings = tagsInOrder(mesh.Tags), findingsInOrder(mesh.Findings)
 	namespaces := make([]Namespace, len(mesh.Namespaces))
 	for i, ns := range mesh.Namespaces {
@@ -96,7 +96,7 @@ func namespaceInOrder(ns Namespace) Namespace {
 func tagsInOrder(tags []Tag) []Tag {
 	tags = slices.Clone(tags)
 	slices.SortStableFunc(tags, func(a, b Tag) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Revision, b.Revision))
+		return cmp.Or(natural(a.Name, b.Name), strings.Compare(a.Revision, b.Revision))
 	})
 	return tags
 }
@@ -141,8 +141,28 @@ func (v *view) findFaults(m *Map, shown func(string) bool) {
 		v.wrong = append(v.wrong, fault{kind: "tag", name: v.TagsWithoutTarget[i].Name, state: unknown, tag: &v.TagsWithoutTarget[i]})
 	}
 	slices.SortStableFunc(v.wrong, func(a, b fault) int {
-		return cmp.Or(cmp.Compare(a.state, b.state), strings.Compare(a.kind, b.kind), strings.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(a.state, b.state), strings.Compare(a.kind, b.kind), natural(a.name, b.name))
 	})
+}
+
+// all are the namespaces that are shown, each once, the worst first.
+func (v *view) all() []Namespace {
+	var list []Namespace
+	seen := map[string]bool{}
+	add := func(namespaces []Namespace) {
+		for _, ns := range namespaces {
+			if !seen[ns.Name] {
+				seen[ns.Name] = true
+				list = append(list, ns)
+			}
+		}
+	}
+	for i := range v.Meshes {
+		add(v.Meshes[i].Namespaces)
+	}
+	add(v.Unassigned)
+	slices.SortStableFunc(list, v.worseFirst)
+	return list
 }
 
 // sayFault says what is wrong. The names in it are made by name.
