@@ -10,7 +10,7 @@ const (
 	cardPadding = 12
 	headHeight  = 52
 	factHeight  = 18
-	factIndent  = 58 // of what stands behind the word
+	factIndent  = 62 // of what stands behind the word
 	rowHeight   = 26
 	tallRow     = 42 // a row with a second line
 	rowGap      = 5

@@ -65,7 +65,7 @@ func grid(n int) (columns, bands int) {
 }
 
 func (l *layout) meshCard(m *Mesh) *card {
-	k := &card{mesh: m.Name, label: clean(m.Kind+" "+m.Name) + ", " + count(len(m.Namespaces), "namespace"), rows: map[string]int{}}
+	k := &card{mesh: m.Name, label: strings.Join(append([]string{m.Kind, m.Name, "in", m.ControlPlane, m.version()}, m.traits()...), " "), rows: map[string]int{}}
 	k.head(meshState(m), headText{name: clean(m.Name), kind: clean(m.Kind), place: clean(m.ControlPlane), after: m.behind()})
 	k.gap(6)
 	class := ""
