@@ -75,9 +75,14 @@ unit: ## run the unit tests with the race detector (ARGS='-run X -v')
 .PHONY: e2e
 e2e: build controlplane $(HELM) ## run the end-to-end tests on a real API server (ARGS='-run X -v', CRDS=slim|real|both)
 	@rm -rf $(USED_RIGHTS) && mkdir -p $(USED_RIGHTS)
-	go test -count=1 -timeout 20m $(ARGS) ./test/...
+	@$(if $(BROWSER)$(BROWSER_TESTS),,echo 'test/browser is left out: no chromium is installed here')
+	go test -count=1 -timeout 20m $(ARGS) $(E2E_PACKAGES)
 	@set -e; for module in $(FOREIGN_TESTS); do (cd $$module && go test -count=1 -timeout 10m $(ARGS) ./...); done
 	@$(if $(strip $(ARGS)),,go run ./test/harness/cmd/rights $(USED_RIGHTS))
+
+# Pictures are looked at in a browser. Where there is none the package is left out, unless BROWSER_TESTS=required, as in .ci/run: then it fails.
+BROWSER = $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name))))
+E2E_PACKAGES = $(if $(BROWSER)$(BROWSER_TESTS),./test/...,$(filter-out $(MODULE)/test/browser,$(shell go list ./test/...)))
 
 # Where the end-to-end tests note which of its rights meshfence has used. With ARGS some tests may not have run, and nothing
 # is concluded from it.
