@@ -13,62 +13,84 @@ type pair struct {
 	overlap  bool
 }
 
-// lanes are the parallel places in a gutter, by the pair that has them.
+// lanes are the parallel places in a gutter.
 type lanes struct {
-	of    map[pair]int
-	order []laneUser
+	users []laneUser
+	known map[pair]bool
+	of    map[pair]int // the lane that a pair has
+	count int
 }
 
-// laneUser is a pair that needs a lane, and the side of the gutter on which its edges touch cards.
+// laneUser is a pair that needs a lane, from one band (or, in a gutter above a band, column) to another, and the side of the gutter on which its
+// edges touch cards.
 type laneUser struct {
 	pair
-	side side
+	side     side
+	from, to int
 }
 
 // side is one of a gutter. Lanes lie on the side of the cards that they touch, so that no edge runs along another one on its way there.
 type side int
 
 const (
-	left side = iota
-	both
+	left      side = iota
+	rightward      // from the card at the left to that at the right
+	leftward
 	right
 )
 
-func (l *lanes) take(p pair, s side) {
-	user := laneUser{pair: p, side: s}
-	if !slices.Contains(l.order, user) {
-		l.order = append(l.order, user)
+func (l *lanes) take(p pair, s side, from, to int) {
+	if l.known == nil {
+		l.known = map[pair]bool{}
+	}
+	if !l.known[p] {
+		l.known[p] = true
+		l.users = append(l.users, laneUser{pair: p, side: s, from: min(from, to), to: max(from, to)})
 	}
 }
 
-// number gives the lanes their places.
+// number gives each pair the first lane of its side that is free all the way.
 func (l *lanes) number() {
-	slices.SortStableFunc(l.order, func(a, b laneUser) int { return cmp.Compare(a.side, b.side) })
+	slices.SortStableFunc(l.users, func(a, b laneUser) int { return cmp.Compare(a.side, b.side) })
 	l.of = map[pair]int{}
-	for _, user := range l.order {
-		if _, has := l.of[user.pair]; !has {
-			l.of[user.pair] = len(l.of) % mostLanes
+	var taken [][]laneUser // by lane
+	first := 0             // lane of the side
+	for i, user := range l.users {
+		if i > 0 && user.side != l.users[i-1].side {
+			first = len(taken)
 		}
+		lane := first
+		for lane < len(taken) && slices.ContainsFunc(taken[lane], user.meets) {
+			lane++
+		}
+		if lane == len(taken) {
+			taken = append(taken, nil)
+		}
+		taken[lane] = append(taken[lane], user)
+		l.of[user.pair] = lane % mostLanes
 	}
+	l.count = min(len(taken), mostLanes)
 }
+
+// meets reports whether two users cannot have one lane.
+func (u laneUser) meets(other laneUser) bool { return u.from <= other.to && other.from <= u.to }
 
 // size is how wide a gutter is: as wide as its lanes need, and not narrower than least.
 func (l *lanes) size(least int) int {
-	if len(l.of) == 0 {
+	if l.count == 0 {
 		return least
 	}
-	return max(least, 2*lanePadding+(min(len(l.of), mostLanes)-1)*laneStep)
+	return max(least, 2*lanePadding+(l.count-1)*laneStep)
 }
 
 // wire is an edge: from the row of a namespace to the head of the card of the mesh that injects it, or to its row in another card.
 type wire struct {
 	pair
-	row    string
-	title  string
-	out    int // the gutter where it leaves
-	in     int // the gutter where it arrives
-	entry  int // its place at the head
-	merged bool
+	row   string
+	title string
+	out   int // the gutter where it leaves
+	in    int // the gutter where it arrives
+	entry int // its place at the head
 }
 
 // wire makes the edges and gives them their lanes.
@@ -114,6 +136,10 @@ func (l *layout) connect(entries map[pair]int, p pair, ns *Namespace) {
 	w := &wire{pair: p, row: ns.Name, title: clean(ns.Name) + ": " + l.say(ns, clean)}
 	from, to := p.from.column, p.to.column
 	out, in := left, right // the sides of the gutters where the cards stand
+	first, last := p.from.band, p.to.band
+	if slices.Contains(l.side, p.from) {
+		first, last = 0, l.bands // it stands beside all of them
+	}
 	switch {
 	case to > from:
 		w.out, w.in = from+1, to
@@ -124,20 +150,20 @@ func (l *layout) connect(entries map[pair]int, p pair, ns *Namespace) {
 		w.out, w.in, in = from+1, from+1, left
 	}
 	if w.in == w.out {
-		if out != in {
-			out = both
+		if to > from {
+			out = rightward
+		} else if to < from {
+			out = leftward
 		}
-		l.down[w.out].take(p, out)
+		l.down[w.out].take(p, out, first, last)
 	} else {
-		l.down[w.out].take(p, out)
-		l.down[w.in].take(p, in)
-		l.across[p.to.band].take(p, both)
+		l.down[w.out].take(p, out, first, last)
+		l.down[w.in].take(p, in, p.to.band, p.to.band)
+		l.across[p.to.band].take(p, left, from, to)
 	}
 	if _, has := entries[p]; !has && !p.overlap {
 		entries[p] = p.to.entries % p.to.limit
 		p.to.entries++
-	} else {
-		w.merged = true
 	}
 	w.entry = entries[p]
 	l.wires = append(l.wires, w)
@@ -156,6 +182,7 @@ func (l *layout) route(w *wire) []point {
 	end := point{to.x, to.y + 20 + w.entry*laneStep}
 	if w.in > to.column {
 		end.x += to.width
+		end.y += laneStep / 2 // so that no other edge comes from the other side at that height
 	}
 	if w.overlap {
 		end.y = to.y + to.rows[w.row]

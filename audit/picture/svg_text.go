@@ -86,10 +86,16 @@ func (f face) fit(text string, width int) string {
 		return text
 	}
 	runes := []rune(text)
+	upTo := make([]int, len(runes)+1) // the widths of beginnings
+	for i, r := range runes {
+		upTo[i+1] = upTo[i] + f.advance(r)
+	}
+	room := width*1000/f.size - f.advance('…')
 	for keep := len(runes) - 1; keep > 1; keep-- {
 		head := (keep*2 + 2) / 3
-		if short := string(runes[:head]) + "…" + string(runes[len(runes)-keep+head:]); f.width(short) <= width {
-			return short
+		tail := len(runes) - keep + head
+		if upTo[head]+upTo[len(runes)]-upTo[tail] <= room {
+			return string(runes[:head]) + "…" + string(runes[tail:])
 		}
 	}
 	return "…"
