@@ -109,8 +109,12 @@ func clone(m *picture.Map) *picture.Map {
 }
 
 func TestALimitKeepsTheWrongOnesAndCountsTheRest(t *testing.T) {
-	got := draw(t, many(2, 30), picture.Tree, picture.Options{MaxNamespaces: 2})
-	compareFile(t, "testdata/limit.tree", got)
+	compareFile(t, "testdata/limit.tree", draw(t, many(2, 30), picture.Tree, picture.Options{MaxNamespaces: 2}))
+	for _, format := range []picture.Format{picture.Tree, picture.Wide, picture.Mermaid, picture.Dot, picture.SVG} {
+		if got := draw(t, many(2, 30), format, picture.Options{MaxNamespaces: 1}); !strings.Contains(got, "31 more, 1 of them wrong") {
+			t.Errorf("%s does not tell of the wrong ones that it hides:\n%s", format, got)
+		}
+	}
 	for _, format := range []picture.Format{picture.Wide, picture.Mermaid, picture.Dot} {
 		if got := draw(t, many(2, 30), format, picture.Options{MaxNamespaces: 2}); !strings.Contains(got, "30 more") ||
 			strings.Contains(got, "team-2-service-15") {

@@ -104,7 +104,7 @@ func (g *graph) meshLines(m *Mesh) []string {
 }
 
 func (g *graph) nodes(cluster int, list []Namespace) []graphNode {
-	shown, more := some(list, g.limit)
+	shown, _ := some(list, g.limit)
 	var nodes []graphNode
 	for i := range shown {
 		ns := &shown[i]
@@ -114,8 +114,8 @@ func (g *graph) nodes(cluster int, list []Namespace) []graphNode {
 		}
 		nodes = append(nodes, graphNode{id: namespaceNode(cluster, i), lines: lines, state: g.stateOf(ns)})
 	}
-	if more > 0 {
-		nodes = append(nodes, graphNode{id: fmt.Sprintf("more%d", cluster), lines: []string{fmt.Sprintf("%d more", more)}, state: outside})
+	if rest := g.rest(list); rest != "" {
+		nodes = append(nodes, graphNode{id: fmt.Sprintf("more%d", cluster), lines: []string{rest}, state: outside})
 	}
 	return nodes
 }

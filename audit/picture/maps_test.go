@@ -95,6 +95,8 @@ func nastyNames() []string {
 		"e\u0301\U0001f600\U000e0001",
 		"</style></svg></title>",
 		"",
+		"- _a_ *list*",
+		"1. **first** [link](http://x) __init__ ~~y~~",
 		strings.Repeat("n", 63),
 		strings.Repeat("WM", 126),
 	}

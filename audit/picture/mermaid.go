@@ -51,6 +51,9 @@ func classOf(s state) string {
 // mermaidText makes a text that can stand between quotes, as Mermaid's documentation says ("Entity codes to escape characters"): whatever is
 // neither a letter, a digit nor harmless becomes the number of its character.
 func mermaidText(s string) string {
+	if s == "" {
+		return "#160;" // two quotes with nothing between them are an error
+	}
 	var b strings.Builder
 	for _, r := range clean(s) {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune(" -_./=,:()", r) {

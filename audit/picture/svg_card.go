@@ -1,6 +1,7 @@
 package picture
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -123,7 +124,9 @@ func (k *card) findings(findings []Finding) {
 			c.end()
 		})
 	}
-	k.more(more)
+	if more > 0 {
+		k.more(fmt.Sprintf("%d more", more))
+	}
 }
 
 // colourOf is the class of a text that tells of a state.
@@ -137,13 +140,13 @@ func colourOf(s state) string {
 	return "muted"
 }
 
-// more adds how many are left out.
-func (k *card) more(n int) {
-	if n == 0 {
+// more adds what is left out, if anything is.
+func (k *card) more(rest string) {
+	if rest == "" {
 		return
 	}
 	k.add(factHeight, func(c *canvas, x, y, _ int) {
-		c.text(faceSmall, "muted", x+cardPadding+20, y+13, "… "+strconv.Itoa(n)+" more")
+		c.text(faceSmall, "muted", x+cardPadding+20, y+13, "… "+rest)
 	})
 }
 
@@ -155,11 +158,11 @@ func (k *card) namespaces(v *view, list []Namespace) {
 		}
 		c.text(faceSmall, "muted", x+cardPadding, y+20, count(len(list), "namespace"))
 	})
-	shown, more := some(list, v.limit)
+	shown, _ := some(list, v.limit)
 	for i := range shown {
 		k.namespace(v, &shown[i])
 	}
-	k.more(more)
+	k.more(v.rest(list))
 }
 
 func (k *card) namespace(v *view, ns *Namespace) {

@@ -1,6 +1,9 @@
 package picture
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Sizes of the picture, in pixels.
 const (
@@ -139,7 +142,9 @@ func (l *layout) sideCards() {
 				c.end()
 			})
 		}
-		k.more(more)
+		if more > 0 {
+			k.more(fmt.Sprintf("%d more", more))
+		}
 		k.gap(8)
 		l.side = append(l.side, k)
 	}

@@ -108,7 +108,9 @@ func (w *treeWriter) mesh(m *Mesh) *node {
 		for _, ns := range elsewhere {
 			list.add("%s%s%s%s", w.cross, w.name(ns.Name), w.arrow, w.say(ns, w.name))
 		}
-		w.rest(list, more)
+		if more > 0 {
+			list.add("%s%d more", w.more, more)
+		}
 	}
 	if len(m.Namespaces) > 0 {
 		w.namespaces(n.add("%s", count(len(m.Namespaces), "namespace")), m.Namespaces)
@@ -130,7 +132,7 @@ func (w *treeWriter) facts(m *Mesh) []string {
 
 // namespaces adds namespaces, and how many are left out.
 func (w *treeWriter) namespaces(n *node, list []Namespace) {
-	shown, more := some(list, w.limit)
+	shown, _ := some(list, w.limit)
 	for i := range shown {
 		ns := &shown[i]
 		text := w.mark(w.stateOf(ns)) + w.name(ns.Name) + ": " + w.say(ns, w.name)
@@ -139,12 +141,8 @@ func (w *treeWriter) namespaces(n *node, list []Namespace) {
 		}
 		w.findings(n.add("%s", text), ns.Findings)
 	}
-	w.rest(n, more)
-}
-
-func (w *treeWriter) rest(n *node, more int) {
-	if more > 0 {
-		n.add("%s%d more", w.more, more)
+	if rest := w.rest(list); rest != "" {
+		n.add("%s%s", w.more, rest)
 	}
 }
 

@@ -196,6 +196,22 @@ func some[T any](list []T, limit int) (shown []T, more int) {
 	return list[:limit], len(list) - limit
 }
 
+// rest says how many namespaces are left out of a list, and is empty if none are. Those that are wrong stand first, so few of them ever are.
+func (v *view) rest(list []Namespace) string {
+	shown, more := some(list, v.limit)
+	if more == 0 {
+		return ""
+	}
+	wrong := 0
+	for i := len(shown); i < len(list) && v.stateOf(&list[i]).wrong(); i++ {
+		wrong++
+	}
+	if wrong == 0 {
+		return fmt.Sprintf("%d more", more)
+	}
+	return fmt.Sprintf("%d more, %d of them wrong", more, wrong)
+}
+
 // headline sums the map up.
 func (v *view) headline() string {
 	total := count(len(v.Meshes), "mesh") + ", " + count(v.total, "namespace")

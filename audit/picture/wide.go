@@ -100,7 +100,7 @@ func (v *view) namespaceTable(name func(string) string) *table {
 	t.add("NAMESPACE", "STATE", "DISCOVERED BY", "INJECTED BY", "OF MESH", "FINDINGS", "LABELS")
 	seen := map[string]bool{}
 	add := func(list []Namespace) {
-		shown, more := some(list, v.limit)
+		shown, _ := some(list, v.limit)
 		for _, ns := range shown {
 			if !seen[ns.Name] {
 				seen[ns.Name] = true
@@ -108,8 +108,8 @@ func (v *view) namespaceTable(name func(string) string) *table {
 					name(ns.InjectedMesh), justCodes(ns.Findings, name), name(strings.Join(ns.Labels, ",")))
 			}
 		}
-		if more > 0 {
-			t.add(strconv.Itoa(more)+" more", "", name(strings.Join(list[0].DiscoveredBy[:min(1, len(list[0].DiscoveredBy))], ",")))
+		if rest := v.rest(list); rest != "" {
+			t.add(rest, "", name(strings.Join(list[0].DiscoveredBy[:min(1, len(list[0].DiscoveredBy))], ",")))
 		}
 	}
 	for i := range v.Meshes {
