@@ -50,25 +50,25 @@ func asJSON(v *view) (string, error) {
 	return printable(string(text), jsonEscape) + "\n", nil
 }
 
+// asYAML writes YAML in blocks. Where a character does not print it writes JSON instead, which is YAML too: in its quotes everything can be escaped,
+// while the YAML writer refuses some characters, leaves some as they are, and loses the line breaks of Unicode.
 func asYAML(v *view) (string, error) {
-	text, err := yaml.Marshal(v.document())
+	flow, err := json.MarshalIndent(v.document(), "", "  ")
 	if err != nil {
 		return "", fmt.Errorf("cannot write YAML: %w", err)
 	}
-	if escaped := printable(string(text), yamlEscape); escaped == string(text) {
-		return escaped, nil
+	escaped := printable(string(flow), yamlEscape)
+	if escaped != string(flow) {
+		return escaped + "\n", nil
 	}
-	return flowYAML(v)
-}
-
-// flowYAML writes JSON, which is YAML too. Its strings stand between quotes, so that anything in them can be escaped: the YAML writer leaves
-// some characters as they are that no terminal should get, and line breaks of Unicode are lost in what it writes.
-func flowYAML(v *view) (string, error) {
-	text, err := json.MarshalIndent(v.document(), "", "  ")
+	blocks, err := yaml.JSONToYAML(flow)
 	if err != nil {
 		return "", fmt.Errorf("cannot write YAML: %w", err)
 	}
-	return printable(string(text), yamlEscape) + "\n", nil
+	if printable(string(blocks), yamlEscape) != string(blocks) {
+		return escaped + "\n", nil
+	}
+	return string(blocks), nil
 }
 
 // printable escapes what does not print. In JSON it stands inside strings only, so no text changes its meaning.
