@@ -9,8 +9,8 @@ type Answer struct {
 	Refused bool
 	// Findings are what it would be refused for, then what it would be warned of.
 	Findings []policy.Offence
-	// Note is what filling in says, "" for nothing.
-	Note string
+	// Notes are what filling in says, one line each.
+	Notes []string
 	// Filled is the value of istio.io/rev that would be filled in, "" for none.
 	Filled string
 }
@@ -45,7 +45,7 @@ func (c *Checker) answer(stored *Inventory, o *Object, file, old Object) (Answer
 		if err != nil {
 			return answer, err
 		}
-		answer.Note, answer.Filled = fill.Warning, fill.Revision
+		answer.Notes, answer.Filled = fill.Warnings, fill.Revision
 	}
 	after := stored.clone()
 	after.Put(*o)

@@ -45,11 +45,11 @@ func TestIfAChangeIsAtOddsWithOneInFlightThenItIsToTryAgain(t *testing.T) {
 		if got.Allowed || got.Result.Code != http.StatusConflict || got.Result.Reason != metav1.StatusReasonConflict {
 			t.Fatalf("istio-discovery=%s: %+v, want a conflict", value, got)
 		}
-		lines := strings.Split(got.Result.Message, "\n")
-		if !strings.HasPrefix(lines[0], `MF103 OverlappingSelectors: Istio "new" `) {
-			t.Errorf("istio-discovery=%s: it begins with %q", value, lines[0])
+		if !strings.HasPrefix(cause(got), "MF103 OverlappingSelectors: its selector ") {
+			t.Errorf("istio-discovery=%s: it begins with %q", value, cause(got))
 		}
-		if diff := cmp.Diff([]string{want}, lines[1:]); diff != "" {
+		waits := strings.TrimPrefix(got.Result.Message, "spec.values.meshConfig.discoverySelectors[0]: "+cause(got)+"\n")
+		if diff := cmp.Diff(want, waits); diff != "" {
 			t.Errorf("istio-discovery=%s, what is waited for (-want +got):\n%s", value, diff)
 		}
 	}
@@ -284,7 +284,7 @@ func TestAnUpdateOfAVersionThatIsStoredNoMoreIsNotWarnedOf(t *testing.T) {
 func TestAChangeDoesNotAnswerForTheNamespacesOfOneInFlight(t *testing.T) {
 	for name, test := range map[string]struct{ inFlight, labels, answer string }{
 		"the other injects what it does not discover": {selecting("istio-system-far", "istio-discovery", "far"), "istio.io/rev=far", "allow"},
-		"this one takes what the other injects":       {"{namespace: istio-system-far, profile: remote}", "istio-discovery=blue,istio.io/rev=far", "refused with 409: MF118 MisplacesNamespaces"},
+		"this one takes what the other injects":       {"{namespace: istio-system-far, profile: remote}", "istio-discovery=blue,istio.io/rev=far", "refused with 409: spec: MF118 MisplacesNamespaces"},
 	} {
 		c := twoMeshes(t)
 		c.namespaces = []mesh.Namespace{*judged("shop", test.labels)}

@@ -209,7 +209,7 @@ func TestADenialNamesEveryFindingAsACauseInTheOrderOfTheCatalogue(t *testing.T) 
 	var codes, messages []string
 	var causes []metav1.StatusCause
 	for _, f := range findings {
-		codes, messages = append(codes, string(f.Rule.Code)), append(messages, f.Message())
+		codes, messages = append(codes, string(f.Rule.Code)), append(messages, f.Field+": "+f.Message())
 		causes = append(causes, metav1.StatusCause{Type: "FieldValueInvalid", Field: f.Field, Message: f.Message()})
 	}
 	if diff := cmp.Diff([]string{"MF101", "MF102", "MF105"}, codes); diff != "" {
@@ -235,7 +235,7 @@ func TestAnAllowWithFindingsCarriesThemAsWarnings(t *testing.T) {
 	if v.Answer != policy.Allowed || len(v.Warnings) != 1 || v.Warnings[0].Rule.Code != "MF102" {
 		t.Fatalf("%+v", v)
 	}
-	if diff := cmp.Diff(audited(allowed(v.WarningLines()...), "warn", "MF102"), serve(t, c).ask(t, r)); diff != "" {
+	if diff := cmp.Diff(audited(allowed(v.WarningLines(`Istio "new"`)...), "warn", "MF102"), serve(t, c).ask(t, r)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -277,7 +277,7 @@ func TestOnUpdateOnlyWhatIsNewIsRefused(t *testing.T) {
 		t.Errorf("an edit of what decides about overlaps: %+v", got)
 	}
 	worse := istioRequest("mesh-2", selecting("istio-system-2", "istio-discovery", "mesh-1"), selecting("istio-system-2", "istio-discovery", "mesh-2"))
-	if got := s.ask(t, worse); got.Allowed || !strings.HasPrefix(got.Result.Message, "MF103 OverlappingSelectors: ") {
+	if got := s.ask(t, worse); got.Allowed || !strings.HasPrefix(cause(got), "MF103 OverlappingSelectors: ") {
 		t.Errorf("an edit that brings an overlap: %+v", got)
 	}
 }
@@ -290,7 +290,7 @@ func TestAnIstioIsJudgedAgainstWhatIsStoredAndNotAgainstACache(t *testing.T) {
 		return nil
 	}
 	got := serve(t, c).ask(t, istioRequest("new", selecting("istio-system-new", "istio-discovery", "mesh-1"), ""))
-	if got.Allowed || !strings.HasPrefix(got.Result.Message, "MF103 OverlappingSelectors: ") {
+	if got.Allowed || !strings.HasPrefix(cause(got), "MF103 OverlappingSelectors: ") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -476,7 +476,7 @@ func TestAnOwnedIstioRevisionThatReachesIntoAnotherMeshIsRefused(t *testing.T) {
 		r := owned("mesh-2")
 		r.old = old
 		got := s.ask(t, r)
-		if got.Allowed || !strings.HasPrefix(got.Result.Message, `MF103 OverlappingSelectors: IstioRevision "rev" of Istio "mesh-2" `) {
+		if got.Allowed || !strings.HasPrefix(cause(got), `MF103 OverlappingSelectors: a selector of IstioRevision "rev" of Istio "mesh-2" `) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -488,7 +488,7 @@ func TestOnlyTheGarbageCollectorMayTakeAwayTheOwnerOfAnIstioRevisionWhileThatSta
 	without := `{kind: IstioRevision, metadata: {name: rev}, spec: ` + selecting("istio-system-1", "istio-discovery", "mesh-1") + `}`
 	r := request{path: webhook.PathValidateIstioRevision, name: "rev", object: without, old: owned("mesh-1").object}
 	got := s.ask(t, r)
-	if got.Allowed || !strings.HasPrefix(got.Result.Message, `MF103 OverlappingSelectors: IstioRevision "rev" `) {
+	if got.Allowed || !strings.HasPrefix(cause(got), "MF103 OverlappingSelectors: its selector ") {
 		t.Errorf("%+v", got)
 	}
 	r.user = "system:serviceaccount:kube-system:generic-garbage-collector"
@@ -517,7 +517,7 @@ func TestAnIstioRevisionWhoseOwnerIsNotStoredIsJudged(t *testing.T) {
 	alone.object = strings.Replace(alone.object, "controller: true", "controller: false", 1)
 	for name, r := range map[string]request{"vanished": owned("mesh-9"), "not its controller": alone} {
 		got := s.ask(t, r)
-		if got.Allowed || got.Result.Code != 422 || got.Result.Details.Kind != "IstioRevision" || !strings.HasPrefix(got.Result.Message, `MF103 OverlappingSelectors: IstioRevision "rev" `) {
+		if got.Allowed || got.Result.Code != 422 || got.Result.Details.Kind != "IstioRevision" || !strings.HasPrefix(cause(got), "MF103 OverlappingSelectors: its selector ") {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -527,8 +527,7 @@ func TestTheNameAndKindOfTheRequestStandInForWhatTheObjectDoesNotSay(t *testing.
 	s := serve(t, twoMeshes(t))
 	for _, path := range controlPlanePaths() {
 		got := s.ask(t, request{path: path, name: "new", object: "{kind: Pod, metadata: {}, spec: " + selecting("istio-system-new", "istio-discovery", "mesh-1") + "}"})
-		want := fmt.Sprintf("MF103 OverlappingSelectors: %s \"new\" ", kindOf(path).Kind)
-		if got.Allowed || !strings.HasPrefix(got.Result.Message, want) {
+		if got.Allowed || got.Result.Details.Kind != kindOf(path).Kind || got.Result.Details.Name != "new" || !strings.HasPrefix(cause(got), "MF103 OverlappingSelectors: its selector ") {
 			t.Errorf("%s: %+v", path, got.Result)
 		}
 	}

@@ -68,10 +68,10 @@ func TestTheMeshMapIsTheOneThatTheConfigurationNames(t *testing.T) {
 }
 
 func TestADenialOfTheMeshMapIsAWholeAnswer(t *testing.T) {
-	const message = `MF402 MeshMapOtherMesh: the mesh map's entry "mesh-1: mesh-2" gives mesh "mesh-1" a revision of mesh "mesh-2". For the active revision of ` +
-		`mesh "mesh-1": kubectl patch configmap mesh-map --namespace meshfence-system --type=merge -p '{"data":{"mesh-1":"mesh-1"}}'`
+	const message = `MF402 MeshMapOtherMesh: the entry "mesh-1: mesh-2" gives mesh "mesh-1" a revision of mesh "mesh-2"
+  give it the active revision of mesh-1:  kubectl patch configmap mesh-map --namespace meshfence-system --type=merge -p '{"data":{"mesh-1":"mesh-1"}}'`
 	want := &admissionv1.AdmissionResponse{UID: uid, Result: &metav1.Status{
-		Status: "Failure", Code: 422, Reason: "Invalid", Message: message,
+		Status: "Failure", Code: 422, Reason: "Invalid", Message: "data[mesh-1]: " + message,
 		Details: &metav1.StatusDetails{
 			Name: "mesh-map", Kind: "ConfigMap", Causes: []metav1.StatusCause{{Type: "FieldValueInvalid", Field: "data[mesh-1]", Message: message}},
 		},

@@ -55,10 +55,10 @@ func (f namespaceFiller) judge(ctx context.Context, req *admission.Request, old,
 		Rewritten: kube.LosesRevision(old, updated) && kube.Rewritten(req.Object.Raw),
 	})
 	if fill.Answer == policy.LeaveAlone {
-		return allowWarning(fill.Warning)
+		return allowWarning(fill.Warnings...)
 	}
 	f.recorder.fill(ctx, req, fill)
-	return patch(fill.Warning, patchOf(updated, fill))
+	return patch(fill.Warnings, patchOf(updated, fill))
 }
 
 // patchOperation is one of a JSON patch (RFC 6902); "add" replaces a member that is there already.

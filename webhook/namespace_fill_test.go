@@ -23,7 +23,7 @@ func fillRequest(metadata, old string) request {
 	return r
 }
 
-// checkFilled fails unless an answer allows the request with exactly this JSON patch, and one warning that tells what was
+// checkFilled fails unless an answer allows the request with exactly this JSON patch, and warnings that tell what was
 // filled in and how to opt out.
 func checkFilled(t *testing.T, got *admissionv1.AdmissionResponse, revision, patch string) {
 	t.Helper()
@@ -34,8 +34,8 @@ func checkFilled(t *testing.T, got *admissionv1.AdmissionResponse, revision, pat
 	if diff := cmp.Diff(want, got, asText); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if len(got.Warnings) != 1 || !strings.HasPrefix(got.Warnings[0], "meshfence filled in istio.io/rev="+revision) || !strings.Contains(got.Warnings[0], ", because ") ||
-		!strings.Contains(got.Warnings[0], "meshfence.io/fill=false") {
+	told := strings.Join(got.Warnings, "; ")
+	if !strings.HasPrefix(told, "meshfence filled in istio.io/rev="+revision) || !strings.Contains(told, ", because ") || !strings.Contains(told, "meshfence.io/fill=false") {
 		t.Errorf("warnings: %q", got.Warnings)
 	}
 }

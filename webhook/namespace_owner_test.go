@@ -25,8 +25,9 @@ func checkRemoved(t *testing.T, got *admissionv1.AdmissionResponse, patch string
 	if diff := cmp.Diff(want, got, asText); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	// There is nothing to opt out of any more.
 	if len(got.Warnings) != 1 || !strings.HasPrefix(got.Warnings[0], "meshfence removed istio.io/rev=mesh-1, which it had filled in, because ") ||
-		!strings.Contains(got.Warnings[0], "kubectl annotate namespace blog meshfence.io/fill=false") {
+		strings.Contains(got.Warnings[0], "meshfence.io/fill=false") {
 		t.Errorf("warnings: %q", got.Warnings)
 	}
 }

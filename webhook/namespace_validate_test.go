@@ -34,12 +34,12 @@ func TestADenialOfANamespaceNamesItsFindingsAndWarnsOfWhatWasThereBefore(t *test
 	want := &admissionv1.AdmissionResponse{
 		UID: uid,
 		Result: &metav1.Status{
-			Status: "Failure", Code: 422, Reason: "Invalid", Message: message,
+			Status: "Failure", Code: 422, Reason: "Invalid", Message: "metadata.labels: " + message,
 			Details: &metav1.StatusDetails{
 				Name: "blog", Kind: "Namespace", Causes: []metav1.StatusCause{{Type: "FieldValueInvalid", Field: "metadata.labels", Message: message}},
 			},
 		},
-		Warnings:         v.WarningLines(),
+		Warnings:         v.WarningLines(`Namespace "blog"`),
 		AuditAnnotations: map[string]string{"decision": "deny", "findings": "MF201,MF204,MF206"},
 	}
 	if diff := cmp.Diff(want, serve(t, c).ask(t, namespaceRequest("blog", after, before))); diff != "" {
@@ -59,7 +59,7 @@ func TestANamespaceIsJudgedByCreateAndByUpdate(t *testing.T) {
 		"the revision becomes another's": {crossed, "istio-discovery=mesh-1,istio.io/rev=mesh-1", "MF202"},
 	} {
 		got := s.ask(t, namespaceRequest("blog", test.labels, test.old))
-		if got.Allowed != (test.code == "") || !strings.HasPrefix(got.Result.Message, test.code) || len(got.Warnings) != 0 {
+		if got.Allowed != (test.code == "") || !strings.HasPrefix(cause(got), test.code) || len(got.Warnings) != 0 {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -174,7 +174,7 @@ func TestTheNameLabelIsTheNamespacesNameWhateverTheObjectSays(t *testing.T) {
 	s := serve(t, c)
 	for _, labels := range []string{"istio.io/rev=mesh-2", "istio.io/rev=mesh-2,kubernetes.io/metadata.name=bank"} {
 		got := s.ask(t, namespaceRequest("shop", labels, ""))
-		if got.Allowed || !strings.HasPrefix(got.Result.Message, "MF202 ") {
+		if got.Allowed || !strings.HasPrefix(cause(got), "MF202 ") {
 			t.Errorf("%s: %+v", labels, got)
 		}
 	}

@@ -26,21 +26,19 @@ func allow() admission.Response {
 }
 
 // allowWarning lets a request through, unchanged, and tells the user something, if there is something to tell.
-func allowWarning(warning string) admission.Response {
+func allowWarning(warnings ...string) admission.Response {
 	response := allow()
-	if warning != "" {
-		response.Warnings = []string{warning}
-	}
+	response.Warnings = warnings
 	return response
 }
 
 // patch lets a request through with these changes.
-func patch(warning string, operations []patchOperation) admission.Response {
+func patch(warnings []string, operations []patchOperation) admission.Response {
 	text, err := json.Marshal(operations)
 	if err != nil { // strings and maps of them: there is nothing that could not be written
 		panic(err)
 	}
-	response, patchType := allowWarning(warning), admissionv1.PatchTypeJSONPatch
+	response, patchType := allowWarning(warnings...), admissionv1.PatchTypeJSONPatch
 	response.Patch, response.PatchType = text, &patchType
 	return response
 }
@@ -49,7 +47,7 @@ func patch(warning string, operations []patchOperation) admission.Response {
 // would become a flat 403 in which field paths are lost; it is a 403 if all that is wrong is what the user may not do.
 func answer(req *admission.Request, verdict policy.Verdict) admission.Response {
 	response := admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
-		Warnings: verdict.WarningLines(), AuditAnnotations: auditAnnotations(verdict),
+		Warnings: verdict.WarningLines(objectOf(req)), AuditAnnotations: auditAnnotations(verdict),
 	}}
 	if verdict.Answer == policy.Allowed {
 		response.Allowed = true
@@ -67,6 +65,14 @@ func answer(req *admission.Request, verdict policy.Verdict) admission.Response {
 		Details: &metav1.StatusDetails{Name: req.Name, Group: req.Kind.Group, Kind: req.Kind.Kind, Causes: causes(verdict)},
 	}
 	return response
+}
+
+// objectOf names the object of a request; "" while its name is still to be generated.
+func objectOf(req *admission.Request) string {
+	if req.Name == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s %q", req.Kind.Kind, req.Name)
 }
 
 func onlyForbidden(denials []policy.Finding) bool {
@@ -109,12 +115,13 @@ func inFlight(response admission.Response, claims []ledger.Claim) admission.Resp
 	return response
 }
 
-// messages are the lines of a refusal.
+// messages are the findings of a refusal, each with its field, which clients that show the message alone do not print otherwise: Flux,
+// Argo CD, and kubectl with any code but 422. With a 422 kubectl prints the causes instead.
 func messages(verdict policy.Verdict) []string {
 	var texts []string
 	shown, others := verdict.Told()
 	for _, f := range shown {
-		texts = append(texts, f.Message())
+		texts = append(texts, f.Field+": "+f.Message())
 	}
 	if others != "" {
 		texts = append(texts, others)

@@ -30,13 +30,14 @@ func TestIfOnlyRightsAreMissingThenTheAnswerIs403(t *testing.T) {
 	s := serve(t, c, asksForRights())
 	r := namespaceRequest("blog", "istio-discovery=mesh-1,istio.io/rev=mesh-1", "")
 	r.user = "jane"
-	const message = `MF210 NotAllowedToJoin: namespace "blog" would join mesh "mesh-1", and user "jane" may not use Istio "mesh-1". An administrator can ` +
-		`allow it: kubectl create clusterrole meshfence-use-mesh-1 --verb=use --resource='*.sailoperator.io' --resource-name=mesh-1. And then: ` +
-		`kubectl create clusterrolebinding meshfence-use-mesh-1-jane --clusterrole=meshfence-use-mesh-1 --user=jane`
+	const message = `MF210 NotAllowedToJoin: the namespace would join mesh "mesh-1", and user "jane" may not use Istio "mesh-1"
+  an administrator can allow it:
+    kubectl create clusterrole meshfence-use-mesh-1 --verb=use --resource='*.sailoperator.io' --resource-name=mesh-1
+    kubectl create clusterrolebinding meshfence-use-mesh-1-jane --clusterrole=meshfence-use-mesh-1 --user=jane`
 	want := &admissionv1.AdmissionResponse{
 		UID: uid,
 		Result: &metav1.Status{
-			Status: "Failure", Code: http.StatusForbidden, Reason: "Forbidden", Message: message,
+			Status: "Failure", Code: http.StatusForbidden, Reason: "Forbidden", Message: "metadata.labels[istio-discovery]: " + message,
 			Details: &metav1.StatusDetails{Name: "blog", Kind: "Namespace", Causes: []metav1.StatusCause{
 				{Type: "FieldValueInvalid", Field: "metadata.labels[istio-discovery]", Message: message},
 			}},
@@ -91,7 +92,7 @@ func TestTheUsersRightsToMeshesAreAskedForOnlyIfTheRuleIsOnAndTheNamespaceJoinsO
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	c.allow = func(authorizationv1.SubjectAccessReviewSpec) (bool, error) { return true, errors.New("away") }
-	if got := s.ask(t, r); got.Result.Code != http.StatusForbidden || !strings.Contains(got.Result.Message, "could not be asked") {
+	if got := s.ask(t, r); got.Result.Code != http.StatusForbidden || !strings.Contains(got.Result.Message, "could not check whether") {
 		t.Errorf("the API server is away: %+v", got)
 	}
 }
@@ -155,7 +156,7 @@ func TestPodsAreLookedAtWithinBoundsAndOnlyIfAnAdmittedNamespaceMoves(t *testing
 	}
 	got := s.ask(t, namespaceRequest("blog", in2, in1))
 	if !got.Allowed || !slices.Equal(looks, []string{"blog"}) || got.AuditAnnotations["findings"] != "MF207" ||
-		!strings.HasPrefix(got.Warnings[0], `MF207 MovesLiveNamespace: namespace "blog" moves to mesh "mesh-2", but 2 of its 3 pods have the sidecar`) {
+		!strings.HasPrefix(got.Warnings[0], `MF207 MovesLiveNamespace: Namespace "blog": it moves to mesh "mesh-2", but 2 of its 3 pods have the sidecar`) {
 		t.Errorf("looked at %q: %+v", looks, got)
 	}
 	looks = nil // It has left mesh-1 before, and its pods have not.

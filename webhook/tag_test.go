@@ -84,7 +84,7 @@ func said(answer *admissionv1.AdmissionResponse) string {
 	case !answer.Allowed && answer.Result.Code != http.StatusUnprocessableEntity:
 		return fmt.Sprintf("refused with %d: %s", answer.Result.Code, answer.Result.Message)
 	case !answer.Allowed:
-		code, _, _ := strings.Cut(answer.Result.Message, " ")
+		code, _, _ := strings.Cut(cause(answer), " ")
 		return "deny " + code
 	case len(answer.Warnings) > 0:
 		code, _, _ := strings.Cut(answer.Warnings[0], " ")
@@ -94,11 +94,21 @@ func said(answer *admissionv1.AdmissionResponse) string {
 	}
 }
 
+// cause is the first finding of a refusal as kubectl prints it, without its field; "" if there is none.
+func cause(answer *admissionv1.AdmissionResponse) string {
+	if answer.Result == nil || answer.Result.Details == nil || len(answer.Result.Details.Causes) == 0 {
+		return ""
+	}
+	return answer.Result.Details.Causes[0].Message
+}
+
 func TestADenialOfATagIsAWholeAnswer(t *testing.T) {
-	const message = `MF301 TagNameTaken: IstioRevisionTag "mesh-1" has the name of a revision of mesh "mesh-1": istio.io/rev=mesh-1 chooses that revision, ` +
-		`and the operator does nothing for the tag. Choose a name that nothing has yet. To see those that are taken: kubectl get istiorevisions.sailoperator.io,istiorevisiontags.sailoperator.io`
+	const message = `MF301 TagNameTaken: it has the name of a revision of mesh "mesh-1", which istio.io/rev=mesh-1 chooses
+  the operator does nothing for the tag
+  choose a name that nothing has yet
+  see those that are taken:  kubectl get istiorevisions.sailoperator.io,istiorevisiontags.sailoperator.io`
 	want := &admissionv1.AdmissionResponse{UID: uid, Result: &metav1.Status{
-		Status: "Failure", Code: 422, Reason: "Invalid", Message: message,
+		Status: "Failure", Code: 422, Reason: "Invalid", Message: "metadata.name: " + message,
 		Details: &metav1.StatusDetails{
 			Name: "mesh-1", Group: "sailoperator.io", Kind: "IstioRevisionTag",
 			Causes: []metav1.StatusCause{{Type: "FieldValueInvalid", Field: "metadata.name", Message: message}},

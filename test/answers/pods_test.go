@@ -55,7 +55,7 @@ func (s *suite) awaitLook(t *testing.T, c client.Client, warned *collector) {
 	for range tries {
 		s.move(t, c, "busy", "mesh-2")
 		lines := warned.take()
-		if len(lines) == 0 || !strings.HasPrefix(lines[0], `MF207 MovesLiveNamespace: namespace "busy" moves to mesh "mesh-2"`) {
+		if len(lines) == 0 || !strings.HasPrefix(lines[0], `MF207 MovesLiveNamespace: Namespace "busy": it moves to mesh "mesh-2"`) {
 			t.Fatalf("warned of %q", lines)
 		}
 		if strings.Contains(lines[0], fmt.Sprintf(`%[1]d of the %[1]d pods that were looked at (the look stopped after %[1]d pods) have the sidecar of revision "mesh-1"`, seenPods)) {

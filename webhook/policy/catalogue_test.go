@@ -3,6 +3,8 @@ package policy_test
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
@@ -22,13 +24,27 @@ func TestTheZeroValuesOfAnswersMeanNothing(t *testing.T) {
 	}
 }
 
-func TestAFindingWithoutARemedyIsASentenceOfItsOwn(t *testing.T) {
+func TestAMessageIsLaidOutInLines(t *testing.T) {
 	f := policy.Finding{Rule: mf204, Detail: "something is wrong"}
 	if got, want := f.Message(), "MF204 ConflictingInjectionLabels: something is wrong"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	f.Remedy = "Do this"
-	if got, want := f.Message(), "MF204 ConflictingInjectionLabels: something is wrong. Do this"; got != want {
-		t.Errorf("%q, want %q", got, want)
+	f.Effect = "that hurts"
+	f.Ways = []policy.Way{
+		{Label: "do this", Commands: []string{"kubectl this"}},
+		{Label: "do that", Commands: []string{"kubectl that", "kubectl the rest"}},
+		{Label: `did you mean "x"?`, Commands: []string{"kubectl x"}},
+		{Label: "or leave it"},
+	}
+	const want = `MF204 ConflictingInjectionLabels: something is wrong
+  that hurts
+  do this:  kubectl this
+  do that:
+    kubectl that
+    kubectl the rest
+  did you mean "x"?  kubectl x
+  or leave it`
+	if diff := cmp.Diff(want, f.Message()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -14,17 +14,16 @@ import (
 
 const labelNamespace = "kubectl label namespace "
 
-// commandsIn are the label commands of a remedy, each without "kubectl label namespace NAME". A command ends at the end of
-// the remedy, or with a full stop and a space, where the next way out begins. They must all be about the namespace, unless
+// commandsIn are the label commands of ways out, each without "kubectl label namespace NAME". They must all be about the namespace, unless
 // that is "".
-func commandsIn(t testing.TB, remedy, namespace string) []string {
+func commandsIn(t testing.TB, ways []policy.Way, namespace string) []string {
 	t.Helper()
 	var found []string
-	for _, c := range commandsForAll(remedy) {
+	for _, c := range commandsForAll(ways) {
 		// Findings about something else than a namespace name those that they concern: app-01, app-02 and so on.
 		for _, name := range c.namespaces {
 			if namespace != "" && name != namespace && !strings.HasPrefix(name, namespace+"-") {
-				t.Errorf("a command is about the namespace %q: %s", name, remedy)
+				t.Errorf("a command is about the namespace %q: %q", name, ways)
 			}
 		}
 		found = append(found, c.arguments)
@@ -38,19 +37,44 @@ type labelCommand struct {
 	arguments  string
 }
 
-// commandsForAll are the label commands of a remedy, whichever namespaces they are about.
-func commandsForAll(remedy string) []labelCommand {
+// commandsForAll are the label commands of ways out, whichever namespaces they are about.
+func commandsForAll(ways []policy.Way) []labelCommand {
 	var found []labelCommand
-	for _, rest := range strings.Split(remedy, labelNamespace)[1:] {
-		text, _, _ := strings.Cut(rest, ". ")
-		words := strings.Fields(text)
-		names := slices.IndexFunc(words, func(word string) bool { return strings.Contains(word, "=") || strings.HasSuffix(word, "-") })
-		if names < 0 {
-			names = len(words)
+	for _, way := range ways {
+		for _, command := range way.Commands {
+			text, labels := strings.CutPrefix(command, labelNamespace)
+			if !labels {
+				continue
+			}
+			words := strings.Fields(text)
+			names := slices.IndexFunc(words, func(word string) bool { return strings.Contains(word, "=") || strings.HasSuffix(word, "-") })
+			if names < 0 {
+				names = len(words)
+			}
+			found = append(found, labelCommand{namespaces: words[:names], arguments: strings.Join(words[names:], " ")})
 		}
-		found = append(found, labelCommand{namespaces: words[:names], arguments: strings.Join(words[names:], " ")})
 	}
 	return found
+}
+
+// waysThat are the ways out whose labels begin with any of these words.
+func waysThat(ways []policy.Way, begin ...string) []policy.Way {
+	return slices.DeleteFunc(slices.Clone(ways), func(way policy.Way) bool {
+		return !slices.ContainsFunc(begin, func(words string) bool { return strings.HasPrefix(way.Label, words) })
+	})
+}
+
+// patchIn is the patch of the last command that has one, "" if none has.
+func patchIn(ways []policy.Way) string {
+	patch := ""
+	for _, way := range ways {
+		for _, command := range way.Commands {
+			if _, text, ok := strings.Cut(command, "-p '"); ok {
+				patch = strings.TrimSuffix(text, "'")
+			}
+		}
+	}
+	return patch
 }
 
 // kubectlLabel is what `kubectl label namespace NAME ARGUMENTS` makes of stored labels, or kubectl's own refusal.
@@ -90,7 +114,7 @@ func checkRemedies(t testing.TB, fleet *mesh.Fleet, stored *mesh.Namespace, find
 	t.Helper()
 	judge := policy.New(settings())
 	for _, f := range findings {
-		for _, command := range commandsIn(t, f.Remedy, stored.Name) {
+		for _, command := range commandsIn(t, f.Ways, stored.Name) {
 			commands++
 			after, err := kubectlLabel(stored.Labels, command)
 			if err != nil {

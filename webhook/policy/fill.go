@@ -65,8 +65,8 @@ type Fill struct {
 	Answer FillAnswer
 	// Revision is the value that istio.io/rev gets, "" unless the answer is Add or Replace.
 	Revision string
-	// Warning is a line for the user, "" if there is nothing to say.
-	Warning string
+	// Warnings are lines for the user, none if there is nothing to say.
+	Warnings []string
 }
 
 // Fill decides whether istio.io/rev is filled in, and what becomes of one that was filled in earlier. That one is no reason to
@@ -76,19 +76,19 @@ func (p *Policy) Fill(c FillChange) Fill {
 	_, present := c.New.Labels[mesh.RevisionLabel]
 	switch {
 	case c.New.Deleting:
-		return leaveAlone("")
+		return leaveAlone()
 	case p.ours(c) && present:
 		return p.revise(c)
 	case p.ours(c):
 		return p.restore(c)
 	case present:
-		return leaveAlone("")
+		return leaveAlone()
 	default:
 		return p.add(c)
 	}
 }
 
-func leaveAlone(warning string) Fill { return Fill{Answer: LeaveAlone, Warning: warning} }
+func leaveAlone(warnings ...string) Fill { return Fill{Answer: LeaveAlone, Warnings: warnings} }
 
 // ours reports whether the namespace had an istio.io/rev that meshfence filled in, and the request does not write it.
 func (p *Policy) ours(c FillChange) bool {
@@ -134,24 +134,24 @@ func askedForBy(revision string, labels map[string]string, fleet *mesh.Fleet) bo
 // add fills in a missing istio.io/rev.
 func (p *Policy) add(c FillChange) Fill {
 	if p.barred(c) != "" || !p.joins(c) {
-		return leaveAlone("")
+		return leaveAlone()
 	}
 	to := p.target(c.New.Labels, c.Fleet)
 	if to.mesh == "" || p.withheld(to, c.Fleet) != "" {
-		return leaveAlone("")
+		return leaveAlone()
 	}
 	revision, problem := p.value(to, c.Fleet)
 	if problem != "" {
-		return leaveAlone(p.unlessRefused(c, "", "meshfence did not fill in istio.io/rev, because "+problem))
+		return leaveAlone(p.unlessRefused(c, "", noteLines("meshfence did not fill in istio.io/rev, because "+problem))...)
 	}
 	if f, wrong := p.wouldBreak(c, revision); wrong {
-		return leaveAlone(fmt.Sprintf("meshfence did not fill in istio.io/rev=%s for mesh %q, because that would break %s %s: %s",
-			revision, to.mesh, f.Rule.Code, f.Rule.Name, f.Detail))
+		return leaveAlone(noteLines(fmt.Sprintf("meshfence did not fill in istio.io/rev=%s for mesh %q, because that would break %s%s",
+			revision, to.mesh, f.head(), f.Detail))...)
 	}
 	if revision == "" || p.refused(c, revision) {
-		return leaveAlone("")
+		return leaveAlone()
 	}
-	return Fill{Answer: Add, Revision: revision, Warning: filledIn(c, revision, to.why)}
+	return Fill{Answer: Add, Revision: revision, Warnings: filledIn(c, revision, to.why)}
 }
 
 // restore decides about an istio.io/rev that was filled in and that the request removes. A person who removes it, with
@@ -164,19 +164,19 @@ func (p *Policy) restore(c FillChange) Fill {
 	}
 	revision, _ := p.value(to, c.Fleet)
 	if revision == "" || p.barred(c) != "" || p.withheld(to, c.Fleet) != "" {
-		return leaveAlone("")
+		return leaveAlone()
 	}
 	had := c.Old.Labels[mesh.RevisionLabel]
 	if c.Before.Filled == "" && !c.Rewritten || c.After.Filled != "" {
-		return leaveAlone(p.unlessRefused(c, "", fmt.Sprintf("meshfence does not fill in istio.io/rev=%s again as long as this namespace stays in mesh %q; "+
-			"to opt out for good: %s", had, to.mesh, optOut(c.New))))
+		return leaveAlone(p.unlessRefused(c, "", noteLines(fmt.Sprintf("meshfence does not fill in istio.io/rev=%s again as long as this namespace stays in mesh %q",
+			had, to.mesh), run("to opt out for good", optOut(c.New))))...)
 	}
 	if _, wrong := p.wouldBreak(c, had); !wrong {
 		revision = had // as long as it stays in a mesh, a person decides when a namespace leaves an older revision
 	} else if _, wrong := p.wouldBreak(c, revision); wrong {
-		return leaveAlone("")
+		return leaveAlone()
 	}
-	return Fill{Answer: Add, Revision: revision, Warning: p.unlessRefused(c, revision,
+	return Fill{Answer: Add, Revision: revision, Warnings: p.unlessRefused(c, revision,
 		filledIn(c, revision+" again", "this namespace was replaced without it and "+to.why))}
 }
 
@@ -194,12 +194,12 @@ func (p *Policy) revise(c FillChange) Fill {
 	}
 	kept := p.change(c, had)
 	if kept.Answer == Allowed {
-		return leaveAlone("")
+		return leaveAlone()
 	}
 	if f := kept.Denials[0]; p.change(c, "").Answer == Allowed {
-		return p.remove(c, fmt.Sprintf("with it this change would break %s %s: %s", f.Rule.Code, f.Rule.Name, f.Detail))
+		return p.remove(c, fmt.Sprintf("with it this change would break %s%s", f.head(), f.Detail))
 	}
-	preferred.Warning = p.unlessRefused(c, revision, preferred.Warning)
+	preferred.Warnings = p.unlessRefused(c, revision, preferred.Warnings)
 	return preferred
 }
 
@@ -212,11 +212,11 @@ func (p *Policy) follow(c FillChange) Fill {
 	from, to := p.target(withoutRevision(c.Old.Labels), c.Fleet), p.target(labels, c.Fleet)
 	switch {
 	case to.mesh != "" && to.mesh == from.mesh:
-		return leaveAlone("") // within one mesh a person decides when a namespace leaves an older revision
+		return leaveAlone() // within one mesh a person decides when a namespace leaves an older revision
 	case to.mesh != "":
 		return p.move(c, to)
 	case askedForBy(had, labels, c.Fleet), !from.known() && !p.loses(c):
-		return leaveAlone("")
+		return leaveAlone()
 	case to.several:
 		return p.remove(c, "its labels name several meshes")
 	case from.mesh != "":
@@ -243,25 +243,22 @@ func (p *Policy) move(c FillChange, to target) Fill {
 	case revision == "":
 		return because("fillFrom has no revision for it")
 	case wrong:
-		return because(fmt.Sprintf("istio.io/rev=%s would break %s %s: %s", revision, f.Rule.Code, f.Rule.Name, f.Detail))
+		return because(fmt.Sprintf("istio.io/rev=%s would break %s%s", revision, f.head(), f.Detail))
 	case revision == c.New.Labels[mesh.RevisionLabel]:
-		return leaveAlone("")
+		return leaveAlone()
 	}
-	return Fill{Answer: Replace, Revision: revision, Warning: filledIn(c, revision+" in place of "+c.New.Labels[mesh.RevisionLabel], to.why)}
+	return Fill{Answer: Replace, Revision: revision, Warnings: filledIn(c, revision+" in place of "+c.New.Labels[mesh.RevisionLabel], to.why)}
 }
 
 func (p *Policy) remove(c FillChange, why string) Fill {
-	warning := fmt.Sprintf("meshfence removed istio.io/rev=%s, which it had filled in, because %s", c.New.Labels[mesh.RevisionLabel], why)
-	if !c.OptedOut {
-		warning += "; to opt out: " + optOut(c.New)
-	}
-	return Fill{Answer: Remove, Warning: warning}
+	return Fill{Answer: Remove, Warnings: noteLines(fmt.Sprintf("meshfence removed istio.io/rev=%s, which it had filled in, because %s",
+		c.New.Labels[mesh.RevisionLabel], why))}
 }
 
 // filledIn tells what was filled in, why, and how to opt out.
-func filledIn(c FillChange, what, why string) string {
-	return fmt.Sprintf("meshfence filled in istio.io/rev=%s, because %s; to opt out: %s && kubectl label namespace %s istio.io/rev-",
-		what, why, optOut(c.New), nameOf(c.New))
+func filledIn(c FillChange, what, why string) []string {
+	return noteLines(fmt.Sprintf("meshfence filled in istio.io/rev=%s, because %s", what, why),
+		run("to opt out", optOut(c.New), "kubectl label namespace "+nameOf(c.New)+" istio.io/rev-"))
 }
 
 func optOut(ns *mesh.Namespace) string {
@@ -357,12 +354,12 @@ func (p *Policy) refused(c FillChange, revision string) bool {
 	return p.Namespace(change).Answer == Denied
 }
 
-// unlessRefused returns the warning, or "" if nothing is going to be stored that it could be about.
-func (p *Policy) unlessRefused(c FillChange, revision, warning string) string {
-	if warning != "" && p.refused(c, revision) {
-		return ""
+// unlessRefused returns the warnings, or none if nothing is going to be stored that they could be about.
+func (p *Policy) unlessRefused(c FillChange, revision string, warnings []string) []string {
+	if len(warnings) > 0 && p.refused(c, revision) {
+		return nil
 	}
-	return warning
+	return warnings
 }
 
 // supposed are rights to use every mesh. The user's are not asked for when something is filled in; whether the namespace may

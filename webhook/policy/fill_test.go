@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -79,36 +80,35 @@ func nothing() policy.Fill { return policy.Fill{Answer: policy.LeaveAlone} }
 
 // added is a label that was missing, in the namespace app.
 func added(revision, why string) policy.Fill {
-	return policy.Fill{Answer: policy.Add, Revision: revision, Warning: told(revision, why, "app")}
+	return policy.Fill{Answer: policy.Add, Revision: revision, Warnings: told(revision, why, "app")}
 }
 
 // followed is a label that was filled in earlier, in the namespace app, and gets another value: "mesh-1 mesh-2".
 func followed(values, why string) policy.Fill {
 	before, revision, _ := strings.Cut(values, " ")
-	return policy.Fill{Answer: policy.Replace, Revision: revision, Warning: told(revision+" in place of "+before, why, "app")}
+	return policy.Fill{Answer: policy.Replace, Revision: revision, Warnings: told(revision+" in place of "+before, why, "app")}
 }
 
-// removed is mesh-1, filled in earlier in the namespace app, that goes.
-func removed(why string) policy.Fill {
-	fill := removedQuietly(why)
-	fill.Warning += "; to opt out: kubectl annotate namespace app meshfence.io/fill=false"
-	return fill
-}
-
-// removedQuietly is removed where the namespace has opted out already.
-func removedQuietly(why string) policy.Fill {
-	return policy.Fill{Answer: policy.Remove, Warning: "meshfence removed istio.io/rev=mesh-1, which it had filled in, because " + why}
+// removed is mesh-1, filled in earlier in the namespace app, that goes; more are the warnings after the first.
+func removed(why string, more ...string) policy.Fill {
+	return policy.Fill{
+		Answer: policy.Remove, Warnings: append([]string{"meshfence removed istio.io/rev=mesh-1, which it had filled in, because " + why}, more...),
+	}
 }
 
 // staysAway is mesh-1 that was filled in earlier and that a person removes.
 func staysAway() policy.Fill {
-	return policy.Fill{Answer: policy.LeaveAlone, Warning: `meshfence does not fill in istio.io/rev=mesh-1 again as long as this namespace stays in mesh "mesh-1"; ` +
-		`to opt out for good: kubectl annotate namespace app meshfence.io/fill=false`}
+	return policy.Fill{Answer: policy.LeaveAlone, Warnings: []string{`meshfence does not fill in istio.io/rev=mesh-1 again as long as this namespace stays in mesh "mesh-1"; ` +
+		`to opt out for good: kubectl annotate namespace app meshfence.io/fill=false`}}
 }
 
-func told(revision, why, namespace string) string {
-	return "meshfence filled in istio.io/rev=" + revision + ", because " + why + "; to opt out: kubectl annotate namespace " + namespace +
-		" meshfence.io/fill=false && kubectl label namespace " + namespace + " istio.io/rev-"
+func told(revision, why, namespace string) []string {
+	what := "meshfence filled in istio.io/rev=" + revision + ", because " + why
+	how := "to opt out: kubectl annotate namespace " + namespace + " meshfence.io/fill=false && kubectl label namespace " + namespace + " istio.io/rev-"
+	if line := what + "; " + how; utf8.RuneCountInString(line) <= itemLimit {
+		return []string{line}
+	}
+	return []string{what, "meshfence: " + how}
 }
 
 const (
@@ -371,7 +371,7 @@ func TestWhichRevisionIsFilledIn(t *testing.T) {
 		{
 			name:   "if the name is generated, then the command has a place for it",
 			called: "app-", generated: true, create: "istio-discovery=mesh-1",
-			want: policy.Fill{Answer: policy.Add, Revision: "mesh-1", Warning: told("mesh-1", mesh1Discovers, "NAME")},
+			want: policy.Fill{Answer: policy.Add, Revision: "mesh-1", Warnings: told("mesh-1", mesh1Discovers, "NAME")},
 		},
 	})
 }
@@ -410,14 +410,13 @@ func TestWhenTheRevisionIsNeverFilledIn(t *testing.T) {
 		{
 			name: "if its pods are never injected, then what was filled in once does not follow, but leaves", called: "kube-public",
 			from: "istio-discovery=mesh-1 istio.io/rev=mesh-1", to: "istio-discovery=mesh-2 istio.io/rev=mesh-1", filledBefore: "mesh-1",
-			want: policy.Fill{Answer: policy.Remove, Warning: `meshfence removed istio.io/rev=mesh-1, which it had filled in, because this namespace moves to mesh "mesh-2" and ` +
-				`is one of the system's, whose pods are never injected; to opt out: kubectl annotate namespace kube-public meshfence.io/fill=false`},
+			want: removed(`this namespace moves to mesh "mesh-2" and is one of the system's, whose pods are never injected`),
 		},
 		{name: "if it has opted out, then never", create: "istio-discovery=mesh-1", optedOut: true, want: nothing()},
 		{
 			name: "if it has opted out, then what was filled in does not follow, but leaves",
 			from: "istio-discovery=mesh-1 istio.io/rev=mesh-1", to: "istio-discovery=mesh-2 istio.io/rev=mesh-1", filledBefore: "mesh-1", optedOut: true,
-			want: removedQuietly(`this namespace moves to mesh "mesh-2" and carries meshfence.io/fill: "false"`),
+			want: removed(`this namespace moves to mesh "mesh-2" and carries meshfence.io/fill: "false"`),
 		},
 	})
 }
@@ -502,11 +501,12 @@ func TestWhenAFilledInRevisionFollows(t *testing.T) {
 }
 
 func TestIfTheRevisionWouldItselfBeRefusedThenItIsNotFilledInButTold(t *testing.T) {
-	withheld := func(warning string) policy.Fill { return policy.Fill{Answer: policy.LeaveAlone, Warning: warning} }
+	withheld := func(warnings ...string) policy.Fill {
+		return policy.Fill{Answer: policy.LeaveAlone, Warnings: warnings}
+	}
 	wrongMap := append(guide(), "map mesh-1=mesh-2")
 	const misled = `meshfence did not fill in istio.io/rev=mesh-2 for mesh "mesh-1", because that would break MF202 RevisionOfAnotherMesh: ` +
-		`namespace "app" has istio.io/rev=mesh-2, a revision of mesh "mesh-2", but mesh "mesh-1" (istio-discovery=mesh-1) discovers it: ` +
-		`its sidecars would ask the istiod of mesh "mesh-2" and have only the root certificate of mesh "mesh-1" to verify it with`
+		`mesh "mesh-1" discovers it (istio-discovery=mesh-1), but istio.io/rev=mesh-2 is a revision of mesh "mesh-2"`
 	runFillCases(t, []fillCase{
 		{
 			name:  "if the mesh map has another mesh's revision, then MF202 is told",
@@ -517,21 +517,19 @@ func TestIfTheRevisionWouldItselfBeRefusedThenItIsNotFilledInButTold(t *testing.
 			name:  "if the mesh map's revision does not exist while the mesh does, then MF203 is told",
 			fleet: append(guide(), "map mesh-1=stable"), create: "istio-discovery=mesh-1",
 			want: withheld(`meshfence did not fill in istio.io/rev=stable for mesh "mesh-1", because that would break MF203 UnknownRevision: ` +
-				`namespace "app" has istio.io/rev=stable, but no revision or tag has that name: its pods would start without sidecars; ` +
-				`mesh "mesh-1" (istio-discovery=mesh-1) discovers it`),
+				`istio.io/rev=stable is the name of no revision or tag, and mesh "mesh-1" discovers it (istio-discovery=mesh-1)`),
 		},
 		{
 			name:  "if the mesh map names a mesh that does not discover it, then MF205 is told",
 			fleet: []string{"Istio mesh-1; in istio-system-1; selects team=a", "map mesh-1=mesh-1"}, create: "istio-discovery=mesh-1",
 			want: withheld(`meshfence did not fill in istio.io/rev=mesh-1 for mesh "mesh-1", because that would break MF205 InjectedNotDiscovered: ` +
-				`namespace "app" has istio.io/rev=mesh-1, a revision of mesh "mesh-1", but no mesh discovers it: its pods would hang in ` +
-				`Init:0/1, because the ConfigMap istio-ca-root-cert is written to discovered namespaces only`),
+				`istio.io/rev=mesh-1 is a revision of mesh "mesh-1", but no mesh discovers the namespace`),
 		},
 		{
 			name:  "if the other discovery label names somebody else before there is a mesh, then MF202 is told",
 			fleet: []string{"map mesh-1=stable"}, create: "istio-discovery=mesh-1 mesh=mesh-9",
 			want: withheld(`meshfence did not fill in istio.io/rev=stable for mesh "mesh-1", because that would break MF202 RevisionOfAnotherMesh: ` +
-				`namespace "app" has mesh=mesh-9 and istio.io/rev=stable, but the mesh map gives the revision "stable" to mesh "mesh-1"`),
+				`mesh=mesh-9 names mesh "mesh-9", but the mesh map gives the revision "stable" of istio.io/rev=stable to mesh "mesh-1"`),
 		},
 		{
 			name:  "if the name is generated, then its beginning stands for it",
@@ -562,9 +560,8 @@ func TestIfTheRevisionWouldItselfBeRefusedThenItIsNotFilledInButTold(t *testing.
 			name:  "if it would follow to a revision that is refused, then it leaves, and that is told",
 			fleet: append(guide(), "map mesh-2=default"), filledBefore: "mesh-1",
 			from: "istio-discovery=mesh-1 istio.io/rev=mesh-1", to: "istio-discovery=mesh-2 istio.io/rev=mesh-1",
-			want: removed(`this namespace moves to mesh "mesh-2" and istio.io/rev=default would break MF202 RevisionOfAnotherMesh: ` +
-				`namespace "app" has istio.io/rev=default, a revision of mesh "mesh-1", but mesh "mesh-2" (istio-discovery=mesh-2) discovers it: ` +
-				`its sidecars would ask the istiod of mesh "mesh-1" and have only the root certificate of mesh "mesh-2" to verify it with`),
+			want: removed(`this namespace moves to mesh "mesh-2" and istio.io/rev=default would break MF202 RevisionOfAnotherMesh: `+
+				`mesh "mesh-2" discovers it (istio-discovery=mesh-2), but istio.io/rev=default is`, `a revision of mesh "mesh-1"`),
 		},
 	})
 }

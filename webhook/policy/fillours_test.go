@@ -146,8 +146,8 @@ func TestWhenAFilledInRevisionLeaves(t *testing.T) {
 			name:  "if the mesh map still names its mesh, but the mesh discovers it no longer, then it goes",
 			fleet: []string{"Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1,team=a", "map mesh-1=mesh-1"},
 			from:  filledFor1 + " team=a", to: filledFor1, filledBefore: "mesh-1",
-			want: removed(`with it this change would break MF205 InjectedNotDiscovered: namespace "app" has istio.io/rev=mesh-1, a revision of mesh "mesh-1", ` +
-				`but no mesh discovers it: its pods would hang in Init:0/1, because the ConfigMap istio-ca-root-cert is written to discovered namespaces only`),
+			want: removed(`with it this change would break MF205 InjectedNotDiscovered: istio.io/rev=mesh-1 is a revision of mesh "mesh-1", ` +
+				`but no mesh discovers the namespace`),
 		},
 		{
 			name:  "if it moves to a mesh of ambient mode, then it goes",
@@ -194,13 +194,13 @@ func TestWhenAFilledInRevisionYields(t *testing.T) {
 }
 
 func TestWhenAFilledInRevisionIsRemoved(t *testing.T) {
-	again := policy.Fill{Answer: policy.Add, Revision: "mesh-1", Warning: told("mesh-1 again", "this namespace was replaced without it and "+mesh1Discovers, "app")}
+	again := policy.Fill{Answer: policy.Add, Revision: "mesh-1", Warnings: told("mesh-1 again", "this namespace was replaced without it and "+mesh1Discovers, "app")}
 	upgraded := []string{
 		"Istio mesh-1; in istio-system-1; RevisionBased; version v1.30.0; selects istio-discovery=mesh-1",
 		"IstioRevision mesh-1-v1-29-0; of mesh-1; in istio-system-1; selects istio-discovery=mesh-1",
 	}
 	old := again
-	old.Revision, old.Warning = "mesh-1-v1-29-0", told("mesh-1-v1-29-0 again", "this namespace was replaced without it and "+mesh1Discovers, "app")
+	old.Revision, old.Warnings = "mesh-1-v1-29-0", told("mesh-1-v1-29-0 again", "this namespace was replaced without it and "+mesh1Discovers, "app")
 	runFillCases(t, []fillCase{
 		{
 			name: "if the annotation goes with it and the discovery label stays, then it is filled in again",
@@ -323,12 +323,12 @@ func TestWhichNameOfTheMeshIsFilledIn(t *testing.T) {
 		{name: "if tags may not be asked, then it is the active revision", fleet: []string{versions, stable}, fillFrom: []policy.FillSource{policy.MeshMap, policy.ActiveRevision}, want: added("mesh-1-v1-30-0", mesh1Discovers)},
 		{
 			name: "if the active revision is too long for a label, then nothing is, and that is told", fleet: []string{tooLong},
-			want: policy.Fill{Answer: policy.LeaveAlone, Warning: `meshfence did not fill in istio.io/rev, because the active revision of mesh "` + long + `", "` + long + `-v1-30-0", cannot be the value of a label (MF117)`},
+			want: policy.Fill{Answer: policy.LeaveAlone, Warnings: []string{`meshfence did not fill in istio.io/rev, because the active revision of mesh "` + long + `", "` + long + `-v1-30-0", cannot be the value of a label (MF117)`}},
 		},
 		{name: "if a tag follows such a mesh, then it is the tag", fleet: []string{tooLong, "IstioRevisionTag stable; targets Istio " + long}, want: added("stable", `mesh "`+long+`" (istio-discovery=mesh-1) discovers this namespace`)},
 		{
 			name: "if the tag is too long for a label too, then nothing is", fleet: []string{tooLong, "IstioRevisionTag " + long + "-canary-canary; targets Istio " + long},
-			want: policy.Fill{Answer: policy.LeaveAlone, Warning: `meshfence did not fill in istio.io/rev, because the active revision of mesh "` + long + `", "` + long + `-v1-30-0", cannot be the value of a label (MF117)`},
+			want: policy.Fill{Answer: policy.LeaveAlone, Warnings: []string{`meshfence did not fill in istio.io/rev, because the active revision of mesh "` + long + `", "` + long + `-v1-30-0", cannot be the value of a label (MF117)`}},
 		},
 	}
 	for i := range cases {

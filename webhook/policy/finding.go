@@ -1,5 +1,7 @@
 package policy
 
+import "strings"
+
 // Code identifies a rule for ever, for example MF202. Codes are never reused.
 type Code string
 
@@ -43,10 +45,13 @@ type Finding struct {
 	Action Action
 	// Field is the path of the field that is at fault.
 	Field string
-	// Detail says what is wrong, with the names and label values.
+	// Detail says in one sentence what is wrong, with the names and label values. It names neither the object nor the field: what prints
+	// a finding has said both. Where it needs the object it says "it".
 	Detail string
-	// Remedy says what to do next, as commands that can be pasted.
-	Remedy string
+	// Effect says in one sentence what comes of it; "" where the detail says all.
+	Effect string
+	// Ways are the ways out.
+	Ways []Way
 	// Subjects are what the finding is about besides the object itself, sorted. An old object that broke the same rule
 	// with at least these subjects has had this finding before.
 	Subjects []string
@@ -56,11 +61,18 @@ type Finding struct {
 	Forbidden bool
 }
 
-// Message is what a person reads: code and name, what is wrong, what to do.
+// Message is what a person reads, laid out in lines: what is wrong, with code and name; what comes of it; then each way out. It ends
+// without a line break.
 func (f Finding) Message() string {
-	text := string(f.Rule.Code) + " " + f.Rule.Name + ": " + f.Detail
-	if f.Remedy != "" {
-		text += ". " + f.Remedy
+	lines := []string{f.head() + f.Detail}
+	if f.Effect != "" {
+		lines = append(lines, "  "+f.Effect)
 	}
-	return text
+	for _, w := range f.Ways {
+		lines = append(lines, w.lines()...)
+	}
+	return strings.Join(lines, "\n")
 }
+
+// head is what every message of the finding begins with.
+func (f Finding) head() string { return string(f.Rule.Code) + " " + f.Rule.Name + ": " }

@@ -426,6 +426,28 @@ func runMeshCases(t *testing.T, cases []meshCase) {
 	}
 }
 
+// texts are those that a finding's message is made of.
+func texts(f policy.Finding) []string {
+	all := []string{f.Detail, f.Effect}
+	for _, way := range f.Ways {
+		all = append(append(all, way.Label), way.Commands...)
+	}
+	return all
+}
+
+// checkText finds what no part of a message may have: each is laid out in a line of its own.
+func checkText(t *testing.T, text string) {
+	t.Helper()
+	for _, bad := range []string{"%!", "  ", "..", " .", " ,", "0x", "<nil>", "\n"} {
+		if strings.Contains(strings.ReplaceAll(text, "',  or", "', or"), bad) { // apimachinery's own list of examples
+			t.Errorf("the message contains %q: %s", bad, text)
+		}
+	}
+	if strings.HasSuffix(text, ".") || strings.HasSuffix(text, ":") {
+		t.Errorf("a part of the message ends with a full stop or a colon: %s", text)
+	}
+}
+
 // checkReadable finds what no message may have, whatever it says.
 func checkReadable(t *testing.T, f policy.Finding) {
 	t.Helper()
@@ -433,18 +455,16 @@ func checkReadable(t *testing.T, f policy.Finding) {
 	if !strings.HasPrefix(message, string(f.Rule.Code)+" "+f.Rule.Name+": ") {
 		t.Errorf("the message does not begin with code and name: %s", message)
 	}
-	for _, bad := range []string{"%!", "  ", "..", " .", " ,", "0x", "<nil>", "\n"} {
-		if strings.Contains(strings.ReplaceAll(message, "',  or", "', or"), bad) { // apimachinery's own list of examples
-			t.Errorf("the message contains %q: %s", bad, message)
-		}
-	}
-	if strings.HasSuffix(message, ".") {
-		t.Errorf("the message ends with a full stop, so that a command at its end cannot be pasted: %s", message)
-	}
-	if f.Detail == "" || f.Remedy == "" || f.Field == "" {
+	if f.Detail == "" || len(f.Ways) == 0 || f.Field == "" {
 		t.Errorf("the finding leaves something out: %#v", f)
 	}
-	for _, command := range commandsIn(t, f.Remedy, "") {
+	for _, text := range texts(f) {
+		checkText(t, text)
+	}
+	if strings.Contains(f.Detail, f.Field) || strings.Contains(f.Effect, f.Field) {
+		t.Errorf("the field stands there twice: %s: %s", f.Field, message)
+	}
+	for _, command := range commandsIn(t, f.Ways, "") {
 		after, err := kubectlLabel(map[string]string{}, command)
 		if err != nil {
 			t.Errorf("kubectl refuses %q: %v", command, err)

@@ -19,12 +19,12 @@ import (
 
 // What the remedies about meshes ask for.
 var (
-	patchCommand   = regexp.MustCompile(`kubectl patch (istios|istiorevisions)\.sailoperator\.io (\S+) --type=merge -p '(.*)'$`)
-	manifestLines  = regexp.MustCompile(`Give it a selector of its own: (spec: .*)$`)
-	addExpression  = regexp.MustCompile(`add to the matchExpressions of \S*discoverySelectors\[(\d+)\] of .*: (\{.*\})$`)
-	otherExample   = regexp.MustCompile(`choose another one for \S*discoverySelectors\[(\d+)\], for example (\{.*\})$`)
-	revisionToGo   = regexp.MustCompile(`The selector is that of the older IstioRevision "(\S+)"`)
-	revisionToWait = regexp.MustCompile(`The selector is the old one of the active IstioRevision "(\S+)"`)
+	patchCommand   = regexp.MustCompile(`: kubectl patch (istios|istiorevisions)\.sailoperator\.io (\S+) --type=merge -p '(.*)'$`)
+	manifestLines  = regexp.MustCompile(`give it a selector of its own: (spec: .*)$`)
+	addExpression  = regexp.MustCompile(`keep them apart by one more item of matchExpressions in \S*discoverySelectors\[(\d+)\] of .*: (\{.*\})$`)
+	otherExample   = regexp.MustCompile(`choose another one for \S*discoverySelectors\[(\d+)\], for example: (\{.*\})$`)
+	revisionToGo   = regexp.MustCompile(`the selector is that of the older IstioRevision "(\S+)"`)
+	revisionToWait = regexp.MustCompile(`the selector is the old one of the active IstioRevision "(\S+)"`)
 )
 
 // follower is a person who does what the remedies say, to the letter, until the request is admitted.
@@ -45,9 +45,19 @@ func (f *follower) judge(old, updated *sail.ControlPlane) policy.Verdict {
 }
 
 // follow does what one remedy says; it returns false if that needs a person's own thought.
-func (f *follower) follow(remedy string) bool {
+func (f *follower) follow(ways []policy.Way) bool {
 	list := &f.request.Spec.Values.MeshConfig.DiscoverySelectors
-	remedy, _, _ = strings.Cut(remedy, ". If they have the same root certificate") // the ways out by other selectors come first
+	if overlap := slices.IndexFunc(ways, func(way policy.Way) bool { return strings.HasPrefix(way.Label, "declare the overlap") }); overlap >= 0 {
+		ways = ways[:overlap] // the ways out by other selectors come first
+	}
+	remedy := ""
+	if len(ways) > 0 {
+		last := ways[len(ways)-1]
+		remedy = last.Label
+		if n := len(last.Commands); n > 0 {
+			remedy += ": " + last.Commands[n-1]
+		}
+	}
 	switch {
 	case patchCommand.MatchString(remedy):
 		match := patchCommand.FindStringSubmatch(remedy)
@@ -139,7 +149,7 @@ func (f *follower) admitted(limit int) (steps int, ok bool) {
 		if verdict.Answer == policy.Allowed {
 			return steps, true
 		}
-		if !f.follow(verdict.Denials[0].Remedy) {
+		if !f.follow(verdict.Denials[0].Ways) {
 			return steps, false
 		}
 	}

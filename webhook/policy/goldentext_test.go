@@ -3,7 +3,6 @@ package policy_test
 import (
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -72,7 +71,13 @@ func findingText(f policy.Finding) string {
 	if f.Action != f.Rule.Action {
 		text += fmt.Sprintf(" (default: %s)", f.Rule.Action)
 	}
-	text += "\n" + field("field", f.Field) + field("detail", f.Detail) + field("remedy", f.Remedy)
+	text += "\n" + field("field", f.Field) + field("detail", f.Detail) + field("effect", f.Effect)
+	for _, way := range f.Ways {
+		text += field("way", way.Label)
+		for _, command := range way.Commands {
+			text += field("", "  "+command)
+		}
+	}
 	for _, subject := range f.Subjects {
 		text += field("subject", subject)
 	}
@@ -85,18 +90,14 @@ func findingText(f policy.Finding) string {
 	return text
 }
 
-var sentence = regexp.MustCompile(`[.;?] `)
-
-// field is one field of a finding: its name before each line of the value, and a line of its own for each sentence, so that a
-// diff shows the sentence that changed.
+// field is one field of a finding: its name before each line of the value.
 func field(name, value string) string {
 	if value == "" {
 		return ""
 	}
 	var b strings.Builder
 	for line := range strings.SplitSeq(value, "\n") {
-		sentences := sentence.ReplaceAllStringFunc(line, func(end string) string { return end[:1] + "\n          " })
-		fmt.Fprintf(&b, "  %-7s %s\n", name, sentences)
+		fmt.Fprintf(&b, "  %-7s %s\n", name, line)
 	}
 	return b.String()
 }
@@ -132,8 +133,16 @@ func everyField(t *testing.T, of any, text func(field string) string) {
 			field.SetBool(true)
 		case reflect.Slice:
 			field.Set(reflect.MakeSlice(field.Type(), 1, 1))
-			if field.Index(0).Kind() == reflect.String {
-				field.Index(0).SetString("text")
+			switch item := field.Index(0); item.Kind() {
+			case reflect.String:
+				item.SetString("text")
+			case reflect.Struct:
+				for item.Kind() == reflect.Struct { // a finding begins with its rule, and that with its code
+					item = item.Field(0)
+				}
+				item.SetString("text")
+			default:
+				t.Fatalf("what is %s?", item.Kind())
 			}
 		case reflect.Struct:
 			field.Field(0).SetString("MF999")

@@ -27,15 +27,14 @@ func apps(t testing.TB, lines ...string) []mesh.Namespace {
 // the fleet, for each namespace. It returns the namespaces as they are then.
 func afterWay(t *testing.T, f policy.Finding, begins string, fleet *mesh.Fleet, namespaces []mesh.Namespace) []mesh.Namespace {
 	t.Helper()
-	_, way, found := strings.Cut(f.Remedy, begins)
-	if !found {
-		t.Fatalf("no %q in: %s", begins, f.Remedy)
+	ways := waysThat(f.Ways, begins)
+	if len(ways) == 0 {
+		t.Fatalf("no %q in: %q", begins, f.Ways)
 	}
-	way, _, _ = strings.Cut(way, ". To ")
 	after := slices.Clone(namespaces)
-	commands := commandsForAll(way)
+	commands := commandsForAll(ways[:1])
 	if len(commands) == 0 {
-		t.Errorf("no command after %q in: %s", begins, f.Remedy)
+		t.Errorf("no command after %q in: %q", begins, f.Ways)
 	}
 	judge := policy.New(settings())
 	for _, command := range commands {

@@ -40,20 +40,20 @@ func meshesCalled(name string, w *World) []*mesh.Mesh {
 // mapEdits are changes of the mesh map: the entry's revision, or nil to take the entry away.
 type mapEdits map[string]*string
 
-// changeMap says how to make these changes of a map that is stored, or is yet to be created.
-func changeMap(m *mesh.Map, w *World, edits mapEdits) string {
+// changeMap makes these changes of a map that is stored, or is yet to be created.
+func changeMap(label string, m *mesh.Map, w *World, edits mapEdits) remedy {
 	if !w.Updating {
-		return "create it " + mapList(edits)
+		return remedy{run(label, "create it "+mapList(edits))}
 	}
-	return patchMap(m, edits)
+	return remedy{run(label, patchMap(m, edits))}
 }
 
-// leaveOut says how to do without an entry.
-func leaveOut(m *mesh.Map, w *World, name string) string {
+// leaveOut does without an entry.
+func leaveOut(m *mesh.Map, w *World, name string) remedy {
 	if !w.Updating {
-		return "Leave it out"
+		return remedy{say("leave it out")}
 	}
-	return "To do without it: " + patchMap(m, mapEdits{name: nil})
+	return remedy{run("remove the entry", patchMap(m, mapEdits{name: nil}))}
 }
 
 // patchMap is the command that makes these changes. Keys that are in binaryData are taken from there.

@@ -105,7 +105,7 @@ func selectingOwn(m *mesh.Mesh, w *World) (p proposal, ok bool) {
 // after the labels that keep the namespaces that it injects.
 func ownSelectors(label string, m *mesh.Mesh, w *World, is cured) remedy {
 	if m.Sources[0].Listing == mesh.Unread && goodOnceRead(m, w) {
-		return w.ways(strings.Replace(label, giveSelector, "Have istiod read its selectors", 1), reading(m, w), true, is)
+		return w.ways(strings.Replace(label, giveSelector, "have istiod read its selectors", 1), reading(m, w), true, is)
 	}
 	p, ok := selectingOwn(m, w)
 	if !ok || !w.affords(w.Fleet, nil) {
@@ -122,7 +122,7 @@ func ownSelectors(label string, m *mesh.Mesh, w *World, is cured) remedy {
 }
 
 // giveSelector is what such an offer begins with.
-const giveSelector = "Give it a selector of its own"
+const giveSelector = "give it a selector of its own"
 
 // labelsFor are the commands that label the namespaces that a mesh injects for a selector, and all namespaces as they are then; no
 // commands if that is not possible for all of them.
@@ -164,30 +164,30 @@ func keepSelectors(m *mesh.Mesh, w *World, is cured) remedy {
 	if why, _ := everythingBecause(stored); own.Listing != mesh.Selective || why != "" || !is(w.Before, w.Namespaces) {
 		return nil
 	}
-	const label = "To keep the discoverySelectors that it has"
+	const label = "keep the discoverySelectors that it has"
 	if p, ok := selecting(m.Ref, own.Items(), ""); ok {
 		if ways := w.ways(label, p, ok, is); len(ways) > 0 {
 			return ways
 		}
 	}
-	return remedy{say("Leave its discoverySelectors as they are stored")}
+	return remedy{say("leave its discoverySelectors as they are stored")}
 }
 
 // overlapWays offers to declare an overlap with other meshes, and to end the fight by another name of the ConfigMap. They are the
 // only ways out where an operator owns the other meshes.
 func overlapWays(m *mesh.Mesh, others []*mesh.Mesh, w *World, is cured) remedy {
 	const (
-		declare = "If they have the same root certificate, declare the overlap"
-		rename  = "To have its istiod write a ConfigMap of its own, which its pods mount once they are restarted"
+		declare = "declare the overlap, if they have the same root certificate"
+		rename  = "have its istiod write a ConfigMap of its own, which its pods mount once they are restarted"
 	)
 	bundle := mesh.DefaultTrustBundle + "-" + m.Name
 	allowed, nameable := declaring(m, others, w)
 	if !w.Updating && w.Before.Mesh(m.Ref) == nil {
 		var ways remedy
 		if nameable {
-			ways = append(ways, say(fmt.Sprintf("%s: annotations: {%s: %q}", declare, mesh.AllowOverlapAnnotation, strings.Join(allowed.Allowed, ","))))
+			ways = append(ways, run(declare, fmt.Sprintf("annotations: {%s: %q}", mesh.AllowOverlapAnnotation, strings.Join(allowed.Allowed, ","))))
 		}
-		return append(ways, say(fmt.Sprintf("%s: spec: {values: {global: {trustBundleName: %s}}}", rename, bundle)))
+		return append(ways, run(rename, fmt.Sprintf("spec: {values: {global: {trustBundleName: %s}}}", bundle)))
 	}
 	arguments := mesh.AllowOverlapAnnotation + "=" + strings.Join(allowed.Allowed, ",")
 	if allowed.Until != "" {

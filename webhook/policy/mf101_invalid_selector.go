@@ -18,10 +18,10 @@ func invalidSelector(m *mesh.Mesh, _ *World) []Finding {
 			subject += fmt.Sprintf(" (%d)", times[subject])
 		}
 		found = append(found, Finding{
-			Field: err.Field,
-			Detail: fmt.Sprintf("%s: %s; a running istiod would keep its old selectors, and at its next start discover "+
-				"every namespace while it reports Ready", m.Ref, err.Error()),
-			Remedy:   "Correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values follow the syntax of labels",
+			Field:    err.Field,
+			Detail:   err.ErrorBody(),
+			Effect:   "a running istiod would keep its old selectors, and at its next start discover every namespace and report Ready",
+			Ways:     remedy{say("correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values follow the syntax of labels")},
 			Subjects: []string{subject},
 		})
 	}

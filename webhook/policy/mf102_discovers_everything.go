@@ -19,15 +19,15 @@ func discoversEverything(m *mesh.Mesh, w *World) []Finding {
 	f := Finding{Field: path, Subjects: meshSubjects(others)}
 	switch {
 	case len(others) > 0:
-		f.Detail = fmt.Sprintf("%s %s, also those of %s: their istiods would overwrite each other's ConfigMap %s",
-			m.Ref, why, theOthers(m, others), m.Sources[0].TrustBundle)
+		f.Detail = fmt.Sprintf("%s, including those of %s", why, theOthers(m, others))
+		f.Effect = fmt.Sprintf("their istiods would overwrite each other's ConfigMap %s", m.Sources[0].TrustBundle)
 	case othersHere(m, w):
 		return nil // every overlap is declared or harmless, which is another rule's to tell
 	default:
 		f.Action = Warn
-		f.Detail = fmt.Sprintf("%s %s; that does no harm only while it is the only mesh in the cluster", m.Ref, why)
+		f.Detail, f.Effect = why, "that does no harm only while it is the only mesh in the cluster"
 	}
-	f.Remedy = w.remedied(func() remedy { return selectorRemedy(m, f, others, w) })
+	f.Ways = w.remedied(func() remedy { return selectorRemedy(m, f, others, w) })
 	return []Finding{f}
 }
 
@@ -47,16 +47,28 @@ func everythingBecause(m *mesh.Mesh) (why, path string) {
 		}
 		switch own.Listing {
 		case mesh.Unset:
-			return "has no discoverySelectors and so discovers every namespace", term.Path
+			return "without discoverySelectors it discovers every namespace", term.Path
 		case mesh.Invalid:
-			return "has a selector that does not parse and so counts as discovering every namespace", term.Path
+			return "with a selector that does not parse it counts as discovering every namespace", term.Path
 		case mesh.Unread:
-			return fmt.Sprintf("has an istiod that does not read its discoverySelectors, because of %s, and so discovers every namespace", own.By), term.Path
+			return "its istiod does not read its discoverySelectors, because " + unreadBecause(own.By) + ", and so discovers every namespace", term.Path
 		default:
-			return fmt.Sprintf("discovers every namespace through %s", term.Path), term.Path
+			return "through this selector it discovers every namespace", term.Path
 		}
 	}
 	return "", ""
+}
+
+// unreadBecause says why an istiod does not read its selectors, given the field that decides that.
+func unreadBecause(field string) string {
+	switch field {
+	case revisionVariableField:
+		return "the variable REVISION names another revision"
+	case "spec.values.pilot.configMap":
+		return "pilot.configMap is false"
+	default:
+		return "the profile remote leaves pilot.configMap out"
+	}
 }
 
 // fights returns the other meshes, by name, that m overlaps with without an excuse.

@@ -32,7 +32,7 @@ func overlappingSelectors(m *mesh.Mesh, w *World) []Finding {
 	for i := range found {
 		findings[i] = overlapFinding(m, &found[i], w)
 		if i < maxDenials { // a remedy is looked for among all selectors
-			findings[i].Remedy = w.remedied(func() remedy { return disjoinRemedy(m, &found[i], findings[i], w) })
+			findings[i].Ways = w.remedied(func() remedy { return disjoinRemedy(m, &found[i], findings[i], w) })
 		}
 	}
 	return findings
@@ -183,7 +183,7 @@ func fighting(m *mesh.Mesh, source *mesh.Source, other *mesh.Mesh, now time.Time
 
 func overlapFinding(m *mesh.Mesh, c *clash, w *World) Finding {
 	other, first := c.other, c.first
-	detail := fmt.Sprintf("%s and %s both match %s", place(m, first.Source, first.Term), place(other, first.OtherSource, first.OtherTerm),
+	detail := fmt.Sprintf("%s and %s both match %s", place(m, m, first.Source, first.Term), place(m, other, first.OtherSource, first.OtherTerm),
 		witness(first.Witness()))
 	switch more := c.pairs - 1; more {
 	case 0:
@@ -202,27 +202,25 @@ func overlapFinding(m *mesh.Mesh, c *clash, w *World) Finding {
 	}
 	return Finding{
 		Field:    first.Term.Path,
-		Detail:   detail + "; their istiods would overwrite each other's ConfigMap " + first.Source.TrustBundle + " there",
+		Detail:   detail,
+		Effect:   fmt.Sprintf("their istiods would overwrite each other's ConfigMap %s there", first.Source.TrustBundle),
 		Subjects: []string{other.String()},
 	}
 }
 
-// place names a selector: its object, and the mesh too if the object is one of its revisions.
-func place(m *mesh.Mesh, s *mesh.Source, t *mesh.Term) string {
-	object := s.String()
-	if s.Ref != m.Ref {
-		object += " of " + m.String()
+// place names a selector of a mesh: of m itself, which is judged, or of another one.
+func place(m, of *mesh.Mesh, s *mesh.Source, t *mesh.Term) string {
+	selector, object := "its selector", ""
+	if of != m || s.Ref != m.Ref {
+		selector, object = "a selector", " of "+s.String()
 	}
-	switch s.Listing {
-	case mesh.Unset:
-		return object + " (no discoverySelectors: every namespace)"
-	case mesh.Invalid:
-		return object + " (a selector that does not parse: every namespace)"
-	case mesh.Unread:
-		return fmt.Sprintf("%s (its istiod does not read its selectors, because of %s: every namespace)", object, s.By)
-	default:
-		return fmt.Sprintf("%s %s (%s)", object, t.Path, cut(t.Selector.String(), maxSelector))
+	if s.Ref != of.Ref {
+		object += " of " + of.String()
 	}
+	if s.Listing != mesh.Selective {
+		return strings.TrimPrefix(object, " of ") + " (" + selects(s, t) + ")"
+	}
+	return selector + object + " (" + selects(s, t) + ")"
 }
 
 func witness(labels map[string]string) string {
@@ -289,18 +287,18 @@ func selectorsApart(m *mesh.Mesh, c *clash, w *World, is cured) remedy {
 	}
 	if list, ok := narrowed(m, other); ok && w.Updating {
 		p, ok := selecting(m.Ref, list, "")
-		if ways := w.ways(fmt.Sprintf("To leave to %s what it takes", other.Ref), p, ok, is); len(ways) > 0 {
+		if ways := w.ways(fmt.Sprintf("leave to %s what it takes", other.Ref), p, ok, is); len(ways) > 0 {
 			return ways
 		}
 	}
-	return remedy{say(apartByHand(m, other, pair, older, w))}
+	return remedy{apartByHand(m, other, pair, older, w)}
 }
 
 // otherFirst gives a mesh that discovers everything a selector of its own, or has its istiod read those that it has.
 func otherFirst(other *mesh.Mesh, w *World, is cured) remedy {
-	label := fmt.Sprintf("Give %s a selector of its own first", other.Ref)
+	label := fmt.Sprintf("give %s a selector of its own first", other.Ref)
 	if other.Sources[0].Listing == mesh.Unread && goodOnceRead(other, w) {
-		if ways := w.ways(fmt.Sprintf("Have the istiod of %s read its selectors first", other.Ref), reading(other, w), true, is); len(ways) > 0 {
+		if ways := w.ways(fmt.Sprintf("have the istiod of %s read its selectors first", other.Ref), reading(other, w), true, is); len(ways) > 0 {
 			return ways
 		}
 	}
@@ -308,22 +306,22 @@ func otherFirst(other *mesh.Mesh, w *World, is cured) remedy {
 }
 
 // apartByHand says what the owners of the meshes can do.
-func apartByHand(m, other *mesh.Mesh, pair mesh.Overlap, older bool, w *World) string {
+func apartByHand(m, other *mesh.Mesh, pair mesh.Overlap, older bool, w *World) Way {
 	r, ok := pair.Term.Selector.Exclude(pair.OtherTerm.Selector)
 	if ok && len(r.Values) <= maxValues && leavesSomething(m, pair, r) {
-		return fmt.Sprintf("To keep them apart, add to the matchExpressions of %s of %s: %s", pair.Term.Path, m.Ref, requirement(r))
+		return run(fmt.Sprintf("keep them apart by one more item of matchExpressions in %s of %s", pair.Term.Path, m.Ref), requirement(r))
 	}
 	if older {
-		return revisionRemedy(other, pair.OtherSource, "selector")
+		return say(revisionRemedy(other, pair.OtherSource, "selector"))
 	}
 	why := fmt.Sprintf("%s takes all that this selector matches", other.Ref)
 	if ok && len(r.Values) > maxValues {
 		why = fmt.Sprintf("%s takes very many values of %s", other.Ref, r.Key)
 	}
 	if own, ok := ownSelector(m, w); ok {
-		return fmt.Sprintf("%s: choose another one for %s, for example %s", why, pair.Term.Path, selectorYAML(own))
+		return run(fmt.Sprintf("%s: choose another one for %s, for example", why, pair.Term.Path), selectorYAML(own))
 	}
-	return fmt.Sprintf("%s: choose another one for %s, or narrow that of %s first", why, pair.Term.Path, other.Ref)
+	return say(fmt.Sprintf("%s: choose another one for %s, or narrow that of %s first", why, pair.Term.Path, other.Ref))
 }
 
 // leavesSomething reports whether a selector matches anything with one more requirement.
@@ -343,10 +341,10 @@ func leavesSomething(m *mesh.Mesh, pair mesh.Overlap, r metav1.LabelSelectorRequ
 // IstioRevisions.
 func revisionRemedy(m *mesh.Mesh, s *mesh.Source, what string) string {
 	if s.Name == m.ActiveRevision {
-		return fmt.Sprintf("The %s is the old one of the active %s: wait until the operator has brought that up to date with %s",
+		return fmt.Sprintf("the %s is the old one of the active %s: wait until the operator has brought that up to date with %s",
 			what, s.Ref, m.Ref)
 	}
-	return fmt.Sprintf("The %s is that of the older %s: move its namespaces to another revision of %s first, so that the operator removes it",
+	return fmt.Sprintf("the %s is that of the older %s: move its namespaces to another revision of %s first, so that the operator removes it",
 		what, s.Ref, m.Ref)
 }
 

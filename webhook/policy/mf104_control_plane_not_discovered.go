@@ -24,10 +24,10 @@ func controlPlaneNotDiscovered(m *mesh.Mesh, w *World) []Finding {
 	}
 	ns := &w.Namespaces[i]
 	return []Finding{{
-		Field: "spec.values.meshConfig.discoverySelectors",
-		Detail: fmt.Sprintf("%s does not discover its own control-plane namespace %q: that gets no ConfigMap %s, so gateways in it hang, and "+
-			"mesh-wide policies in it, such as a STRICT PeerAuthentication, do not count", m.Ref, ns.Name, own.TrustBundle),
-		Remedy:   w.remedied(func() remedy { return remedy{discoverControlPlane(m, ns, w)} }),
+		Field:    "spec.values.meshConfig.discoverySelectors",
+		Detail:   fmt.Sprintf("it does not discover its own control-plane namespace %q", ns.Name),
+		Effect:   undiscoveredEffect(own),
+		Ways:     w.remedied(func() remedy { return remedy{discoverControlPlane(m, ns, w)} }),
 		Subjects: []string{ns.Name},
 	}}
 }
@@ -45,14 +45,20 @@ func controlPlaneComes(old, created *mesh.Namespace, w *World) []Finding {
 			continue
 		}
 		found = append(found, Finding{
-			Field: "metadata.labels",
-			Detail: fmt.Sprintf("namespace %q is the control-plane namespace of %s, which does not discover it: it gets no ConfigMap %s, so gateways in it "+
-				"hang, and mesh-wide policies in it, such as a STRICT PeerAuthentication, do not count", created.Name, theMesh(m), own.TrustBundle),
-			Remedy:   w.remedied(func() remedy { return remedy{discoverControlPlane(m, created, w)} }),
+			Field:    "metadata.labels",
+			Detail:   fmt.Sprintf("it is the control-plane namespace of %s, which does not discover it", theMesh(m)),
+			Effect:   undiscoveredEffect(own),
+			Ways:     w.remedied(func() remedy { return remedy{discoverControlPlane(m, created, w)} }),
 			Subjects: []string{m.String()},
 		})
 	}
 	return found
+}
+
+// undiscoveredEffect says what comes of a control-plane namespace that its mesh does not discover.
+func undiscoveredEffect(s *mesh.Source) string {
+	return fmt.Sprintf("the namespace gets no ConfigMap %s: gateways in it hang, and mesh-wide policies in it, such as a STRICT PeerAuthentication, "+
+		"do not take effect", s.TrustBundle)
 }
 
 func discoversThrough(s *mesh.Source, labels map[string]string) bool {
@@ -61,7 +67,7 @@ func discoversThrough(s *mesh.Source, labels map[string]string) bool {
 
 // discoverControlPlane labels the control-plane namespace; if no label does it, because of other meshes or because the
 // selectors go by name, the mesh gets one more selector.
-func discoverControlPlane(m *mesh.Mesh, ns *mesh.Namespace, w *World) way {
+func discoverControlPlane(m *mesh.Mesh, ns *mesh.Namespace, w *World) Way {
 	var edits []selector.Edit
 	found, given := false, w.given(ns.Labels)
 	for _, term := range m.Sources[0].Terms {
@@ -77,14 +83,14 @@ func discoverControlPlane(m *mesh.Mesh, ns *mesh.Namespace, w *World) way {
 		return selectControlPlane(m, ns, w)
 	}
 	stored := &World{Fleet: w.Fleet, DiscoveryLabels: w.DiscoveryLabels, Stored: ns.Labels, Updating: true}
-	return run("To let it", relabel(ns, stored, edits...))
+	return run(fmt.Sprintf("make %s discover it", m.Name), relabel(ns, stored, edits...))
 }
 
 // selectControlPlane is a selector for the one namespace that keeps apart from the other meshes'.
-func selectControlPlane(m *mesh.Mesh, ns *mesh.Namespace, w *World) way {
+func selectControlPlane(m *mesh.Mesh, ns *mesh.Namespace, w *World) Way {
 	own, ok := apart(metav1.LabelSelector{MatchLabels: map[string]string{mesh.NameLabel: ns.Name}}, m, w)
 	if parsed, errs := selector.Parse(&own, nil); !ok || len(errs) > 0 || !parsed.Matches(ns.Labels) {
-		return say(fmt.Sprintf("Change the discoverySelectors of %s so that one of them matches it, and no other mesh's does", m.Ref))
+		return say(fmt.Sprintf("change the discoverySelectors of %s so that one of them matches it, and no other mesh's does", m.Ref))
 	}
-	return say(fmt.Sprintf("Add to the discoverySelectors of %s: %s", m.Ref, selectorYAML(own)))
+	return run(fmt.Sprintf("add to the discoverySelectors of %s", m.Ref), selectorYAML(own))
 }

@@ -170,7 +170,7 @@ func TestTheCommandsOfMF104AreAdmittedAndHelp(t *testing.T) {
 		c := meshCase{others: guide()[:1], create: guide()[1], namespaces: []mesh.Namespace{stored}}
 		cluster := fleet(t, guide()[:2]...)
 		for _, f := range c.judge(t).Warnings {
-			for _, command := range commandsIn(t, f.Remedy, "istio-system-2") {
+			for _, command := range commandsIn(t, f.Ways, "istio-system-2") {
 				after, err := kubectlLabel(stored.Labels, command)
 				if err != nil {
 					t.Fatal(err)

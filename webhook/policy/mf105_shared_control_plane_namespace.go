@@ -17,16 +17,16 @@ func sharedControlPlaneNamespace(m *mesh.Mesh, w *World) []Finding {
 	if len(sharing) == 0 {
 		return nil
 	}
-	way := "spec.namespace cannot be changed later: create the mesh"
+	do := "create the mesh"
 	if w.Updating {
-		way = "spec.namespace cannot be changed: delete the mesh and create it again"
+		do = "delete the mesh and create it again"
 	}
-	remedy := fmt.Sprintf("%s with spec.namespace: istio-system-%s, after kubectl create namespace istio-system-%s", way, m.Name, m.Name)
+	way := say(fmt.Sprintf("%s with spec.namespace: istio-system-%s, after kubectl create namespace istio-system-%[2]s: spec.namespace cannot be changed", do, m.Name))
 	return []Finding{{
-		Field: "spec.namespace",
-		Detail: fmt.Sprintf("%s has spec.namespace %q, the control-plane namespace of %s: two istiods in one namespace share a leader lock, "+
-			"and one of them stops writing its root certificate", m.Ref, m.ControlPlane, theOthers(m, sharing)),
-		Remedy:   remedy,
+		Field:    "spec.namespace",
+		Detail:   fmt.Sprintf("%q is the control-plane namespace of %s", m.ControlPlane, theOthers(m, sharing)),
+		Effect:   "two istiods in one namespace share a leader lock, and one of them stops writing its root certificate",
+		Ways:     remedy{way},
 		Subjects: meshSubjects(sharing),
 	}}
 }

@@ -17,10 +17,10 @@ func revisionNameTaken(m *mesh.Mesh, w *World) []Finding {
 	for _, name := range m.Revisions {
 		if owners := otherOwners(name, m, w); name != mesh.DefaultRevision && len(owners) > 0 {
 			found = append(found, Finding{
-				Field: namingField(name, m, w),
-				Detail: fmt.Sprintf("%s would have the revision name %q, which is that of %s: istio.io/rev=%s can only mean one of them",
-					m.Ref, name, joinAnd(owners), name),
-				Remedy:   append(remedy{say(anotherName(name, m, w))}, freeTag(name, owners, w)...).String(),
+				Field:    namingField(name, m, w),
+				Detail:   fmt.Sprintf("it would have the revision name %q, which is that of %s", name, joinAnd(owners)),
+				Effect:   fmt.Sprintf("istio.io/rev=%s can only mean one of them", name),
+				Ways:     append(remedy{say(anotherName(name, m, w))}, freeTag(name, owners, w)...),
 				Subjects: append(owners, "revision "+name),
 			})
 		}
@@ -58,17 +58,17 @@ func namingField(name string, m *mesh.Mesh, w *World) string {
 func anotherName(name string, m *mesh.Mesh, w *World) string {
 	switch versioned := m.ActiveRevision != m.Name; {
 	case name != m.ActiveRevision:
-		return fmt.Sprintf("Give IstioRevision %q another metadata.name", name)
+		return fmt.Sprintf("give IstioRevision %q another metadata.name", name)
 	case versioned && w.Updating:
-		return fmt.Sprintf("Choose another spec.version for %s", m.Ref)
+		return fmt.Sprintf("choose another spec.version for %s", m.Ref)
 	case versioned:
-		return fmt.Sprintf("Give %s another metadata.name or spec.version", m.Ref)
+		return fmt.Sprintf("give %s another metadata.name or spec.version", m.Ref)
 	case w.Updating && m.Kind == "Istio":
-		return fmt.Sprintf("Use spec.updateStrategy.type: RevisionBased for %s, which adds the version to the name", m.Ref)
+		return fmt.Sprintf("use spec.updateStrategy.type: RevisionBased for %s, which adds the version to the name", m.Ref)
 	case w.Updating:
-		return fmt.Sprintf("Delete %s and create it again with another metadata.name", m.Ref)
+		return fmt.Sprintf("delete %s and create it again with another metadata.name", m.Ref)
 	default:
-		return fmt.Sprintf("Give %s another metadata.name", m.Ref)
+		return fmt.Sprintf("give %s another metadata.name", m.Ref)
 	}
 }
 
@@ -79,8 +79,8 @@ func freeTag(name string, owners []string, w *World) remedy {
 	case !w.Fleet.HasTag(name) || len(owners) != 1:
 		return nil
 	case used:
-		return remedy{say("Or have the tag, which is used, give way to one of another name, and delete it first")}
+		return remedy{say("or give what uses the tag another one, and then delete the tag")}
 	default:
-		return remedy{run("Or delete the tag first, which nothing uses", "kubectl delete "+object(kindTag, name))}
+		return remedy{run("or delete the tag, which nothing uses, first", "kubectl delete "+object(kindTag, name))}
 	}
 }

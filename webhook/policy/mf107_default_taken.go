@@ -18,10 +18,10 @@ func defaultTaken(m *mesh.Mesh, w *World) []Finding {
 		return nil
 	}
 	return []Finding{{
-		Field: namingField(mesh.DefaultRevision, m, w),
-		Detail: fmt.Sprintf("%s would be a second owner of the revision name \"default\", which is that of %s: istio-injection=enabled can only "+
-			"mean one of them", m.Ref, joinAnd(owners)),
-		Remedy:   append(remedy{say(anotherName(mesh.DefaultRevision, m, w))}, freeTag(mesh.DefaultRevision, owners, w)...).String(),
+		Field:    namingField(mesh.DefaultRevision, m, w),
+		Detail:   fmt.Sprintf("it would be a second owner of the revision name %q, which is that of %s", mesh.DefaultRevision, joinAnd(owners)),
+		Effect:   "istio-injection=enabled can only mean one of them",
+		Ways:     append(remedy{say(anotherName(mesh.DefaultRevision, m, w))}, freeTag(mesh.DefaultRevision, owners, w)...),
 		Subjects: owners,
 	}}
 }

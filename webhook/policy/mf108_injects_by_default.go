@@ -48,25 +48,25 @@ const itself = "itself"
 // (istio issue 36258), but a tag is enough to give a mesh that name later.
 func takesUnlabelled(m *mesh.Mesh, source *mesh.Source, others []*mesh.Mesh, w *World) Finding {
 	f := Finding{Field: injectByDefaultField, Subjects: append([]string{itself}, refs(others)...)}
-	f.Remedy = w.remedied(func() remedy { return labelInstead(m, setBefore(m, w), w) })
-	f.Detail = source.String() + " injects every namespace without an injection label"
+	f.Ways = w.remedied(func() remedy { return labelInstead(m, setBefore(m, w), w) })
+	f.Detail = "it injects every namespace without an injection label"
+	if source.Ref != m.Ref {
+		f.Detail = source.String() + " of it injects every namespace without an injection label"
+	}
 	if !ownsDefault(m, w) {
 		f.Detail += ", as soon as a revision or tag of it is called \"default\""
 	}
 	everything, _ := everythingBecause(m)
 	switch {
 	case len(others) > 0:
-		texts := make([]string, len(others))
-		for i, other := range others {
-			texts[i] = theMesh(other)
-		}
-		f.Detail += ", also those that are meant for " + joinAnd(texts)
+		f.Detail += ", including those meant for " + theMeshes(others)
 	case everything == "" && !m.Remote():
 		f.Action = Warn
-		f.Detail += fmt.Sprintf(", also those that its selectors leave out: they get no ConfigMap %s, so that their pods hang", m.Sources[0].TrustBundle)
+		f.Detail += ", including those that its selectors leave out"
+		f.Effect = fmt.Sprintf("these get no ConfigMap %s, so that their pods hang", m.Sources[0].TrustBundle)
 	default:
 		f.Action = Warn
-		f.Detail += "; that does no harm only while it is the only mesh in the cluster"
+		f.Effect = "that does no harm only while it is the only mesh in the cluster"
 	}
 	return f
 }
@@ -75,13 +75,13 @@ func takesUnlabelled(m *mesh.Mesh, source *mesh.Source, others []*mesh.Mesh, w *
 // setting does nothing, and there is only something to tell.
 func unlabelledTaken(m, other *mesh.Mesh, source *mesh.Source, w *World) Finding {
 	f := Finding{Field: "metadata.name", Subjects: []string{other.String()}}
-	f.Remedy = w.remedied(func() remedy { return labelInstead(other, true, w) })
+	f.Ways = w.remedied(func() remedy { return labelInstead(other, true, w) })
 	f.Detail = fmt.Sprintf("%s has %s: true and so injects every namespace without an injection label", source.Ref, injectByDefaultField)
 	if !ownsDefault(other, w) {
 		f.Action = Warn
 		f.Detail += ", as soon as a revision or tag of it is called \"default\""
 	}
-	f.Detail += fmt.Sprintf(", also those that are meant for %s", m.Ref)
+	f.Detail += fmt.Sprintf(", including those meant for %s", m.Ref)
 	return f
 }
 
@@ -99,13 +99,13 @@ func setBefore(m *mesh.Mesh, w *World) bool {
 func labelInstead(m *mesh.Mesh, stored bool, w *World) remedy {
 	label := fmt.Sprintf("label the namespaces that %s is to inject with %s=%s", m.Ref, mesh.RevisionLabel, revisionOf(m, w.Fleet))
 	if !stored {
-		return remedy{say(fmt.Sprintf("Leave %s out, and %s", injectByDefaultField, label))}
+		return remedy{say(fmt.Sprintf("leave %s out, and %s", injectByDefaultField, label))}
 	}
-	off := say(fmt.Sprintf("Then have the owner of %s switch %s off, once its selectors are right", m.Ref, injectByDefaultField))
+	off := say(fmt.Sprintf("then have the owner of %s turn %s off, once its selectors are right", m.Ref, injectByDefaultField))
 	if commands := switchOff(m, w); len(commands) > 0 {
-		off = run("Then switch the setting off", commands...)
+		off = run("then turn the setting off", commands...)
 	}
-	return remedy{say("First " + label), off}
+	return remedy{say("first " + label), off}
 }
 
 // switchOff takes the setting away from all objects of the mesh that have it, but the copy that the operator keeps; no commands if that

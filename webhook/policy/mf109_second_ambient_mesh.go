@@ -19,13 +19,15 @@ func secondAmbientMesh(m *mesh.Mesh, w *World) []Finding {
 	}
 	because := make([]string, len(others))
 	for i, other := range others {
-		because[i] = fmt.Sprintf("%s (%s)", theMesh(other), other.AmbientBy)
+		if because[i] = theMesh(other); other.AmbientBy != m.AmbientBy {
+			because[i] += " (" + other.AmbientBy + ")"
+		}
 	}
 	return []Finding{{
-		Field: m.AmbientBy,
-		Detail: fmt.Sprintf("%s is set to ambient mode (%s), and so is %s: there is one ztunnel in a cluster, and it belongs to one mesh",
-			m.Ref, m.AmbientBy, joinAnd(because)),
-		Remedy:   "Keep ambient mode in one of them, and give the others sidecars: another profile, and no PILOT_ENABLE_AMBIENT in spec.values.pilot.env",
+		Field:    m.AmbientBy,
+		Detail:   fmt.Sprintf("it is set to ambient mode, and so is %s", joinAnd(because)),
+		Effect:   "a cluster has one ztunnel, and it belongs to one mesh",
+		Ways:     remedy{say("keep ambient mode in one of them, and give the others sidecars: another profile, and no PILOT_ENABLE_AMBIENT in spec.values.pilot.env")},
 		Subjects: refs(others),
 	}}
 }

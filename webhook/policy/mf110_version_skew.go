@@ -28,13 +28,13 @@ func versionSkew(m *mesh.Mesh, w *World) []Finding {
 	}
 	texts := make([]string, len(far))
 	for i, other := range far {
-		texts[i] = fmt.Sprintf("%s has %s", theMesh(other), other.Version)
+		texts[i] = fmt.Sprintf("%s (%s)", theMesh(other), other.Version)
 	}
 	return []Finding{{
-		Field: "spec.version",
-		Detail: fmt.Sprintf("%s has version %s, but %s: that is more than one minor version apart, and all of them share one IstioCNI",
-			m.Ref, m.Version, joinAnd(texts)),
-		Remedy:   nearerVersion(m, w),
+		Field:    "spec.version",
+		Detail:   fmt.Sprintf("%s is more than one minor version away from %s", m.Version, joinAnd(texts)),
+		Effect:   "all meshes of a cluster share one IstioCNI",
+		Ways:     nearerVersion(m, w),
 		Subjects: refs(far),
 	}}
 }
@@ -84,7 +84,7 @@ func versionOf(m *mesh.Mesh) (istioVersion, bool) {
 }
 
 // nearerVersion names the minor versions that are near enough to all other meshes.
-func nearerVersion(m *mesh.Mesh, w *World) string {
+func nearerVersion(m *mesh.Mesh, w *World) remedy {
 	own, _ := versionOf(m)
 	lowest, highest := 0, math.MaxInt
 	for _, other := range otherMeshes(m, w) {
@@ -93,17 +93,19 @@ func nearerVersion(m *mesh.Mesh, w *World) string {
 		case !ok:
 			continue
 		case theirs.major != own.major:
-			return "Bring all meshes to one major version first"
+			return remedy{say("bring all meshes to one major version first")}
 		}
 		lowest, highest = max(lowest, theirs.minor-maxSkew), min(highest, theirs.minor+maxSkew)
 	}
 	const list = "kubectl explain istios.spec.version --api-version=sailoperator.io/v1"
 	switch {
 	case lowest > highest:
-		return "No version is near enough to all of them: bring the other meshes together first, one minor version at a time. The versions that there are: " + list
+		return remedy{
+			say("no version is near enough to all of them: bring the other meshes together first, one minor version at a time"), run("see the versions that exist", list),
+		}
 	case lowest == highest:
-		return fmt.Sprintf("Choose a spec.version of v%d.%d for %s. The versions that there are: %s", own.major, lowest, m.Ref, list)
+		return remedy{run(fmt.Sprintf("choose a spec.version of v%d.%d from those that exist", own.major, lowest), list)}
 	default:
-		return fmt.Sprintf("Choose a spec.version from v%d.%d to v%d.%d for %s. The versions that there are: %s", own.major, lowest, own.major, highest, m.Ref, list)
+		return remedy{run(fmt.Sprintf("choose a spec.version of v%d.%d to v%[1]d.%[3]d from those that exist", own.major, lowest, highest), list)}
 	}
 }

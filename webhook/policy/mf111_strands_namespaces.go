@@ -40,10 +40,10 @@ func strandsNamespaces(old, updated *mesh.Mesh, w *World) []Finding {
 // stranding is the finding about some of the namespaces. how is how the mesh injects them.
 func stranding(old, updated *mesh.Mesh, stranded []*mesh.Namespace, how string, w *World) Finding {
 	return Finding{
-		Field: selectorsField,
-		Detail: fmt.Sprintf("%s would no longer discover namespaces that it injects%s: %s; the mesh would lose their services, and the "+
-			"ConfigMap %s there would go stale", updated.Ref, how, namespaceNames(namesOf(stranded)), old.Sources[0].TrustBundle),
-		Remedy: w.remedied(func() remedy { return keepOrRelease(old, updated, stranded, w) }),
+		Field:  selectorsField,
+		Detail: fmt.Sprintf("it would no longer discover namespaces that it injects%s: %s", how, namespaceNames(namesOf(stranded))),
+		Effect: fmt.Sprintf("the mesh would lose their services, and the ConfigMap %s there would go stale", old.Sources[0].TrustBundle),
+		Ways:   w.remedied(func() remedy { return keepOrRelease(old, updated, stranded, w) }),
 	}
 }
 
@@ -55,9 +55,9 @@ func keepOrRelease(old, updated *mesh.Mesh, stranded []*mesh.Namespace, w *World
 	var ways remedy
 	switch {
 	case !all(shown, func(ns *mesh.Namespace) bool { return len(join(ns)) > 0 && after.right(ns, join(ns)) }):
-		ways = remedy{say("To keep them, keep a selector in " + selectorsField + " that matches them")}
+		ways = remedy{say("keep them by a selector that matches them")}
 	case all(shown, func(ns *mesh.Namespace) bool { return before.admits(ns, join(ns), w) }):
-		ways = remedy{run("To keep them, change their labels first"+likewise(stranded), labelAll(stranded, join)...)}
+		ways = remedy{run("keep them by other labels, which they get first"+likewise(stranded), labelAll(stranded, join)...)}
 	default:
 		ways = keepInSteps(old, updated, stranded, join, w)
 	}
@@ -66,7 +66,7 @@ func keepOrRelease(old, updated *mesh.Mesh, stranded []*mesh.Namespace, w *World
 		out := &mesh.Namespace{Name: ns.Name, Labels: apply(ns.Labels, edits)}
 		return before.admits(ns, edits, w) && !injects(old.Ref, w.Before, out)
 	}) {
-		ways = append(ways, run("To take them out of the mesh first"+likewise(stranded), labelAll(stranded, w.released)...))
+		ways = append(ways, run("take them out of the mesh first"+likewise(stranded), labelAll(stranded, w.released)...))
 	}
 	return ways
 }
@@ -80,7 +80,7 @@ func (s *side) right(ns *mesh.Namespace, edits []selector.Edit) bool {
 // keepInSteps has the mesh select by the old and the new selectors for as long as it takes to change the labels.
 func keepInSteps(old, updated *mesh.Mesh, stranded []*mesh.Namespace, join func(*mesh.Namespace) []selector.Edit, w *World) remedy {
 	both := slices.Concat(old.Sources[0].Items(), updated.Sources[0].Items())
-	byHand := remedy{say("To keep them, have the mesh select by the old and by the new selectors first, then change their labels, and then make this change again")}
+	byHand := remedy{say("keep them by the old and the new selectors together at first; then change their labels, and then make this change again")}
 	p, ok := selecting(updated.Ref, both, "")
 	if !ok || old.Sources[0].Listing != mesh.Selective || updated.Sources[0].Listing != mesh.Selective {
 		return byHand
@@ -101,7 +101,7 @@ func keepInSteps(old, updated *mesh.Mesh, stranded []*mesh.Namespace, join func(
 	if len(last.moves().stranded) > max(0, len(stranded)-named) {
 		return byHand
 	}
-	return remedy{run("To keep them, select by both, change their labels, and then make this change again"+likewise(stranded),
+	return remedy{run("keep them by both selectors and then by other labels, and then make this change again"+likewise(stranded),
 		append([]string{p.command}, labelAll(stranded, join)...)...)}
 }
 

@@ -203,7 +203,7 @@ func TestMF111EitherWayOutLetsTheChangeThrough(t *testing.T) {
 			if c.interim != "" {
 				stored = mesh.NewFleet(objects(t, c.others...).With(controlPlane(t, c.interim)))
 			}
-			for way, fleet := range map[string]*mesh.Fleet{"To keep them": stored, "To take them out of the mesh first": c.stored(t)} {
+			for way, fleet := range map[string]*mesh.Fleet{"keep them": stored, "take them out of the mesh first": c.stored(t)} {
 				c.namespaces = afterWay(t, f, way, fleet, before)
 				if verdict := c.judge(t); verdict.Answer != policy.Allowed || slices.Contains(codes(verdict), "MF111") {
 					t.Errorf("%s: %s", way, outcome(verdict))

@@ -19,19 +19,20 @@ func deletedInUse(old *mesh.Mesh, w *World) []Finding {
 	if len(inUse) == 0 {
 		return found
 	}
-	f := Finding{Field: "metadata.name"}
+	f := Finding{Field: "metadata.name", Effect: withoutSidecars}
 	if after := w.Fleet.Mesh(old.Ref); after == nil {
-		f.Detail = fmt.Sprintf("%s is deleted while namespaces use its revisions or tags: %s; their new pods would come up without sidecars",
-			old.Ref, namespaceNames(namesOf(inUse)))
-		f.Remedy = w.remedied(func() remedy { return moveOrRelease(inUse, w) })
+		f.Detail = fmt.Sprintf("namespaces use its revisions or tags: %s", namespaceNames(namesOf(inUse)))
+		f.Ways = w.remedied(func() remedy { return moveOrRelease(inUse, w) })
 	} else {
 		gone := slices.DeleteFunc(slices.Clone(old.Revisions), after.Has)
-		f.Detail = fmt.Sprintf("IstioRevision %s of %s is deleted while namespaces use it, by its name or through a tag: %s; their new pods "+
-			"would come up without sidecars", quoteAll(gone), old.Ref, namespaceNames(namesOf(inUse)))
-		f.Remedy = w.remedied(func() remedy { return useRevision(revisionOf(after, w.Fleet), inUse, w) })
+		f.Detail = fmt.Sprintf("namespaces use IstioRevision %s of %s, by its name or through a tag: %s", quoteAll(gone), old.Ref, namespaceNames(namesOf(inUse)))
+		f.Ways = w.remedied(func() remedy { return useRevision(revisionOf(after, w.Fleet), inUse, w) })
 	}
 	return append([]Finding{f}, found...)
 }
+
+// withoutSidecars is what comes of namespaces that nothing injects any more.
+const withoutSidecars = "their new pods would start without sidecars"
 
 // deletedDefault is about the namespaces that the mesh injects without being chosen. Those of them that it does not discover do
 // not work as it is.
@@ -41,11 +42,11 @@ func deletedDefault(old *mesh.Mesh, byDefault []*mesh.Namespace, w *World) []Fin
 		return nil
 	}
 	return []Finding{{
-		Field: "metadata.name",
-		Detail: fmt.Sprintf("%s is deleted while it injects, by default, namespaces that choose no revision: %s; their new pods would come up without sidecars",
-			old.Ref, namespaceNames(namesOf(working))),
-		Remedy: w.remedied(func() remedy {
-			return moveAll(working, w).or("Where sidecars are needed, have another mesh inject these namespaces first")
+		Field:  "metadata.name",
+		Detail: fmt.Sprintf("it injects, by default, namespaces that choose no revision: %s", namespaceNames(namesOf(working))),
+		Effect: withoutSidecars,
+		Ways: w.remedied(func() remedy {
+			return moveAll(working, w).or("where sidecars are needed, have another mesh inject these namespaces first")
 		}),
 	}}
 }
@@ -54,9 +55,9 @@ func deletedDefault(old *mesh.Mesh, byDefault []*mesh.Namespace, w *World) []Fin
 func useRevision(revision string, inUse []*mesh.Namespace, w *World) remedy {
 	use := func(ns *mesh.Namespace) []selector.Edit { return injectBy(revision, ns.Labels) }
 	if !w.injectedAfter(inUse, use) {
-		return remedy{say(fmt.Sprintf("To use the revision %q, change their labels", revision))}
+		return remedy{say(fmt.Sprintf("change their labels so that they use the revision %q", revision))}
 	}
-	return remedy{run(fmt.Sprintf("To use the revision %q%s", revision, likewise(inUse)), labelAll(inUse, use)...)}
+	return remedy{run(fmt.Sprintf("use the revision %q%s", revision, likewise(inUse)), labelAll(inUse, use)...)}
 }
 
 // injectedAfter reports whether changes of the first namespaces' labels are admitted, also after the deletion, and something injects
@@ -79,9 +80,9 @@ func (w *World) allowsAll(namespaces []*mesh.Namespace, edits func(*mesh.Namespa
 func moveOrRelease(inUse []*mesh.Namespace, w *World) remedy {
 	ways := moveAll(inUse, w)
 	if w.allowsAll(inUse, w.released) {
-		ways = append(ways, run("To do without sidecars there"+likewise(inUse), labelAll(inUse, w.released)...))
+		ways = append(ways, run("turn injection off there"+likewise(inUse), labelAll(inUse, w.released)...))
 	}
-	return ways.or("Give the namespaces the labels of another mesh, or take those away that choose this one")
+	return ways.or("give the namespaces the labels of another mesh, or take those away that choose this one")
 }
 
 // moveAll offers to move namespaces to the first mesh that can have them all. What a deleted Istio has left behind is no place to go
@@ -90,7 +91,7 @@ func moveAll(inUse []*mesh.Namespace, w *World) remedy {
 	for _, other := range w.Fleet.Meshes() {
 		move := func(ns *mesh.Namespace) []selector.Edit { return moveEdits(other, ns, w) }
 		if other.Owner == "" && w.injectedAfter(inUse, move) {
-			return remedy{run(fmt.Sprintf("To move them to %s%s", theMesh(other), likewise(inUse)), labelAll(inUse, move)...)}
+			return remedy{run(fmt.Sprintf("move them to %s%s", other.Name, likewise(inUse)), labelAll(inUse, move)...)}
 		}
 	}
 	return nil

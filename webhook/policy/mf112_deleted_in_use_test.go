@@ -158,7 +158,7 @@ func TestMF112ItsCommandsAreAdmittedBeforeAndAfterTheDeletion(t *testing.T) {
 	}
 	f, before := finding(t, c.judge(t), "MF112"), c.namespaces
 	for when, fleet := range map[string]*mesh.Fleet{"before": c.stored(t), "after": c.wanted(t)} {
-		for _, way := range []string{"To move them", "To do without"} {
+		for _, way := range []string{"move them", "turn injection off"} {
 			c.namespaces = afterWay(t, f, way, fleet, before)
 			if verdict := c.judge(t); slices.Contains(codes(verdict), "MF112") {
 				t.Errorf("%s, %s the deletion: %s", way, when, outcome(verdict))

@@ -23,10 +23,9 @@ func revisionRenamed(old, updated *mesh.Mesh, w *World) []Finding {
 		return nil
 	}
 	return []Finding{{
-		Field: renamingField(old, updated),
-		Detail: fmt.Sprintf("the active revision of %s changes from %q to %q, but %s", updated.Ref, old.ActiveRevision, updated.ActiveRevision,
-			stillNaming(users, mapped)),
-		Remedy: w.remedied(func() remedy { return renameEverywhere(users, mapped, old, updated, w) }),
+		Field:  renamingField(old, updated),
+		Detail: fmt.Sprintf("the active revision changes from %q to %q, but %s", old.ActiveRevision, updated.ActiveRevision, stillNaming(users, mapped)),
+		Ways:   w.remedied(func() remedy { return renameEverywhere(users, mapped, old, updated, w) }),
 	}}
 }
 
@@ -69,14 +68,14 @@ func renameEverywhere(users []*mesh.Namespace, mapped []string, old, m *mesh.Mes
 	}
 	var ways remedy
 	if len(able) > 0 {
-		ways = append(ways, run("When the new istiod is ready"+likewise(users), labelAll(able, use)...))
+		ways = append(ways, run("change their labels when the new istiod is ready"+likewise(users), labelAll(able, use)...))
 	}
 	if len(unable) > 0 {
 		ways = append(ways, say(fmt.Sprintf("istio.io/rev=%s alone would not be admitted for %s: their owners have to put their other labels right too, "+
 			"or have a selector changed", name, namespaceNames(namesOf(unable)))))
 	}
 	if len(mapped) > 0 {
-		ways = append(ways, say(fmt.Sprintf("In the mesh map, give %q to %s", name, quoteAll(mapped))))
+		ways = append(ways, say(fmt.Sprintf("in the mesh map, give %q to %s", name, quoteAll(mapped))))
 	}
 	return append(ways, say(unchangingName(m, w)))
 }
@@ -85,10 +84,10 @@ func renameEverywhere(users []*mesh.Namespace, mapped []string, old, m *mesh.Mes
 func unchangingName(m *mesh.Mesh, w *World) string {
 	switch tags := chosenTags(m, w.Fleet); len(tags) {
 	case 0:
-		return fmt.Sprintf("An IstioRevisionTag with targetRef: {kind: %s, name: %s} is a name that need not change next time", m.Kind, m.Name)
+		return fmt.Sprintf("an IstioRevisionTag with targetRef: {kind: %s, name: %s} is a name that need not change next time", m.Kind, m.Name)
 	case 1:
-		return fmt.Sprintf("The tag %q follows %s, so it need not change next time", tags[0], m.Ref)
+		return fmt.Sprintf("the tag %q follows %s, so it need not change next time", tags[0], m.Ref)
 	default:
-		return fmt.Sprintf("The tags %s follow %s: with one of them instead, nothing need change next time", namespaceNames(tags), m.Ref)
+		return fmt.Sprintf("the tags %s follow %s: with one of them instead, nothing need change next time", namespaceNames(tags), m.Ref)
 	}
 }

@@ -115,7 +115,7 @@ func TestMF113ItsCommandsAreAdmittedWhenTheChangeIsStored(t *testing.T) {
 		namespaces: apps(t, "app: istio-discovery=prod istio-injection=enabled", "both: istio-discovery=prod istio-injection=enabled istio.io/rev=x",
 			"web: istio-discovery=prod istio.io/rev=default"),
 	}
-	c.namespaces = afterWay(t, finding(t, c.judge(t), "MF113"), "When the new istiod is ready", c.wanted(t), c.namespaces)
+	c.namespaces = afterWay(t, finding(t, c.judge(t), "MF113"), "change their labels when the new istiod is ready", c.wanted(t), c.namespaces)
 	if verdict := c.judge(t); slices.Contains(codes(verdict), "MF113") {
 		t.Errorf("they still name it: %s", outcome(verdict))
 	}

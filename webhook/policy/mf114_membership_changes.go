@@ -14,7 +14,7 @@ import (
 // cluster, unless it has served this one until now, nor while selectors do not parse: then it is not known what istiod does.
 func membershipChanges(old, updated *mesh.Mesh, w *World) []Finding {
 	if settled(updated).Remote() {
-		return leavesTheCluster(old, updated, w)
+		return leavesTheCluster(old, w)
 	}
 	if unreadable(updated) || old != nil && unreadable(old) {
 		return nil
@@ -25,20 +25,20 @@ func membershipChanges(old, updated *mesh.Mesh, w *World) []Finding {
 	}
 	f := Finding{
 		Field:  selectorsField,
-		Detail: fmt.Sprintf("the change of %s moves namespaces: %s", updated.Ref, moves(joining, leaving)),
+		Detail: fmt.Sprintf("other selectors move namespaces: %s", moves(joining, leaving)),
 	}
 	if old == nil {
-		f.Detail = fmt.Sprintf("%s discovers namespaces that exist already: %s", updated.Ref, moves(joining, nil))
-		f.Remedy = "If that is not meant, narrow its selectors; with --dry-run=server this is told before anything is stored"
+		f.Detail = fmt.Sprintf("it discovers namespaces that exist already: %s", moves(joining, nil))
+		f.Ways = remedy{say("if that is not meant, narrow its selectors; with --dry-run=server this warning comes before anything is stored")}
 		return append([]Finding{f}, comesAfter(updated, joining, w)...)
 	}
-	f.Remedy = w.remedied(func() remedy { return remedy{putBack(old, updated, w)} })
+	f.Ways = w.remedied(func() remedy { return remedy{putBack(old, updated, w)} })
 	return []Finding{f}
 }
 
 // leavesTheCluster counts what a mesh discovered that does not discover anything here any more. Its namespaces may be another istiod's from
 // now on, which meshfence cannot see, so those that it injects are told like all others, and not refused (strandsNamespaces).
-func leavesTheCluster(old, updated *mesh.Mesh, w *World) []Finding {
+func leavesTheCluster(old *mesh.Mesh, w *World) []Finding {
 	if old == nil || settled(old).Remote() {
 		return nil
 	}
@@ -48,19 +48,22 @@ func leavesTheCluster(old, updated *mesh.Mesh, w *World) []Finding {
 	}
 	slices.SortFunc(leaving, func(a, b *mesh.Namespace) int { return strings.Compare(a.Name, b.Name) })
 	return []Finding{{
-		Field: "spec.values",
-		Detail: fmt.Sprintf("%s would no longer have an istiod that discovers namespaces of this cluster: %s; unless an istiod elsewhere "+
-			"discovers them, their root certificate would go stale", updated.Ref, moves(nil, leaving)),
-		Remedy: "If that is not meant, undo the change",
+		Field:  "spec.values",
+		Detail: fmt.Sprintf("no istiod of it would discover namespaces of this cluster any more: %s", moves(nil, leaving)),
+		Effect: "unless an istiod elsewhere discovers them, their root certificate would go stale",
+		Ways:   remedy{say(undo)},
 	}}
 }
 
+// undo is left where no command puts things right.
+const undo = "if that is not meant, undo the change"
+
 // putBack gives the mesh its old selectors again.
-func putBack(old, updated *mesh.Mesh, w *World) way {
-	const label = "If that is not meant, put the old selectors back"
+func putBack(old, updated *mesh.Mesh, w *World) Way {
+	const label = "if that is not meant, put the old selectors back"
 	p, ok := selecting(updated.Ref, old.Sources[0].Items(), "")
 	if !ok || old.Sources[0].Listing != updated.Sources[0].Listing {
-		return say("If that is not meant, undo the change")
+		return say(undo)
 	}
 	after := w.tried(w.base(), w.Namespaces, p.editing)
 	if after == nil || !sameSelectors(settled(old), settled(after.Mesh(updated.Ref))) {
@@ -78,13 +81,14 @@ func comesAfter(m *mesh.Mesh, joining []*mesh.Namespace, w *World) []Finding {
 	inject := func(ns *mesh.Namespace) []selector.Edit { return injectBy(revisionOf(m, w.Fleet), ns.Labels) }
 	return []Finding{{
 		Field:    selectorsField,
-		Detail:   fmt.Sprintf("%s discovers namespaces that choose no revision, so that nothing injects them: %s", m.Ref, namespaceNames(namesOf(idle))),
+		Detail:   fmt.Sprintf("it discovers namespaces that choose no revision: %s", namespaceNames(namesOf(idle))),
+		Effect:   "nothing injects them",
 		Subjects: namesOf(idle),
-		Remedy: w.remedied(func() remedy {
+		Ways: w.remedied(func() remedy {
 			if !all(idle[:min(len(idle), named)], func(ns *mesh.Namespace) bool { return w.allows(w.Fleet, ns, inject(ns)) }) {
-				return remedy{say(fmt.Sprintf("To have sidecars there, give them istio.io/rev=%s", revisionOf(m, w.Fleet)))}
+				return remedy{say(fmt.Sprintf("to have sidecars there, give them istio.io/rev=%s", revisionOf(m, w.Fleet)))}
 			}
-			return remedy{run("To have sidecars there"+likewise(idle), labelAll(idle, inject)...)}
+			return remedy{run("have sidecars there"+likewise(idle), labelAll(idle, inject)...)}
 		}),
 	}}
 }

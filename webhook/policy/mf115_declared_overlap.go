@@ -43,11 +43,11 @@ func declaredFinding(m, other, by *mesh.Mesh) Finding {
 		until = "until " + strings.TrimSpace(by.Allowed.Until)
 	}
 	return Finding{
-		Field: selectorsField,
-		Detail: fmt.Sprintf("the selectors of %s and %s overlap, which %s declares (%s) %s: both istiods write the ConfigMap %s to the "+
-			"namespaces that both match, so they must have the same root certificate", m.Ref, other.Ref, by.Ref,
-			mesh.AllowOverlapAnnotation, until, m.Sources[0].TrustBundle),
-		Remedy:   fmt.Sprintf("When one of them is deleted, or their selectors are apart, take the declaration out of %s", by.Ref),
+		Field:  selectorsField,
+		Detail: fmt.Sprintf("its selectors overlap with those of %s, as %s of %s declares %s", other.Ref, mesh.AllowOverlapAnnotation, by.Ref, until),
+		Effect: fmt.Sprintf("both istiods write the ConfigMap %s to the namespaces that both match, so they must have the same root certificate",
+			m.Sources[0].TrustBundle),
+		Ways:     remedy{say(fmt.Sprintf("when one of them is deleted, or their selectors are apart, remove the annotation from %s", by.Ref))},
 		Subjects: []string{"declared", other.String()},
 	}
 }
@@ -58,10 +58,10 @@ const extension = 7 * 24 * time.Hour
 func endedFinding(m, other, by *mesh.Mesh, w *World) Finding {
 	f := Finding{
 		Explains: true, Field: "metadata.annotations[" + mesh.AllowOverlapUntilAnnotation + "]",
-		Detail:   fmt.Sprintf("the selectors of %s and %s overlap, and %s", m.Ref, other.Ref, ended(by)),
+		Detail:   fmt.Sprintf("its selectors overlap with those of %s, and %s", other.Ref, ended(by)),
 		Subjects: []string{"ended", other.String()},
 	}
-	f.Remedy = w.remedied(func() remedy { return declareAgain(m, f, by, w) })
+	f.Ways = w.remedied(func() remedy { return declareAgain(m, f, by, w) })
 	return f
 }
 
@@ -69,7 +69,7 @@ func endedFinding(m, other, by *mesh.Mesh, w *World) Finding {
 func declareAgain(m *mesh.Mesh, f Finding, by *mesh.Mesh, w *World) remedy {
 	end := mesh.Moment(w.Now.Add(extension))
 	if by == m && !w.Updating {
-		return remedy{say(fmt.Sprintf("To declare it for a week: annotations: {%s: %q}", mesh.AllowOverlapUntilAnnotation, end))}
+		return remedy{run("declare it for a week", fmt.Sprintf("annotations: {%s: %q}", mesh.AllowOverlapUntilAnnotation, end))}
 	}
 	p := proposal{editing{by.Ref, mesh.Edit{Until: end}}, annotateCommand(by.Ref, mesh.AllowOverlapUntilAnnotation+"="+end+" --overwrite")}
 	ended := Finding{Field: f.Field, Subjects: f.Subjects[1:]} // an overlap that is declared again is told too
@@ -77,14 +77,14 @@ func declareAgain(m *mesh.Mesh, f Finding, by *mesh.Mesh, w *World) remedy {
 		now := after.Mesh(m.Ref)
 		return now == nil || !among(ended, declaredOverlap(now, w.in(after)))
 	}
-	return w.ways("To declare it for another week", p, true, is).
-		or(fmt.Sprintf("To declare it again, give %s another %s", by.Ref, mesh.AllowOverlapUntilAnnotation))
+	return w.ways("declare it for another week", p, true, is).
+		or(fmt.Sprintf("to declare it again, give %s another %s", by.Ref, mesh.AllowOverlapUntilAnnotation))
 }
 
 // ended says that a declaration is not in force any more, and why.
 func ended(by *mesh.Mesh) string {
 	if by.Allowed.End != nil && by.Allowed.End.IsZero() {
-		return fmt.Sprintf("the declaration of it by %s does not count, because its end is no RFC 3339 time (%s: %q)",
+		return fmt.Sprintf("the declaration of it by %s is ignored, because its end is not an RFC 3339 time (%s: %q)",
 			by.Ref, mesh.AllowOverlapUntilAnnotation, by.Allowed.Until)
 	}
 	return fmt.Sprintf("the declaration of it by %s has ended (%s: %s)", by.Ref, mesh.AllowOverlapUntilAnnotation,
@@ -98,15 +98,15 @@ func harmlessFinding(m *mesh.Mesh, others []*mesh.Mesh) Finding {
 	}
 	slices.Sort(subjects)
 	f := Finding{
-		Field: selectorsField,
-		Detail: fmt.Sprintf("the selectors of %s overlap with those of %s; that is harmless, because their istiods write ConfigMaps of different names (%s)",
-			m.Ref, firstRefs(subjects), bundleNames(m, others)),
-		Remedy:   "Keep the names of their ConfigMaps different (spec.values.global.trustBundleName), or their selectors apart",
+		Field:    selectorsField,
+		Detail:   fmt.Sprintf("its selectors overlap with those of %s", firstRefs(subjects)),
+		Effect:   fmt.Sprintf("that is harmless, because their istiods write ConfigMaps of different names (%s)", bundleNames(m, others)),
+		Ways:     remedy{say("keep the names of their ConfigMaps different (spec.values.global.trustBundleName), or their selectors apart")},
 		Subjects: subjects,
 	}
 	if slices.ContainsFunc(others, func(other *mesh.Mesh) bool { return sharesRevocationList(m, other) }) {
-		f.Remedy += ". If one of them revokes certificates (ca-crl.pem in its Secret cacerts), let their ConfigMaps for that differ too " +
-			"(spec.values.pilot.crlConfigMapName)"
+		f.Ways = append(f.Ways, say("if one of them revokes certificates (ca-crl.pem in its Secret cacerts), keep the names of their ConfigMaps for that "+
+			"different too (spec.values.pilot.crlConfigMapName)"))
 	}
 	return f
 }

@@ -18,10 +18,10 @@ func revisionNotALabel(m *mesh.Mesh, w *World) []Finding {
 		return nil
 	}
 	return []Finding{{
-		Field: "metadata.name",
-		Detail: fmt.Sprintf("the active revision of %s is called %q, which cannot be the value of the label istio.io/rev (%s): no namespace can choose it, and nothing is filled in",
-			m.Ref, m.ActiveRevision, problems[0]),
-		Remedy: w.remedied(func() remedy { return remedy{shorterName(m, w)} }),
+		Field:  "metadata.name",
+		Detail: fmt.Sprintf("its active revision is called %q, which is not a valid value of the label istio.io/rev (%s)", m.ActiveRevision, problems[0]),
+		Effect: "no namespace can choose it, and nothing is filled in",
+		Ways:   w.remedied(func() remedy { return remedy{shorterName(m, w)} }),
 	}}
 }
 
@@ -41,12 +41,12 @@ func tagName(m *mesh.Mesh, w *World) string {
 }
 
 // shorterName offers a tag. It can be made at any time: it waits for what it points at.
-func shorterName(m *mesh.Mesh, w *World) way {
+func shorterName(m *mesh.Mesh, w *World) Way {
 	name := tagName(m, w)
 	if name == "" || !w.tagging(w.base(), name, m.Ref) {
-		return say(fmt.Sprintf("To give it a name that namespaces can choose, create an IstioRevisionTag with targetRef: {kind: %s, name: %s}", m.Kind, m.Name))
+		return say(fmt.Sprintf("to give it a name that namespaces can choose, create an IstioRevisionTag with targetRef: {kind: %s, name: %s}", m.Kind, m.Name))
 	}
-	return run("To give it a name that namespaces can choose", createTag(m, name))
+	return run("give it a name that namespaces can choose", createTag(m, name))
 }
 
 // createTag is the command that creates a tag which follows the mesh.

@@ -32,11 +32,7 @@ func misplacesNamespaces(old, updated *mesh.Mesh, w *World) []Finding {
 			return !stranded && (!renamed || d.after.injected)
 		})
 	}
-	what := updated.String()
-	if !w.creating {
-		what = "this change of " + what
-	}
-	return found.findings("spec", what, before, after, w)
+	return found.findings("spec", before, after, w)
 }
 
 // tagMisplacesNamespaces finds the namespaces that lose their injector because a tag gets a target that does not exist, or for
@@ -47,7 +43,7 @@ func tagMisplacesNamespaces(_, updated *mesh.Tag, w *World) []Finding {
 	before, after := &side{fleet: w.Before}, &side{fleet: w.Fleet}
 	found := misplaced(users, before, after)
 	found = found.where(func(d *displaced) bool { return d.unchosen() || !d.after.crossed() && !d.after.hanging() })
-	return found.findings("spec.targetRef", fmt.Sprintf("this change of IstioRevisionTag %q", updated.Name), before, after, w)
+	return found.findings("spec.targetRef", before, after, w)
 }
 
 // mapMisplacesNamespaces finds the namespaces that a change of the mesh map gives to another mesh than their discovery label
@@ -66,9 +62,9 @@ func mapMisplacesNamespaces(old, updated *mesh.Map, w *World) []Finding {
 	}
 	f := Finding{
 		Field: "data",
-		Detail: fmt.Sprintf("with these entries of the mesh map, the discovery label of namespaces names another mesh than the one that has their revision: %s",
+		Detail: fmt.Sprintf("the discovery label of namespaces would name another mesh than the one that has their revision: %s",
 			namespaceNames(namesOf(wrong))),
-		Remedy: w.remedied(func() remedy {
+		Ways: w.remedied(func() remedy {
 			return waysOut(wrong, &side{fleet: before.Fleet}, &side{fleet: after.Fleet}, w.creating, w)
 		}),
 		Subjects: namesOf(wrong),
@@ -91,70 +87,66 @@ func onlyMap(m *mesh.Map, w *World) *World {
 	return only
 }
 
-// findings is one for each way to be wrong that is new, and one for each that is not. what is the change. Of namespaces whose
+// findings is one for each way to be wrong that is new, and one for each that is not. Of namespaces whose
 // labels do not choose what injects them there is only something to tell: they are not what has to change.
-func (m *misplacement) findings(field, what string, before, after *side, w *World) []Finding {
+func (m *misplacement) findings(field string, before, after *side, w *World) []Finding {
 	choosing, byDefault := m.where(func(d *displaced) bool { return !d.unchosen() }), m.where((*displaced).unchosen)
-	others := byDefault.told(true, "by default ", field, what, before, after, w)
+	others := byDefault.told(true, " by default", field, before, after, w)
 	if w.creating {
-		return append(choosing.told(true, "", field, what, before, after, w), others...)
+		return append(choosing.told(true, "", field, before, after, w), others...)
 	}
 	fresh, past := choosing.where(func(d *displaced) bool { return !d.wrongBefore() }), choosing.where((*displaced).wrongBefore)
-	return slices.Concat(fresh.told(false, "", field, what, before, after, w), past.told(true, "", field, what, before, after, w), others)
+	return slices.Concat(fresh.told(false, "", field, before, after, w), past.told(true, "", field, before, after, w), others)
 }
 
 // told is one finding for each way to be wrong. Those that only warn name what can be done after the change. how is empty, or
 // says that the meshes inject by default.
-func (m *misplacement) told(warns bool, how, field, what string, before, after *side, w *World) []Finding {
+func (m *misplacement) told(warns bool, how, field string, before, after *side, w *World) []Finding {
 	var found []Finding
-	add := func(wrong []displaced, format string, meshes ...string) {
+	add := func(wrong []displaced, detail, effect string) {
 		namespaces := make([]*mesh.Namespace, len(wrong))
 		for i := range wrong {
 			namespaces[i] = wrong[i].Namespace
 		}
-		arguments := []any{what, namespaceNames(namesOf(namespaces))}
-		for _, m := range meshes {
-			arguments = append(arguments, m)
-		}
 		f := Finding{
-			Field: field, Detail: fmt.Sprintf(format, arguments...), Subjects: namesOf(namespaces),
-			Remedy: w.remedied(func() remedy { return waysOut(namespaces, before, after, warns, w) }),
+			Field: field, Detail: detail + ": " + namespaceNames(namesOf(namespaces)), Effect: effect, Subjects: namesOf(namespaces),
+			Ways: w.remedied(func() remedy { return waysOut(namespaces, before, after, warns, w) }),
 		}
 		if warns {
 			f.Action = Warn
 		}
 		found = append(found, f)
 	}
+	injecting := func(d *displaced) []*mesh.Mesh { return d.after.injecting }
 	if len(m.crossed) > 0 {
-		add(m.crossed, "with %s, namespaces that exist are injected "+how+"by %[3]s and discovered by %[4]s: %[2]s; their new pods would ask the istiod "+
-			"of the one and have only the root certificate of the other to verify it with",
-			together(m.crossed, func(d *displaced) []*mesh.Mesh { return d.after.injecting }),
-			together(m.crossed, func(d *displaced) []*mesh.Mesh { return d.after.discovering }))
+		inject, discover := together(m.crossed, injecting), together(m.crossed, func(d *displaced) []*mesh.Mesh { return d.after.discovering })
+		add(m.crossed, fmt.Sprintf("existing namespaces would be injected%s by %s and discovered by %s", how, theMeshes(inject), theMeshes(discover)),
+			fmt.Sprintf("the sidecars of their new pods would connect to the istiod of %s and trust only the root certificate of %s", plainly(inject), plainly(discover)))
 	}
 	if len(m.hanging) > 0 {
-		add(m.hanging, "with %s, namespaces that exist are injected "+how+"by %[3]s and discovered by no mesh: %[2]s; their new pods would hang in Init:0/1",
-			together(m.hanging, func(d *displaced) []*mesh.Mesh { return d.after.injecting }))
+		add(m.hanging, fmt.Sprintf("existing namespaces would be injected%s by %s and discovered by no mesh", how, theMeshes(together(m.hanging, injecting))),
+			"their new pods would hang in Init:0/1")
 	}
 	if len(m.lost) > 0 {
-		add(m.lost, "with %s, nothing injects namespaces any more that %[3]s injects "+how+"now: %[2]s; their new pods would start without sidecars",
-			together(m.lost, func(d *displaced) []*mesh.Mesh { return d.before.injecting }))
+		injected := together(m.lost, func(d *displaced) []*mesh.Mesh { return d.before.injecting })
+		add(m.lost, fmt.Sprintf("nothing would inject existing namespaces any more that %s injects%s now", theMeshes(injected), how), withoutSidecars)
 	}
 	return found
 }
 
-// together names the meshes of all, each once.
-func together(wrong []displaced, of func(*displaced) []*mesh.Mesh) string {
+// together returns the meshes of all, each once.
+func together(wrong []displaced, of func(*displaced) []*mesh.Mesh) []*mesh.Mesh {
 	all := map[*mesh.Mesh]bool{}
 	for i := range wrong {
 		for _, m := range of(&wrong[i]) {
 			all[m] = true
 		}
 	}
-	return theMeshes(slices.SortedFunc(maps.Keys(all), func(a, b *mesh.Mesh) int { return strings.Compare(a.String(), b.String()) }))
+	return slices.SortedFunc(maps.Keys(all), func(a, b *mesh.Mesh) int { return strings.Compare(a.String(), b.String()) })
 }
 
 // changeFirst begins the remedy of a refusal.
-const changeFirst = "Put them right first"
+const changeFirst = "correct their labels first"
 
 // waysOut offers for each of the first namespaces the label changes that put it right: to keep it in a mesh that discovers it,
 // to move it to the mesh that injects it, or to have nothing inject it. Only what is admitted and helps is offered: for a
@@ -169,21 +161,21 @@ func waysOut(namespaces []*mesh.Namespace, before, after *side, afterwards bool,
 		}
 		at, stored := after.standing(ns.Labels), after.world(ns, w)
 		for _, m := range wanted(at.discovering, ns.Labels) {
-			add(keep, "To keep %s in "+theMesh(m), injectBy(revisionOf(m, after.fleet), ns.Labels))
+			add(keep, "keep %s in "+m.Name, injectBy(revisionOf(m, after.fleet), ns.Labels))
 		}
 		for _, m := range at.injecting {
 			if edits, ok := only(m, ns.Labels, stored); ok {
-				add(move, "To put %s into "+theMesh(m), alone(edits, ns.Labels))
+				add(move, "put %s into "+m.Name, alone(edits, ns.Labels))
 			}
 		}
 		if at.injected || !unchosen(ns) {
-			add(without, "To have no sidecars in %s", release(ns.Labels, before.fleet, after.fleet))
+			add(without, "turn injection off in %s", release(ns.Labels, before.fleet, after.fleet))
 		}
 	}
 	ways := slices.Concat(followed(namespaces, before, after, w), keep.ways(), move.ways(), without.ways())
 	switch {
 	case len(ways) == 0:
-		return remedy{say("No label of theirs repairs that: change the selectors of the meshes so that the one that injects them, and no other, discovers them")}
+		return remedy{say("no change of their labels repairs that: change the selectors of the meshes so that the one that injects them, and no other, discovers them")}
 	case afterwards:
 		return ways
 	default:
@@ -203,8 +195,8 @@ func followed(namespaces []*mesh.Namespace, before, after *side, w *World) remed
 		if was == nil || is == nil || !is.Tag || len(is.Meshes) > 0 || !within(was.Meshes, []*mesh.Mesh{after.changed}) {
 			continue
 		}
-		label := fmt.Sprintf("To let the tag %q follow %s", name, after.changed.Ref)
-		told := slices.ContainsFunc(ways, func(other way) bool { return other.label == label })
+		label := fmt.Sprintf("let the tag %q follow %s", name, after.changed.Ref)
+		told := slices.ContainsFunc(ways, func(other Way) bool { return other.Label == label })
 		if !told && w.tagging(w.base(), name, after.changed.Ref) {
 			ways = append(ways, run(label, retarget(name, after.changed.Ref)))
 		}

@@ -402,7 +402,7 @@ func TestMF118CommandsAreAdmittedAndRepairWhatTheySay(t *testing.T) {
 			if f.Action == policy.Deny {
 				at = before
 			}
-			for _, command := range commandsForAll(f.Remedy) {
+			for _, command := range commandsForAll(f.Ways) {
 				for _, name := range command.namespaces {
 					commands++
 					i := slices.IndexFunc(c.namespaces, func(ns mesh.Namespace) bool { return ns.Name == name })

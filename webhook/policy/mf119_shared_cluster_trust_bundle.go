@@ -23,11 +23,16 @@ func sharedClusterTrustBundle(m *mesh.Mesh, w *World) []Finding {
 	if len(others) == 0 {
 		return nil
 	}
+	subject := "it"
+	if source.Ref != m.Ref {
+		subject = source.String()
+	}
 	return []Finding{{
-		Field: clusterTrustBundleField,
-		Detail: fmt.Sprintf("%s has %s in the environment of its istiod, and so has %s: each istiod would overwrite the other's root certificate in the one "+
-			"ClusterTrustBundle istio.io:istiod-ca:root-cert, whatever namespaces they discover", source.Ref, clusterTrustBundleVariable, theOthers(m, others)),
-		Remedy:   leaveToOther(m, source, w),
+		Field:  clusterTrustBundleField,
+		Detail: fmt.Sprintf("%s sets this variable, and so does %s", subject, theOthers(m, others)),
+		Effect: "each istiod would overwrite the other's root certificate in the one ClusterTrustBundle istio.io:istiod-ca:root-cert, whatever namespaces they " +
+			"discover",
+		Ways:     leaveToOther(m, source, w),
 		Subjects: refs(others),
 	}}
 }
@@ -42,13 +47,13 @@ func writingClusterTrustBundle(m *mesh.Mesh) *mesh.Source {
 }
 
 // leaveToOther takes the variable away.
-func leaveToOther(m *mesh.Mesh, source *mesh.Source, w *World) string {
+func leaveToOther(m *mesh.Mesh, source *mesh.Source, w *World) remedy {
 	switch {
 	case source != &m.Sources[0]:
-		return revisionRemedy(m, source, "variable")
+		return remedy{say(revisionRemedy(m, source, "variable"))}
 	case w.Updating:
-		return "Leave it to one mesh: " + patchCommand(m.Ref, `{"values":{"pilot":{"env":{"`+clusterTrustBundleVariable+`":null}}}}`)
+		return remedy{run("leave it to one mesh", patchCommand(m.Ref, `{"values":{"pilot":{"env":{"`+clusterTrustBundleVariable+`":null}}}}`))}
 	default:
-		return fmt.Sprintf("Leave it to one mesh: create %s without %s", m.Ref, clusterTrustBundleField)
+		return remedy{say("leave it to one mesh: create this one without the variable")}
 	}
 }

@@ -22,12 +22,12 @@ func trustBundleNotMounted(m *mesh.Mesh, w *World) []Finding {
 	}
 	f := Finding{
 		Field: trustBundleVariableField,
-		Detail: fmt.Sprintf("the istiod of %s would write its root certificate to ConfigMaps %q (%s), but its pods mount %q (%s): new pods hang until "+
-			"there is one of that name, and get the root certificate of whichever mesh has written it", m.Ref, own.TrustBundle, trustBundleVariableField,
+		Detail: fmt.Sprintf("its istiod would write its root certificate to the ConfigMap %q, but its pods mount %q (%s)", own.TrustBundle,
 			own.MountedBundle, trustBundleField),
+		Effect:   fmt.Sprintf("new pods would hang until there is a ConfigMap %q, and then get the root certificate of the mesh that wrote it", own.MountedBundle),
 		Subjects: []string{own.TrustBundle, own.MountedBundle},
 	}
-	f.Remedy = w.remedied(func() remedy { return mountBundle(m, f, w) })
+	f.Ways = w.remedied(func() remedy { return mountBundle(m, f, w) })
 	return []Finding{f}
 }
 
@@ -36,11 +36,11 @@ func mountBundle(m *mesh.Mesh, f Finding, w *World) remedy {
 	name := m.Sources[0].TrustBundle
 	switch {
 	case len(validation.IsDNS1123Subdomain(name)) > 0:
-		return remedy{say(fmt.Sprintf("Name the ConfigMap in %s instead, and leave PILOT_CA_CERT_CONFIGMAP out", trustBundleField))}
+		return remedy{say(fmt.Sprintf("name the ConfigMap in %s instead, and leave PILOT_CA_CERT_CONFIGMAP out", trustBundleField))}
 	case w.Updating:
 		p := proposal{editing{m.Ref, mesh.Edit{TrustBundle: name}}, patchCommand(m.Ref, fmt.Sprintf(`{"values":{"global":{"trustBundleName":%q}}}`, name))}
-		return w.ways("Use one name for both", p, true, w.curedOf(m.Ref, f, trustBundleNotMounted)).or(fmt.Sprintf("Leave PILOT_CA_CERT_CONFIGMAP out, or give %s the same name", trustBundleField))
+		return w.ways("use one name for both", p, true, w.curedOf(m.Ref, f, trustBundleNotMounted)).or(fmt.Sprintf("leave PILOT_CA_CERT_CONFIGMAP out, or give %s the same name", trustBundleField))
 	default:
-		return remedy{say(fmt.Sprintf("Use one name for both: spec: {values: {global: {trustBundleName: %s}}}", yamlValue(name)))}
+		return remedy{run("use one name for both", fmt.Sprintf("spec: {values: {global: {trustBundleName: %s}}}", yamlValue(name)))}
 	}
 }

@@ -22,14 +22,14 @@ func discoveredByMany(ns *mesh.Namespace, w *World) []Finding {
 	if len(asked) > 0 {
 		fighting := meshesOf(asked)
 		f := manyFinding(ns, asked, becauseAll(fighting, ns.Labels))
-		f.Remedy = w.remedied(func() remedy { return keepOne(ns, f, fighting, len(unasked) == 0, w) })
+		f.Ways = w.remedied(func() remedy { return keepOne(ns, f, fighting, len(unasked) == 0, w) })
 		found = append(found, f)
 	}
 	if len(unasked) > 0 {
 		fighting := meshesOf(unasked)
 		f := manyFinding(ns, unasked, becauseTaken(fighting, ns.Labels))
 		f.Action = Warn
-		f.Remedy = w.remedied(func() remedy { return changeMeshes(ns, f, takers(fighting, ns.Labels), w) })
+		f.Ways = w.remedied(func() remedy { return changeMeshes(ns, f, takers(fighting, ns.Labels), w) })
 		found = append(found, f)
 	}
 	return found
@@ -38,9 +38,9 @@ func discoveredByMany(ns *mesh.Namespace, w *World) []Finding {
 func manyFinding(ns *mesh.Namespace, fights []fight, because string) Finding {
 	bundle, _ := fights[0].a.Discovers(ns.Labels)
 	f := Finding{
-		Field: "metadata.labels",
-		Detail: fmt.Sprintf("namespace %q is discovered by %s: their istiods would overwrite each other's ConfigMap %s in it, "+
-			"and its pods would see x509 errors that come and go", ns.Name, because, bundle.TrustBundle),
+		Field:  "metadata.labels",
+		Detail: because + " discover it",
+		Effect: fmt.Sprintf("their istiods would overwrite each other's ConfigMap %s in it, and its pods would see x509 errors that come and go", bundle.TrustBundle),
 	}
 	for _, pair := range fights {
 		f.Subjects = append(f.Subjects, pair.a.String()+" and "+pair.b.String())
@@ -132,7 +132,7 @@ func becauseTaken(meshes []*mesh.Mesh, labels map[string]string) string {
 // keepOne offers, for each mesh, the labels with which it is the only one that asks for them: the only one at all, if no mesh
 // takes the namespace without asking.
 func keepOne(ns *mesh.Namespace, f Finding, meshes []*mesh.Mesh, atAll bool, w *World) remedy {
-	label := "To keep it in %s"
+	label := "keep it in %s"
 	if atAll {
 		label += " only"
 	}
@@ -141,7 +141,7 @@ func keepOne(ns *mesh.Namespace, f Finding, meshes []*mesh.Mesh, atAll bool, w *
 	for _, m := range meshes {
 		edits, ok := only(m, ns.Labels, w)
 		edits = sortedEdits(append(edits, injectedToo(m, ns.Labels, w.Fleet)...))
-		if keep := w.labels(ns, f, discoveredByMany, labelling{fmt.Sprintf(label, theMesh(m)), edits}); ok && len(keep) > 0 {
+		if keep := w.labels(ns, f, discoveredByMany, labelling{fmt.Sprintf(label, m.Name), edits}); ok && len(keep) > 0 {
 			ways = append(ways, keep...)
 		} else {
 			without = append(without, m)
@@ -149,9 +149,9 @@ func keepOne(ns *mesh.Namespace, f Finding, meshes []*mesh.Mesh, atAll bool, w *
 	}
 	switch {
 	case len(ways) == 0:
-		return remedy{say("The owners of " + theMeshes(meshes) + " have to change their selectors so that only one of them matches")}
+		return remedy{say("the owners of " + theMeshes(meshes) + " have to change their selectors so that only one of them matches")}
 	case len(without) > 0 && !w.exhausted(): // or it is not known
-		ways = append(ways, say(fmt.Sprintf("To keep it in %s, the selectors of the others have to change first", theMeshes(without))))
+		ways = append(ways, say(fmt.Sprintf("to keep it in %s, the selectors of the others have to change first", plainly(without))))
 	}
 	return ways
 }
@@ -173,9 +173,9 @@ func changeMeshes(ns *mesh.Namespace, f Finding, meshes []*mesh.Mesh, w *World) 
 	}
 	var ways remedy
 	for i, m := range meshes[:min(len(meshes), named)] {
-		label := fmt.Sprintf("It is not the namespace that has to change, but %s", theMesh(m))
+		label := fmt.Sprintf("change %s and not the namespace", m.Ref)
 		if i > 0 {
-			label = fmt.Sprintf("Or %s", theMesh(m))
+			label = fmt.Sprintf("or change %s", m.Ref)
 		}
 		ways = append(ways, w.changeTaker(label, ns, m, is)...)
 	}
@@ -193,7 +193,7 @@ func (w *World) changeTaker(label string, ns *mesh.Namespace, m *mesh.Mesh, is c
 			return ways
 		}
 	}
-	return remedy{say(label + ". " + byHand(m, w))}
+	return remedy{say(label + ": " + byHand(m, w))}
 }
 
 // everyNamespace returns the cluster's namespaces, nil if they cannot be had.

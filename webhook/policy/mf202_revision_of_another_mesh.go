@@ -28,13 +28,13 @@ func revisionOfAnotherMesh(ns *mesh.Namespace, w *World) []Finding {
 	comes := comesOfIt(discovering, injecting, ns.Labels)
 	discovering = wanted(discovering, ns.Labels)
 	f := Finding{
-		Action: injectionAction(injection),
-		Field:  injectionPath(injection),
-		Detail: fmt.Sprintf("namespace %q has %s, but %s %s it: %s", ns.Name, chosen(injection, ns.Labels, injecting), becauseAll(discovering, ns.Labels),
-			discover(discovering), comes),
+		Action:   injectionAction(injection),
+		Field:    injectionPath(injection),
+		Detail:   fmt.Sprintf("%s, but %s", discoverIt(discovering, ns.Labels), chosen(injection, ns.Labels, injecting)),
+		Effect:   comes,
 		Subjects: append(meshSubjects(discovering), injectedBy(injecting)...),
 	}
-	f.Remedy = w.remedied(func() remedy { return bothWaysOut(ns, f, discovering, injecting, w) })
+	f.Ways = w.remedied(func() remedy { return bothWaysOut(ns, f, discovering, injecting, w) })
 	return []Finding{f}
 }
 
@@ -45,15 +45,15 @@ func comesOfIt(discovering, injecting []*mesh.Mesh, labels map[string]string) st
 	for _, m := range discovering {
 		source, _ := m.Discovers(labels)
 		if source.TrustBundle == mounted {
-			return fmt.Sprintf("its sidecars would ask the istiod of %s and have only the root certificate of %s to verify it with",
-				theMeshes(injecting), theMeshes(wanted(discovering, labels)))
+			return fmt.Sprintf("its sidecars would connect to the istiod of %s and trust only the root certificate of %s",
+				plainly(injecting), plainly(wanted(discovering, labels)))
 		}
 		if !slices.Contains(written, source.TrustBundle) {
 			written = append(written, source.TrustBundle)
 		}
 	}
 	return fmt.Sprintf("its pods would hang in Init:0/1, because they mount the ConfigMap %s of %s, and only %s is written there",
-		mounted, theMeshes(injecting), joinAnd(written))
+		mounted, plainly(injecting), joinAnd(written))
 }
 
 // injectionAction lowers what is wrong with a namespace's injection to a warning where no label of it has chosen that: it is the
@@ -99,39 +99,42 @@ func intersect(a, b []*mesh.Mesh) bool {
 	return slices.ContainsFunc(a, func(m *mesh.Mesh) bool { return slices.Contains(b, m) })
 }
 
-// chosen names the label that chooses the revision, and whose revision that is.
+// chosen is a clause that names the label which chooses the revision, and whose revision that is.
 func chosen(injection mesh.Injection, labels map[string]string, injecting []*mesh.Mesh) string {
 	if injection.ByDefault() {
-		return fmt.Sprintf("no label that chooses a revision, so that %s injects it by default", theMeshes(injecting))
+		return fmt.Sprintf("no label chooses a revision, so that %s injects it by default", theMeshes(injecting))
 	}
 	label := injection.Label + "=" + labels[injection.Label]
 	if injection.Label == mesh.InjectionLabel {
-		return fmt.Sprintf("%s, which chooses the revision %q of %s", label, injection.Revision, theMeshes(injecting))
+		return fmt.Sprintf("%s chooses the revision %q of %s", label, injection.Revision, theMeshes(injecting))
 	}
-	return fmt.Sprintf("%s, a revision of %s", label, theMeshes(injecting))
+	return fmt.Sprintf("%s is a revision of %s", label, theMeshes(injecting))
 }
 
 // bothWaysOut offers to keep the namespace in a mesh that discovers it, or to move it to the mesh that injects it.
 func bothWaysOut(ns *mesh.Namespace, f Finding, discovering, injecting []*mesh.Mesh, w *World) remedy {
 	var offers []labelling
 	for _, m := range discovering {
-		offers = append(offers, labelling{"To keep it in " + theMesh(m), injectBy(revisionOf(m, w.Fleet), ns.Labels)})
+		offers = append(offers, labelling{"keep it in " + m.Name, injectBy(revisionOf(m, w.Fleet), ns.Labels)})
 	}
 	for _, m := range injecting {
 		if edits, ok := only(m, ns.Labels, w); ok {
-			offers = append(offers, labelling{"To move it to " + theMesh(m), alone(edits, ns.Labels)})
+			offers = append(offers, labelling{"move it to " + m.Name, alone(edits, ns.Labels)})
 		}
 	}
-	offers = append(offers, labelling{"To have no sidecars in it", release(ns.Labels, w.Fleet)})
+	offers = append(offers, labelling{turnOff, release(ns.Labels, w.Fleet)})
 	ways := w.labels(ns, f, revisionOfAnotherMesh, offers...)
-	if len(ways) > 1 && ways[len(ways)-1].label == offers[len(offers)-1].label { // the last resort
+	if len(ways) > 1 && ways[len(ways)-1].Label == turnOff { // the last resort
 		ways = ways[:len(ways)-1]
 	}
 	return ways.or(unlabelled)
 }
 
+// turnOff is what a change of labels is for after which nothing injects a namespace.
+const turnOff = "turn injection off"
+
 // unlabelled is what is left where no change of a namespace's labels is a way out.
-const unlabelled = "No change of its labels alone repairs that: leave them as they are stored, or have the owners of the meshes change their selectors first"
+const unlabelled = "no change of its labels alone repairs that: leave them as they are stored, or have the owners of the meshes change their selectors first"
 
 // mappedToAnotherMesh finds an istio.io/rev that the mesh map gives to another mesh than the one that a discovery label
 // names.
@@ -153,17 +156,17 @@ func mapFinding(ns *mesh.Namespace, injection mesh.Injection, key string, mapped
 	named := ns.Labels[key]
 	f := Finding{
 		Field: labelPath(injection.Label),
-		Detail: fmt.Sprintf("namespace %q has %s=%s and %s=%s, but the mesh map gives the revision %q to mesh %s",
-			ns.Name, key, named, injection.Label, ns.Labels[injection.Label], injection.Revision, strings.Join(quoted(mapped), " and mesh ")),
+		Detail: fmt.Sprintf("%s=%s names mesh %q, but the mesh map gives the revision %q of %s=%s to mesh %s",
+			key, named, named, injection.Revision, injection.Label, ns.Labels[injection.Label], strings.Join(quoted(mapped), " and mesh ")),
 		Subjects: []string{key + "=" + named, "revision " + injection.Revision},
 	}
-	f.Remedy = w.remedied(func() remedy {
+	f.Ways = w.remedied(func() remedy {
 		var offers []labelling
 		if revision, ok := w.Fleet.Mapped(named); ok {
 			edits := append(injectBy(revision, ns.Labels), naming(named, ns.Labels, w)...)
-			offers = append(offers, labelling{fmt.Sprintf("To keep it in mesh %q", named), sortedEdits(edits)})
+			offers = append(offers, labelling{"keep it in " + named, sortedEdits(edits)})
 		}
-		offers = append(offers, labelling{fmt.Sprintf("To move it to mesh %q", mapped[0]), alone(naming(mapped[0], ns.Labels, w), ns.Labels)})
+		offers = append(offers, labelling{"move it to " + mapped[0], alone(naming(mapped[0], ns.Labels, w), ns.Labels)})
 		return w.labels(ns, f, revisionOfAnotherMesh, offers...).or(unlabelled)
 	})
 	return f

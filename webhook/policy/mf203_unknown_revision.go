@@ -9,7 +9,7 @@ import (
 )
 
 // seeNames lists what istio.io/rev can name.
-func seeNames() way { return run("To see the names that exist", showNames()) }
+func seeNames() Way { return run("see the names that exist", showNames()) }
 
 // unknownRevision finds an istio.io/rev that is the name of nothing: pods then start without a sidecar, and nothing says
 // so. While no mesh discovers the namespace it is a warning, because labels may come before meshes; so is it while only
@@ -28,14 +28,14 @@ func unknownRevision(ns *mesh.Namespace, w *World) []Finding {
 		discovering = nil
 	}
 	f := Finding{Field: labelPath(mesh.RevisionLabel), Subjects: append(meshSubjects(discovering), "revision "+injection.Revision)}
-	f.Detail = fmt.Sprintf("namespace %q has istio.io/rev=%s, but no revision or tag has that name: its pods would start without sidecars",
-		ns.Name, injection.Revision)
+	f.Detail = fmt.Sprintf("istio.io/rev=%s is the name of no revision or tag", injection.Revision)
+	f.Effect = "its pods would start without sidecars"
 	if len(discovering) == 0 {
 		f.Action = Warn
 	} else {
-		f.Detail += "; " + becauseAll(discovering, ns.Labels) + " " + discover(discovering) + " it"
+		f.Detail += ", and " + discoverIt(discovering, ns.Labels)
 	}
-	f.Remedy = w.remedied(func() remedy {
+	f.Ways = w.remedied(func() remedy {
 		if coming {
 			return remedy{seeNames()}
 		}
@@ -51,21 +51,21 @@ func withoutTarget(ns *mesh.Namespace, r *mesh.Revision, discovering []*mesh.Mes
 		return nil
 	}
 	f := Finding{
-		Action: Warn,
-		Field:  labelPath(mesh.RevisionLabel),
-		Detail: fmt.Sprintf("namespace %q has istio.io/rev=%s, a tag whose target does not exist: until it does, its pods start without sidecars, "+
-			"unless the operator has installed the tag for an earlier target", ns.Name, r.Name),
+		Action:   Warn,
+		Field:    labelPath(mesh.RevisionLabel),
+		Detail:   fmt.Sprintf("istio.io/rev=%s is a tag whose target does not exist", r.Name),
+		Effect:   "until the target exists, its pods start without sidecars, unless the operator has installed the tag for an earlier target",
 		Subjects: []string{"tag " + r.Name},
 	}
-	f.Remedy = w.remedied(func() remedy {
+	f.Ways = w.remedied(func() remedy {
 		var ways remedy
 		for _, m := range wanted(discovering, ns.Labels) {
 			edits := injectBy(revisionOf(m, w.Fleet), ns.Labels)
-			if ways = w.labels(ns, f, unknownRevision, labelling{fmt.Sprintf("To use %s, which discovers it, without the tag", theMesh(m)), edits}); len(ways) > 0 {
+			if ways = w.labels(ns, f, unknownRevision, labelling{fmt.Sprintf("use %s, which discovers it, without the tag", m.Name), edits}); len(ways) > 0 {
 				break
 			}
 		}
-		return append(ways, run("To see where the tag points", showOne(kindTag, r.Name)))
+		return append(ways, run("see where the tag points", showOne(kindTag, r.Name)))
 	})
 	return []Finding{f}
 }
@@ -86,9 +86,10 @@ func namesComingMesh(ns *mesh.Namespace, discovering []*mesh.Mesh, w *World) boo
 // does, the command also makes the name's mesh discover it.
 func rename(ns *mesh.Namespace, f Finding, revision string, discovering []*mesh.Mesh, w *World) remedy {
 	meant := nearest(revision, candidates(discovering, w.Fleet))
-	question := fmt.Sprintf("Did you mean %q? ", meant)
+	question := didYouMean(meant)
 	if meant == "" && len(discovering) > 0 {
-		meant, question = revisionOf(discovering[0], w.Fleet), ""
+		meant = revisionOf(discovering[0], w.Fleet)
+		question = fmt.Sprintf("use the revision %q", meant)
 	}
 	if meant == "" {
 		return remedy{seeNames()}
@@ -97,15 +98,18 @@ func rename(ns *mesh.Namespace, f Finding, revision string, discovering []*mesh.
 	if len(discovering) == 0 {
 		join, ok := joining(w.Fleet.Revision(meant).Meshes, ns.Labels, w)
 		if !ok {
-			return remedy{say(question + "No label would make the mesh of that revision discover this namespace: its owner has to change its selectors first")}
+			return remedy{say(question + " No label would make the mesh of that revision discover this namespace: its owner has to change its selectors first")}
 		}
 		edits = append(edits, join...)
 	}
-	if ways := w.labels(ns, f, unknownRevision, labelling{question + fmt.Sprintf("To use the revision %q", meant), sortedEdits(edits)}); len(ways) > 0 {
+	if ways := w.labels(ns, f, unknownRevision, labelling{question, sortedEdits(edits)}); len(ways) > 0 {
 		return ways
 	}
 	return remedy{seeNames()}
 }
+
+// didYouMean is a label that asks for a name.
+func didYouMean(name string) string { return fmt.Sprintf("did you mean %q?", name) }
 
 // candidates are the names that belong to one of the meshes; all names if there is no mesh.
 func candidates(discovering []*mesh.Mesh, fleet *mesh.Fleet) []string {

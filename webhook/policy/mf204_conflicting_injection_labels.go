@@ -17,23 +17,23 @@ func conflictingInjectionLabels(ns *mesh.Namespace, w *World) []Finding {
 		return nil
 	}
 	f := Finding{Field: labelPath(mesh.InjectionLabel)}
-	f.Remedy = w.remedied(func() remedy { return letOneDecide(ns, f, w) })
+	f.Ways = w.remedied(func() remedy { return letOneDecide(ns, f, w) })
 	switch {
 	case injection == mesh.InjectionEnabled && revision == mesh.DefaultRevision:
 		f.Action = Warn
-		f.Detail = fmt.Sprintf("namespace %q has both istio-injection=enabled and istio.io/rev=%s: both choose the revision %[2]q, and one of the "+
-			"labels is enough", ns.Name, revision)
+		f.Detail = fmt.Sprintf("istio-injection=enabled and istio.io/rev=%s both choose the revision %[1]q", revision)
+		f.Effect = "one of the labels is enough"
 	case injection == mesh.InjectionEnabled && w.Fleet.SameRevision(mesh.DefaultRevision, revision):
 		f.Action = Warn
-		f.Detail = fmt.Sprintf("namespace %q has both istio-injection=enabled, which chooses the revision %q, and istio.io/rev=%s: both lead "+
-			"to the same revision now, and istio-injection wins once they do not", ns.Name, mesh.DefaultRevision, revision)
+		f.Detail = fmt.Sprintf("istio-injection=enabled, which chooses the revision %q, and istio.io/rev=%s lead to the same revision now", mesh.DefaultRevision, revision)
+		f.Effect = "istio-injection wins once they do not"
 	case injection == mesh.InjectionEnabled:
-		f.Detail = fmt.Sprintf("namespace %q has both istio-injection=enabled and istio.io/rev=%s: istio-injection wins, so its pods get "+
-			"the revision %q, and istio.io/rev is ignored", ns.Name, revision, mesh.DefaultRevision)
+		f.Detail = fmt.Sprintf("istio-injection=enabled wins over istio.io/rev=%s", revision)
+		f.Effect = fmt.Sprintf("its pods would get the revision %q, and istio.io/rev is ignored", mesh.DefaultRevision)
 	default:
 		f.Action = Warn
-		f.Detail = fmt.Sprintf("namespace %q has both istio-injection=%s and istio.io/rev=%s: istio-injection wins and switches injection off, "+
-			"and istio.io/rev is ignored", ns.Name, injection, revision)
+		f.Detail = fmt.Sprintf("istio-injection=%s wins over istio.io/rev=%s", injection, revision)
+		f.Effect = "injection is turned off, and istio.io/rev is ignored"
 	}
 	return []Finding{f}
 }
@@ -42,11 +42,11 @@ func conflictingInjectionLabels(ns *mesh.Namespace, w *World) []Finding {
 // both would, to remove both.
 func letOneDecide(ns *mesh.Namespace, f Finding, w *World) remedy {
 	ways := w.labels(ns, f, conflictingInjectionLabels,
-		labelling{"To let istio.io/rev decide", []selector.Edit{remove(mesh.InjectionLabel)}},
-		labelling{"To let istio-injection decide", []selector.Edit{remove(mesh.RevisionLabel)}})
+		labelling{"let istio.io/rev decide", []selector.Edit{remove(mesh.InjectionLabel)}},
+		labelling{"let istio-injection decide", []selector.Edit{remove(mesh.RevisionLabel)}})
 	if len(ways) == 0 {
 		ways = w.labels(ns, f, conflictingInjectionLabels,
-			labelling{"Neither chooses a revision that fits. To have none", release(ns.Labels, w.Fleet)})
+			labelling{"turn injection off, because neither chooses a revision that fits", release(ns.Labels, w.Fleet)})
 	}
 	return ways.or(unlabelled)
 }

@@ -20,11 +20,12 @@ func injectedNotDiscovered(ns *mesh.Namespace, w *World) []Finding {
 	f := Finding{
 		Action: injectionAction(injection),
 		Field:  injectionPath(injection),
-		Detail: fmt.Sprintf("namespace %q has %s, but no mesh discovers it: its pods would hang in Init:0/1, because the ConfigMap %s "+
-			"is written to discovered namespaces only", ns.Name, chosen(injection, ns.Labels, injecting), injecting[0].Sources[0].TrustBundle),
+		Detail: chosen(injection, ns.Labels, injecting) + ", but no mesh discovers the namespace",
+		Effect: fmt.Sprintf("its pods would hang in Init:0/1, because the ConfigMap %s is written to discovered namespaces only",
+			injecting[0].Sources[0].TrustBundle),
 		Subjects: injectedBy(injecting),
 	}
-	f.Remedy = w.remedied(func() remedy { return discoverOrRelease(ns, f, injection, injecting, w) })
+	f.Ways = w.remedied(func() remedy { return discoverOrRelease(ns, f, injection, injecting, w) })
 	return []Finding{f}
 }
 
@@ -39,13 +40,13 @@ func discoverOrRelease(ns *mesh.Namespace, f Finding, injection mesh.Injection, 
 	for _, m := range injecting {
 		if edits, ok := only(m, ns.Labels, w); ok {
 			if injection.ByDefault() {
-				offers = append(offers, labelling{"To put it into " + theMesh(m), edits})
+				offers = append(offers, labelling{"put it into " + m.Name, edits})
 				continue
 			}
 			edits = alone(append(edits, set(injection.Label, ns.Labels[injection.Label])), ns.Labels)
-			offers = append(offers, labelling{fmt.Sprintf("To put it into %s, set both labels in one command", theMesh(m)), edits})
+			offers = append(offers, labelling{fmt.Sprintf("put it into %s with both labels in one command", m.Name), edits})
 		}
 	}
-	offers = append(offers, labelling{"To keep it out of every mesh", release(ns.Labels, w.Fleet)})
+	offers = append(offers, labelling{"keep it out of every mesh", release(ns.Labels, w.Fleet)})
 	return w.labels(ns, f, injectedNotDiscovered, offers...).or(unlabelled)
 }

@@ -16,11 +16,11 @@ func noDefaultRevision(ns *mesh.Namespace, w *World) []Finding {
 		return nil
 	}
 	f := Finding{
-		Field: labelPath(mesh.InjectionLabel),
-		Detail: fmt.Sprintf("namespace %q has istio-injection=enabled, which chooses the revision %q, but no revision or tag has that name: "+
-			"its pods would start without sidecars", ns.Name, mesh.DefaultRevision),
+		Field:  labelPath(mesh.InjectionLabel),
+		Detail: fmt.Sprintf("istio-injection=enabled chooses the revision %q, but no revision or tag has that name", mesh.DefaultRevision),
+		Effect: "its pods would start without sidecars",
 	}
-	f.Remedy = w.remedied(func() remedy { return nameRevision(ns, f, w) })
+	f.Ways = w.remedied(func() remedy { return nameRevision(ns, f, w) })
 	return []Finding{f}
 }
 
@@ -33,12 +33,12 @@ func nameRevision(ns *mesh.Namespace, f Finding, w *World) remedy {
 		if !belongs(w.Fleet.Revision(revision), m) {
 			revision = revisionOf(m, w.Fleet)
 		}
-		offers = append(offers, labelling{fmt.Sprintf("To have the sidecars of %s, which discovers it", theMesh(m)), injectBy(revision, ns.Labels)})
+		offers = append(offers, labelling{fmt.Sprintf("use %s, which discovers it", m.Name), injectBy(revision, ns.Labels)})
 	}
 	ways := w.labels(ns, f, noDefaultRevision, offers...)
 	if len(ways) == 0 {
-		without := labelling{"To have no sidecars", alone([]selector.Edit{remove(mesh.InjectionLabel)}, ns.Labels)}
-		ways = append(w.labels(ns, f, noDefaultRevision, without), run("To see what istio.io/rev can name instead", showNames()))
+		without := labelling{turnOff, alone([]selector.Edit{remove(mesh.InjectionLabel)}, ns.Labels)}
+		ways = append(w.labels(ns, f, noDefaultRevision, without), run("see what istio.io/rev can name instead", showNames()))
 	}
 	return ways
 }

@@ -44,23 +44,22 @@ func movesLiveNamespace(old, updated *mesh.Namespace, w *World) []Finding {
 	}
 	left, revisions := podsLeftBehind(discovering, w)
 	f := Finding{
-		Field: "metadata.labels",
-		Remedy: fmt.Sprintf("Once its labels are right, restart the pods: kubectl rollout restart deployment,statefulset,daemonset "+
-			"--namespace %s", updated.Name),
+		Field:    "metadata.labels",
+		Ways:     remedy{run("restart the pods once its labels are right", "kubectl rollout restart deployment,statefulset,daemonset --namespace "+updated.Name)},
 		Subjects: revisions,
 	}
-	where := fmt.Sprintf("namespace %q moves to %s", updated.Name, theMeshes(discovering))
+	where := "it moves to " + theMeshes(discovering)
 	if len(discovering) == 0 {
-		where = fmt.Sprintf("namespace %q leaves %s", updated.Name, theMeshes(w.discovering(old)))
+		where = "it leaves " + theMeshes(w.discovering(old))
 	}
 	switch {
 	case left > 0:
-		f.Detail = fmt.Sprintf("%s, but %s %s %s: until they are restarted, they ask an istiod that no longer tells them anything of this namespace",
-			where, seen(left, w.Pods), haveSidecars(left), strings.Join(revisions, " and "))
+		f.Detail = fmt.Sprintf("%s, but %s %s %s", where, seen(left, w.Pods), haveSidecars(left), strings.Join(revisions, " and "))
+		f.Effect = "until they are restarted, their istiod sends them nothing about this namespace any more"
 	case w.Pods.Stopped != "":
 		f.Action = Warn
-		f.Detail = fmt.Sprintf("%s; %s, so some may have the sidecar of another mesh, and keep it until they are restarted",
-			where, notSeen(w.Pods))
+		f.Detail = fmt.Sprintf("%s, but %s", where, notSeen(w.Pods))
+		f.Effect = "some may have the sidecar of another mesh, and keep it until they are restarted"
 	default:
 		return nil
 	}

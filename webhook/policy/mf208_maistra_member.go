@@ -22,14 +22,14 @@ func maistraMember(ns *mesh.Namespace, w *World) []Finding {
 		return nil
 	}
 	f := Finding{
-		Field: labelPath(mesh.MaistraMemberLabel),
-		Detail: fmt.Sprintf("namespace %q has %s=%s and istio.io/rev=%s: OpenShift Service Mesh 2 and 3 would both inject its pods, "+
-			"which then do not start", ns.Name, mesh.MaistraMemberLabel, member, revision),
+		Field:  labelPath(mesh.MaistraMemberLabel),
+		Detail: fmt.Sprintf("with %s=%s and istio.io/rev=%s, OpenShift Service Mesh 2 and 3 would both inject its pods", mesh.MaistraMemberLabel, member, revision),
+		Effect: "pods with two sidecars do not start",
 	}
-	f.Remedy = w.remedied(func() remedy {
+	f.Ways = w.remedied(func() remedy {
 		return w.labels(ns, f, maistraMember,
-			labelling{"To have Service Mesh 2 leave its pods alone", []selector.Edit{set(maistraIgnoreLabel, "true")}},
-			labelling{"To leave it to Service Mesh 2", []selector.Edit{remove(mesh.RevisionLabel)}}).or(unlabelled)
+			labelling{"keep Service Mesh 2 from injecting its pods", []selector.Edit{set(maistraIgnoreLabel, "true")}},
+			labelling{"leave it to Service Mesh 2", []selector.Edit{remove(mesh.RevisionLabel)}}).or(unlabelled)
 	})
 	return []Finding{f}
 }

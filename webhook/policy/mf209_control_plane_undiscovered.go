@@ -21,14 +21,13 @@ func controlPlaneUndiscovered(old, updated *mesh.Namespace, w *World) []Finding 
 		}
 		_, term := m.Discovers(old.Labels)
 		f := Finding{
-			Field: "metadata.labels",
-			Detail: fmt.Sprintf("namespace %q is the control-plane namespace of %s, which would no longer discover it (%s): it would get no root "+
-				"certificate, and mesh-wide policies in it, such as a STRICT PeerAuthentication, would silently stop to count",
-				updated.Name, theMesh(m), term.Selector),
+			Field:    "metadata.labels",
+			Detail:   fmt.Sprintf("%s would no longer discover it (%s), its control-plane namespace", theMesh(m), term.Selector),
+			Effect:   "it would get no root certificate, and mesh-wide policies in it, such as a STRICT PeerAuthentication, would stop taking effect",
 			Subjects: []string{m.String()},
 		}
-		f.Remedy = w.remedied(func() remedy {
-			return append(keepDiscovered(m, f, term, updated, w), say(fmt.Sprintf("To use other labels, the owner of %s first has to give it a selector for them", theMesh(m))))
+		f.Ways = w.remedied(func() remedy {
+			return append(keepDiscovered(m, f, term, updated, w), say(fmt.Sprintf("to use other labels, the owner of %s has to give it a selector for them first", m.Name)))
 		})
 		found = append(found, f)
 	}
@@ -67,7 +66,7 @@ func keepDiscovered(m *mesh.Mesh, f Finding, term *mesh.Term, updated *mesh.Name
 		return controlPlaneUndiscovered(&mesh.Namespace{Name: ns.Name, Labels: w.Stored}, ns, w)
 	}
 	for _, edits := range offers {
-		if ways := w.labels(updated, f, again, labelling{"To keep it discovered", edits}); len(ways) > 0 {
+		if ways := w.labels(updated, f, again, labelling{"keep it discovered", edits}); len(ways) > 0 {
 			return ways
 		}
 	}

@@ -53,13 +53,12 @@ func notAllowedToJoin(old, updated *mesh.Namespace, w *World) []Finding {
 		}
 		f := Finding{
 			Field: joinedThrough(m, updated.Labels), Subjects: []string{m.Name}, Forbidden: true,
-			Detail: fmt.Sprintf("namespace %q would join %s, and user %q may not use %s %q", updated.Name, theMesh(m), w.User, m.Kind, m.Name),
-			Remedy: "An administrator can allow it: " + grant("meshfence-use-"+m.Name, UseVerb, UseGroup, m.Name, w.User),
+			Detail: fmt.Sprintf("the namespace would join %s, and user %q may not use %s", theMesh(m), w.User, m.Ref),
+			Ways:   remedy{run("an administrator can allow it", grant("meshfence-use-"+m.Name, UseVerb, UseGroup, m.Name, w.User)...)},
 		}
 		if right != Refused {
-			f.Detail = fmt.Sprintf("namespace %q would join %s, and whether user %q may use %s %q could not be asked",
-				updated.Name, theMesh(m), w.User, m.Kind, m.Name)
-			f.Remedy = "Try again in a few seconds"
+			f.Detail = fmt.Sprintf("the namespace would join %s, and meshfence could not check whether user %q may use %s", theMesh(m), w.User, m.Ref)
+			f.Ways = remedy{say("try again in a few seconds")}
 		}
 		found = append(found, f)
 	}

@@ -21,19 +21,19 @@ func ambientWithRevision(ns *mesh.Namespace, w *World) []Finding {
 	if !injection.By {
 		return nil
 	}
-	why := injection.Label + "=" + ns.Labels[injection.Label]
+	why := injection.Label + "=" + ns.Labels[injection.Label] + " is set too"
 	if injection.ByDefault() {
-		why = "no label that chooses a revision, and is injected by default"
+		why = "no label chooses a revision, so that it is injected by default"
 	}
 	f := Finding{
-		Field: labelPath(mesh.DataplaneModeLabel),
-		Detail: fmt.Sprintf("namespace %q has %s=%s and %s: its pods would get sidecars, and a pod with a sidecar does not take part in ambient mode",
-			ns.Name, mesh.DataplaneModeLabel, ambientMode, why),
+		Field:  labelPath(mesh.DataplaneModeLabel),
+		Detail: fmt.Sprintf("%s=%s is set, but %s", mesh.DataplaneModeLabel, ambientMode, why),
+		Effect: "its pods would get sidecars, and a pod with a sidecar does not take part in ambient mode",
 	}
-	f.Remedy = w.remedied(func() remedy {
+	f.Ways = w.remedied(func() remedy {
 		return w.labels(ns, f, ambientWithRevision,
-			labelling{"To have sidecars", []selector.Edit{remove(mesh.DataplaneModeLabel)}},
-			labelling{"To have ambient mode", release(ns.Labels, w.Fleet)}).or(unlabelled)
+			labelling{"use sidecars", []selector.Edit{remove(mesh.DataplaneModeLabel)}},
+			labelling{"use ambient mode", release(ns.Labels, w.Fleet)}).or(unlabelled)
 	})
 	return []Finding{f}
 }

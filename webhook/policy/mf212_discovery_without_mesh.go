@@ -19,12 +19,12 @@ func discoveryWithoutMesh(ns *mesh.Namespace, w *World) []Finding {
 			continue
 		}
 		f := Finding{
-			Field: labelPath(key),
-			Detail: fmt.Sprintf("namespace %q has %s=%s, but no mesh has that name, and no selector asks for that value: "+
-				"until one does, the label puts it into no mesh", ns.Name, key, value),
+			Field:    labelPath(key),
+			Detail:   fmt.Sprintf("%s=%s is the name of no mesh, and no selector asks for that value", key, value),
+			Effect:   "until one does, the label puts the namespace into no mesh",
 			Subjects: []string{key + "=" + value},
 		}
-		f.Remedy = w.remedied(func() remedy { return nameMesh(ns, f, key, w) })
+		f.Ways = w.remedied(func() remedy { return nameMesh(ns, f, key, w) })
 		found = append(found, f)
 	}
 	return found
@@ -57,7 +57,7 @@ func canMatch(s selector.Selector, labels map[string]string) bool {
 
 // nameMesh proposes the mesh that was probably meant, with what else makes it discover the namespace and goes together.
 func nameMesh(ns *mesh.Namespace, f Finding, key string, w *World) remedy {
-	show := run("To see the meshes", showAll(mesh.KindIstio, mesh.KindIstioRevision))
+	show := run("see the meshes", showAll(mesh.KindIstio, mesh.KindIstioRevision))
 	meant := w.Fleet.Named(nearest(ns.Labels[key], meshNames(w.Fleet.Meshes())))
 	if meant == nil {
 		return remedy{show}
@@ -67,10 +67,9 @@ func nameMesh(ns *mesh.Namespace, f Finding, key string, w *World) remedy {
 	edits = append(edits, more...)
 	edits = append(edits, injectedToo(meant, apply(ns.Labels, edits), w.Fleet)...)
 	if ok && discoversAfter(meant, ns.Labels, edits) {
-		label := fmt.Sprintf("Did you mean %q? To put it into that mesh", meant.Name)
-		if ways := w.labels(ns, f, discoveryWithoutMesh, labelling{label, sortedEdits(edits)}); len(ways) > 0 {
+		if ways := w.labels(ns, f, discoveryWithoutMesh, labelling{didYouMean(meant.Name), sortedEdits(edits)}); len(ways) > 0 {
 			return ways
 		}
 	}
-	return remedy{say(fmt.Sprintf("Did you mean %q? Labels alone cannot put the namespace into that mesh", meant.Name)), show}
+	return remedy{say(fmt.Sprintf("did you mean %q? Labels alone cannot put the namespace into that mesh", meant.Name)), show}
 }

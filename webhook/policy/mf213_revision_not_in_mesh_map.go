@@ -21,12 +21,12 @@ func revisionNotInMeshMap(ns *mesh.Namespace, w *World) []Finding {
 			continue
 		}
 		f := Finding{
-			Field: labelPath(mesh.RevisionLabel),
-			Detail: fmt.Sprintf("namespace %q has istio.io/rev=%s, but the mesh map gives the revision %q to %s: it would stay behind when the mesh moves on",
-				ns.Name, injection.Revision, mapped, theMesh(m)),
+			Field:    labelPath(mesh.RevisionLabel),
+			Detail:   fmt.Sprintf("the mesh map gives %s the revision %q, but the namespace has istio.io/rev=%s", theMesh(m), mapped, injection.Revision),
+			Effect:   "it would stay behind when the mesh moves on",
 			Subjects: []string{m.String(), "revision " + injection.Revision},
 		}
-		f.Remedy = w.remedied(func() remedy { return followMap(ns, f, m, mapped, w) })
+		f.Ways = w.remedied(func() remedy { return followMap(ns, f, m, mapped, w) })
 		found = append(found, f)
 	}
 	return found
@@ -36,10 +36,10 @@ func revisionNotInMeshMap(ns *mesh.Namespace, w *World) []Finding {
 func followMap(ns *mesh.Namespace, f Finding, m *mesh.Mesh, mapped string, w *World) remedy {
 	follow := []selector.Edit{set(mesh.RevisionLabel, mapped)}
 	after := &mesh.Namespace{Name: ns.Name, Labels: apply(ns.Labels, follow)}
-	if ways := w.labels(ns, f, revisionNotInMeshMap, labelling{"To follow the mesh map", follow}); isIn(after, m, w) && len(ways) > 0 {
+	if ways := w.labels(ns, f, revisionNotInMeshMap, labelling{"follow the mesh map", follow}); isIn(after, m, w) && len(ways) > 0 {
 		return ways
 	}
-	return remedy{say(fmt.Sprintf("To follow the mesh map, the owner of %s first has to give it a selector that matches istio.io/rev=%s", theMesh(m), mapped))}
+	return remedy{say(fmt.Sprintf("to follow the mesh map, the owner of %s has to give it a selector that matches istio.io/rev=%s first", m.Name, mapped))}
 }
 
 // isIn reports whether the namespace is in the mesh that injects it: the mesh discovers it, or its istiod runs elsewhere and no

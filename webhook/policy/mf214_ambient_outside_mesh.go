@@ -26,12 +26,12 @@ func ambientOutsideMesh(ns *mesh.Namespace, w *World) []Finding {
 		by = ", and " + becauseAll(discovering, ns.Labels) + " " + do(discovering)
 	}
 	f := Finding{
-		Field: labelPath(mesh.DataplaneModeLabel),
-		Detail: fmt.Sprintf("namespace %q has %s=%s, but %s, which has ambient mode, does not discover it%s: ztunnel would take its traffic, "+
-			"and the istiod of %[4]s does not know its workloads", ns.Name, mesh.DataplaneModeLabel, ambientMode, theMeshes(ambient), by),
+		Field:    labelPath(mesh.DataplaneModeLabel),
+		Detail:   fmt.Sprintf("%s=%s is set, but %s, which has ambient mode, does not discover it%s", mesh.DataplaneModeLabel, ambientMode, theMeshes(ambient), by),
+		Effect:   fmt.Sprintf("ztunnel would take its traffic, and the istiod of %s would not know its workloads", plainly(ambient)),
 		Subjects: append(meshSubjects(ambient), discoveredBy(discovering)...),
 	}
-	f.Remedy = w.remedied(func() remedy { return joinAmbient(ns, f, ambient, w) })
+	f.Ways = w.remedied(func() remedy { return joinAmbient(ns, f, ambient, w) })
 	return []Finding{f}
 }
 
@@ -57,9 +57,9 @@ func joinAmbient(ns *mesh.Namespace, f Finding, ambient []*mesh.Mesh, w *World) 
 	var offers []labelling
 	for _, m := range ambient {
 		if edits, ok := only(m, ns.Labels, w); ok {
-			offers = append(offers, labelling{"To put it into " + theMesh(m), alone(edits, ns.Labels)})
+			offers = append(offers, labelling{"put it into " + m.Name, alone(edits, ns.Labels)})
 		}
 	}
-	offers = append(offers, labelling{"To leave ambient mode", []selector.Edit{remove(mesh.DataplaneModeLabel)}})
+	offers = append(offers, labelling{"leave ambient mode", []selector.Edit{remove(mesh.DataplaneModeLabel)}})
 	return w.labels(ns, f, ambientOutsideMesh, offers...).or(unlabelled)
 }

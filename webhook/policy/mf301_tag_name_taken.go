@@ -15,25 +15,24 @@ func tagNameTaken(tag *mesh.Tag, w *World) []Finding {
 		return nil
 	}
 	f := Finding{
-		Field: "metadata.name",
-		Detail: fmt.Sprintf("IstioRevisionTag %q has the name of a revision of %s: istio.io/rev=%s chooses that revision, and the operator "+
-			"does nothing for the tag", tag.Name, theMeshes(r.Meshes), tag.Name),
-		Remedy:   remedy{say("Choose a name that nothing has yet"), run("To see those that are taken", showNames())}.String(),
+		Field:    "metadata.name",
+		Detail:   fmt.Sprintf("it has the name of a revision of %s, which istio.io/rev=%s chooses", theMeshes(r.Meshes), tag.Name),
+		Effect:   "the operator does nothing for the tag",
+		Ways:     remedy{say("choose a name that nothing has yet"), run("see those that are taken", showNames())},
 		Subjects: meshSubjects(r.Meshes),
 	}
 	if tag.Name == mesh.DefaultRevision {
-		f.Detail = fmt.Sprintf("IstioRevisionTag %q would be a second owner of that name, beside a revision of %s, which "+
-			"istio-injection=enabled and istio.io/rev=default choose: the operator does nothing for the tag", tag.Name, theMeshes(r.Meshes))
+		f.Detail = fmt.Sprintf("it has the name of a revision of %s, which istio-injection=enabled and istio.io/rev=%s choose", theMeshes(r.Meshes), tag.Name)
 	}
 	switch targets := w.Fleet.Target(tag.Target); {
 	case intersect(targets, r.Meshes):
-		f.Remedy = fmt.Sprintf("No tag is needed: %q is a revision of %s already. For a tag beside it, choose a name that nothing has yet",
-			tag.Name, theMeshes(r.Meshes))
+		f.Ways = remedy{say(fmt.Sprintf("no tag is needed: %q is a revision of %s already", tag.Name, theMeshes(r.Meshes))),
+			say("for a tag beside it, choose a name that nothing has yet")}
 	case w.Updating:
-		f.Remedy = remedy{
-			say("A name cannot be changed: for a tag, create one under another name, and give that to the namespaces that mean the tag"),
-			run("This one does nothing; to delete it", "kubectl delete "+object(kindTag, tag.Name)),
-		}.String()
+		f.Ways = remedy{
+			say("a name cannot be changed: create a tag of another name, and give that to the namespaces that are to use the tag"),
+			run("delete this one, which does nothing", "kubectl delete "+object(kindTag, tag.Name)),
+		}
 	}
 	return []Finding{f}
 }

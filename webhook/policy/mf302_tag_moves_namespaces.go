@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
@@ -41,7 +40,10 @@ func tagMovesNamespaces(old, updated *mesh.Tag, w *World) []Finding {
 	}
 	if len(past) > 0 {
 		f := undiscovered(old, updated, past, targets, w)
-		f.Action, f.Remedy = Warn, strings.TrimPrefix(f.Remedy, beforeTheTag)
+		f.Action = Warn
+		if len(f.Ways) > 0 && f.Ways[0].Label == beforeTheTag {
+			f.Ways = f.Ways[1:]
+		}
 		found = append(found, f)
 	}
 	return found
@@ -54,7 +56,7 @@ func outside(injecting []*mesh.Mesh, ns *mesh.Namespace, w *World) bool {
 }
 
 // beforeTheTag begins the remedy of a refusal.
-const beforeTheTag = "Change the namespaces before the tag. "
+const beforeTheTag = "change the namespaces before the tag"
 
 // undiscovered is the finding about namespaces that the mesh of the tag's target does not discover.
 func undiscovered(old, updated *mesh.Tag, users []mesh.Namespace, targets []*mesh.Mesh, w *World) Finding {
@@ -62,15 +64,16 @@ func undiscovered(old, updated *mesh.Tag, users []mesh.Namespace, targets []*mes
 	for i := range users {
 		names[i] = users[i].Name
 	}
-	comesOfIt := fmt.Sprintf("their new pods ask the istiod of %s, and lack its root certificate to verify it with", theMeshes(targets))
+	comesOfIt := fmt.Sprintf("the sidecars of their new pods would connect to the istiod of %s without its root certificate", plainly(targets))
 	if !runHere(targets) {
-		comesOfIt = "its istiod is not for this cluster, so that their new pods have no sidecars, or sidecars without the root certificate to verify it with"
+		comesOfIt = "its istiod is not for this cluster: their new pods would have no sidecars, or sidecars without its root certificate"
 	}
 	return Finding{
 		Field: "spec.targetRef",
-		Detail: fmt.Sprintf("IstioRevisionTag %q points at %s, but %s does not discover namespaces that use the tag: %s; %s",
-			updated.Name, mesh.Ref(updated.Target), theMeshes(targets), namespaceNames(names), comesOfIt),
-		Remedy:   w.remedied(func() remedy { return waysForUsers(old, updated, users, targets, w) }),
+		Detail: fmt.Sprintf("it points at %s, but %s does not discover namespaces that use the tag: %s", mesh.Ref(updated.Target), theMeshes(targets),
+			namespaceNames(names)),
+		Effect:   comesOfIt,
+		Ways:     w.remedied(func() remedy { return waysForUsers(old, updated, users, targets, w) }),
 		Subjects: names,
 	}
 }
@@ -82,20 +85,20 @@ func waysForUsers(old, updated *mesh.Tag, users []mesh.Namespace, targets []*mes
 	for i := range users[:min(named, len(users))] {
 		ns := &users[i]
 		if revision, m := revisionWithoutTag(ns, old, w); m != nil {
-			stay.offer(fmt.Sprintf("To keep %%s in %s", theMesh(m)), ns, injectBy(revision, ns.Labels), updated.Name, w)
+			stay.offer("keep %s in "+m.Name, ns, injectBy(revision, ns.Labels), updated.Name, w)
 		} else {
-			stay.offer("To take the tag from %s", ns, w.released(ns), updated.Name, w)
+			stay.offer("take the tag from %s", ns, w.released(ns), updated.Name, w)
 		}
 		if edits, ok := only(targets[0], ns.Labels, w); ok {
 			edits = append(edits, injectBy(pointsAt(updated, targets[0]), ns.Labels)...)
-			follow.offer(fmt.Sprintf("To move %%s to %s", theMesh(targets[0])), ns, sortedEdits(edits), updated.Name, w)
+			follow.offer("move %s to "+targets[0].Name, ns, sortedEdits(edits), updated.Name, w)
 		}
 	}
 	ways := append(stay.ways(), follow.ways()...)
 	if len(ways) == 0 {
-		return remedy{say("Leave the tag where it points, or have the owners of the meshes change their selectors first")}
+		return remedy{say("leave the tag where it points, or have the owners of the meshes change their selectors first")}
 	}
-	return append(remedy{say(strings.TrimSuffix(beforeTheTag, ". "))}, ways...)
+	return append(remedy{say(beforeTheTag)}, ways...)
 }
 
 // offer notes the edits if they are admitted, whether the tag changes or not, and if the namespace does not use the tag then.

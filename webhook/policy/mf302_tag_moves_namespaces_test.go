@@ -2,7 +2,6 @@ package policy_test
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -199,16 +198,13 @@ func tagUsers(t *testing.T) []mesh.Namespace {
 	return all
 }
 
-// follow runs the label commands of a remedy whose sentence begins like this. Every one must be admitted without a new
+// follow runs the label commands of the ways out whose labels begin like this. Every one must be admitted without a new
 // finding, while the tag is what it was; it returns the namespaces afterwards.
-func follow(t *testing.T, remedy string, beginnings []string, stored []mesh.Namespace, fleet *mesh.Fleet) []mesh.Namespace {
+func follow(t *testing.T, ways []policy.Way, beginnings []string, stored []mesh.Namespace, fleet *mesh.Fleet) []mesh.Namespace {
 	t.Helper()
 	judge, after := policy.New(settings()), slices.Clone(stored)
-	for _, sentence := range strings.Split(remedy, ". ") {
-		if !slices.ContainsFunc(beginnings, func(b string) bool { return strings.HasPrefix(sentence, b) }) {
-			continue
-		}
-		for _, c := range commandsForAll(sentence) {
+	for _, way := range waysThat(ways, beginnings...) {
+		for _, c := range commandsForAll([]policy.Way{way}) {
 			for i := range after {
 				if !slices.Contains(c.namespaces, after[i].Name) {
 					continue
@@ -221,7 +217,7 @@ func follow(t *testing.T, remedy string, beginnings []string, stored []mesh.Name
 				wrongBefore := codes(judge.Namespace(policy.NamespaceChange{New: &after[i], Fleet: fleet, Now: now}))
 				v := judge.Namespace(policy.NamespaceChange{Old: &after[i], New: &changed, Fleet: fleet, Now: now})
 				if v.Answer != policy.Allowed || slices.ContainsFunc(codes(v), func(c policy.Code) bool { return !slices.Contains(wrongBefore, c) }) {
-					t.Errorf("%q of %q: %s", sentence, labelText(after[i].Labels), outcome(v))
+					t.Errorf("%q of %q: %s", way, labelText(after[i].Labels), outcome(v))
 				}
 				after[i] = changed
 			}
@@ -248,9 +244,9 @@ func TestMF302AfterEitherWayOutTheTagMayChange(t *testing.T) {
 					}
 					refusals++
 					before := fleet(t, append(slices.Clone(others), nonEmpty(c.from)...)...)
-					for _, way := range [][]string{{"To keep ", "To take ", "To have no sidecars "}, {"To move ", "To take ", "To have no sidecars "}} {
+					for _, way := range [][]string{{"keep ", "take ", "turn injection off "}, {"move ", "take ", "turn injection off "}} {
 						again := c
-						again.namespaces = follow(t, verdict.Denials[0].Remedy, way, c.namespaces, before)
+						again.namespaces = follow(t, verdict.Denials[0].Ways, way, c.namespaces, before)
 						if v := again.judge(t); v.Answer != policy.Allowed {
 							t.Errorf("%q to %q after %q: %s", c.from, c.to, way, outcome(v))
 						}

@@ -21,21 +21,22 @@ func tagDeletedInUse(tag *mesh.Tag, w *World) []Finding {
 		}
 	}
 	mapped := w.Fleet.MappedTo(tag.Name)
-	var who []string
+	var who, effects []string
 	if len(users) > 0 {
-		who = append(who, fmt.Sprintf("namespaces use it, whose new pods come up without sidecars: %s", namespaceNames(names)))
+		who, effects = append(who, "namespaces use it: "+namespaceNames(names)), append(effects, withoutSidecars)
 	}
 	if len(mapped) > 0 {
-		who = append(who, fmt.Sprintf("the mesh map still gives it to mesh %s, whose new namespaces get it filled in",
-			strings.Join(quoted(mapped), " and mesh ")))
+		who = append(who, fmt.Sprintf("the mesh map gives it to mesh %s", strings.Join(quoted(mapped), " and mesh ")))
+		effects = append(effects, "it would still be filled in for new namespaces of "+joinAnd(mapped))
 	}
 	if len(who) == 0 {
 		return nil
 	}
 	return []Finding{{
 		Field:    "metadata.name",
-		Detail:   fmt.Sprintf("IstioRevisionTag %q is deleted, but ", tag.Name) + strings.Join(who, "; and "),
-		Remedy:   w.remedied(func() remedy { return withoutTag(tag, users, mapped, w) }),
+		Detail:   strings.Join(who, "; and "),
+		Effect:   strings.Join(effects, ", and "),
+		Ways:     w.remedied(func() remedy { return withoutTag(tag, users, mapped, w) }),
 		Subjects: append(names, mapped...),
 	}}
 }
@@ -54,21 +55,21 @@ func withoutTag(tag *mesh.Tag, users []mesh.Namespace, mapped []string, w *World
 	for i := range users[:min(named, len(users))] {
 		ns := &users[i]
 		if revision, m := revisionWithoutTag(ns, tag, w); m != nil {
-			commands.offer(fmt.Sprintf("To keep %%s in %s", theMesh(m)), ns, injectBy(revision, ns.Labels), tag.Name, w)
+			commands.offer("keep %s in "+m.Name, ns, injectBy(revision, ns.Labels), tag.Name, w)
 		} else {
-			why := "To take its name from %s"
+			why := "take its name from %s"
 			if unchosen(ns) {
-				why = "To have no sidecars in %s"
+				why = "turn injection off in %s"
 			}
 			commands.offer(why, ns, w.released(ns), tag.Name, w)
 		}
 	}
 	ways := commands.ways()
 	if len(users) > 0 && len(ways) == 0 {
-		ways = remedy{say("Have the namespaces choose another revision first")}
+		ways = remedy{say("have the namespaces choose another revision first")}
 	}
 	if len(mapped) > 0 {
-		ways = append(ways, run("To see what the mesh map can have instead", showNames()))
+		ways = append(ways, run("see what the mesh map can have instead", showNames()))
 	}
 	return ways
 }

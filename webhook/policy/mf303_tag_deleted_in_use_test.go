@@ -105,7 +105,7 @@ func TestMF303AfterItsCommandsTheTagCanBeDeletedInSilence(t *testing.T) {
 			if got := outcome(verdict); got != "warn MF303" {
 				t.Fatalf("%s: %s", c.from, got)
 			}
-			c.namespaces = follow(t, verdict.Warnings[0].Remedy, []string{"To "}, c.namespaces, fleet(t, append(guide()[:2:2], c.from)...))
+			c.namespaces = follow(t, verdict.Warnings[0].Ways, []string{""}, c.namespaces, fleet(t, append(guide()[:2:2], c.from)...))
 			if got := outcome(c.judge(t)); got != "allow" {
 				t.Errorf("%s: %s", c.from, got)
 			}

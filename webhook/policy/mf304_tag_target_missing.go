@@ -13,14 +13,15 @@ func tagTargetMissing(tag *mesh.Tag, w *World) []Finding {
 	if !unset && len(w.Fleet.Target(tag.Target)) > 0 {
 		return nil
 	}
-	what := fmt.Sprintf("points at %s, which does not exist: until it does", mesh.Ref(tag.Target))
+	what, until := fmt.Sprintf("it points at %s, which does not exist", mesh.Ref(tag.Target)), "until it exists"
 	if unset {
-		what = "points at nothing, because spec.targetRef has not got a kind and a name: until it has"
+		what, until = "it points at nothing, because its kind or its name is not set", "until both are set"
 	}
 	return []Finding{{
 		Field:    "spec.targetRef",
-		Detail:   fmt.Sprintf("IstioRevisionTag %q %s, the operator does nothing for the tag", tag.Name, what),
-		Remedy:   w.remedied(func() remedy { return meantTarget(tag, w) }),
+		Detail:   what,
+		Effect:   until + ", the operator does nothing for the tag",
+		Ways:     w.remedied(func() remedy { return meantTarget(tag, w) }),
 		Subjects: []string{tag.Target.Kind + " " + tag.Target.Name},
 	}}
 }
@@ -44,25 +45,27 @@ func meantTarget(tag *mesh.Tag, w *World) remedy {
 		}
 	}
 	if len(w.Fleet.Target(other)) > 0 {
-		return pointAt(fmt.Sprintf("There is an %s of that name. ", other.Kind), tag, mesh.Ref(other), w)
+		return pointAt(fmt.Sprintf("point at %s, which exists", mesh.Ref(other)), tag, mesh.Ref(other), w)
 	}
 	if target.Kind == mesh.KindIstioRevision && target.Name != tag.Name && w.Fleet.HasTag(target.Name) {
 		return remedy{
-			say("There is an IstioRevisionTag of that name, and a tag cannot point at a tag"),
-			run("To see where that one points", showOne(kindTag, target.Name)),
+			say("there is an IstioRevisionTag of that name, and a tag cannot point at a tag"),
+			run("see where that one points", showOne(kindTag, target.Name)),
 		}
 	}
 	if target.Name = nearest(target.Name, names); target.Name != "" {
-		return pointAt(fmt.Sprintf("Did you mean %q? ", target.Name), tag, mesh.Ref(target), w)
+		return pointAt(didYouMean(target.Name), tag, mesh.Ref(target), w)
 	}
-	return remedy{run("To see what there is to point at", showAll(mesh.KindIstio, mesh.KindIstioRevision))}
+	return remedy{run("see what there is to point at", showAll(mesh.KindIstio, mesh.KindIstioRevision))}
 }
 
 // pointAt is the command that changes the target of a tag, if that is stored and may be changed so; else its field.
-func pointAt(why string, tag *mesh.Tag, target mesh.Ref, w *World) remedy {
-	label := fmt.Sprintf("%sTo point at %s", why, target)
+func pointAt(label string, tag *mesh.Tag, target mesh.Ref, w *World) remedy {
 	if w.base().Tag(tag.Name) == nil || !w.tagging(w.base(), tag.Name, target) {
-		return remedy{say(fmt.Sprintf("%s, once its namespaces are discovered by that mesh: spec: {targetRef: {kind: %s, name: %s}}", label, target.Kind, target.Name))}
+		return remedy{
+			run(label, fmt.Sprintf("spec: {targetRef: {kind: %s, name: %s}}", target.Kind, target.Name)),
+			say("the mesh that the tag points at has to discover the namespaces that use the tag"),
+		}
 	}
 	return remedy{run(label, retarget(tag.Name, target))}
 }

@@ -2,7 +2,6 @@ package policy_test
 
 import (
 	"encoding/json"
-	"strings"
 	"testing"
 
 	"github.com/meshfence/meshfence/webhook/policy"
@@ -79,9 +78,9 @@ func TestMF304AfterItsCommandTheTargetExists(t *testing.T) {
 	others := append(guide(), "IstioRevision canary; in istio-system-4; selects istio-discovery=canary")
 	for _, from := range []string{"Istio mesh1", "IstioRevision mesh1", "Istio canary", "IstioRevision canry"} {
 		c := tagCase{others: others, create: tagLine("stable", from)}
-		_, patch, ok := strings.Cut(c.judge(t).Warnings[0].Remedy, "-p '")
+		patch := patchIn(c.judge(t).Warnings[0].Ways)
 		var object struct{ Spec sail.TagSpec }
-		if err := json.Unmarshal([]byte(strings.TrimSuffix(patch, "'")), &object); err != nil || !ok {
+		if err := json.Unmarshal([]byte(patch), &object); err != nil {
 			t.Errorf("%s: the patch %s is none: %v", from, patch, err)
 			continue
 		}

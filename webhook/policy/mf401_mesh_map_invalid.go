@@ -55,11 +55,11 @@ func notALabel(part, value string) []string {
 func unusable(m *mesh.Map, w *World, path, name, written string, problems []string) Finding {
 	f := Finding{
 		Field:  path,
-		Detail: fmt.Sprintf("the mesh map's entry %q cannot be used: %s", written, strings.Join(problems, ", and ")),
-		Remedy: leaveOut(m, w, name),
+		Detail: fmt.Sprintf("the entry %q cannot be used: %s", written, strings.Join(problems, ", and ")),
+		Ways:   leaveOut(m, w, name),
 	}
 	if own := w.Fleet.Named(name); own != nil && len(notALabel("", name)) == 0 {
-		f.Remedy = fmt.Sprintf("For the active revision of %s: %s", theMesh(own), changeMap(m, w, mapEdits{name: &own.ActiveRevision}))
+		f.Ways = changeMap("give it the active revision of "+own.Name, m, w, mapEdits{name: &own.ActiveRevision})
 	}
 	for _, problem := range problems {
 		f.Subjects = append(f.Subjects, path+" "+problem)
@@ -71,7 +71,7 @@ func unusable(m *mesh.Map, w *World, path, name, written string, problems []stri
 func shown(text string) string {
 	text = strings.TrimSpace(text)
 	if characters := []rune(text); len(characters) > longestShown {
-		return string(characters[:longestShown]) + "…"
+		return string(characters[:longestShown]) + ellipsis
 	}
 	return text
 }

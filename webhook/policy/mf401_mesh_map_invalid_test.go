@@ -117,16 +117,16 @@ func TestMF401FindsWhatIsIgnored(t *testing.T) {
 	}
 }
 
-// patched is what a remedy's command makes of the stored map; nil if it has none.
-func patched(t *testing.T, stored entries, remedy string) entries {
+// patched is what a command makes of the stored map; nil if it has none.
+func patched(t *testing.T, stored entries, ways []policy.Way) entries {
 	t.Helper()
-	_, text, ok := strings.Cut(remedy, "-p '")
-	if !ok {
+	text := patchIn(ways)
+	if text == "" {
 		return nil
 	}
 	var patch struct{ Data, BinaryData map[string]*string }
-	if err := json.Unmarshal([]byte(strings.TrimSuffix(text, "'")), &patch); err != nil {
-		t.Fatalf("%s: %v", remedy, err)
+	if err := json.Unmarshal([]byte(text), &patch); err != nil {
+		t.Fatalf("%s: %v", text, err)
 	}
 	after := maps.Clone(stored)
 	for name, revision := range patch.Data {
@@ -162,7 +162,7 @@ func TestTheCommandsAboutTheMeshMapRepairIt(t *testing.T) {
 						at, findings = updated, verdict.Warnings
 					}
 					for _, f := range findings {
-						after := patched(t, at, f.Remedy)
+						after := patched(t, at, f.Ways)
 						if after == nil {
 							continue
 						}

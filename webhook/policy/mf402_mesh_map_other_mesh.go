@@ -29,22 +29,21 @@ func ofAnotherMesh(name, revision string, w *World) bool {
 func otherMesh(m *mesh.Map, name string, entries map[string]string, w *World) Finding {
 	having := owners(w.Fleet.Revision(entries[name]))
 	f := Finding{
-		Field: entryPath(name),
-		Detail: fmt.Sprintf("the mesh map's entry %q gives mesh %q a revision of %s",
-			entry(name, entries[name]), name, theMeshes(having)),
+		Field:    entryPath(name),
+		Detail:   fmt.Sprintf("the entry %q gives mesh %q a revision of %s", entry(name, entries[name]), name, theMeshes(having)),
 		Subjects: []string{entry(name, entries[name])},
 	}
 	called := meshesCalled(name, w)
 	switch _, taken := entries[having[0].Name]; {
 	case len(called) > 0:
-		f.Remedy = fmt.Sprintf("For the active revision of %s: %s", theMesh(called[0]), changeMap(m, w, mapEdits{name: &called[0].ActiveRevision}))
+		f.Ways = changeMap("give it the active revision of "+called[0].Name, m, w, mapEdits{name: &called[0].ActiveRevision})
 	case taken:
 		f.Detail += ", and there is no mesh of that name"
-		f.Remedy = leaveOut(m, w, name)
+		f.Ways = leaveOut(m, w, name)
 	default:
 		f.Detail += ", and there is no mesh of that name"
 		revision := entries[name]
-		f.Remedy = fmt.Sprintf("To name the mesh that has it: %s", changeMap(m, w, mapEdits{name: nil, having[0].Name: &revision}))
+		f.Ways = changeMap("name the mesh that has it", m, w, mapEdits{name: nil, having[0].Name: &revision})
 	}
 	return f
 }

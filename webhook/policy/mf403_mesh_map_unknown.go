@@ -30,8 +30,8 @@ func meshMapUnknown(m *mesh.Map, w *World) []Finding {
 		if len(missing) > 0 {
 			found = append(found, Finding{
 				Field:    entryPath(name),
-				Detail:   fmt.Sprintf("the mesh map has the entry %q, but there is %s yet", entry(name, revision), strings.Join(missing, " and ")),
-				Remedy:   meantEntry(m, name, entries, called, w),
+				Detail:   fmt.Sprintf("for the entry %q there is %s yet", entry(name, revision), strings.Join(missing, " and ")),
+				Ways:     meantEntry(m, name, entries, called, w),
 				Subjects: subjects,
 			})
 		}
@@ -41,8 +41,8 @@ func meshMapUnknown(m *mesh.Map, w *World) []Finding {
 
 // meantEntry proposes the names that were probably meant, of a mesh that exists and has no other entry. The map is admitted
 // with what is unknown in it, so it can be patched.
-func meantEntry(m *mesh.Map, name string, entries map[string]string, called []*mesh.Mesh, w *World) string {
-	show := remedy{run("To see the names that exist", showAll(mesh.KindIstio, mesh.KindIstioRevision, kindTag))}.String()
+func meantEntry(m *mesh.Map, name string, entries map[string]string, called []*mesh.Mesh, w *World) remedy {
+	show := remedy{run("see the names that exist", showAll(mesh.KindIstio, mesh.KindIstioRevision, kindTag))}
 	meantMesh, meant, edits := name, entries[name], mapEdits{}
 	if len(called) == 0 {
 		meantMesh = nearest(name, meshNames(w.Fleet.Meshes()))
@@ -58,5 +58,5 @@ func meantEntry(m *mesh.Map, name string, entries map[string]string, called []*m
 		return show
 	}
 	edits[meantMesh] = &meant
-	return fmt.Sprintf("Did you mean %q? If so: %s", entry(meantMesh, meant), patchMap(m, edits))
+	return remedy{run(didYouMean(entry(meantMesh, meant)), patchMap(m, edits))}
 }

@@ -105,17 +105,14 @@ func (o Override) Apply(v Verdict, user string, rights map[Code]Right) Verdict {
 
 // notOverridden says in the finding why the annotation changes nothing.
 func notOverridden(f Finding, user string, right Right) Finding {
-	why := fmt.Sprintf("The annotation %s changes nothing: whether user %q may override %s could not be asked. Try again in a few seconds",
-		OverrideAnnotation, user, f.Rule.Code)
+	why := say(fmt.Sprintf("the annotation %s is ignored, because meshfence could not check whether user %q may override %s: try again in a few seconds",
+		OverrideAnnotation, user, f.Rule.Code))
 	if right == Refused {
 		name := OverrideName(f.Rule.Code)
-		why = fmt.Sprintf("The annotation %s changes nothing: user %q may not override %s. An administrator can allow it: %s",
-			OverrideAnnotation, user, f.Rule.Code, grant("meshfence-override-"+name, OverrideVerb, OverrideGroup, name, user))
+		why = run(fmt.Sprintf("the annotation %s is ignored, because user %q may not override %s, which an administrator can allow",
+			OverrideAnnotation, user, f.Rule.Code), grant("meshfence-override-"+name, OverrideVerb, OverrideGroup, name, user)...)
 	}
-	if f.Remedy != "" {
-		why = f.Remedy + ". " + why
-	}
-	f.Remedy = why
+	f.Ways = append(slices.Clip(f.Ways), why)
 	return f
 }
 

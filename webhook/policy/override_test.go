@@ -1,7 +1,7 @@
 package policy_test
 
 import (
-	"strings"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -58,20 +58,25 @@ func TestOnlyTheCodesThatDenyAndThatTheObjectNamesAreAskedFor(t *testing.T) {
 
 func TestOverride(t *testing.T) {
 	found := func(rule policy.Rule, action policy.Action, detail, remedy string) policy.Finding {
-		return policy.Finding{Rule: rule, Action: action, Field: "metadata.labels", Detail: detail, Remedy: remedy}
+		return policy.Finding{Rule: rule, Action: action, Field: "metadata.labels", Detail: detail, Ways: []policy.Way{{Label: remedy}}}
 	}
 	first, second := found(mf201, policy.Deny, "a", "do a"), found(mf203, policy.Deny, "b", "do b")
 	warning := found(mf202, policy.Warn, "c", "do c")
 	verdict := also(denied(first, second), warning)
-	const (
-		with    = `overridden by user "jane" with meshfence.io/override: `
-		refused = `. The annotation meshfence.io/override changes nothing: user "jane" may not override MF203. An administrator can allow ` +
-			`it: kubectl create clusterrole meshfence-override-mf203 --verb=override --resource='*.meshfence.io' ` +
-			`--resource-name=mf203. And then: kubectl create clusterrolebinding meshfence-override-mf203-jane ` +
-			`--clusterrole=meshfence-override-mf203 --user=jane`
-		unasked = `. The annotation meshfence.io/override changes nothing: whether user "jane" may override MF203 could not be ` +
-			`asked. Try again in a few seconds`
-	)
+	const with = `overridden by user "jane" with meshfence.io/override: `
+	refused := policy.Way{
+		Label: `the annotation meshfence.io/override is ignored, because user "jane" may not override MF203, which an administrator can allow`,
+		Commands: []string{
+			"kubectl create clusterrole meshfence-override-mf203 --verb=override --resource='*.meshfence.io' --resource-name=mf203",
+			"kubectl create clusterrolebinding meshfence-override-mf203-jane --clusterrole=meshfence-override-mf203 --user=jane",
+		},
+	}
+	unasked := policy.Way{Label: `the annotation meshfence.io/override is ignored, because meshfence could not check whether user "jane" may override MF203: ` +
+		"try again in a few seconds"}
+	and := func(f policy.Finding, way policy.Way) policy.Finding {
+		f.Ways = append(slices.Clone(f.Ways), way)
+		return f
+	}
 	type rights = map[policy.Code]policy.Right
 	for _, c := range []struct {
 		name       string
@@ -109,18 +114,18 @@ func TestOverride(t *testing.T) {
 			name: "if only one of two is granted, then the other one denies and says why", verdict: verdict,
 			annotation: "MF201,MF203", rights: rights{"MF201": policy.Granted, "MF203": policy.Refused},
 			want: policy.Verdict{
-				Answer: policy.Denied, Denials: []policy.Finding{found(mf203, policy.Deny, "b", "do b"+refused)},
+				Answer: policy.Denied, Denials: []policy.Finding{and(second, refused)},
 				Warnings: []policy.Finding{found(mf201, policy.Warn, with+"a", "do a"), warning}, Overridden: []policy.Code{"MF201"},
 			},
 		},
 		{
 			name: "if the API server could not be asked, then it denies and says so", verdict: verdict,
 			annotation: "MF203", rights: rights{"MF203": policy.Unasked},
-			want: also(denied(first, found(mf203, policy.Deny, "b", "do b"+unasked)), warning),
+			want: also(denied(first, and(second, unasked)), warning),
 		},
 		{
 			name: "if nobody asked, then nothing is granted", verdict: verdict, annotation: "MF203",
-			want: also(denied(first, found(mf203, policy.Deny, "b", "do b"+unasked)), warning),
+			want: also(denied(first, and(second, unasked)), warning),
 		},
 		{
 			name: "if a rule has two findings, then both are overridden by one code", verdict: denied(first, first),
@@ -163,8 +168,8 @@ func TestTheCommandsThatGiveARightCanBePastedWhateverTheUserIsCalled(t *testing.
 		"": "kubectl create clusterrolebinding meshfence-override-mf201- --clusterrole=meshfence-override-mf201 --user=''",
 	} {
 		got := policy.ReadOverride("MF201").Apply(v, user, map[policy.Code]policy.Right{"MF201": policy.Refused})
-		_, command, _ := strings.Cut(got.Denials[0].Remedy, ". And then: ")
-		if command != want {
+		commands := got.Denials[0].Ways[0].Commands
+		if command := commands[len(commands)-1]; command != want {
 			t.Errorf("%q: %s, want %s", user, command, want)
 		}
 	}

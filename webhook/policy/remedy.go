@@ -5,21 +5,24 @@ import (
 	"strings"
 )
 
-// way is a way out of a finding: what it is for, and the commands that lead there, in their order. One without commands says who has
-// to do what.
-type way struct {
-	label    string
-	commands []string
+// Way is a way out of a finding. Each alone is enough, unless it says otherwise.
+type Way struct {
+	// Label says what the commands do, without a capital letter or a full stop: "keep it in mesh-2". Without commands it is a sentence
+	// that says who has to do what.
+	Label string
+	// Commands are what can be pasted, in this order: commands for a shell, or, for an object that is not stored yet, lines of its
+	// manifest.
+	Commands []string
 }
 
-// remedy is all ways out of a finding. Each of them alone is enough, unless it says otherwise.
-type remedy []way
+// remedy is all ways out of a finding.
+type remedy []Way
 
 // say is a way out that no command can be given for.
-func say(text string) way { return way{label: text} }
+func say(text string) Way { return Way{Label: text} }
 
 // run is a way out by commands.
-func run(label string, commands ...string) way { return way{label: label, commands: commands} }
+func run(label string, commands ...string) Way { return Way{Label: label, Commands: commands} }
 
 // or is the remedy, or a text if there are no ways out.
 func (r remedy) or(text string) remedy {
@@ -29,21 +32,34 @@ func (r remedy) or(text string) remedy {
 	return r
 }
 
-// String lays the ways out: each is a sentence, and of its commands those after the first are sentences too.
-func (r remedy) String() string {
-	sentences := make([]string, len(r))
-	for i, w := range r {
-		if sentences[i] = w.label; len(w.commands) > 0 {
-			sentences[i] += ": " + strings.Join(w.commands, ". And then: ")
+// lines lays the way out for a refusal: several commands stand on lines of their own, so that each can be copied whole.
+func (w Way) lines() []string {
+	switch len(w.Commands) {
+	case 0:
+		return []string{"  " + w.Label}
+	case 1:
+		return []string{"  " + w.heading() + "  " + w.Commands[0]}
+	default:
+		lines := []string{"  " + w.heading()}
+		for _, command := range w.Commands {
+			lines = append(lines, "    "+command)
 		}
+		return lines
 	}
-	return strings.Join(slices.Compact(sentences), ". ")
 }
 
-// remedied is the text of a remedy that is made only if it is told: to look for one costs more than the judgement.
-func (w *World) remedied(of func() remedy) string {
-	if w.silent {
-		return ""
+// heading is the label before its commands.
+func (w Way) heading() string {
+	if strings.HasSuffix(w.Label, "?") {
+		return w.Label
 	}
-	return of().String()
+	return w.Label + ":"
+}
+
+// remedied is a remedy that is made only if it is told: to look for one costs more than the judgement.
+func (w *World) remedied(of func() remedy) []Way {
+	if w.silent {
+		return nil
+	}
+	return slices.CompactFunc(of(), func(a, b Way) bool { return a.Label == b.Label && slices.Equal(a.Commands, b.Commands) })
 }

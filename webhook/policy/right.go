@@ -28,14 +28,15 @@ func (r Right) String() string {
 	}
 }
 
-// grant is how an admin who may grant rights grants one to the user, as commands. kubectl creates no role for a resource that
+// grant are the commands with which an admin who may grant rights grants one to the user. kubectl creates no role for a resource that
 // the API server does not serve, and none with the verb "use" for anything but podsecuritypolicies, unless the resource is
 // a star (k8s.io/kubectl/pkg/cmd/create/create_role.go, validateResource); with the resource's name the star gives no more
 // than it should.
-func grant(role, verb, group, name, user string) string {
-	return fmt.Sprintf("kubectl create clusterrole %[1]s --verb=%[2]s --resource='*.%[3]s' --resource-name=%[4]s. "+
-		"And then: kubectl create clusterrolebinding %[1]s-%[5]s --clusterrole=%[1]s --user=%[6]s",
-		role, verb, group, name, nameFor(user), shellWord(user))
+func grant(role, verb, group, name, user string) []string {
+	return []string{
+		fmt.Sprintf("kubectl create clusterrole %s --verb=%s --resource='*.%s' --resource-name=%s", role, verb, group, name),
+		fmt.Sprintf("kubectl create clusterrolebinding %[1]s-%[2]s --clusterrole=%[1]s --user=%[3]s", role, nameFor(user), shellWord(user)),
+	}
 }
 
 // nameFor makes a part of an object's name out of a user's: RBAC names are path segments, so anything that is not

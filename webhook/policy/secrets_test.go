@@ -88,7 +88,7 @@ func TestNoAnswerShowsWhatIsNotJudgedOfOtherObjects(t *testing.T) {
 				t.Errorf("shown: %s", text)
 			}
 		}
-		if text := fmt.Sprint(others, v.Notes, v.WarningLines()); strings.Contains(text, secret) {
+		if text := fmt.Sprint(others, v.Notes, v.WarningLines("")); strings.Contains(text, secret) {
 			t.Errorf("shown: %s", text)
 		}
 	}

@@ -23,7 +23,7 @@ func selectorRemedy(m *mesh.Mesh, f Finding, others []*mesh.Mesh, w *World) reme
 	var ways remedy
 	switch own := &m.Sources[0]; {
 	case !w.Updating:
-		ways = remedy{say(manifest(m, w))}
+		ways = manifest(m, w)
 	default:
 		ways = keepSelectors(m, w, is)
 		if len(ways) == 0 {
@@ -33,7 +33,7 @@ func selectorRemedy(m *mesh.Mesh, f Finding, others []*mesh.Mesh, w *World) reme
 			ways = remedy{say(byHand(m, w))}
 		}
 		if own.Listing != mesh.Invalid && own.Listing != mesh.Unread {
-			ways = append(remedy{say("The API server drops a misspelt field (such as matchLabel), which leaves {}")}, ways...)
+			ways = append(remedy{say(misspelt)}, ways...)
 		}
 	}
 	if len(others) > 0 {
@@ -42,32 +42,36 @@ func selectorRemedy(m *mesh.Mesh, f Finding, others []*mesh.Mesh, w *World) reme
 	return ways
 }
 
+// misspelt is a likely reason for an empty selector.
+const misspelt = "look for a misspelt field, such as matchLabel: the API server drops it, which leaves {}"
+
 // byHand says what the owner of a mesh has to do where no command does it.
 func byHand(m *mesh.Mesh, w *World) string {
 	own, apart := ownSelector(m, w)
 	if !apart {
-		return fmt.Sprintf("The owner of %s has to give it selectors that no other mesh has, once the namespaces that it injects have labels for them", m.Ref)
+		return fmt.Sprintf("the owner of %s has to give it selectors that no other mesh has, once the namespaces that it injects have labels for them", m.Ref)
 	}
-	return fmt.Sprintf("The owner of %s has to give it a selector of its own, such as %s, once the namespaces that it injects have labels for it", m.Ref, selectorYAML(own))
+	return fmt.Sprintf("the owner of %s has to give it a selector of its own, such as %s, once the namespaces that it injects have labels for it", m.Ref, selectorYAML(own))
 }
 
 // manifest are the lines that a mesh which is created lacks.
-func manifest(m *mesh.Mesh, w *World) string {
-	remedy := giveSelector + ": "
+func manifest(m *mesh.Mesh, w *World) remedy {
+	label := giveSelector
+	var ways remedy
 	switch own := &m.Sources[0]; {
 	case own.Listing == mesh.Unread && goodOnceRead(m, w):
-		return "Have istiod read its selectors: spec: {values: {" + readYAML(m) + "}}"
+		return remedy{run("have istiod read its selectors", "spec: {values: {"+readYAML(m)+"}}")}
 	case own.Listing == mesh.Unread:
-		remedy = "Have istiod read its selectors, and give it one of its own: "
+		label = "have istiod read its selectors, and give it one of its own"
 	case own.Listing != mesh.Invalid:
-		remedy = "The API server drops a misspelt field (such as matchLabel), which leaves {}. " + remedy
+		ways = remedy{say(misspelt)}
 	}
 	own, _ := ownSelector(m, w)
 	values := fmt.Sprintf("meshConfig: {discoverySelectors: [%s]}", selectorYAML(own))
 	if m.Sources[0].Listing == mesh.Unread {
 		values += ", " + readYAML(m)
 	}
-	return remedy + "spec: {values: {" + values + "}}"
+	return append(ways, run(label, "spec: {values: {"+values+"}}"))
 }
 
 // goodOnceRead reports whether the selectors that the mesh's istiod does not read leave out some namespaces, and keep apart

@@ -20,15 +20,16 @@ func takesOver(m *mesh.Mesh, w *World) []Finding {
 	revision := mesh.Ref{Kind: mesh.KindIstioRevision, Name: m.TakenOver.Name}
 	f := Finding{Field: takingField(stored, m, w), Subjects: []string{revision.String()}}
 	if unlike := unlikeTakenOver(m, revision); unlike != "" {
-		f.Detail = fmt.Sprintf("%s, which no Istio owns, has the name of the active revision of %s, but %s: the operator would write the values of %[2]s "+
-			"into a control plane that runs, and leave it in its namespace", revision, m.Ref, unlike)
-		f.Remedy = takeOrLeave(stored, m, revision, w)
+		f.Detail = fmt.Sprintf("%s, which no Istio owns, has the name of the active revision of %s, but %s", revision, m.Ref, unlike)
+		f.Effect = fmt.Sprintf("the operator would write the values of %s into a control plane that runs, and leave it in its namespace", m.Ref)
+		f.Ways = takeOrLeave(stored, m, revision, w)
 		return []Finding{f}
 	}
 	f.Action = Warn
-	f.Detail = fmt.Sprintf("%s, which no Istio owns, has the name of the active revision of %s, and its namespace and selectors: the operator takes it "+
-		"over and writes the version and the values of %[2]s into it. It stays without an owner, and so stays when %[2]s is deleted", revision, m.Ref)
-	f.Remedy = "If that is not meant, " + notMeant(stored, m)
+	f.Detail = fmt.Sprintf("%s, which no Istio owns, has the name of the active revision of %s, and its namespace and selectors: the operator takes it over",
+		revision, m.Ref)
+	f.Effect = fmt.Sprintf("the operator writes the version and the values of %[1]s into it; it stays without an owner, and so stays when %[1]s is deleted", m.Ref)
+	f.Ways = remedy{say("if that is not meant, " + notMeant(stored, m))}
 	return []Finding{f}
 }
 
@@ -45,15 +46,20 @@ func takingField(stored, m *mesh.Mesh, w *World) string {
 }
 
 // takeOrLeave is the way out: an Istio that is new can be like the revision, one that is stored must not become like it.
-func takeOrLeave(stored, m *mesh.Mesh, revision mesh.Ref, w *World) string {
+func takeOrLeave(stored, m *mesh.Mesh, revision mesh.Ref, w *World) remedy {
 	switch {
 	case stored == nil:
-		return fmt.Sprintf("To have the operator take it over, create %s with its spec.namespace and its discoverySelectors, and change what is to "+
-			"change afterwards. To see them: %s", m.Ref, showOne(revision.Kind, revision.Name))
+		return remedy{
+			say(fmt.Sprintf("to have the operator take it over, create %s with its spec.namespace and its discoverySelectors, and change the rest afterwards", m.Ref)),
+			run("see them", showOne(revision.Kind, revision.Name)),
+		}
 	case comes(stored, m):
-		return fmt.Sprintf("Leave it to the operator, which makes the one of %s. For a mesh of its own, give it another metadata.name", m.Ref)
+		return remedy{
+			say(fmt.Sprintf("leave it to the operator, which creates the one of %s", m.Ref)),
+			say("for a mesh of its own, give it another metadata.name"),
+		}
 	default:
-		return anotherName(m.ActiveRevision, m, w)
+		return remedy{say(anotherName(m.ActiveRevision, m, w))}
 	}
 }
 

@@ -65,6 +65,18 @@ func meshSubjects(meshes []*mesh.Mesh) []string {
 	return names
 }
 
+// plainly names meshes as effects and labels do, which are read after a detail: without quotes.
+func plainly(meshes []*mesh.Mesh) string { return joinAnd(meshNames(meshes)) }
+
+// discoverIt is a clause that says which meshes discover the labels of a namespace, and through which selectors.
+func discoverIt(meshes []*mesh.Mesh, labels map[string]string) string {
+	if len(meshes) == 1 {
+		source, term := meshes[0].Discovers(labels)
+		return theMesh(meshes[0]) + " discovers it (" + selects(source, term) + ")"
+	}
+	return becauseAll(meshes, labels) + " discover it"
+}
+
 // because names a mesh and the selector through which it discovers the labels.
 func because(m *mesh.Mesh, labels map[string]string) string {
 	source, term := m.Discovers(labels)
@@ -73,16 +85,21 @@ func because(m *mesh.Mesh, labels map[string]string) string {
 
 // becauseOf names a mesh and one of its selectors.
 func becauseOf(m *mesh.Mesh, source *mesh.Source, term *mesh.Term) string {
-	if source.Listing == mesh.Invalid {
-		return theMesh(m) + " (a selector of " + source.String() + " does not parse, which counts as every namespace)"
+	return theMesh(m) + " (" + selects(source, term) + ")"
+}
+
+// selects is what a selector matches.
+func selects(source *mesh.Source, term *mesh.Term) string {
+	switch {
+	case source.Listing == mesh.Invalid:
+		return "every namespace, because a selector of " + source.String() + " does not parse"
+	case source.Listing == mesh.Unread:
+		return "every namespace, because of " + source.By + " of " + source.String()
+	case term.Selector.Everything():
+		return "every namespace"
+	default:
+		return cut(term.Selector.String(), maxSelector)
 	}
-	if source.Listing == mesh.Unread {
-		return theMesh(m) + " (which discovers every namespace, because of " + source.By + " of " + source.String() + ")"
-	}
-	if term.Selector.Everything() {
-		return theMesh(m) + " (which discovers every namespace)"
-	}
-	return theMesh(m) + " (" + cut(term.Selector.String(), maxSelector) + ")"
 }
 
 func becauseAll(meshes []*mesh.Mesh, labels map[string]string) string {
@@ -91,14 +108,6 @@ func becauseAll(meshes []*mesh.Mesh, labels map[string]string) string {
 		texts[i] = because(m, labels)
 	}
 	return joinAnd(texts)
-}
-
-// discover is the verb that goes with the meshes.
-func discover(meshes []*mesh.Mesh) string {
-	if len(meshes) == 1 {
-		return "discovers"
-	}
-	return "discover"
 }
 
 // the prefixes of field paths that findings name.

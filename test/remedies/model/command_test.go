@@ -53,18 +53,3 @@ func TestACommandThatCannotBePastedIsNoCommand(t *testing.T) {
 		}
 	}
 }
-
-func TestARemedyIsReadAsItIsLaidOut(t *testing.T) {
-	const remedy = `Put them right first. To keep it, "x. y": kubectl label namespace a b=c. And then: kubectl patch istios.sailoperator.io m --type=merge ` +
-		`-p '{"a":"b. c"}'. To see them: kubectl get istios.sailoperator.io. Or choose another name`
-	want := []Way{
-		{Label: "Put them right first"},
-		{Label: `To keep it, "x`},
-		{Label: `y"`, Commands: []string{"kubectl label namespace a b=c", `kubectl patch istios.sailoperator.io m --type=merge -p '{"a":"b. c"}'`}},
-		{Label: "To see them", Commands: []string{"kubectl get istios.sailoperator.io"}},
-		{Label: "Or choose another name"},
-	}
-	if diff := cmp.Diff(want, Ways(remedy)); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}

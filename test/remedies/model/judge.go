@@ -111,7 +111,7 @@ func (j *Judge) namespace(fleet *mesh.Fleet, change Change, all []mesh.Namespace
 	case policy.Remove:
 		stored = stored.merged(filling(nil))
 	}
-	return Answer{Stored: stored, Filled: fill.Warning, Verdict: j.Policy.Namespace(policy.NamespaceChange{
+	return Answer{Stored: stored, Filled: strings.Join(fill.Warnings, "; "), Verdict: j.Policy.Namespace(policy.NamespaceChange{
 		Old: change.Old.namespace(), New: stored.namespace(), Fleet: fleet, Now: j.Now, All: func() []mesh.Namespace { return all },
 	})}
 }

@@ -21,7 +21,7 @@ type Trial struct {
 	Change          Change
 	Denied          bool
 	Finding         policy.Finding
-	Way             Way
+	Way             policy.Way
 }
 
 // Trials makes a change and returns all ways out with commands of all that it is told.
@@ -32,8 +32,8 @@ func (j *Judge) Trials(c Cluster, change Change) []Trial {
 	}
 	var trials []Trial
 	for _, f := range answer.Findings() {
-		for _, way := range Ways(f.Remedy) {
-			if len(way.Commands) > 0 {
+		for _, way := range f.Ways {
+			if forShell(way) {
 				trials = append(trials, Trial{Before: c, Cluster: after, Change: change, Denied: answer.Answer != policy.Allowed, Finding: f, Way: way})
 			}
 		}
