@@ -393,7 +393,7 @@ func fields() []field {
 		{"values.global.remotePilotAddress", 1, []any{"10.0.0.1"}},
 		{"values.sidecarInjectorWebhook.enableNamespacesByDefault", 3, bools},
 		{"values.pilot.env.EXTERNAL_ISTIOD", 2, append([]any{""}, texts...)},
-		{"values.pilot.env.PILOT_ENABLE_AMBIENT", 2, texts},
+		{"values.pilot.env.PILOT_ENABLE_AMBIENT", 2, append([]any{""}, texts...)},
 		{"values.pilot.env.PILOT_CA_CERT_CONFIGMAP", 2, []any{"env-bundle", nil}},
 		{"values.pilot.env.PILOT_CRL_CONFIGMAP", 1, []any{"env-crl", nil}},
 		{"values.pilot.env.ENABLE_CLUSTER_TRUST_BUNDLE_API", 1, texts},

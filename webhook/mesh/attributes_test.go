@@ -27,6 +27,7 @@ func TestAMeshIsAmbientByProfileOrByTheEnvironmentOfItsIstiod(t *testing.T) {
 		`{values: {pilot: {env: {PILOT_ENABLE_AMBIENT: ""}}}}`:      "",
 		// The profile is only the default of the variable, and that of the values comes before that of the operator.
 		`{profile: ambient, values: {pilot: {env: {PILOT_ENABLE_AMBIENT: "false"}}}}`: "",
+		`{profile: ambient, values: {pilot: {env: {PILOT_ENABLE_AMBIENT: ""}}}}`:      "",
 		`{profile: ambient, values: {pilot: {env: {PILOT_ENABLE_AMBIENT: "true"}}}}`:  env,
 		`{profile: ambient, values: {profile: remote}}`:                               "",
 		`{profile: remote, values: {profile: ambient}}`:                               "spec.values.profile",

@@ -109,8 +109,8 @@ func configMapOf(revision string) string {
 // ambientBy returns the path of the field that makes the mesh one of ambient mode, "" if none does: istiod's environment, or a
 // profile (ambient, openshift-ambient), which is only the default of that.
 func ambientBy(cp *sail.ControlPlane) string {
-	if variable := cp.Spec.Values.Pilot.Env.Ambient; variable != "" {
-		if enabled(variable) {
+	if variable := cp.Spec.Values.Pilot.Env.Ambient; variable != nil {
+		if enabled(*variable) {
 			return envField("PILOT_ENABLE_AMBIENT")
 		}
 		return ""

@@ -123,7 +123,8 @@ func property(t testing.TB, cp *sail.ControlPlane, word, value string) {
 	case "env-bundle":
 		cp.Spec.Values.Pilot.Env.TrustBundle = value
 	case "ambient":
-		cp.Spec.Values.Pilot.Env.Ambient = "true"
+		on := "true"
+		cp.Spec.Values.Pilot.Env.Ambient = &on
 	case "with":
 		raw, err := yaml.YAMLToJSON([]byte(value))
 		if err == nil {

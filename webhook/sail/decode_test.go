@@ -66,7 +66,7 @@ func TestDecodeControlPlaneReadsEveryFieldThatIsJudged(t *testing.T) {
 			}
 		}
 	}`)
-	yes, no, ambient, r := true, false, "ambient", "r"
+	yes, no, ambient, r, on := true, false, "ambient", "r", "1"
 	want := &sail.ControlPlane{
 		Kind: "Istio",
 		Metadata: sail.Meta{
@@ -88,7 +88,7 @@ func TestDecodeControlPlaneReadsEveryFieldThatIsJudged(t *testing.T) {
 				Injector:     sail.Injector{EnableNamespacesByDefault: true},
 				Pilot: sail.Pilot{
 					Env: sail.Env{
-						Ambient: "1", TrustBundle: "other", CRL: "crl", ExternalIstiod: "t", ClusterTrustBundle: "true", Revision: &r,
+						Ambient: &on, TrustBundle: "other", CRL: "crl", ExternalIstiod: "t", ClusterTrustBundle: "true", Revision: &r,
 					},
 					ConfigMap: &no, CRLConfigMapName: "lists", IstiodRemote: sail.IstiodRemote{Enabled: &yes, EnabledLocalInjectorIstiod: &no},
 				},

@@ -68,7 +68,7 @@ func (cp *ControlPlane) texts() (texts []text, annotations map[string]string) {
 		text{"spec.values.global.trustBundleName", &v.Global.TrustBundleName},
 		text{"spec.values.global.resourceScope", &v.Global.ResourceScope},
 		text{"spec.values.pilot.crlConfigMapName", &v.Pilot.CRLConfigMapName},
-		text{env + "PILOT_ENABLE_AMBIENT", &v.Pilot.Env.Ambient},
+		text{env + "PILOT_ENABLE_AMBIENT", orEmpty(v.Pilot.Env.Ambient)},
 		text{env + "PILOT_CA_CERT_CONFIGMAP", &v.Pilot.Env.TrustBundle},
 		text{env + "PILOT_CRL_CONFIGMAP", &v.Pilot.Env.CRL},
 		text{env + "EXTERNAL_ISTIOD", &v.Pilot.Env.ExternalIstiod},
@@ -127,29 +127,25 @@ func (p *Pilot) applyVarsFrom() {
 		if from.ValueFrom != nil {
 			value = elsewhere
 		}
-		if into := p.Env.variable(from.Name); into != nil {
-			*into = value
-		} else if from.Name == "REVISION" {
-			p.Env.Revision = &value
-		}
+		p.Env.set(from.Name, value)
 	}
 	p.EnvVarFrom = nil
 }
 
-// variable is the place of a variable, nil if it is none of those whose empty value is none.
-func (e *Env) variable(name string) *string {
+// set gives a variable its value, if it is one of those that are read.
+func (e *Env) set(name, value string) {
 	switch name {
 	case "PILOT_ENABLE_AMBIENT":
-		return &e.Ambient
+		e.Ambient = &value
 	case "PILOT_CA_CERT_CONFIGMAP":
-		return &e.TrustBundle
+		e.TrustBundle = value
 	case "PILOT_CRL_CONFIGMAP":
-		return &e.CRL
+		e.CRL = value
 	case "EXTERNAL_ISTIOD":
-		return &e.ExternalIstiod
+		e.ExternalIstiod = value
 	case "ENABLE_CLUSTER_TRUST_BUNDLE_API":
-		return &e.ClusterTrustBundle
-	default:
-		return nil
+		e.ClusterTrustBundle = value
+	case "REVISION":
+		e.Revision = &value
 	}
 }

@@ -154,7 +154,7 @@ func TestAVariableOfEnvVarFromReplacesThatOfEnv(t *testing.T) {
 		]
 	}}}}`)
 	empty := ""
-	want := sail.Pilot{Env: sail.Env{ExternalIstiod: "(valueFrom)", CRL: "kept", TrustBundle: "a", ClusterTrustBundle: "1", Revision: &empty}}
+	want := sail.Pilot{Env: sail.Env{ExternalIstiod: "(valueFrom)", CRL: "kept", TrustBundle: "a", ClusterTrustBundle: "1", Ambient: &empty, Revision: &empty}}
 	if diff := cmp.Diff(want, got.Spec.Values.Pilot); diff != "" || got.Malformed != nil {
 		t.Errorf("malformed: %v (-want +got):\n%s", got.Malformed, diff)
 	}

@@ -132,8 +132,8 @@ type Pilot struct {
 
 // Env holds the variables of istiod's environment that are judged, as they are written.
 type Env struct {
-	// Ambient switches ambient mode on.
-	Ambient string `json:"PILOT_ENABLE_AMBIENT,omitempty"`
+	// Ambient switches ambient mode on. An empty text switches off what a profile switches on.
+	Ambient *string `json:"PILOT_ENABLE_AMBIENT,omitempty"`
 	// TrustBundle names the ConfigMap that istiod writes the root certificate to; pods do not follow it.
 	TrustBundle string `json:"PILOT_CA_CERT_CONFIGMAP,omitempty"`
 	// CRL names the ConfigMap that istiod writes the revocation list to; pods do not follow it.

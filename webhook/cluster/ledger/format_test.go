@@ -69,12 +69,12 @@ func TestAClaimOfAnOlderVersionCarriesWhatIsJudgedOfIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	none := ""
+	none, on := "", "true"
 	want := istio("a", "uid-a", "", "x y")
 	want.Metadata.Annotations = map[string]string{"meshfence.io/allow-overlap": "b", "meshfence.io/override": "MF103"}
 	want.Spec.Version, want.Spec.UpdateStrategy.Type = "v1.30.3", sail.RevisionBased
 	want.Spec.Values.Profile, want.Spec.Values.Global.TrustBundleName = &none, "own"
-	want.Spec.Values.Pilot.Env.TrustBundle, want.Spec.Values.Pilot.Env.Ambient = "own", "true"
+	want.Spec.Values.Pilot.Env.TrustBundle, want.Spec.Values.Pilot.Env.Ambient = "own", &on
 	if diff := cmp.Diff(want, got.Object); diff != "" || got.OldVersion != "5" || !got.Time.Equal(moment(0).Add(123456789*time.Nanosecond)) {
 		t.Errorf("%s, %v (-want +got):\n%s", got.OldVersion, got.Time, diff)
 	}
