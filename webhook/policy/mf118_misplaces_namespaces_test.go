@@ -87,9 +87,25 @@ func TestMF118WhenAMeshIsUpdated(t *testing.T) {
 		},
 		{
 			name:   "if its istiod goes to another cluster, then the namespaces that another mesh discovers as well are left to that",
-			others: []string{"Istio mesh-2; in istio-system-2; bundle two"}, from: mesh1ByDiscovery, to: "Istio mesh-1; in istio-system-1; profile remote",
+			others: []string{"Istio mesh-2; in istio-system-2; overlaps mesh-1"}, from: mesh1ByDiscovery, to: "Istio mesh-1; in istio-system-1; profile remote",
 			namespaces: apps(t, "app: istio-discovery=mesh-1 istio.io/rev=mesh-1"),
 			want:       "deny MF118",
+		},
+		{
+			name:   "if that other mesh takes every namespace and writes another ConfigMap, then the istiod elsewhere still gets on with it",
+			others: []string{"Istio mesh-2; in istio-system-2; bundle two"}, from: mesh1ByDiscovery, to: "Istio mesh-1; in istio-system-1; profile remote",
+			namespaces: apps(t, "app: istio-discovery=mesh-1 istio.io/rev=mesh-1"),
+			want:       "warn MF114",
+		},
+		{
+			name:   "if pods of a mesh of another cluster come to mount what a mesh that takes every namespace writes, then they find that",
+			others: []string{"Istio gateway; in openshift-ingress; bundle gateway"}, from: far, to: far + "; bundle gateway", namespaces: apps(t, "app: istio.io/rev=far"),
+			want: "deny MF118",
+		},
+		{
+			name:   "if that mesh comes to write what they mount, then it is the same",
+			others: []string{far}, from: "Istio gateway; in openshift-ingress; bundle gateway", to: "Istio gateway; in openshift-ingress", namespaces: apps(t, "app: istio.io/rev=far"),
+			want: "deny MF118 warn MF102",
 		},
 		{
 			name:   "if its strategy takes away the revision that a tag points at, then the tag can follow the Istio",

@@ -22,7 +22,7 @@ func revisionOfAnotherMesh(ns *mesh.Namespace, w *World) []Finding {
 	}
 	discovering := w.discovering(ns)
 	injecting := owners(w.Fleet.Revision(injection.Revision))
-	if !crossed(discovering, injecting) {
+	if !crossed(discovering, injecting, ns.Labels) {
 		return nil
 	}
 	comes := comesOfIt(discovering, injecting, ns.Labels)
@@ -83,9 +83,25 @@ func injectedBy(injecting []*mesh.Mesh) []string {
 	return subjects
 }
 
-// crossed reports whether a namespace that some meshes discover is injected by others only.
-func crossed(discovering, injecting []*mesh.Mesh) bool {
-	return len(discovering) > 0 && len(injecting) > 0 && !intersect(discovering, injecting)
+// crossed reports whether a namespace that some meshes discover is injected by others only. An istiod of another cluster writes its
+// root certificate to the namespaces of this one too (initializeCluster in istio's
+// pilot/pkg/serviceregistry/kube/controller/multicluster.go), and what it discovers here is not known. So what it injects is right
+// beside a mesh that takes every namespace and writes another ConfigMap, such as OpenShift's gateway-only one.
+func crossed(discovering, injecting []*mesh.Mesh, labels map[string]string) bool {
+	switch {
+	case len(discovering) == 0, len(injecting) == 0, intersect(discovering, injecting):
+		return false
+	case runHere(injecting):
+		return true
+	default:
+		mounted := injecting[0].Sources[0].MountedBundle
+		return slices.ContainsFunc(discovering, func(m *mesh.Mesh) bool { return asks(m, labels) || writesBundle(m, mounted, labels) })
+	}
+}
+
+// writesBundle reports whether an istiod of the mesh that discovers a namespace writes a ConfigMap of that name to it.
+func writesBundle(m *mesh.Mesh, bundle string, labels map[string]string) bool {
+	return slices.ContainsFunc(m.Sources, func(s mesh.Source) bool { return s.TrustBundle == bundle && discoversThrough(&s, labels) })
 }
 
 func owners(r *mesh.Revision) []*mesh.Mesh {

@@ -142,6 +142,24 @@ func TestMF202WhenANamespaceIsCreated(t *testing.T) {
 			want:   "deny MF202",
 		},
 		{
+			name:   "if the mesh that runs elsewhere is beside OpenShift's gateway-only mesh, then its namespaces are admitted",
+			fleet:  append(guide(), "Istio openshift-gateway; in openshift-ingress; bundle openshift-gw-ca-root-cert", "Istio far; in istio-system-far; profile remote"),
+			create: "istio.io/rev=far",
+			want:   "allow",
+		},
+		{
+			name:   "if the mesh that takes every namespace writes the ConfigMap that its pods mount, then they would find that",
+			fleet:  []string{"Istio everything; in istio-system", "Istio far; in istio-system-far; profile remote"},
+			create: "istio.io/rev=far",
+			want:   "deny MF202",
+		},
+		{
+			name:   "if another mesh asks for its labels, then it is that mesh's, whatever ConfigMap that writes",
+			fleet:  []string{guide()[0] + "; bundle one", "Istio far; in istio-system-far; profile remote"},
+			create: "istio-discovery=mesh-1 istio.io/rev=far",
+			want:   "deny MF202",
+		},
+		{
 			name: "if two meshes claim its revision, then both are named",
 			fleet: append(guide(), "Istio team; in istio-system-3; RevisionBased; version v1.30.0; selects team=a",
 				"Istio team-v1-30-0; in istio-system-4; selects team=b"),

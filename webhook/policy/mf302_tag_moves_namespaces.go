@@ -52,7 +52,7 @@ func tagMovesNamespaces(old, updated *mesh.Tag, w *World) []Finding {
 // outside reports whether a namespace that these meshes inject is wrong there: none of them discovers it.
 func outside(injecting []*mesh.Mesh, ns *mesh.Namespace, w *World) bool {
 	discovering := w.Fleet.DiscoveredBy(ns.Labels)
-	return crossed(discovering, injecting) || hanging(discovering, injecting)
+	return crossed(discovering, injecting, ns.Labels) || hanging(discovering, injecting)
 }
 
 // beforeTheTag begins the remedy of a refusal.

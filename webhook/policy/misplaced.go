@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -28,17 +29,33 @@ func (n *names) by(labels map[string]string) bool {
 }
 
 // rechosen returns the names that lead to other meshes after a change than before, or to none, or to one whose istiod has moved
-// into this cluster or out of it. What they inject is injected by others.
+// into this cluster or out of it. What they inject is injected by others. If ConfigMaps of root certificates are renamed, then those of
+// meshes of other clusters are among them: whether what they inject is right depends on that, see crossed.
 func rechosen(before, after *mesh.Fleet) names {
 	found := names{chosen: map[string]bool{}, byDefault: !sameOwners(before.Injecting(nil), after.Injecting(nil))}
+	renamed := !maps.Equal(bundlesOf(before), bundlesOf(after))
 	for _, list := range [][]string{before.RevisionNames(), after.RevisionNames()} {
 		for _, name := range list {
-			if !sameOwners(owners(before.Revision(name)), owners(after.Revision(name))) || !sameOwners(injecting(before, name), injecting(after, name)) {
+			if !sameOwners(owners(before.Revision(name)), owners(after.Revision(name))) || !sameOwners(injecting(before, name), injecting(after, name)) ||
+				renamed && slices.ContainsFunc(owners(after.Revision(name)), (*mesh.Mesh).Remote) {
 				found.chosen[name] = true
 			}
 		}
 	}
 	return found
+}
+
+// bundles are the ConfigMaps of the root certificate that an object's istiod writes and its pods mount.
+type bundles struct{ written, mounted string }
+
+func bundlesOf(fleet *mesh.Fleet) map[mesh.Ref]bundles {
+	all := map[mesh.Ref]bundles{}
+	for _, m := range fleet.Meshes() {
+		for i := range m.Sources {
+			all[m.Sources[i].Ref] = bundles{m.Sources[i].TrustBundle, m.Sources[i].MountedBundle}
+		}
+	}
+	return all
 }
 
 // injecting are the meshes that inject a namespace with istio.io/rev=name.
@@ -77,12 +94,13 @@ func newSide(fleet *mesh.Fleet, ref mesh.Ref) *side {
 // standing is who discovers a namespace, and whose revision its labels choose.
 type standing struct {
 	discovering, injecting []*mesh.Mesh
+	labels                 map[string]string // of the namespace
 	// injected reports whether anything injects its pods, byDefault whether that does so without being chosen.
 	injected, byDefault bool
 }
 
 func (s *side) standing(labels map[string]string) standing {
-	at := standing{discovering: s.fleet.DiscoveredBy(labels), injected: len(s.fleet.Injecting(labels)) > 0}
+	at := standing{labels: labels, discovering: s.fleet.DiscoveredBy(labels), injected: len(s.fleet.Injecting(labels)) > 0}
 	if injection := s.fleet.InjectionOf(labels); injection.By {
 		at.injecting, at.byDefault = owners(s.fleet.Revision(injection.Revision)), injection.ByDefault()
 	}
@@ -93,7 +111,7 @@ func (s *side) standing(labels map[string]string) standing {
 }
 
 // crossed and hanging are what revisionOfAnotherMesh and injectedNotDiscovered find.
-func (at *standing) crossed() bool { return crossed(at.discovering, at.injecting) }
+func (at *standing) crossed() bool { return crossed(at.discovering, at.injecting, at.labels) }
 func (at *standing) hanging() bool { return hanging(at.discovering, at.injecting) }
 
 // displaced is a namespace that a change puts where its labels would be refused, or leaves without an injector.
