@@ -62,11 +62,12 @@ var mapRules = []rule[mesh.Map]{
 	{Rule: Rule{"MF403", "MeshMapUnknown", Warn}, state: meshMapUnknown, unchangedFor: sameEntry},
 }
 
-// Some rules of meshes can also be broken from the other side: by what becomes of a namespace, a tag or the mesh map. They are
-// in the catalogue once, with the meshes, and come first in reports, because of their codes.
+// Some rules of meshes can also be broken from the other side: by what becomes of a namespace, a tag or the mesh map, or by a DELETE. They
+// are in the catalogue once, with the meshes, and come first in reports, because of their codes.
 var (
+	meshJudged      = append(slices.Clone(meshRules), rule[mesh.Mesh]{Rule: meshRule("MF118"), removal: deletionMisplacesNamespaces})
 	namespaceJudged = append([]rule[mesh.Namespace]{{Rule: meshRule("MF104"), change: controlPlaneComes}}, namespaceRules...)
-	tagJudged       = append([]rule[mesh.Tag]{{Rule: meshRule("MF118"), change: tagMisplacesNamespaces}}, tagRules...)
+	tagJudged       = append([]rule[mesh.Tag]{{Rule: meshRule("MF118"), change: tagMisplacesNamespaces, removal: tagDeletionMisplacesNamespaces}}, tagRules...)
 	mapJudged       = append([]rule[mesh.Map]{{Rule: meshRule("MF118"), change: mapMisplacesNamespaces}}, mapRules...)
 )
 

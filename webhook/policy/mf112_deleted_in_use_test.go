@@ -135,10 +135,10 @@ func TestMF112WhenOneRevisionOfAMeshIsDeleted(t *testing.T) {
 			want:       "allow",
 		},
 		{
-			name:       "if its selectors were the only ones that matched a namespace of the mesh, then it may go all the same",
+			name:       "if its selectors were the only ones that matched a namespace of the mesh, then it may go all the same, and that is told",
 			revision:   "prod-v1-29-6",
-			namespaces: apps(t, "app: team=a istio.io/rev=prod-v1-30-3"),
-			want:       "allow",
+			namespaces: apps(t, "app: team=a istio.io/rev=prod-v1-30-3", "web: team=a istio.io/rev=latest", "off: team=a", "wrong: istio.io/rev=latest"),
+			want:       "warn MF118",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) { compare(t, pruned(t, c.revision, c.namespaces, prod...), c.want) })

@@ -46,6 +46,29 @@ func tagMisplacesNamespaces(_, updated *mesh.Tag, w *World) []Finding {
 	return found.findings("spec.targetRef", before, after, w)
 }
 
+// deletionMisplacesNamespaces tells of the namespaces that something still injects after a DELETE of a mesh, or of one of its
+// IstioRevisions, but no mesh that discovers them: an older revision was the only one that discovered them, or a revision hid a tag of
+// its name. Those that nothing injects any more are deletedInUse's to tell.
+func deletionMisplacesNamespaces(old *mesh.Mesh, w *World) []Finding {
+	rechosen := rechosen(w.Before, w.Fleet)
+	return deletionMisplaces(w, func(ns *mesh.Namespace) bool {
+		source, _ := old.Discovers(ns.Labels)
+		return source != nil || rechosen.by(ns.Labels)
+	})
+}
+
+// tagDeletionMisplacesNamespaces is the same for a tag that hid a revision of its name.
+func tagDeletionMisplacesNamespaces(tag *mesh.Tag, w *World) []Finding {
+	return deletionMisplaces(w, func(ns *mesh.Namespace) bool { return usesTag(ns, tag.Name) })
+}
+
+func deletionMisplaces(w *World, touched func(*mesh.Namespace) bool) []Finding {
+	before, after := &side{fleet: w.Before}, &side{fleet: w.Fleet}
+	found := misplaced(existing(w, touched), before, after)
+	found = found.where(func(d *displaced) bool { return d.after.injected && !d.unchosen() && !d.wrongBefore() })
+	return found.told(true, "", "metadata.name", before, after, w)
+}
+
 // mapMisplacesNamespaces finds the namespaces that a change of the mesh map gives to another mesh than their discovery label
 // names. It does so only as long as there is no mesh; then the map decides nothing but what is filled in.
 func mapMisplacesNamespaces(old, updated *mesh.Map, w *World) []Finding {

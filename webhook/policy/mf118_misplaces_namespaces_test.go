@@ -77,6 +77,37 @@ func TestMF118WhenAMeshIsCreated(t *testing.T) {
 	})
 }
 
+func TestMF118WhenAMeshIsDeleted(t *testing.T) {
+	runMeshCases(t, []meshCase{
+		{
+			name:   "if its revision hid a tag of the same name, then that injects its namespaces",
+			others: append(guide(), "IstioRevisionTag x; targets Istio mesh-2"), from: "IstioRevision x; in istio-system-x; selects istio-discovery=x",
+			namespaces: apps(t, "app: istio-discovery=x istio.io/rev=x", "fine: istio-discovery=mesh-1 istio.io/rev=mesh-1"),
+			want:       "warn MF118",
+		},
+		{
+			name:   "if nothing injects its namespaces any more, then that is another rule's to tell",
+			others: guide()[1:], from: mesh1ByDiscovery, namespaces: apps(t, "app: istio-discovery=mesh-1 istio.io/rev=mesh-1"),
+			want: "warn MF112",
+		},
+		{
+			name:   "if what it discovered was wrong before, then nothing is said",
+			others: guide()[1:], from: mesh1ByDiscovery, namespaces: apps(t, "app: istio-discovery=mesh-1 istio.io/rev=mesh-2"),
+			want: "allow",
+		},
+	})
+}
+
+func TestMF118WhenATagThatHidARevisionIsDeleted(t *testing.T) {
+	left, tag := objects(t, append(guide(), "IstioRevision x; in istio-system-x; selects istio-discovery=x")...), tagNamed(t, "IstioRevisionTag x; targets Istio mesh-1")
+	tag.Metadata.CreationTimestamp, left.Revisions[0].Metadata.CreationTimestamp = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
+	change := policy.TagChange{
+		Old: mesh.TagOf(tag), Before: mesh.NewFleet(left.WithTag(tag)), Fleet: mesh.NewFleet(left), Now: now,
+		Namespaces: apps(t, "app: istio-discovery=mesh-1 istio.io/rev=x", "wrong: istio-discovery=x istio.io/rev=x"),
+	}
+	compare(t, policy.New(settings()).Tag(change), "warn MF118")
+}
+
 func TestMF118WhenAMeshIsUpdated(t *testing.T) {
 	mesh2 := guide()[1]
 	runMeshCases(t, []meshCase{

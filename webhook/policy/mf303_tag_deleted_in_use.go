@@ -7,7 +7,7 @@ import (
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
-// tagDeletedInUse finds the namespaces and the mesh map entries that use a tag that is deleted. A tag whose name is a
+// tagDeletedInUse finds the namespaces and the mesh map entries that use a tag that is deleted, and that no revision of its name injects. A tag whose name is a
 // revision's is used by no namespace: what names it means the revision.
 func tagDeletedInUse(tag *mesh.Tag, w *World) []Finding {
 	if r := w.Before.Revision(tag.Name); r == nil || !r.Tag {
@@ -16,7 +16,7 @@ func tagDeletedInUse(tag *mesh.Tag, w *World) []Finding {
 	var users []mesh.Namespace
 	var names []string
 	for _, ns := range w.Namespaces {
-		if usesTag(&ns, tag.Name) || losesDefault(&ns, w) {
+		if usesTag(&ns, tag.Name) && len(w.Fleet.Injecting(ns.Labels)) == 0 || losesDefault(&ns, w) {
 			users, names = append(users, ns), append(names, ns.Name)
 		}
 	}

@@ -123,8 +123,8 @@ func (p *Policy) Mesh(c MeshChange) Verdict {
 	if c.New != nil {
 		w.judged = c.New.Ref
 	}
-	w.passes = passes(meshRules, c.Old, updated, w, p.settings.Actions)
-	return judge(meshRules, c.Old, updated, w, p.settings.Actions)
+	w.passes = passes(meshJudged, c.Old, updated, w, p.settings.Actions)
+	return judge(meshJudged, c.Old, updated, w, p.settings.Actions)
 }
 
 // TagChange is a CREATE (Old is nil), UPDATE or DELETE (New is nil) of an IstioRevisionTag.
