@@ -79,7 +79,7 @@ func TestEveryCommandOfEveryMessageIsAdmittedAndCures(t *testing.T) {
 		cluster := whole(t, random.Cluster())
 		s.bring(t, cluster)
 		for range 8 {
-			if change := random.Change(cluster); len(s.judge.Trials(cluster, change)) > 0 && time.Now().Before(end) && !t.Failed() {
+			if change := random.Change(cluster); isSent(change) && len(s.judge.Trials(cluster, change)) > 0 && time.Now().Before(end) && !t.Failed() {
 				s.try(t, cluster, change)
 			}
 		}
@@ -91,6 +91,12 @@ func TestEveryCommandOfEveryMessageIsAdmittedAndCures(t *testing.T) {
 	if s.commands == 0 || s.kubectl == 0 {
 		t.Error("nothing was tried, so this shows nothing")
 	}
+}
+
+// isSent reports whether the API server asks about a change. It does not for a namespace without a label, whatever the meshes discover.
+func isSent(change model.Change) bool {
+	bare := func(o *model.Object) bool { return o == nil || len(o.GetLabels()) == 0 }
+	return change.Key.Kind != model.KindNamespace || !bare(change.Old) || !bare(change.New)
 }
 
 func newSuite(t *testing.T) *suite {
