@@ -1,0 +1,199 @@
+// Package files reads manifests from files, folders and standard input. What it cannot read, and what it leaves out, it says; all the rest is
+// read.
+package files
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/meshfence/meshfence/audit/manifest"
+)
+
+// Stdin is the path that means standard input.
+const Stdin = "-"
+
+// Limits of what is read, in bytes: of a file, and of standard input, which may be all that helm template or kubectl get prints.
+const (
+	MaxFile  = 10 << 20
+	MaxStdin = 64 << 20
+)
+
+// Options say how to read.
+type Options struct {
+	Stdin io.Reader
+	// StdinName is what standard input is called in places; "-" if it is "".
+	StdinName string
+}
+
+// Read reads the files, and the folders with all below them. A folder's files end in .yaml, .yml or .json; its hidden folders are left out, and
+// links in it are not followed. A file that is named itself may end in anything and be a link. The order is that of the paths, and within a folder
+// that of the names.
+func Read(paths []string, options Options) manifest.Result {
+	r := &reader{options: options}
+	for _, path := range paths {
+		r.add(path)
+	}
+	return r.read()
+}
+
+// reader collects what is to be read, so that it is read in parallel, and told in order.
+type reader struct {
+	options Options
+	files   []file
+}
+
+// file is one file to read, or what is to be told instead.
+type file struct {
+	path            string
+	problem, notice string
+}
+
+func (r *reader) add(path string) {
+	if path == Stdin {
+		r.files = append(r.files, file{path: path})
+		return
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		r.files = append(r.files, file{path: path, problem: plain(err)})
+	case info.IsDir():
+		r.addFolder(path)
+	case !info.Mode().IsRegular():
+		r.files = append(r.files, file{path: path, problem: "it is no regular file; for a pipe use -f - and standard input"})
+	default:
+		r.files = append(r.files, file{path: path})
+	}
+}
+
+// addFolder walks a folder. A link in it is not followed, so that no loop is possible.
+func (r *reader) addFolder(folder string) {
+	found := len(r.files)
+	walk := func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			r.files = append(r.files, file{path: path, problem: plain(err)})
+			return nil
+		case entry.IsDir() && path != folder && strings.HasPrefix(entry.Name(), "."):
+			r.files = append(r.files, file{path: path, notice: "skipped, as it is a hidden folder"})
+			return fs.SkipDir
+		case entry.IsDir() || !isManifest(path):
+			return nil
+		case entry.Type()&fs.ModeSymlink != 0:
+			r.files = append(r.files, file{path: path, notice: "skipped, as it is a symbolic link; name it to have it read"})
+		case !entry.Type().IsRegular():
+			r.files = append(r.files, file{path: path, notice: "skipped, as it is no regular file"})
+		case isKustomization(entry.Name()):
+			r.files = append(r.files, file{path: path, notice: "the folder is read as it lies; to check what is built of it: kubectl kustomize " + filepath.Dir(path) + " | meshfence check -f -"})
+		default:
+			r.files = append(r.files, file{path: path})
+		}
+		return nil
+	}
+	if err := filepath.WalkDir(folder, walk); err != nil {
+		r.files = append(r.files, file{path: folder, problem: plain(err)})
+	}
+	if len(r.files) == found {
+		r.files = append(r.files, file{path: folder, problem: "it has no file that ends in .yaml, .yml or .json"})
+	}
+}
+
+func isManifest(path string) bool {
+	return slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path))
+}
+
+func isKustomization(name string) bool {
+	return slices.Contains([]string{"kustomization.yaml", "kustomization.yml"}, name)
+}
+
+// read reads and parses all files, as many at a time as there are processors.
+func (r *reader) read() manifest.Result {
+	results := make([]manifest.Result, len(r.files))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, f := range r.files {
+		group.Go(func() error {
+			results[i] = r.parse(f)
+			return nil
+		})
+	}
+	_ = group.Wait() // what goes wrong is told in the results
+	var all manifest.Result
+	for _, one := range results {
+		all.Documents = append(all.Documents, one.Documents...)
+		all.Problems = append(all.Problems, one.Problems...)
+		all.Notices = append(all.Notices, one.Notices...)
+	}
+	return all
+}
+
+func (r *reader) parse(f file) manifest.Result {
+	name := filepath.ToSlash(f.path)
+	note := func(text string) []manifest.Note {
+		return []manifest.Note{{Place: manifest.Place{File: name}, Text: text}}
+	}
+	switch {
+	case f.problem != "":
+		return manifest.Result{Problems: note(f.problem)}
+	case f.notice != "":
+		return manifest.Result{Notices: note(f.notice)}
+	}
+	limit, read := int64(MaxFile), readFile
+	if f.path == Stdin {
+		limit = MaxStdin
+		read = func(_ string, limit int64) ([]byte, error) { return readAll(r.options.Stdin, limit) }
+		if name = r.options.StdinName; name == "" {
+			name = Stdin
+		}
+	}
+	text, err := read(f.path, limit)
+	switch {
+	case errors.Is(err, errTooLarge):
+		return manifest.Result{Problems: note(fmt.Sprintf("it is larger than %d MiB", limit>>20))}
+	case err != nil:
+		return manifest.Result{Problems: note(plain(err))}
+	}
+	return manifest.Parse(name, text)
+}
+
+var errTooLarge = errors.New("too large")
+
+// readFile reads a regular file. It looks at what was opened, since a path can become another file at any time, and opens without waiting for
+// the other end of a pipe.
+func readFile(path string, limit int64) ([]byte, error) {
+	opened, err := os.OpenFile(path, os.O_RDONLY|nonBlocking, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = opened.Close() }() // it was only read
+	if info, err := opened.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(err, errors.New("it is no regular file any more"))
+	}
+	return readAll(opened, limit)
+}
+
+func readAll(from io.Reader, limit int64) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(bufio.NewReader(from), limit+1))
+	if err == nil && int64(len(text)) > limit {
+		err = errTooLarge
+	}
+	return text, err
+}
+
+// plain is an error without the path, which is told beside it.
+func plain(err error) string {
+	if wrong := (*fs.PathError)(nil); errors.As(err, &wrong) {
+		err = wrong.Err
+	}
+	return "it cannot be read: " + err.Error()
+}

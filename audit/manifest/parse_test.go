@@ -1,0 +1,153 @@
+package manifest_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
+
+	"github.com/meshfence/meshfence/audit/manifest"
+)
+
+func texts[T fmt.Stringer](all []T) []string {
+	lines := []string{}
+	for _, one := range all {
+		lines = append(lines, one.String())
+	}
+	return lines
+}
+
+func names(r manifest.Result) []string {
+	all := []string{}
+	for _, d := range r.Documents {
+		all = append(all, d.Kind+" "+d.Name)
+	}
+	return all
+}
+
+const good = "apiVersion: v1\nkind: Namespace\nmetadata: {name: good}\n"
+
+// What cannot be read is told with its line, and what follows it is read all the same.
+func TestBadInput(t *testing.T) {
+	for _, test := range []struct {
+		name, text                   string
+		documents, problems, notices []string
+	}{
+		{"nothing", "", nil, nil, nil},
+		{"comments only", "# a\n# b\n", nil, nil, nil},
+		{"no YAML", "apiVersion: v1\nkind: [Namespace\n---\n" + good, []string{"Namespace good"}, []string{`f.yaml:2: it cannot be read: did not find expected ',' or ']'`}, nil},
+		{"a tab", "apiVersion: v1\nkind: Namespace\nmetadata:\n\tname: a\n---\n" + good, []string{"Namespace good"}, []string{`f.yaml:4: it cannot be read: found character that cannot start any token`}, nil},
+		{"in the second document", good + "---\na: b\nc\n", []string{"Namespace good"}, []string{`f.yaml:6: it cannot be read: could not find expected ':'`}, nil},
+		{"a key twice", "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n  name: b\n", nil, []string{`f.yaml:5: it cannot be read: key "name" already set in map`}, nil},
+		{"a scalar", "just text\n---\n" + good, []string{"Namespace good"}, []string{"f.yaml:1:1: it cannot be read as a Kubernetes object: it is no mapping"}, nil},
+		{"a list", "- a\n- b\n", nil, []string{"f.yaml:1:1: it cannot be read as a Kubernetes object: it is no mapping"}, nil},
+		{"a name that is a number", "apiVersion: v1\nkind: Namespace\nmetadata: {name: 5}\n", nil, []string{"f.yaml:1:1: it cannot be read as a Kubernetes object: metadata.name is a number"}, nil},
+		{"no kind", "apiVersion: v1\nmetadata: {name: a}\n", nil, []string{"f.yaml:1:1: it has an apiVersion and no kind"}, nil},
+		{"no apiVersion", "kind: Namespace\nmetadata: {name: a}\n", nil, []string{"f.yaml:1:1: it has a kind and no apiVersion"}, nil},
+		{"no name", "apiVersion: v1\nkind: Namespace\n", nil, []string{"f.yaml:1:1: this Namespace has no metadata.name"}, nil},
+		{"another document than an object", "image: {tag: latest}\n", nil, nil, []string{"f.yaml:1:1: skipped, as it is no Kubernetes object: it has no apiVersion and no kind"}},
+		{"a generated name", "apiVersion: v1\nkind: Namespace\nmetadata: {generateName: a-}\n", nil, nil, []string{"f.yaml:1:1: skipped, as the API server chooses the name of this Namespace (generateName)"}},
+		{"a template", "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n{{- if .Values.x }}\n  labels: {a: b}\n{{- end }}\n", nil, nil, []string{"f.yaml:1:1: skipped, as it is a template; check what helm template makes of it"}},
+		{"a template in a name", "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: '{{ .Release.Name }}'\n", nil, nil, []string{"f.yaml:1:1: skipped, as it is a template; check what helm template makes of it"}},
+		{"braces in a text", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  x: '{{ value }}'\n", []string{"ConfigMap a"}, nil, nil},
+		{"binary", "apiVersion: v1\x00\n", nil, []string{"f.yaml: it is no text in UTF-8; if it is UTF-16, convert it"}, nil},
+		{"UTF-16", "\xff\xfea\x00", nil, []string{"f.yaml: it is no text in UTF-8; if it is UTF-16, convert it"}, nil},
+		{"a List of nothing", "apiVersion: v1\nkind: List\nitems: []\n", nil, nil, nil},
+		{"a List with a bad item", "apiVersion: v1\nkind: List\nitems:\n- 5\n- {apiVersion: v1, kind: Namespace, metadata: {name: good}}\n", []string{"Namespace good"}, []string{"f.yaml:4:3: it cannot be read as a Kubernetes object: it is no mapping"}, nil},
+		{"a List that holds itself", "apiVersion: v1\nkind: List\nitems: &i\n- apiVersion: v1\n  kind: List\n  items: *i\n", nil, []string{"f.yaml:1:1: it cannot be read: anchor 'i' value contains itself"}, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := manifest.Parse("f.yaml", []byte(test.text))
+			for what, pair := range map[string][2][]string{"documents": {test.documents, names(r)}, "problems": {test.problems, texts(r.Problems)}, "notices": {test.notices, texts(r.Notices)}} {
+				if diff := cmp.Diff(append([]string{}, pair[0]...), pair[1]); diff != "" {
+					t.Errorf("%s (-want +got):\n%s", what, diff)
+				}
+			}
+		})
+	}
+}
+
+// Ten anchors, each of ten of the one before, are ten thousand million values.
+func TestAnAliasBombIsToldAtOnce(t *testing.T) {
+	var bomb strings.Builder
+	bomb.WriteString("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n")
+	for i := 1; i < 10; i++ {
+		fmt.Fprintf(&bomb, "a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10), ", "))
+	}
+	began := time.Now()
+	r := manifest.Parse("f.yaml", []byte(bomb.String()+"---\n"+good))
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if diff := cmp.Diff([]string{"f.yaml:1:1: it cannot be read: document contains excessive aliasing"}, texts(r.Problems)); diff != "" || len(r.Documents) != 1 {
+		t.Errorf("%d documents, problems (-want +got):\n%s", len(r.Documents), diff)
+	}
+}
+
+// kubectl reads YAML 1.1, and so does this: the objects are the same.
+func TestObjectsAreWhatKubectlSends(t *testing.T) {
+	for _, text := range []string{
+		good, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: yes, b: 0777, c: 1_000, d: ~, e: 1e3, f: 'no', g: 2001-01-01, h: .inf, i: 0x1F}\n",
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {5: a, true: b}\n",
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  x: |\n    a\n    b\n  y: >-\n    a\n    b\n",
+	} {
+		want, err := yaml.YAMLToJSON([]byte(text))
+		r := manifest.Parse("f.yaml", []byte(text))
+		if err != nil || len(r.Documents) != 1 {
+			if err == nil || len(r.Problems) != 1 {
+				t.Errorf("%q: %v, %+v", text, err, r)
+			}
+			continue
+		}
+		if diff := cmp.Diff(string(want), string(r.Documents[0].Object)); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", text, diff)
+		}
+	}
+}
+
+func TestOfTheSameObjectTheLastCounts(t *testing.T) {
+	read := func(file, label string) []manifest.Document {
+		return manifest.Parse(file, []byte("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n  labels: {x: "+label+"}\n")).Documents
+	}
+	kept, notices := manifest.Last(append(append(read("one.yaml", "1"), manifest.Parse("b.yaml", []byte(good)).Documents...), read("two.yaml", "2")...))
+	if len(kept) != 2 || kept[0].Name != "good" || kept[1].Place().File != "two.yaml" {
+		t.Errorf("kept %v", kept)
+	}
+	if diff := cmp.Diff([]string{`one.yaml:4:3: Namespace "a" comes again at two.yaml:4:3, and only that counts`}, texts(notices)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Whatever a text is, reading it ends, and an object's name stands where it is said to stand.
+func FuzzParse(f *testing.F) {
+	for _, text := range []string{good, good + "---\n" + good, "{\"apiVersion\": \"v1\",\t\"kind\": \"List\", \"items\": [{}]}", "a: &a [*a]\n", "--- |\n ---\n x", "\ufeff{}"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 10000 {
+			return
+		}
+		r := manifest.Parse("f", []byte(text))
+		lines := strings.Count(text, "\n") + strings.Count(text, "\r") + 1 // a carriage return alone ends a line of YAML too
+		for i := range r.Documents {
+			d := &r.Documents[i]
+			if !json.Valid(d.Object) {
+				t.Fatalf("%q is no JSON", d.Object)
+			}
+			for _, path := range []string{"", "metadata.labels[a]", "spec.x[0].y"} {
+				if place := d.FieldPlace(path); place.Line < 1 || place.Line > lines || place.Column < 1 {
+					t.Fatalf("%s of %q stands at %s, of %d lines", path, text, place, lines)
+				}
+			}
+		}
+		for _, note := range append(r.Problems, r.Notices...) {
+			if note.Line > lines || note.Text == "" || strings.Contains(note.Text, "\n") {
+				t.Fatalf("%q: %s", text, note)
+			}
+		}
+	})
+}

@@ -1,0 +1,69 @@
+package manifest_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/meshfence/meshfence/audit/manifest"
+)
+
+// Each position was counted by hand. The documents are named by kind and name, with the paths that are asked for.
+func TestPositions(t *testing.T) {
+	for _, test := range []struct {
+		name, text string
+		object     int
+		path, want string
+	}{
+		{"block style", "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n  labels:\n    istio.io/rev: x\n", 0, "metadata.labels[istio.io/rev]", "6:5"},
+		{"the object", "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n", 0, "", "4:3"},
+		{"a field that is not there", "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n", 0, "metadata.labels[x]", "4:3"},
+		{"a comment before it", "# one\n\n# two\napiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n", 0, "", "6:12"},
+		{"flow style", `{apiVersion: v1, kind: Namespace, metadata: {name: a, labels: {x: y}}}`, 0, "metadata.labels[x]", "1:64"},
+		{"JSON in one line", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"a","labels":{"x":"y"}}}`, 0, "metadata.labels[x]", "1:72"},
+		{"JSON with tabs", "{\n\t\"apiVersion\": \"v1\",\n\t\"kind\": \"Namespace\",\n\t\"metadata\": {\n\t\t\"name\": \"a\"\n\t}\n}\n", 0, "", "5:3"},
+		{"two JSON values in one line", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"a"}} {"apiVersion":"v1","kind":"Namespace","metadata":{"name":"b"}}`, 1, "", "1:114"},
+		{"JSON values in lines", "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"a\"}}\n{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"b\"}}\n", 1, "", "2:51"},
+		{"the second document", "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: b\n", 1, "", "8:3"},
+		{"a separator with a comment", "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n--- # next\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: b\n", 1, "", "8:3"},
+		{"content behind the separator", "--- {apiVersion: v1, kind: Namespace, metadata: {name: a}}\n--- {apiVersion: v1, kind: Namespace, metadata: {name: b}}\n", 1, "", "2:50"},
+		{"empty documents", "---\n---\n# nothing\n---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: b\n---\n", 0, "", "8:3"},
+		{"the end of a document", "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n...\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: b\n", 1, "", "8:3"},
+		{"three dashes in a block scalar", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  x: |\n    one\n    ---\n    two\n  y: z\n", 0, "data[y]", "9:3"},
+		{"CRLF", "apiVersion: v1\r\nkind: Namespace\r\nmetadata:\r\n  name: a\r\n  labels:\r\n    x: y\r\n---\r\napiVersion: v1\r\nkind: Namespace\r\nmetadata:\r\n  name: b\r\n", 1, "", "11:3"},
+		{"a byte order mark", "\ufeffapiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n", 0, "", "3:12"},
+		{"letters of several bytes", "apiVersion: v1\nkind: Namespace\nmetadata: {annotations: {ä: \"ö…\"}, name: a}\n", 0, "", "3:36"},
+		{"an item of a List", "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Namespace\n  metadata:\n    name: a\n- apiVersion: v1\n  kind: Namespace\n  metadata:\n    name: b\n    labels: {x: y}\n", 1, "metadata.labels[x]", "12:14"},
+		{"an item of a typed List", "apiVersion: v1\nkind: NamespaceList\nitems:\n- metadata:\n    name: a\n", 0, "", "5:5"},
+		{"a List in a List", "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items:\n  - {apiVersion: v1, kind: Namespace, metadata: {name: a}}\n", 0, "", "7:50"},
+		{"an item of a list", "apiVersion: sailoperator.io/v1\nkind: Istio\nmetadata: {name: a}\nspec:\n  values:\n    meshConfig:\n      discoverySelectors:\n      - matchLabels: {a: b}\n      - matchExpressions:\n        - key: x\n          operator: in\n", 0, "spec.values.meshConfig.discoverySelectors[1].matchExpressions[0].operator", "11:11"},
+		{"a whole item", "apiVersion: sailoperator.io/v1\nkind: Istio\nmetadata: {name: a}\nspec:\n  values:\n    meshConfig:\n      discoverySelectors:\n      - matchLabels: {a: b}\n      - matchExpressions:\n        - key: x\n", 0, "spec.values.meshConfig.discoverySelectors[1]", "9:9"},
+		{"an alias", "apiVersion: v1\nkind: Namespace\nmetadata:\n  annotations: &l {x: y}\n  labels: *l\n  name: a\n", 0, "metadata.labels[x]", "4:20"},
+		{"a merged key", "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n  annotations: &l\n    x: y\n  labels:\n    <<: *l\n    z: w\n", 0, "metadata.labels[x]", "6:5"},
+		{"a quoted key", "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n  labels:\n    \"istio.io/rev\": x\n", 0, "metadata.labels[istio.io/rev]", "6:5"},
+		{"a key with an explicit mark", "apiVersion: v1\nkind: Namespace\nmetadata:\n  ? name\n  : a\n", 0, "", "4:5"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := manifest.Parse("f.yaml", []byte(test.text))
+			if len(r.Problems) > 0 || len(r.Documents) <= test.object {
+				t.Fatalf("%d documents, problems %v, notices %v", len(r.Documents), r.Problems, r.Notices)
+			}
+			place := r.Documents[test.object].FieldPlace(test.path)
+			if got := fmt.Sprintf("%d:%d", place.Line, place.Column); got != test.want {
+				t.Errorf("%s, want %s in\n%s", got, test.want, test.text)
+			}
+		})
+	}
+}
+
+// helm template says above each document which file of the chart it comes from.
+func TestTheSourceOfAChartIsKept(t *testing.T) {
+	r := manifest.Parse("-", []byte("---\n# Source: meshes/templates/a.yaml\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: b\n# Source: later.yaml\n"))
+	var got []string
+	for i := range r.Documents {
+		got = append(got, r.Documents[i].Place().String())
+	}
+	if want := "-:6:3 (meshes/templates/a.yaml) -:11:3"; strings.Join(got, " ") != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
