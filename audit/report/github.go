@@ -1,0 +1,58 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+)
+
+// github is one workflow command a finding, which GitHub Actions shows at the line of the file.
+func (r *Report) github() string {
+	var b strings.Builder
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		command := "error"
+		if f.Action != Deny {
+			command = "warning"
+		}
+		title := f.Code + " " + f.Name
+		text := strings.Join(append([]string{f.object() + ": " + f.Detail}, f.more()...), "\n")
+		fmt.Fprintf(&b, "::%s %stitle=%s::%s\n", command, githubPlace(f.Place), property(title), data(text))
+	}
+	for _, problem := range r.Problems {
+		fmt.Fprintf(&b, "::error %stitle=%s::%s\n", githubPlace(problem.Place), property("not judged"), data(problem.Text))
+	}
+	return b.String()
+}
+
+func githubPlace(p Place) string {
+	if p.File == "" {
+		return ""
+	}
+	text := "file=" + property(p.File) + ","
+	if p.Line > 0 {
+		text += fmt.Sprintf("line=%d,", p.Line)
+	}
+	if p.Line > 0 && p.Column > 0 {
+		text += fmt.Sprintf("col=%d,", p.Column)
+	}
+	return text
+}
+
+// data escapes the text of a workflow command, as @actions/core does (packages/core/src/command.ts in actions/toolkit).
+func data(text string) string {
+	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(lines(text))
+}
+
+// lines replaces the control characters of a text but for line breaks: the log of a workflow is shown by a terminal.
+func lines(text string) string {
+	all := strings.Split(text, "\n")
+	for i, line := range all {
+		all[i] = printable(line)
+	}
+	return strings.Join(all, "\n")
+}
+
+// property escapes the value of a property of one.
+func property(text string) string {
+	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C").Replace(lines(text))
+}

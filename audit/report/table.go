@@ -1,0 +1,95 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// table is what a person reads: the findings below the objects that they are about, then what was looked at. A wide one also has the field and
+// the fingerprint of each finding, and lists the findings that do not count.
+func (r *Report) table(wide bool) string {
+	var b strings.Builder
+	writeFindings(&b, r.Findings, wide)
+	if wide && len(r.Elsewhere) > 0 {
+		b.WriteString("Not counted:\n\n")
+		writeFindings(&b, r.Elsewhere, wide)
+	}
+	for _, gap := range r.NotJudged {
+		fmt.Fprintf(&b, "not judged: %s\n", printable(gap.String()))
+	}
+	if len(r.NotJudged) > 0 {
+		b.WriteString("\n")
+	}
+	fmt.Fprintf(&b, "%s\n", printable(r.verdict()))
+	for _, entry := range r.Stale {
+		fmt.Fprintf(&b, "the baseline has an entry that nothing corresponds to any more: %s\n", printable(entry))
+	}
+	return b.String()
+}
+
+func writeFindings(b *strings.Builder, findings []Finding, wide bool) {
+	last := ""
+	for i := range findings {
+		f := &findings[i]
+		title := f.object()
+		if f.Place.File != "" {
+			title = f.Place.String() + "  " + title
+		}
+		if title != last {
+			fmt.Fprintf(b, "%s\n", printable(title))
+			last = title
+		}
+		for j, line := range f.message() {
+			lead := "       "
+			if j == 0 {
+				lead = fmt.Sprintf("  %-4s ", f.Action)
+			}
+			fmt.Fprintf(b, "%s%s\n", lead, printable(line))
+		}
+		for _, other := range f.Related {
+			fmt.Fprintf(b, "       %s: %s\n", printable(other.Place.String()), printable(other.Text))
+		}
+		if wide {
+			fmt.Fprintf(b, "       field %s, fingerprint %.12s\n", printable(f.Field), f.Fingerprint)
+		}
+		b.WriteString("\n")
+	}
+}
+
+// verdict sums up, in one line.
+func (r *Report) verdict() string {
+	text := "Nothing is wrong"
+	switch denials, warnings := r.count(Deny), r.count(Warn); {
+	case denials > 0 && warnings > 0:
+		text = fmt.Sprintf("%s, of which %d would be refused", plural(len(r.Findings), "finding"), denials)
+	case denials > 0:
+		text = plural(denials, "finding") + " would be refused"
+		if denials == 1 {
+			text = "1 finding, which would be refused"
+		}
+	case warnings > 0:
+		text = plural(warnings, "warning")
+	}
+	text += fmt.Sprintf(": looked at %s (%s) by %s", r.looked(), r.Source, plural(len(r.Rules), "rule"))
+	if r.Accepted > 0 {
+		text += fmt.Sprintf("; the baseline accepts %d more", r.Accepted)
+	}
+	if n := len(r.Elsewhere); n > 0 {
+		text += fmt.Sprintf("; %s not counted (--all)", plural(n, "finding"))
+	}
+	if n := len(r.Problems); n > 0 {
+		text += fmt.Sprintf("; incomplete, because of %s (standard error)", plural(n, "problem"))
+	}
+	return text
+}
+
+// printable replaces what a terminal would obey, and what would break a line.
+func printable(text string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) || c == '\u2028' || c == '\u2029' || unicode.Is(unicode.Bidi_Control, c) {
+			return unicode.ReplacementChar
+		}
+		return c
+	}, text)
+}
