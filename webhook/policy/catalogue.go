@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -97,6 +98,25 @@ func rulesOf[T any](rules []rule[T]) []Rule {
 	all := make([]Rule, 0, len(rules))
 	for _, r := range rules {
 		all = append(all, r.Rule)
+	}
+	return all
+}
+
+// Judged returns the rules that judge, each with the action that the configuration gives it, by code: with changes all of them, and without
+// only those that judge what exists as it stands.
+func (p *Policy) Judged(changes bool) []Rule {
+	all := slices.Concat(judgedOfRules(meshRules, p, changes), judgedOfRules(namespaceRules, p, changes), judgedOfRules(tagRules, p, changes), judgedOfRules(mapRules, p, changes))
+	slices.SortFunc(all, func(a, b Rule) int { return cmp.Compare(a.Code, b.Code) })
+	return all
+}
+
+func judgedOfRules[T any](rules []rule[T], p *Policy, changes bool) []Rule {
+	var all []Rule
+	for i := range rules {
+		r := rules[i].Rule
+		if r.Action = p.settings.Actions.Of(r); r.Action != Off && (changes || rules[i].state != nil) {
+			all = append(all, r)
+		}
 	}
 	return all
 }

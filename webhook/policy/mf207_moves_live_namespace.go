@@ -25,7 +25,7 @@ func (p *Policy) Moves(c NamespaceChange) bool {
 func (p *Policy) asks(code Code) bool {
 	for i := range namespaceRules {
 		if r := &namespaceRules[i].Rule; r.Code == code {
-			return p.settings.Actions.of(*r) != Off
+			return p.settings.Actions.Of(*r) != Off
 		}
 	}
 	return false

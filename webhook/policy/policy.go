@@ -27,7 +27,8 @@ type Actions struct {
 	WarnOnly bool
 }
 
-func (a Actions) of(r Rule) Action {
+// Of returns the action of a rule.
+func (a Actions) Of(r Rule) Action {
 	action, ok := a.Rules[r.Code]
 	if !ok {
 		action = r.Action

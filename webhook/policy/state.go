@@ -103,7 +103,7 @@ type stateOf struct {
 func add[T any](s *stateOf, rules []rule[T], object *T, w *World, about Offence) {
 	for i := range rules {
 		r := &rules[i]
-		action := s.actions.of(r.Rule)
+		action := s.actions.Of(r.Rule)
 		if r.state == nil || action == Off {
 			continue
 		}

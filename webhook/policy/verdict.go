@@ -46,7 +46,7 @@ func judge[T any](rules []rule[T], old, updated *T, w *World, actions Actions) V
 	var of []*rule[T] // the rules of the warnings
 	for i := range rules {
 		r := &rules[i]
-		action := actions.of(r.Rule)
+		action := actions.Of(r.Rule)
 		if action == Off {
 			continue
 		}
