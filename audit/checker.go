@@ -42,8 +42,8 @@ type Gap struct {
 	Needs string
 }
 
-// fleet is what the meshes, tags and the mesh map of an inventory amount to.
-func (c *Checker) existing(i *Inventory) policy.Existing {
+// Existing is what the objects of an inventory amount to.
+func (c *Checker) Existing(i *Inventory) policy.Existing {
 	return policy.Existing{
 		Fleet: mesh.NewFleet(i.meshes()), Namespaces: i.namespaces(), Exempt: c.Exempt, Map: i.meshMap(), Now: c.Now,
 	}
@@ -51,12 +51,12 @@ func (c *Checker) existing(i *Inventory) policy.Existing {
 
 // State judges a cluster as it stands.
 func (c *Checker) State(i *Inventory) Result {
-	return Result{Findings: sorted(c.Policy.State(c.existing(i)))}
+	return Result{Findings: sorted(c.Policy.State(c.Existing(i)))}
 }
 
 // Files judges files alone. What is not among them is not known, rather than absent: what depends on it is listed as not judged.
 func (c *Checker) Files(i *Inventory) Result {
-	existing := c.existing(i)
+	existing := c.Existing(i)
 	var result Result
 	for _, o := range sorted(c.Policy.State(existing)) {
 		if gap, depends := gapOf(o); depends {

@@ -61,7 +61,7 @@ func (c *Checker) lay(cluster, files *Inventory) (*Inventory, error) {
 		}
 		laid.Put(o)
 	}
-	fleet := c.existing(laid).Fleet
+	fleet := c.Existing(laid).Fleet
 	for _, key := range files.Keys() {
 		o := laid.objects[key]
 		if o.namespace == nil {
@@ -82,7 +82,7 @@ func (c *Checker) Laid(cluster, files *Inventory) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	before, after := c.existing(cluster), c.existing(laid)
+	before, after := c.Existing(cluster), c.Existing(laid)
 	was, is := c.Policy.State(before), c.Policy.State(after)
 	wrongBefore, elsewhere := printsOf(was), is
 	var result Result

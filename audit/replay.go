@@ -41,7 +41,7 @@ func (c *Checker) Replay(cluster *Inventory, objects []Object) ([]Answer, error)
 func (c *Checker) answer(stored *Inventory, o *Object, file, old Object) (Answer, error) {
 	answer := Answer{Key: o.Key}
 	if o.namespace != nil {
-		fill, err := c.fill(o, file, old, c.existing(stored).Fleet)
+		fill, err := c.fill(o, file, old, c.Existing(stored).Fleet)
 		if err != nil {
 			return answer, err
 		}
@@ -49,7 +49,7 @@ func (c *Checker) answer(stored *Inventory, o *Object, file, old Object) (Answer
 	}
 	after := stored.clone()
 	after.Put(*o)
-	verdict := c.change(o.Key, stored, after, c.existing(stored), c.existing(after))
+	verdict := c.change(o.Key, stored, after, c.Existing(stored), c.Existing(after))
 	answer.Refused = verdict.Answer != policy.Allowed
 	answer.Findings = offencesOf(o.Key, verdict.Denials, verdict.Warnings)
 	return answer, nil

@@ -36,6 +36,8 @@ type Report struct {
 	// Accepted counts the findings that the baseline has, and Stale are its entries that nothing corresponds to any more.
 	Accepted int
 	Stale    []string
+	// ListAll has the table list Elsewhere too.
+	ListAll bool
 }
 
 // Count is a number of objects.

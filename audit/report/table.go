@@ -7,11 +7,11 @@ import (
 )
 
 // table is what a person reads: the findings below the objects that they are about, then what was looked at. A wide one also has the field and
-// the fingerprint of each finding, and lists the findings that do not count.
+// the fingerprint of each finding.
 func (r *Report) table(wide bool) string {
 	var b strings.Builder
 	writeFindings(&b, r.Findings, wide)
-	if wide && len(r.Elsewhere) > 0 {
+	if r.ListAll && len(r.Elsewhere) > 0 {
 		b.WriteString("Not counted:\n\n")
 		writeFindings(&b, r.Elsewhere, wide)
 	}
@@ -75,8 +75,10 @@ func (r *Report) verdict() string {
 	if r.Accepted > 0 {
 		text += fmt.Sprintf("; the baseline accepts %d more", r.Accepted)
 	}
-	if n := len(r.Elsewhere); n > 0 {
-		text += fmt.Sprintf("; %s not counted (--all)", plural(n, "finding"))
+	if n := len(r.Elsewhere); n > 0 && r.ListAll {
+		text += fmt.Sprintf("; %s not counted", plural(n, "finding"))
+	} else if n > 0 {
+		text += fmt.Sprintf("; %s not counted (--all lists them)", plural(n, "finding"))
 	}
 	if n := len(r.Problems); n > 0 {
 		text += fmt.Sprintf("; incomplete, because of %s (standard error)", plural(n, "problem"))

@@ -46,15 +46,14 @@ apart. The API server asks it about every Istio resource and every mesh label on
 a namespace before they are stored. It refuses what would put one namespace into
 two meshes, or inject a namespace with the sidecar of a mesh that does not
 discover it, and it fills in the istio.io/rev label that a person forgot.`,
-		Example: `  meshfence serve --help          the flags of the webhook server
-  meshfence version               which meshfence this is
-  meshfence selftest              ask the API server whether it asks meshfence`,
+		Example: `  meshfence check                 judge a cluster as it stands, without installing anything
+  meshfence serve --help          the flags of the webhook server`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetUsageFunc(usage)
-	root.AddCommand(newServeCommand(register), newMapCommand(), newSelftestCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(register), newCheckCommand(), newMapCommand(), newRulesCommand(), newSelftestCommand(), newVersionCommand())
 	return root
 }
 

@@ -39,10 +39,14 @@ func newSource() *source {
 
 // addFlags adds the flags that say by what is judged, and those of kubectl that say which cluster is meant and as whom it is read.
 func (s *source) addFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&s.configFile, "config", "", "configuration `FILE`, the one of the server; without one the defaults are used")
-	flags.StringToStringVar(&s.rules, "rules", nil, "other actions of single rules as `CODE=ACTION,...`, for example MF110=off,MF104=deny; they go before those of --config")
+	s.addConfigurationFlags(flags)
 	flags.StringVar(&s.namespace, "meshfence-namespace", defaultNamespace, "`NAMESPACE` of meshfence itself, which has the mesh map")
 	s.addKubectlFlags(flags)
+}
+
+func (s *source) addConfigurationFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&s.configFile, "config", "", "configuration `FILE`, the one of the server; without one the defaults are used")
+	flags.StringToStringVar(&s.rules, "rules", nil, "other actions of single rules as `CODE=ACTION,...`, for example MF110=off,MF104=deny; they go before those of --config")
 }
 
 // addKubectlFlags adds the flags of kubectl that choose a cluster, marked so that a help text does not explain each of them again.
@@ -105,8 +109,8 @@ func (s *source) apiConfig() (*rest.Config, error) {
 // stored is a cluster that was read.
 type stored struct {
 	inventory *audit.Inventory
-	// gaps are what could not be listed, or cannot be read, each a line for a person.
-	gaps []string
+	// gaps are what could not be listed, or cannot be read, and absent what the API server does not serve, each a line for a person.
+	gaps, absent []string
 }
 
 // read reads everything that is judged. What cannot be read is left out and named; the error says that nothing could be.
@@ -133,7 +137,11 @@ func (s *source) read(ctx context.Context, scope audit.Scope, stderr io.Writer) 
 func take(found listing.Cluster, scope audit.Scope) stored {
 	all := stored{inventory: &audit.Inventory{}}
 	for _, gap := range found.Gaps {
-		all.gaps = append(all.gaps, gapText(gap))
+		if gap.Why == nil {
+			all.absent = append(all.absent, gapText(gap))
+		} else {
+			all.gaps = append(all.gaps, gapText(gap))
+		}
 	}
 	for _, o := range found.Objects {
 		decoded, err := scope.Decode(o.Kind, o.Namespace, o.Name, o.Raw)

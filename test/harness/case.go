@@ -99,7 +99,7 @@ func (c *Cluster) breakdown() string {
 	}
 }
 
-// startsMeshfence reports whether the first line about meshfence in a script starts it. Conditions, negations and
+// startsMeshfence reports whether the first line about meshfence's server in a script starts it. Conditions, negations and
 // prefixes before the command do not matter.
 func startsMeshfence(text string) bool {
 	for line := range strings.Lines(text) {
@@ -110,7 +110,7 @@ func startsMeshfence(text string) bool {
 		words = slices.DeleteFunc(words, func(word string) bool {
 			return word == "!" || strings.HasPrefix(word, "[") && strings.HasSuffix(word, "]")
 		})
-		if len(words) > 1 && words[0] == "meshfence" {
+		if len(words) > 1 && words[0] == "meshfence" && !slices.Contains(looks(), words[1]) { // to look is no matter of a server
 			return words[1] == "start"
 		}
 	}

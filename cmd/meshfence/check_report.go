@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/meshfence/meshfence/audit"
+	"github.com/meshfence/meshfence/audit/manifest"
+	"github.com/meshfence/meshfence/audit/report"
+	"github.com/meshfence/meshfence/docs"
+	"github.com/meshfence/meshfence/webhook/policy"
+)
+
+// rulesPage is where the rules are documented.
+const rulesPage = "https://github.com/meshfence/meshfence/blob/main/docs/rules.md#"
+
+// newReport has what a report says of any check: the rules, and how many objects were judged.
+func newReport(checker *audit.Checker, judged *audit.Inventory, changes bool) *report.Report {
+	r := &report.Report{}
+	for _, rule := range checker.Policy.Judged(changes) {
+		one := report.Rule{Code: string(rule.Code), Name: rule.Name, Action: rule.Action.String(), URI: rulesPage + strings.ToLower(string(rule.Code)+"-"+rule.Name)}
+		if section, ok := docs.Rule(string(rule.Code)); ok {
+			one.Help = section.Text
+		}
+		r.Rules = append(r.Rules, one)
+	}
+	for _, kind := range kinds() {
+		if n := judged.Count(kind); n > 0 {
+			r.Looked = append(r.Looked, report.Count{Kind: kind, Number: n})
+		}
+	}
+	return r
+}
+
+// places finds the document of an object, by its kind and name.
+type places map[[2]string][]*manifest.Document
+
+func newPlaces(documents []manifest.Document) places {
+	all := make(places, len(documents))
+	for i := range documents {
+		d := &documents[i]
+		all[[2]string{d.Kind, d.Name}] = append(all[[2]string{d.Kind, d.Name}], d)
+	}
+	return all
+}
+
+// of returns the document of an object, nil if no file has it. A ConfigMap may leave its namespace to kubectl.
+func (p places) of(kind, namespace, name string) *manifest.Document {
+	for _, d := range p[[2]string{kind, name}] {
+		if d.Namespace == namespace || d.Namespace == "" || namespace == "" {
+			return d
+		}
+	}
+	return nil
+}
+
+// findings are what a report says of offences.
+func (p places) findings(offences []policy.Offence) []report.Finding {
+	var all []report.Finding
+	for i := range offences {
+		all = append(all, p.finding(&offences[i]))
+	}
+	return all
+}
+
+func (p places) finding(o *policy.Offence) report.Finding {
+	f := report.Finding{
+		Code: string(o.Rule.Code), Name: o.Rule.Name, Action: o.Action.String(), Kind: o.Kind, Namespace: o.Namespace, Object: o.Name,
+		Field: o.Field, Detail: o.Detail, Effect: o.Effect, Fingerprint: audit.Fingerprint(*o),
+	}
+	for _, way := range o.Ways {
+		f.Ways = append(f.Ways, report.Way{Label: way.Label, Commands: way.Commands})
+	}
+	document := p.of(o.Kind, o.Namespace, o.Name)
+	if document == nil {
+		return f
+	}
+	f.Place = report.Place(document.FieldPlace(o.Field))
+	for _, subject := range o.Subjects {
+		if other := p.subject(subject); other != nil && other != document {
+			f.Related = append(f.Related, report.Related{Place: report.Place(other.FieldPlace(o.Field)), Text: subject})
+		}
+	}
+	return f
+}
+
+// subject returns the document of an object that a finding names besides its own, for example: Istio "mesh-1".
+func (p places) subject(text string) *manifest.Document {
+	kind, quoted, found := strings.Cut(text, " ")
+	var name string
+	if !found || strings.Contains(quoted, " ") {
+		return nil
+	}
+	if _, err := fmt.Sscanf(quoted, "%q", &name); err != nil {
+		return nil
+	}
+	return p.of(kind, "", name)
+}
+
+func gapsOf(gaps []audit.Gap) []report.Gap {
+	var all []report.Gap
+	for _, gap := range gaps {
+		one := report.Gap{Object: gap.Key.String(), Needs: gap.Needs}
+		for _, code := range gap.Codes {
+			one.Codes = append(one.Codes, string(code))
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+func noteOf(place manifest.Place, text string) report.Note {
+	return report.Note{Place: report.Place(place), Text: text}
+}
+
+func addNotes(r *report.Report, l *looked) {
+	for _, note := range l.problems {
+		r.Problems = append(r.Problems, noteOf(note.Place, note.Text))
+	}
+	for _, note := range l.notices {
+		r.Notices = append(r.Notices, noteOf(note.Place, note.Text))
+	}
+}

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const meshes = `apiVersion: sailoperator.io/v1
+kind: Istio
+metadata:
+  name: mesh-1
+spec:
+  version: v1.30.3
+  namespace: istio-system-1
+  values:
+    meshConfig:
+      discoverySelectors:
+      - matchLabels:
+          istio-discovery: mesh-1
+---
+apiVersion: sailoperator.io/v1
+kind: Istio
+metadata:
+  name: mesh-2
+spec:
+  version: v1.30.3
+  namespace: istio-system-2
+  values:
+    meshConfig:
+      discoverySelectors:
+      - matchLabels:
+          istio-discovery: mesh-2
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: istio-system-1, labels: {istio-discovery: mesh-1}}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: istio-system-2, labels: {istio-discovery: mesh-2}}}
+`
+
+const crossed = `apiVersion: v1
+kind: Namespace
+metadata:
+  name: shop
+  labels:
+    istio-discovery: mesh-2
+    istio.io/rev: mesh-1
+`
+
+const right = `apiVersion: v1
+kind: Namespace
+metadata:
+  name: shop
+  labels:
+    istio-discovery: mesh-2
+    istio.io/rev: mesh-2
+`
+
+// folder writes files into a folder of the test, and returns it.
+func folder(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestFilesAreCheckedWithoutACluster(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		files  map[string]string
+		args   []string
+		status int
+		stdout []string // parts of it
+		stderr []string
+	}{
+		{
+			name: "what is right", files: map[string]string{"meshes.yaml": meshes, "shop.yaml": right},
+			stdout: []string{"Nothing is wrong: looked at 2 Istios, 3 Namespaces (files) by "},
+		},
+		{
+			name: "what is wrong", files: map[string]string{"meshes.yaml": meshes, "shop.yaml": crossed}, status: 1,
+			stdout: []string{"/shop.yaml:7:5  Namespace shop\n  deny MF202 RevisionOfAnotherMesh: ", "kubectl label namespace shop istio.io/rev=mesh-2 --overwrite", "1 finding, which would be refused"},
+		},
+		{name: "--fail-on never", files: map[string]string{"meshes.yaml": meshes, "shop.yaml": crossed}, args: []string{"--fail-on", "never"}, stdout: []string{"MF202"}},
+		{name: "--rules", files: map[string]string{"meshes.yaml": meshes, "shop.yaml": crossed}, args: []string{"--rules", "MF202=off"}, stdout: []string{"Nothing is wrong"}},
+		{name: "--rules to a warning", files: map[string]string{"meshes.yaml": meshes, "shop.yaml": crossed}, args: []string{"--rules", "MF202=warn"}, stdout: []string{"warn MF202"}},
+		{name: "--fail-on warn", files: map[string]string{"meshes.yaml": meshes, "shop.yaml": crossed}, args: []string{"--rules", "MF202=warn", "--fail-on", "warn"}, status: 1, stdout: []string{"warn MF202"}},
+		{
+			name: "what depends on others", files: map[string]string{"shop.yaml": crossed},
+			stdout: []string{`not judged: Namespace "shop" by MF203, which needs the mesh, or the tag, whose revision it names`, "Nothing is wrong"},
+		},
+		{
+			name: "a file that cannot be read, beside what is wrong", files: map[string]string{"meshes.yaml": meshes, "shop.yaml": crossed, "bad.yaml": "a: [b\n"}, status: 2,
+			stdout: []string{"MF202", "incomplete, because of 1 problem"}, stderr: []string{"/bad.yaml:1: it cannot be read: "},
+		},
+		{
+			name: "an object that cannot be judged", files: map[string]string{"meshes.yaml": "apiVersion: sailoperator.io/v1\nkind: Istio\nmetadata:\n  name: a\nspec: {values: {meshConfig: {discoverySelectors: all}}}\n"}, status: 2,
+			stderr: []string{`/meshes.yaml:4:3: Istio "a" cannot be judged: `},
+		},
+		{
+			name: "the same object twice", files: map[string]string{"a.yaml": meshes, "b.yaml": crossed, "c.yaml": right},
+			stdout: []string{"Nothing is wrong"}, stderr: []string{`/b.yaml:4:3: Namespace "shop" comes again at `, "/c.yaml:4:3, and only that counts"},
+		},
+		{
+			name: "in their order", files: map[string]string{"a.yaml": crossed, "b.yaml": meshes}, args: []string{"--replay"},
+			stdout: []string{"warn MF203 UnknownRevision", "files, replayed in their order"},
+		},
+		{
+			name: "filled in", files: map[string]string{"a.yaml": meshes, "b.yaml": "{apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {istio-discovery: mesh-1}}}"}, args: []string{"--replay"},
+			stdout: []string{"Nothing is wrong"}, stderr: []string{"b.yaml:1:", "meshfence filled in istio.io/rev=mesh-1, because"},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := folder(t, test.files)
+			stdout, stderr, status := output(t, append([]string{"check", "-f", dir}, test.args...)...)
+			if status != test.status {
+				t.Errorf("status %d, want %d", status, test.status)
+			}
+			for _, part := range test.stdout {
+				if !strings.Contains(stdout, part) {
+					t.Errorf("standard output lacks %q:\n%s", part, stdout)
+				}
+			}
+			for _, part := range test.stderr {
+				if !strings.Contains(stderr, part) {
+					t.Errorf("standard error lacks %q:\n%s", part, stderr)
+				}
+			}
+			if len(test.stderr) == 0 && stderr != "" {
+				t.Errorf("standard error: %s", stderr)
+			}
+		})
+	}
+}
+
+// The exit status says the same whatever is written.
+func TestEveryFormatHasTheSameStatus(t *testing.T) {
+	wrong := folder(t, map[string]string{"meshes.yaml": meshes, "shop.yaml": crossed})
+	clean := folder(t, map[string]string{"meshes.yaml": meshes, "shop.yaml": right})
+	broken := folder(t, map[string]string{"meshes.yaml": meshes, "shop.yaml": crossed, "bad.yaml": "a: [b\n"})
+	for _, format := range []string{"table", "wide", "json", "yaml", "sarif", "junit", "github", "markdown"} {
+		for dir, want := range map[string]int{clean: 0, wrong: 1, broken: 2} {
+			if _, _, status := output(t, "check", "-f", dir, "-o", format); status != want {
+				t.Errorf("%s: %d, want %d", format, status, want)
+			}
+		}
+	}
+}
+
+func TestFormatsGoToFilesBesideStandardOutput(t *testing.T) {
+	dir, out := folder(t, map[string]string{"meshes.yaml": meshes, "shop.yaml": crossed}), t.TempDir()
+	stdout, _, status := output(t, "check", "-f", dir, "-o", "table", "-o", "sarif="+filepath.Join(out, "x.sarif"), "-o", "junit="+filepath.Join(out, "x.xml"))
+	sarif, err := os.ReadFile(filepath.Join(out, "x.sarif"))
+	if err != nil || status != 1 || !strings.Contains(stdout, "MF202") || !strings.Contains(string(sarif), `"version": "2.1.0"`) {
+		t.Errorf("status %d, %v, %s\n%s", status, err, stdout, sarif)
+	}
+	if junit, err := os.ReadFile(filepath.Join(out, "x.xml")); err != nil || !strings.HasPrefix(string(junit), "<?xml") {
+		t.Errorf("%v %s", err, junit)
+	}
+}
+
+// A file that stands for a cluster takes its place, without credentials.
+func TestFilesAreLaidOverAFleetFile(t *testing.T) {
+	fleet := writeFile(t, "fleet.yaml", "")
+	text, stderr, status := output(t, "map", "-f", folder(t, map[string]string{"meshes.yaml": meshes, "shop.yaml": crossed}), "-o", "fleet")
+	if status != 0 || stderr != "" {
+		t.Fatal(status, stderr)
+	}
+	if err := os.WriteFile(fleet, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		text   string
+		status int
+		says   string
+	}{
+		"it stays wrong":   {strings.Replace(crossed, "labels:\n", "labels:\n    team: a\n", 1), 0, "Nothing is wrong: looked at 1 Namespace (files laid over a cluster) by 39 rules; 1 finding not counted (--all lists them)"},
+		"it is put right":  {right, 0, "Nothing is wrong"},
+		"another is wrong": {strings.Replace(crossed, "shop", "cart", 1), 1, "1 finding, which would be refused"},
+	} {
+		stdout, _, status := output(t, "check", "-f", writeFile(t, "shop.yaml", test.text), "--against", fleet)
+		if status != test.status || !strings.Contains(stdout, test.says) {
+			t.Errorf("%s: %d\n%s", name, status, stdout)
+		}
+	}
+	stdout, _, status := output(t, "check", "--against", fleet)
+	if status != 1 || !strings.Contains(stdout, "(the cluster of "+fleet+")") {
+		t.Errorf("the fleet itself: %d\n%s", status, stdout)
+	}
+}
+
+func TestABaselineFailsForNewFindingsOnly(t *testing.T) {
+	dir := folder(t, map[string]string{"meshes.yaml": meshes, "shop.yaml": crossed})
+	baseline := filepath.Join(t.TempDir(), "baseline.yaml")
+	if _, _, status := output(t, "check", "-f", dir, "--write-baseline", baseline); status != 1 {
+		t.Errorf("written: %d", status)
+	}
+	stdout, _, status := output(t, "check", "-f", dir, "--baseline", baseline)
+	if status != 0 || !strings.Contains(stdout, "the baseline accepts 1 more") {
+		t.Errorf("%d\n%s", status, stdout)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "shop.yaml"), []byte(right), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stdout, _, status = output(t, "check", "-f", dir, "--baseline", baseline)
+	if status != 0 || !strings.Contains(stdout, "the baseline has an entry that nothing corresponds to any more: MF202 Namespace shop") {
+		t.Errorf("put right: %d\n%s", status, stdout)
+	}
+}
+
+func TestAWrongCheckIsExplained(t *testing.T) {
+	const usage = "\nRun 'meshfence check --help' for usage.\n"
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-o", "xml"}, `meshfence: -o "xml" is not one of table, wide, json, yaml, sarif, junit, github, markdown` + usage},
+		{[]string{"-o", "json", "-o", "table"}, "meshfence: -o: only one format can go to standard output; give the others a file, as in -o sarif=meshfence.sarif" + usage},
+		{[]string{"-o", "json="}, "meshfence: -o json=: there is no file behind the equals sign" + usage},
+		{[]string{"--fail-on", "info"}, `meshfence: --fail-on "info" is not one of deny, warn, never` + usage},
+		{[]string{"--against", "nothing"}, "meshfence: --against nothing needs files to look at: -f FILE" + usage},
+		{[]string{"--replay"}, "meshfence: --replay needs files to answer: -f FILE" + usage},
+		{[]string{"-f", ".", "--against", "missing.yaml"}, "meshfence: --against missing.yaml: it cannot be read: no such file or directory; meshfence map -o fleet writes such a file\n"},
+		{[]string{"-f", "check.go", "--baseline", "missing.yaml"}, "meshfence: --baseline: open missing.yaml: no such file or directory\n"},
+		{[]string{"--kubeconfig", "/dev/null"}, "meshfence: no API server to talk to: not in a cluster, and there is no kubeconfig; set KUBECONFIG or use --kubeconfig FILE\n"},
+	} {
+		stdout, stderr, status := output(t, append([]string{"check"}, test.args...)...)
+		if diff := cmp.Diff(test.want, stderr); diff != "" || status != 2 || stdout != "" {
+			t.Errorf("%v: status %d, standard output %q (-want +got):\n%s", test.args, status, stdout, diff)
+		}
+	}
+}
