@@ -44,9 +44,7 @@ type Gap struct {
 
 // Existing is what the objects of an inventory amount to.
 func (c *Checker) Existing(i *Inventory) policy.Existing {
-	return policy.Existing{
-		Fleet: mesh.NewFleet(i.meshes()), Namespaces: i.namespaces(), Exempt: c.Exempt, Map: i.meshMap(), Now: c.Now,
-	}
+	return c.stateOf(i).existing
 }
 
 // State judges a cluster as it stands.

@@ -12,18 +12,15 @@ import (
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
-// fill does to a namespace, which it writes, what the mutating webhook would. The namespace is what a file makes of the old one.
-func (c *Checker) fill(o *Object, file, old Object, fleet *mesh.Fleet) (policy.Fill, error) {
+// fill does to a namespace, which it writes, what the mutating webhook would. A value of a file that is stored already counts as not written,
+// since kubectl apply does not send it.
+func (c *Checker) fill(o *Object, old Object, fleet *mesh.Fleet) (policy.Fill, error) {
 	if c.exempts(o.Name) {
 		return policy.Fill{}, nil
 	}
-	after := kube.OriginOf(o.namespace, o.Raw)
-	if _, named := file.namespace.Metadata.Labels[api.RevisionLabel]; named {
-		after.Owner = policy.SomeOwner // who applies the file
-	}
 	fill := c.Policy.Fill(policy.FillChange{
 		Old: old.namespace.ToMesh(), New: o.namespace.ToMesh(), Fleet: fleet, OptedOut: o.namespace.OptedOut(),
-		Before: kube.OriginOf(old.namespace, old.Raw), After: after,
+		Before: kube.OriginOf(old.namespace, old.Raw), After: kube.OriginOf(o.namespace, o.Raw),
 	})
 	var value any // null removes
 	switch fill.Answer {

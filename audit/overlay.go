@@ -67,7 +67,7 @@ func (c *Checker) lay(cluster, files *Inventory) (*Inventory, error) {
 		if o.namespace == nil {
 			continue
 		}
-		if _, err := c.fill(&o, files.objects[key], cluster.objects[key], fleet); err != nil {
+		if _, err := c.fill(&o, cluster.objects[key], fleet); err != nil {
 			return nil, err
 		}
 		laid.Put(o)
@@ -82,12 +82,13 @@ func (c *Checker) Laid(cluster, files *Inventory) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	before, after := c.Existing(cluster), c.Existing(laid)
-	was, is := c.Policy.State(before), c.Policy.State(after)
+	before, after := c.stateOf(cluster), c.stateOf(laid)
+	was, is := c.Policy.State(before.existing), c.Policy.State(after.existing)
 	wrongBefore, elsewhere := printsOf(was), is
 	var result Result
 	for _, key := range files.Keys() {
-		verdict := c.change(key, cluster, laid, before, after)
+		old, existed := cluster.Get(key)
+		verdict := c.change(old, existed, laid.objects[key], before, after)
 		result.Findings = append(result.Findings, offencesOf(key, verdict.Denials)...)
 		result.Findings = append(result.Findings, without(offencesOf(key, verdict.Warnings), wrongBefore)...)
 	}
@@ -115,12 +116,11 @@ func offencesOf(key Key, lists ...[]policy.Finding) []policy.Offence {
 }
 
 // change judges what becomes of one object, between a cluster and the same with changes.
-func (c *Checker) change(key Key, from, to *Inventory, before, after policy.Existing) policy.Verdict {
-	old, existed := from.Get(key)
-	updated := to.objects[key]
+func (c *Checker) change(old Object, existed bool, updated Object, from, to state) policy.Verdict {
+	key, before, after := updated.Key, from.existing, to.existing
 	switch {
 	case updated.controlPlane != nil:
-		return c.meshChange(key, existed, to, old, before, after)
+		return c.meshChange(old, existed, updated, from, to)
 	case updated.tag != nil:
 		change := policy.TagChange{New: mesh.TagOf(updated.tag), Before: before.Fleet, Fleet: after.Fleet, Namespaces: c.judged(after.Namespaces), Now: c.Now}
 		if existed {
@@ -147,17 +147,13 @@ func (c *Checker) change(key Key, from, to *Inventory, before, after policy.Exis
 }
 
 // meshChange judges a change of a mesh's object, as package webhook does for a request.
-func (c *Checker) meshChange(key Key, existed bool, to *Inventory, old Object, before, after policy.Existing) policy.Verdict {
-	changed := after.Fleet.MeshOf(mesh.Ref{Kind: key.Kind, Name: key.Name})
-	others := to.clone()
-	delete(others.objects, key)
-	if existed {
-		others.Put(old)
-	}
+func (c *Checker) meshChange(old Object, existed bool, updated Object, from, to state) policy.Verdict {
+	before, after := from.existing, to.existing
+	changed := after.Fleet.MeshOf(mesh.Ref{Kind: updated.Kind, Name: updated.Name})
 	return c.Policy.Mesh(policy.MeshChange{
-		Old: before.Fleet.Mesh(changed.Ref), New: changed, Before: before.Fleet, Beside: mesh.NewFleet(others.meshes()), Fleet: after.Fleet,
+		Old: before.Fleet.Mesh(changed.Ref), New: changed, Before: before.Fleet, Beside: to.beside(updated.Key, old, existed), Fleet: after.Fleet,
 		Namespaces: after.Namespaces, Exempt: c.Exempt, Creating: !existed, Now: c.Now,
-		Deleting: to.objects[key].controlPlane.Metadata.DeletionTimestamp != "",
+		Deleting: updated.controlPlane.Metadata.DeletionTimestamp != "",
 	})
 }
 

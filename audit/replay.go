@@ -18,39 +18,39 @@ type Answer struct {
 // Replay answers objects in their order as the webhooks would, when kubectl apply sends them one after the other to a cluster: what is refused
 // is not stored, and what follows is judged without it. The operator is taken to be slower than that: it makes no revision in between.
 func (c *Checker) Replay(cluster *Inventory, objects []Object) ([]Answer, error) {
-	stored := cluster.clone()
+	stored, now := cluster.clone(), c.stateOf(cluster)
 	answers := make([]Answer, 0, len(objects))
 	for _, file := range objects {
 		o, old, err := c.Scope.over(stored, file)
 		if err != nil {
 			return answers, err
 		}
-		answer, err := c.answer(stored, &o, file, old)
+		answer, next, err := c.answer(now, &o, old)
 		if err != nil {
 			return answers, err
 		}
 		if !answer.Refused {
 			stored.Put(o)
+			now = next
 		}
 		answers = append(answers, answer)
 	}
 	return answers, nil
 }
 
-// answer fills in and judges one object, which it writes.
-func (c *Checker) answer(stored *Inventory, o *Object, file, old Object) (Answer, error) {
+// answer fills in and judges one object, which it writes, and returns what would be stored then.
+func (c *Checker) answer(now state, o *Object, old Object) (Answer, state, error) {
 	answer := Answer{Key: o.Key}
 	if o.namespace != nil {
-		fill, err := c.fill(o, file, old, c.Existing(stored).Fleet)
+		fill, err := c.fill(o, old, now.existing.Fleet)
 		if err != nil {
-			return answer, err
+			return answer, now, err
 		}
 		answer.Notes, answer.Filled = fill.Warnings, fill.Revision
 	}
-	after := stored.clone()
-	after.Put(*o)
-	verdict := c.change(o.Key, stored, after, c.Existing(stored), c.Existing(after))
+	next := now.with(*o)
+	verdict := c.change(old, old.Raw != nil, *o, now, next)
 	answer.Refused = verdict.Answer != policy.Allowed
 	answer.Findings = offencesOf(o.Key, verdict.Denials, verdict.Warnings)
-	return answer, nil
+	return answer, next, nil
 }
