@@ -149,6 +149,7 @@ func TestEveryManifestIsOfItsType(t *testing.T) {
 			"ServiceAccount meshfence-system/meshfence",
 			"ConfigMap meshfence-system/meshfence-configuration",
 			"ClusterRole /meshfence",
+			"ClusterRole /meshfence-viewer",
 			"ClusterRoleBinding /meshfence",
 			"Role meshfence-system/meshfence",
 			"RoleBinding meshfence-system/meshfence",

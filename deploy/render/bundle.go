@@ -83,6 +83,9 @@ func place(out string, manifest, csv, install object) error {
 		install["deployments"] = []any{object{"name": name, "spec": manifest["spec"], "label": metadata["labels"]}}
 		return addImage(csv, manifest)
 	case "ClusterRole":
+		if strings.HasSuffix(name, "-viewer") { // of people, not of the account
+			return writeYAML(filepath.Join(out, "deploy", "olm", "manifests", name+"_rbac.authorization.k8s.io_v1_clusterrole.yaml"), manifest)
+		}
 		install["clusterPermissions"] = rights()
 	case "Role":
 		install["permissions"] = rights()

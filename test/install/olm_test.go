@@ -63,7 +63,9 @@ func (w *world) bundle() {
 		object := &unstructured.Unstructured{}
 		w.do("decode "+file, yaml.Unmarshal(text, &object.Object))
 		if object.GetKind() != "ClusterServiceVersion" {
-			object.SetNamespace("meshfence-system")
+			if object.GetKind() != "ClusterRole" {
+				object.SetNamespace("meshfence-system")
+			}
 			w.do("create what is in "+file, w.Client.Create(w.t.Context(), object))
 			continue
 		}

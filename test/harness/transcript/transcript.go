@@ -151,15 +151,20 @@ func (c Command) run(ctx context.Context, dir string, env []string) (string, err
 
 // Replay replays the transcript of this name in docs/install.md, as the administrator of a cluster, in Dir. It returns all that was printed.
 func Replay(ctx context.Context, cluster *harness.Cluster, name string) (string, error) {
-	all, err := Read(filepath.Join("docs", "install.md"))
-	if err != nil {
-		return "", err
-	}
 	dir, err := Dir(cluster)
 	if err != nil {
 		return "", err
 	}
 	env, err := cluster.UserEnv()
+	if err != nil {
+		return "", err
+	}
+	return ReplayIn(ctx, filepath.Join("docs", "install.md"), name, dir, env)
+}
+
+// ReplayIn replays a transcript of a document in a folder, with an environment.
+func ReplayIn(ctx context.Context, document, name, dir string, env []string) (string, error) {
+	all, err := Read(document)
 	if err != nil {
 		return "", err
 	}
@@ -177,7 +182,7 @@ func Replay(ctx context.Context, cluster *harness.Cluster, name string) (string,
 		}
 		return printed.String(), nil
 	}
-	return "", fmt.Errorf("docs/install.md has no transcript %q", name)
+	return "", fmt.Errorf("%s has no transcript %q", document, name)
 }
 
 // Dir is the folder in which a cluster's transcripts run. It has what they need of the repository, and they may find other files there.

@@ -1,0 +1,31 @@
+package check
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/meshfence/meshfence/test/harness"
+	"github.com/meshfence/meshfence/test/harness/transcript"
+)
+
+// The consoles of docs/check.md print what they show.
+func TestTranscripts(t *testing.T) {
+	root, err := harness.Root()
+	must(t, err)
+	dir, document := t.TempDir(), filepath.Join("docs", "check.md")
+	must(t, os.CopyFS(filepath.Join(dir, "manifests"), os.DirFS(filepath.Join("testdata", "manifests"))))
+	env := []string{"PATH=" + filepath.Join(root, "bin") + string(os.PathListSeparator) + os.Getenv("PATH"), "KUBECONFIG=" + os.DevNull, "HOME=" + dir}
+	all, err := transcript.Read(document)
+	must(t, err)
+	for _, one := range all {
+		t.Run(one.Name, func(t *testing.T) {
+			if _, err := transcript.ReplayIn(t.Context(), document, one.Name, dir, env); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if len(all) < 3 {
+		t.Errorf("%d transcripts", len(all))
+	}
+}
