@@ -3,6 +3,7 @@ package check
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/meshfence/meshfence/test/harness"
@@ -26,6 +27,11 @@ func TestTranscripts(t *testing.T) {
 		})
 	}
 	if len(all) < 3 {
-		t.Errorf("%d transcripts", len(all))
+		t.Fatalf("%d transcripts", len(all))
+	}
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	must(t, err)
+	if first := all[0].Commands[0]; !strings.Contains(string(readme), "$ "+first.Line+"\n"+strings.TrimSpace(first.Output)) {
+		t.Errorf("README.md shows something else than docs/check.md:\n%s", first.Output)
 	}
 }
