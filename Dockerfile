@@ -12,7 +12,9 @@ COPY go.mod go.sum ./
 RUN go mod download
 
 # Product code only: a change below test/ or deploy/ gives the same image.
+COPY audit audit
 COPY cmd cmd
+COPY docs docs
 COPY certs certs
 COPY webhook webhook
 

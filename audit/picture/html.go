@@ -4,31 +4,26 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
-	"html/template"
 	"strings"
 )
 
 var (
-	//go:embed page.html
-	pageText string
 	//go:embed page.css
 	pageStyle string
 	//go:embed page.js
 	pageScript string
-
-	pageTemplate = template.Must(template.New("page").Parse(pageText))
 )
 
-// page is what the template of a page is filled with. Its texts are escaped there, but for the parts of type template, which are made here.
+// page is what a page is filled with. Its texts are escaped when it is written, but for style, script and picture, which are made here.
 type page struct {
 	Policy     string
-	Style      template.CSS
-	Script     template.JS
+	Style      string
+	Script     string
 	Headline   string
 	Wrong      []pageFault
 	WrongCount string
 	Notes      []string
-	Picture    template.HTML
+	Picture    string
 	Namespaces []pageNamespace
 	Meshes     []pageMesh
 }
@@ -53,11 +48,11 @@ func asHTML(v *view) (string, error) {
 		// Nothing is loaded from anywhere, and no script or style runs but the two that are meant.
 		Policy: "default-src 'none'; style-src '" + digest(style) + "'; script-src '" + digest(pageScript) +
 			"'; base-uri 'none'; form-action 'none'",
-		Style:      template.CSS(style),
-		Script:     template.JS(pageScript),
+		Style:      style,
+		Script:     pageScript,
 		Headline:   count(len(v.Meshes), "mesh") + ", " + count(v.total, "namespace"),
 		WrongCount: strings.Join(v.wrongCounts(), ", "),
-		Picture:    template.HTML(drawing(v, false)),
+		Picture:    drawing(v, false),
 		Namespaces: v.pageNamespaces(),
 		Meshes:     v.pageMeshes(),
 	}
@@ -71,9 +66,9 @@ func asHTML(v *view) (string, error) {
 		}
 		p.Wrong = append(p.Wrong, entry)
 	}
-	var b strings.Builder
-	err := pageTemplate.Execute(&b, p)
-	return b.String(), err
+	var w pageWriter
+	w.page(&p)
+	return w.b.String(), nil
 }
 
 // digest is the source expression of a content security policy for an inline element with that text.
