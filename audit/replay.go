@@ -1,6 +1,13 @@
 package audit
 
-import "github.com/meshfence/meshfence/webhook/policy"
+import (
+	"encoding/json"
+	"fmt"
+
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+
+	"github.com/meshfence/meshfence/webhook/policy"
+)
 
 // Answer is what the webhooks would say to one object of a file.
 type Answer struct {
@@ -53,4 +60,25 @@ func (c *Checker) answer(now state, o *Object, old Object) (Answer, state, error
 	answer.Refused = verdict.Answer != policy.Allowed
 	answer.Findings = offencesOf(o.Key, verdict.Denials, verdict.Warnings)
 	return answer, next, nil
+}
+
+// Answer answers one change of a cluster: an object as it would be stored, whole. It returns the object as the webhook would have left it, with
+// istio.io/rev filled in.
+func (c *Checker) Answer(cluster *Inventory, updated Object) (Answer, Object, error) {
+	old, _ := cluster.Get(updated.Key)
+	answer, _, err := c.answer(c.stateOf(cluster), &updated, old)
+	return answer, updated, err
+}
+
+// Relabelled returns a namespace with edits of its labels: a value, or nil for a label that goes, as kubectl label does it.
+func (s Scope) Relabelled(ns Object, edits map[string]*string) (Object, error) {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": edits}})
+	if err != nil {
+		return Object{}, err
+	}
+	raw, err := jsonpatch.MergePatch(ns.Raw, patch)
+	if err != nil {
+		return Object{}, fmt.Errorf("the labels of %s cannot be changed: %w", ns.Key, err)
+	}
+	return s.Decode(ns.Kind, ns.Namespace, ns.Name, raw)
 }

@@ -53,7 +53,7 @@ discover it, and it fills in the istio.io/rev label that a person forgot.`,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetUsageFunc(usage)
-	root.AddCommand(newServeCommand(register), newCheckCommand(), newMapCommand(), newRulesCommand(), newSelftestCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(register), newCheckCommand(), newExplainCommand(), newMapCommand(), newRulesCommand(), newSelftestCommand(), newVersionCommand())
 	return root
 }
 

@@ -144,14 +144,14 @@ func serve(ctx context.Context, s *settings, register registerFunc) error {
 	}
 	mgr, err := newManager(ctx, s, api, serving, clock)
 	if err != nil {
-		return explain(err)
+		return advise(err)
 	}
 	if err := register(mgr, s, file, serving); err != nil {
 		return err
 	}
 	late, cancel := noticed(ctx)
 	defer cancel()
-	return explain(mgr.Start(late))
+	return advise(mgr.Start(late))
 }
 
 // openConfiguration reads the configuration file; without one it stands for the defaults.
@@ -194,8 +194,8 @@ func logStart(logger logr.Logger, s *settings, conf *config.Configuration, api *
 		"namespace", s.namespace, "configuration", s.configFile, "mode", conf.Mode)
 }
 
-// explain adds what to do next to the errors of the manager that a person can do something about.
-func explain(err error) error {
+// advise adds what to do next to the errors of the manager that a person can do something about.
+func advise(err error) error {
 	switch {
 	case err == nil:
 		return nil

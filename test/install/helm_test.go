@@ -96,7 +96,7 @@ func (w *world) firstDay(notes string) {
 	w.helm("test", "meshfence", "--namespace", "meshfence-system", "--timeout", "60s")
 	// What helm test does where the selector names namespaces, which may exist.
 	selftest := exec.CommandContext(w.t.Context(), filepath.Join(w.root, "bin", "meshfence"), "selftest", "--label=kubernetes.io/metadata.name=default", "--label=meshfence.io/try=yes")
-	if text, err := w.run(selftest, ""); err != nil || !strings.Contains(text, `meshfence warns: MF204`) || !strings.Contains(text, `namespace "default"`) {
+	if text, err := w.run(selftest, ""); err != nil || !strings.Contains(text, `meshfence warns: MF204`) || !strings.Contains(text, `Namespace "default"`) {
 		w.t.Errorf("the selftest with a namespace that exists: %v\n%s", err, text)
 	}
 }

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+
+	"github.com/meshfence/meshfence/audit"
+	"github.com/meshfence/meshfence/audit/explain"
+	"github.com/meshfence/meshfence/audit/report"
+	"github.com/meshfence/meshfence/docs"
+	"github.com/meshfence/meshfence/webhook"
+	"github.com/meshfence/meshfence/webhook/policy"
+)
+
+// explainCommand is the command and its flags.
+type explainCommand struct {
+	*input
+	format string
+}
+
+func newExplainCommand() *cobra.Command {
+	e := &explainCommand{input: newInput()}
+	cmd := &cobra.Command{
+		Use:   "explain namespace|mesh|revision|tag|rule NAME [LABEL=VALUE|LABEL-]...",
+		Short: "Say why a namespace is in a mesh or not, and what a change of its labels would do",
+		Long: `Say which mesh discovers a namespace, through which selector, which one injects it and by
+which label, and what is wrong with it; or what a mesh, a revision, a tag or a rule is.
+
+Label edits behind the name of a namespace are those of kubectl label, so that a
+command becomes a question: what would become of it, and what would the webhook say?
+With a cluster its API server is asked too, in a dry run, and a disagreement is told.
+
+The exit status is 1 if the edits would be refused, and 2 if nothing could be said.`,
+		Example: `  # why is shop not in its mesh?
+  meshfence explain namespace shop
+
+  # what would kubectl label namespace shop istio-discovery=mesh-1 do?
+  meshfence explain namespace shop istio-discovery=mesh-1`,
+		Args: cobra.MinimumNArgs(2),
+		RunE: e.run,
+	}
+	cmd.Flags().SortFlags = false
+	cmd.Flags().StringVarP(&e.format, "output", "o", explain.Text, "`FORMAT`: text, json or yaml")
+	e.addFlags(cmd.Flags())
+	return cmd
+}
+
+// subjects are what can be explained.
+func subjects() []string { return []string{"namespace", "mesh", "revision", "tag", "rule"} }
+
+func (e *explainCommand) run(cmd *cobra.Command, args []string) error {
+	if !slices.Contains(subjects(), args[0]) {
+		return fmt.Errorf("%q is not one of %s%s", args[0], strings.Join(subjects(), ", "), explain.DidYouMean(args[0], subjects()))
+	}
+	if !slices.Contains([]string{explain.Text, explain.JSON, explain.YAML}, e.format) {
+		return fmt.Errorf("-o %q is not one of text, json, yaml", e.format)
+	}
+	edits, err := parseEdits(args[2:])
+	if err != nil {
+		return err
+	}
+	if len(edits) > 0 && args[0] != "namespace" {
+		return fmt.Errorf("%s: only the labels of a namespace can be edited", args[2])
+	}
+	if err := e.validate(); err != nil {
+		return err
+	}
+	x, err := e.explanation(cmd, args[0], args[1], edits)
+	if err == nil {
+		var text string
+		if text, err = x.Write(e.format); err == nil {
+			_, err = fmt.Fprint(cmd.OutOrStdout(), text)
+		}
+	}
+	if err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "meshfence: %v\n", err)
+		return outcome(report.StatusUnjudged)
+	}
+	if x.Answer != nil && x.Answer.Refused {
+		return outcome(report.StatusFindings)
+	}
+	return nil
+}
+
+// parseEdits reads label edits as kubectl label does: LABEL=VALUE, or LABEL- for one that goes, which is nil.
+func parseEdits(words []string) (map[string]*string, error) {
+	edits := map[string]*string{}
+	for _, word := range words {
+		key, value, sets := strings.Cut(word, "=")
+		switch {
+		case sets && key != "":
+			edits[key] = &value
+		case strings.HasSuffix(word, "-") && len(word) > 1:
+			edits[strings.TrimSuffix(word, "-")] = nil
+		default:
+			return nil, fmt.Errorf("%q is neither LABEL=VALUE nor LABEL-", word)
+		}
+	}
+	return edits, nil
+}
+
+func (e *explainCommand) explanation(cmd *cobra.Command, subject, name string, edits map[string]*string) (*explain.Explanation, error) {
+	if subject == "rule" {
+		return e.rule(name)
+	}
+	checker, err := e.checker()
+	if err != nil {
+		return nil, err
+	}
+	l, err := e.look(cmd.Context(), checker.Scope, cmd.InOrStdin(), cmd.ErrOrStderr())
+	if err != nil {
+		return nil, err
+	}
+	l.last()
+	inventory := l.stored
+	if inventory == nil {
+		inventory = &audit.Inventory{}
+	}
+	for _, o := range l.objects {
+		inventory.Put(o)
+	}
+	for _, problem := range l.problems {
+		fmt.Fprintln(cmd.ErrOrStderr(), "not known: "+problem.String())
+	}
+	explainer := explain.Explainer{Checker: checker, Inventory: inventory}
+	switch subject {
+	case "mesh":
+		return explainer.Mesh(name)
+	case "revision", "tag":
+		return explainer.Revision(name)
+	}
+	x, err := explainer.Namespace(name, edits)
+	if err == nil && len(edits) > 0 && e.against == againstCluster && len(e.paths) == 0 {
+		x.Notes = append(x.Notes, e.ask(cmd.Context(), name, edits, x.Answer.Refused))
+	}
+	return x, err
+}
+
+// rule explains a rule, by its code or name.
+func (e *explainCommand) rule(name string) (*explain.Explanation, error) {
+	c, err := e.configuration()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, r := range policy.Catalogue() {
+		names = append(names, string(r.Code), r.Name)
+		if !strings.EqualFold(name, string(r.Code)) && !strings.EqualFold(name, r.Name) {
+			continue
+		}
+		section, _ := docs.Rule(string(r.Code))
+		action := []string{r.Action.String()}
+		if here := webhook.Settings(c).Actions.Of(r); here != r.Action {
+			action = append(action, here.String()+" by the configuration")
+		}
+		return &explain.Explanation{
+			APIVersion: explain.APIVersion, Kind: explain.Kind, Of: "Rule " + string(r.Code) + " " + r.Name,
+			Facts: []explain.Fact{{Name: "action", Value: action}}, Text: section.Text,
+		}, nil
+	}
+	return nil, fmt.Errorf("there is no rule %q%s", name, explain.DidYouMean(strings.ToUpper(name), names))
+}
+
+// ask has the API server ask its webhooks in a dry run, and compares their answer with the model's.
+func (e *explainCommand) ask(ctx context.Context, name string, edits map[string]*string, refused bool) string {
+	err := e.dryRun(ctx, name, edits)
+	denied := err != nil && strings.Contains(err.Error(), "MF")
+	switch {
+	case err != nil && !denied:
+		return fmt.Sprintf("The API server was asked in a dry run too, and could not say: %v", err)
+	case denied == refused:
+		return "The API server was asked in a dry run too, and says the same."
+	case denied:
+		return fmt.Sprintf("The API server was asked in a dry run too, and disagrees: %v. Compare --config with the configuration of the server.", err)
+	default:
+		return "The API server was asked in a dry run too, and disagrees: it admits the change. Either meshfence is not installed there, or the user or the namespace is exempt, " +
+			"or --config differs from the configuration of the server."
+	}
+}
+
+func (e *explainCommand) dryRun(ctx context.Context, name string, edits map[string]*string) error {
+	api, err := e.apiConfig()
+	if err != nil {
+		return err
+	}
+	api.WarningHandler = rest.NoWarnings{}
+	client, err := metadata.NewForConfig(api)
+	if err != nil {
+		return err
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": edits}})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	defer cancel()
+	namespaces := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"})
+	_, err = namespaces.Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("no answer within %v", readLimit)
+	}
+	return err
+}
