@@ -62,8 +62,9 @@ func TestIfTheUserMayNotOverrideTheRuleThenTheAnnotationChangesNothingAndTheMess
     kubectl create clusterrole meshfence-override-mf202 --verb=override --resource='*.meshfence.io' --resource-name=mf202
     kubectl create clusterrolebinding meshfence-override-mf202-jane --clusterrole=meshfence-override-mf202 --user=jane`
 	want := without.DeepCopy()
-	want.Result.Message += why
-	want.Result.Details.Causes[0].Message += why
+	const more = "\n  meshfence explain rule MF202"
+	want.Result.Message = strings.TrimSuffix(want.Result.Message, more) + why + more
+	want.Result.Details.Causes[0].Message = strings.TrimSuffix(want.Result.Details.Causes[0].Message, more) + why + more
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -75,7 +76,8 @@ func TestIfTheAPIServerCannotBeAskedThenNothingIsOverriddenAndTheMessageSaysSo(t
 		c.allow = func(authorizationv1.SubjectAccessReviewSpec) (bool, error) { return true, problem }
 		s := serve(t, c)
 		got := s.ask(t, overriding("MF202"))
-		const why = `is ignored, because meshfence could not check whether user "jane" may override MF202: try again in a few seconds`
+		const why = `is ignored, because meshfence could not check whether user "jane" may override MF202: try again in a few seconds
+  meshfence explain rule MF202`
 		if got.Allowed || got.Result.Code != http.StatusUnprocessableEntity || !strings.HasSuffix(got.Result.Message, why) {
 			t.Errorf("%s: %+v", name, got)
 		}

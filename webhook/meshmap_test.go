@@ -69,7 +69,8 @@ func TestTheMeshMapIsTheOneThatTheConfigurationNames(t *testing.T) {
 
 func TestADenialOfTheMeshMapIsAWholeAnswer(t *testing.T) {
 	const message = `MF402 MeshMapOtherMesh: the entry "mesh-1: mesh-2" gives mesh "mesh-1" a revision of mesh "mesh-2"
-  give it the active revision of mesh-1:  kubectl patch configmap mesh-map --namespace meshfence-system --type=merge -p '{"data":{"mesh-1":"mesh-1"}}'`
+  give it the active revision of mesh-1:  kubectl patch configmap mesh-map --namespace meshfence-system --type=merge -p '{"data":{"mesh-1":"mesh-1"}}'
+  meshfence explain rule MF402`
 	want := &admissionv1.AdmissionResponse{UID: uid, Result: &metav1.Status{
 		Status: "Failure", Code: 422, Reason: "Invalid", Message: "data[mesh-1]: " + message,
 		Details: &metav1.StatusDetails{

@@ -33,7 +33,8 @@ func TestIfOnlyRightsAreMissingThenTheAnswerIs403(t *testing.T) {
 	const message = `MF210 NotAllowedToJoin: the namespace would join mesh "mesh-1", and user "jane" may not use Istio "mesh-1"
   an administrator can allow it:
     kubectl create clusterrole meshfence-use-mesh-1 --verb=use --resource='*.sailoperator.io' --resource-name=mesh-1
-    kubectl create clusterrolebinding meshfence-use-mesh-1-jane --clusterrole=meshfence-use-mesh-1 --user=jane`
+    kubectl create clusterrolebinding meshfence-use-mesh-1-jane --clusterrole=meshfence-use-mesh-1 --user=jane
+  meshfence explain rule MF210`
 	want := &admissionv1.AdmissionResponse{
 		UID: uid,
 		Result: &metav1.Status{

@@ -106,7 +106,8 @@ func TestADenialOfATagIsAWholeAnswer(t *testing.T) {
 	const message = `MF301 TagNameTaken: it has the name of a revision of mesh "mesh-1", which istio.io/rev=mesh-1 chooses
   the operator does nothing for the tag
   choose a name that nothing has yet
-  see those that are taken:  kubectl get istiorevisions.sailoperator.io,istiorevisiontags.sailoperator.io`
+  see those that are taken:  kubectl get istiorevisions.sailoperator.io,istiorevisiontags.sailoperator.io
+  meshfence explain rule MF301`
 	want := &admissionv1.AdmissionResponse{UID: uid, Result: &metav1.Status{
 		Status: "Failure", Code: 422, Reason: "Invalid", Message: "metadata.name: " + message,
 		Details: &metav1.StatusDetails{

@@ -26,7 +26,7 @@ func TestTheZeroValuesOfAnswersMeanNothing(t *testing.T) {
 
 func TestAMessageIsLaidOutInLines(t *testing.T) {
 	f := policy.Finding{Rule: mf204, Detail: "something is wrong"}
-	if got, want := f.Message(), "MF204 ConflictingInjectionLabels: something is wrong"; got != want {
+	if got, want := f.Message(), "MF204 ConflictingInjectionLabels: something is wrong\n  meshfence explain rule MF204"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	f.Effect = "that hurts"
@@ -43,7 +43,8 @@ func TestAMessageIsLaidOutInLines(t *testing.T) {
     kubectl that
     kubectl the rest
   did you mean "x"?  kubectl x
-  or leave it`
+  or leave it
+  meshfence explain rule MF204`
 	if diff := cmp.Diff(want, f.Message()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -61,8 +61,8 @@ type Finding struct {
 	Forbidden bool
 }
 
-// Message is what a person reads, laid out in lines: what is wrong, with code and name; what comes of it; then each way out. It ends
-// without a line break.
+// Message is what a person reads, laid out in lines: what is wrong, with code and name; what comes of it; each way out; and where to read
+// more. It ends without a line break.
 func (f Finding) Message() string {
 	lines := []string{f.head() + f.Detail}
 	if f.Effect != "" {
@@ -71,6 +71,7 @@ func (f Finding) Message() string {
 	for _, w := range f.Ways {
 		lines = append(lines, w.lines()...)
 	}
+	lines = append(lines, "  meshfence explain rule "+string(f.Rule.Code))
 	return strings.Join(lines, "\n")
 }
 
