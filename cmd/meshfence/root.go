@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -39,8 +41,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 func newRootCommand(register registerFunc) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "meshfence",
-		Short: "Keep several Istio control planes in one cluster apart",
+		Use:         "meshfence",
+		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: displayName(os.Args[0])},
+		Short:       "Keep several Istio control planes in one cluster apart",
 		Long: `meshfence keeps several Istio control planes in one Kubernetes or OpenShift cluster
 apart. The API server asks it about every Istio resource and every mesh label on
 a namespace before they are stored. It refuses what would put one namespace into
@@ -55,6 +58,17 @@ discover it, and it fills in the istio.io/rev label that a person forgot.`,
 	root.SetUsageFunc(usage)
 	root.AddCommand(newServeCommand(register), newCheckCommand(), newExplainCommand(), newMapCommand(), newRulesCommand(), newSelftestCommand(), newVersionCommand())
 	return root
+}
+
+// displayName is what a person types: kubectl runs a program of the name kubectl-meshfence as its plugin, and oc does too.
+func displayName(program string) string {
+	name := strings.TrimSuffix(filepath.Base(program), ".exe")
+	for _, client := range []string{"kubectl", "oc"} {
+		if name == client+"-meshfence" {
+			return client + " meshfence"
+		}
+	}
+	return "meshfence"
 }
 
 // outcome is the exit status of a command that has said everything itself.

@@ -171,3 +171,13 @@ func TestOwnNamespace(t *testing.T) {
 		t.Errorf("in a pod: got %q", got)
 	}
 }
+
+func TestThePluginIsCalledByItsNameInKubectl(t *testing.T) {
+	for program, want := range map[string]string{
+		"/usr/bin/meshfence": "meshfence", "kubectl-meshfence": "kubectl meshfence", "/opt/kubectl-meshfence.exe": "kubectl meshfence", "oc-meshfence": "oc meshfence", "other": "meshfence",
+	} {
+		if got := displayName(program); got != want {
+			t.Errorf("%s: %q, want %q", program, got, want)
+		}
+	}
+}
