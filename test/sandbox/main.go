@@ -63,6 +63,9 @@ func run(ctx context.Context, out io.Writer, once bool) (err error) {
 		return err
 	}
 	fmt.Fprintln(out, "\n"+player.summary())
+	if err := look(ctx, player); err != nil {
+		return err
+	}
 	if !once {
 		invite(out, cluster)
 		<-ctx.Done()

@@ -64,7 +64,7 @@ func replay() []section {
 			{note: "operator: in, in the place of In.", kubectl: "apply -f istio-operator.yaml", want: refused, says: "MF101"},
 			{note: "spec.namespace is that of mesh-1.", kubectl: "apply -f istio-same-namespace.yaml", want: refused, says: "MF105"},
 		}},
-		{"What is nobody's business", []step{
+		{"What meshfence is not asked about", []step{
 			{kubectl: "label namespace app-ns-2 team=payments", want: admitted},
 			{kubectl: "create configmap settings --namespace app-ns-2 --from-literal=colour=blue", want: admitted},
 		}},
