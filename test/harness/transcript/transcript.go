@@ -2,7 +2,7 @@
 //
 // A transcript is a block of console below a comment that names it, <!-- transcript: NAME -->. Each line that begins with "$ " is a
 // command for a shell, and the lines below it are what it prints. "..." on a line of its own stands for any lines or none, and elsewhere for any
-// characters of that line. A command that is documented to print an error has to fail, and every other one to succeed.
+// characters of that line. A command whose last documented line is an error, besides what is indented below it, has to fail, and every other one to succeed.
 package transcript
 
 import (
@@ -128,9 +128,14 @@ func (c Command) Check(printed string) error {
 // failure is the beginning of what kubectl and helm say when they fail, about the whole or about an object that the API server finds invalid.
 func failure() *regexp.Regexp { return regexp.MustCompile(`^(?:Error\b|The .* is invalid\b)`) }
 
-// fails tells whether the documentation shows that a command fails: a line says so. What the webhook says of it may follow.
+// fails tells whether the documentation shows that a command fails: its last line says so, but for what the webhook says of it, which is
+// indented, or left out.
 func (c Command) fails() bool {
-	return slices.ContainsFunc(strings.Split(c.Output, "\n"), failure().MatchString)
+	lines := strings.Split(strings.TrimSpace(c.Output), "\n")
+	for len(lines) > 1 && (lines[len(lines)-1] == "..." || strings.HasPrefix(lines[len(lines)-1], "  ")) {
+		lines = lines[:len(lines)-1]
+	}
+	return failure().MatchString(lines[len(lines)-1])
 }
 
 // run runs a command with a shell in a folder. It returns what was printed, and an error unless that, and whether the command succeeds, is as documented.
