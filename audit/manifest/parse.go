@@ -9,8 +9,52 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	yamlv3 "go.yaml.in/yaml/v3"
 	"sigs.k8s.io/yaml"
 )
+
+// maxExpanded bounds what aliases make of a text, in bytes. Kubernetes' objects have no need of more.
+const maxExpanded = 32 << 20
+
+// expanded returns how many bytes the values of a text have once its aliases are written out; more than maxExpanded if it cannot be told.
+func (p *part) expanded() int {
+	root := p.root()
+	if root == nil {
+		return 0 // what is wrong with it is told by the reader of values
+	}
+	sizes := map[*yamlv3.Node]int{}
+	var size func(n *yamlv3.Node, depth int) int
+	size = func(n *yamlv3.Node, depth int) int {
+		if known, ok := sizes[n]; ok {
+			return known
+		}
+		if depth > maxDepth {
+			return maxExpanded + 1
+		}
+		sizes[n] = maxExpanded + 1 // of a node that contains itself
+		total := len(n.Value) + 1
+		if n.Kind == yamlv3.AliasNode {
+			total = size(n.Alias, depth+1)
+		}
+		for _, child := range n.Content {
+			if total = min(total+size(child, depth+1), maxExpanded+1); total > maxExpanded {
+				break
+			}
+		}
+		sizes[n] = total
+		return total
+	}
+	return size(root, 0)
+}
+
+// maxDepth bounds how deep values are nested.
+const maxDepth = 1000
+
+// isTemplate reports whether a text that cannot be read is one of Helm's, by an action where YAML has no quotes: at the begin of a line, or as a
+// bare value.
+func isTemplate(text []byte) bool { return template().Match(text) }
+
+func template() *regexp.Regexp { return regexp.MustCompile(`(?m)^\s*(?:- )?(?:[\w./-]+:\s+)?\{\{`) }
 
 // maxNesting bounds Lists in Lists.
 const maxNesting = 10
@@ -26,6 +70,7 @@ func Parse(file string, text []byte) Result {
 	for _, document := range split(file, text) {
 		document.source = sourceOf(document.text)
 		for _, p := range document.jsonValues() {
+			p.nodes = &nodes{}
 			p.read(&r)
 		}
 	}
@@ -34,10 +79,13 @@ func Parse(file string, text []byte) Result {
 
 // read adds the objects of one document.
 func (p part) read(r *Result) {
+	if bytes.IndexByte(p.text, '*') >= 0 && p.expanded() > maxExpanded {
+		r.Problems = append(r.Problems, Note{p.begin(), fmt.Sprintf("it cannot be read: its aliases make more than %d MiB of it", maxExpanded>>20)})
+		return
+	}
 	raw, err := yaml.YAMLToJSONStrict(p.text)
-	template := bytes.Contains(p.text, []byte("{{"))
 	switch {
-	case err != nil && template:
+	case err != nil && isTemplate(p.text):
 		r.Notices = append(r.Notices, Note{p.begin(), "skipped, as it is a template; check what helm template makes of it"})
 	case err != nil:
 		r.Problems = append(r.Problems, p.problem(err))

@@ -54,11 +54,12 @@ func TestBadInput(t *testing.T) {
 		{"a template", "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n{{- if .Values.x }}\n  labels: {a: b}\n{{- end }}\n", nil, nil, []string{"f.yaml:1:1: skipped, as it is a template; check what helm template makes of it"}},
 		{"a template in a name", "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: '{{ .Release.Name }}'\n", nil, nil, []string{"f.yaml:1:1: skipped, as it is a template; check what helm template makes of it"}},
 		{"braces in a text", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  x: '{{ value }}'\n", []string{"ConfigMap a"}, nil, nil},
+		{"a mistake beside braces in quotes", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  x: '{{ value }}'\n y: z\n", nil, []string{"f.yaml:5: it cannot be read: did not find expected key"}, nil},
 		{"binary", "apiVersion: v1\x00\n", nil, []string{"f.yaml: it is no text in UTF-8; if it is UTF-16, convert it"}, nil},
 		{"UTF-16", "\xff\xfea\x00", nil, []string{"f.yaml: it is no text in UTF-8; if it is UTF-16, convert it"}, nil},
 		{"a List of nothing", "apiVersion: v1\nkind: List\nitems: []\n", nil, nil, nil},
 		{"a List with a bad item", "apiVersion: v1\nkind: List\nitems:\n- 5\n- {apiVersion: v1, kind: Namespace, metadata: {name: good}}\n", []string{"Namespace good"}, []string{"f.yaml:4:3: it cannot be read as a Kubernetes object: it is no mapping"}, nil},
-		{"a List that holds itself", "apiVersion: v1\nkind: List\nitems: &i\n- apiVersion: v1\n  kind: List\n  items: *i\n", nil, []string{"f.yaml:1:1: it cannot be read: anchor 'i' value contains itself"}, nil},
+		{"a List that holds itself", "apiVersion: v1\nkind: List\nitems: &i\n- apiVersion: v1\n  kind: List\n  items: *i\n", nil, []string{"f.yaml:1:1: it cannot be read: its aliases make more than 32 MiB of it"}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := manifest.Parse("f.yaml", []byte(test.text))
@@ -83,15 +84,52 @@ func TestAnAliasBombIsToldAtOnce(t *testing.T) {
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	if diff := cmp.Diff([]string{"f.yaml:1:1: it cannot be read: document contains excessive aliasing"}, texts(r.Problems)); diff != "" || len(r.Documents) != 1 {
+	if diff := cmp.Diff([]string{"f.yaml:1:1: it cannot be read: its aliases make more than 32 MiB of it"}, texts(r.Problems)); diff != "" || len(r.Documents) != 1 {
 		t.Errorf("%d documents, problems (-want +got):\n%s", len(r.Documents), diff)
+	}
+}
+
+// A large text, each time that an alias stands for it, is as bad as many values.
+func TestAliasesOfALargeTextAreToldAtOnce(t *testing.T) {
+	bomb := "a: &a \"" + strings.Repeat("x", 100_000) + "\"\nb: [" + strings.TrimSuffix(strings.Repeat("*a, ", 1000), ", ") + "]\n---\n" + good
+	r := manifest.Parse("f.yaml", []byte(bomb))
+	if diff := cmp.Diff([]string{"f.yaml:1:1: it cannot be read: its aliases make more than 32 MiB of it"}, texts(r.Problems)); diff != "" || len(r.Documents) != 1 {
+		t.Errorf("%d documents, problems (-want +got):\n%s", len(r.Documents), diff)
+	}
+}
+
+// All items of a List share one text, which is read once however many places are asked for.
+func TestThePlacesOfALongListTakeNoTime(t *testing.T) {
+	var list strings.Builder
+	list.WriteString("apiVersion: v1\nkind: List\nitems:\n")
+	for i := range 5000 {
+		fmt.Fprintf(&list, "- apiVersion: v1\n  kind: Namespace\n  metadata:\n    name: app-%d\n", i)
+	}
+	r := manifest.Parse("f.yaml", []byte(list.String()))
+	began := time.Now()
+	for i := range r.Documents {
+		if place := r.Documents[i].Place(); place.Line != 7+4*i || place.Column != 5 {
+			t.Fatalf("item %d is at %s", i, place)
+		}
+	}
+	if took := time.Since(began); len(r.Documents) != 5000 || took > 5*time.Second {
+		t.Errorf("%d places took %v", len(r.Documents), took)
+	}
+}
+
+func TestOddPathsHaveThePlaceOfTheObject(t *testing.T) {
+	d := manifest.Parse("f.yaml", []byte(good)).Documents[0]
+	for _, path := range []string{"[", "]", "[]", "[-1]", "metadata[-1]", "metadata.", "..", "a[b", "metadata[name]["} {
+		if place := d.FieldPlace(path); place.Line < 1 {
+			t.Errorf("%q: %s", path, place)
+		}
 	}
 }
 
 // kubectl reads YAML 1.1, and so does this: the objects are the same.
 func TestObjectsAreWhatKubectlSends(t *testing.T) {
 	for _, text := range []string{
-		good, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: yes, b: 0777, c: 1_000, d: ~, e: 1e3, f: 'no', g: 2001-01-01, h: .inf, i: 0x1F}\n",
+		good, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: yes, b: 0777, c: 1_000, d: ~, e: 1e3, f: 'no', g: 2001-01-01, i: 0x1F}\n",
 		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {5: a, true: b}\n",
 		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  x: |\n    a\n    b\n  y: >-\n    a\n    b\n",
 	} {

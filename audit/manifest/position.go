@@ -9,11 +9,11 @@ import (
 
 // position finds a field of the object.
 func (d *Document) position(path string) (Place, bool) {
-	var root yaml.Node
-	if yaml.Unmarshal(d.part.text, &root) != nil || root.Kind != yaml.DocumentNode || len(root.Content) == 0 {
+	root := d.part.root()
+	if root == nil {
 		return Place{}, false
 	}
-	node, at := root.Content[0], root.Content[0]
+	node, at := root, root
 	steps := append([]any{}, d.within...)
 	for _, step := range steps {
 		if node, at = descend(node, step); node == nil {
@@ -36,7 +36,7 @@ func descend(node *yaml.Node, step any) (value, at *yaml.Node) {
 	node = resolved(node)
 	switch step := step.(type) {
 	case int:
-		if node.Kind == yaml.SequenceNode && step < len(node.Content) {
+		if node.Kind == yaml.SequenceNode && step >= 0 && step < len(node.Content) {
 			return node.Content[step], node.Content[step]
 		}
 		return nil, nil
@@ -93,12 +93,9 @@ func stepsOf(path string) []string {
 	var steps []string
 	for path != "" {
 		if path[0] == '[' {
-			end := strings.IndexByte(path, ']')
-			if end < 0 {
-				end = len(path) - 1
-			}
-			steps = append(steps, strings.Trim(path[1:end], `"'`))
-			path = strings.TrimPrefix(path[end+1:], ".")
+			inner, rest, _ := strings.Cut(path[1:], "]")
+			steps = append(steps, strings.Trim(inner, `"'`))
+			path = strings.TrimPrefix(rest, ".")
 			continue
 		}
 		end := strings.IndexAny(path, ".[")

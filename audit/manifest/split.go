@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
+	"sync"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // part is the text of one document.
@@ -12,8 +15,27 @@ type part struct {
 	file   string
 	source string
 	text   []byte
+	// nodes are those of the text, read when a position is asked for. All items of a List share them.
+	nodes *nodes
 	// line is that of the text's first line, and column how many characters of it come before: not 0 only for JSON values that share a line.
 	line, column int
+}
+
+// nodes reads the nodes of a text once.
+type nodes struct {
+	once sync.Once
+	root *yaml.Node // nil if the text cannot be read
+}
+
+// root returns the node of the text's value, or nil.
+func (p *part) root() *yaml.Node {
+	p.nodes.once.Do(func() {
+		var document yaml.Node
+		if yaml.Unmarshal(p.text, &document) == nil && document.Kind == yaml.DocumentNode && len(document.Content) > 0 {
+			p.nodes.root = document.Content[0]
+		}
+	})
+	return p.nodes.root
 }
 
 func (p *part) begin() Place {

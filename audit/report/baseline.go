@@ -37,11 +37,10 @@ func ParseBaseline(text []byte) (Baseline, error) {
 	return b, nil
 }
 
-// Baseline returns one that accepts all findings of the report.
+// Baseline returns one that accepts all findings of the report, also those that another one has accepted.
 func (r *Report) Baseline() ([]byte, error) {
 	b := Baseline{APIVersion: APIVersion, Kind: BaselineKind, Findings: []BaselineEntry{}}
-	for i := range r.Findings {
-		f := &r.Findings[i]
+	for _, f := range slices.Concat(r.Findings, r.accepted) {
 		b.Findings = append(b.Findings, BaselineEntry{f.Fingerprint, f.Code, f.object()})
 	}
 	slices.SortFunc(b.Findings, func(x, y BaselineEntry) int {
@@ -62,6 +61,7 @@ func (r *Report) Accept(b Baseline) {
 			return false
 		}
 		seen[f.Fingerprint] = true
+		r.accepted = append(r.accepted, f)
 		r.Accepted++
 		return true
 	})

@@ -35,6 +35,7 @@ type Report struct {
 	Notices []Note
 	// Accepted counts the findings that the baseline has, and Stale are its entries that nothing corresponds to any more.
 	Accepted int
+	accepted []Finding
 	Stale    []string
 	// ListAll has the table list Elsewhere too.
 	ListAll bool

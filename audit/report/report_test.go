@@ -160,6 +160,9 @@ func TestABaselineAcceptsWhatItHas(t *testing.T) {
 	if len(r.Findings) != 0 || r.Accepted != 2 || len(r.Stale) != 0 || r.Status(report.FailOnWarn) != 0 {
 		t.Errorf("%+v", r)
 	}
+	if again, err := r.Baseline(); err != nil || string(again) != string(text) {
+		t.Errorf("written again it accepts something else (%v):\n%s", err, again)
+	}
 	// One is gone, and one is new.
 	later := reports()["nasty"]
 	later.Findings = append(later.Findings, reports()["found"].Findings[0])

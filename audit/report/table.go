@@ -60,6 +60,9 @@ func writeFindings(b *strings.Builder, findings []Finding, wide bool) {
 // verdict sums up, in one line.
 func (r *Report) verdict() string {
 	text := "Nothing is wrong"
+	if len(r.Problems) > 0 {
+		text = "Nothing wrong was found"
+	}
 	switch denials, warnings := r.count(Deny), r.count(Warn); {
 	case denials > 0 && warnings > 0:
 		text = fmt.Sprintf("%s, of which %d would be refused", plural(len(r.Findings), "finding"), denials)

@@ -60,7 +60,11 @@ type file struct {
 
 func (r *reader) add(path string) {
 	if path == Stdin {
-		r.files = append(r.files, file{path: path})
+		f := file{path: path}
+		if slices.ContainsFunc(r.files, func(other file) bool { return other.path == Stdin }) {
+			f.problem = "standard input can be read only once"
+		}
+		r.files = append(r.files, f)
 		return
 	}
 	info, err := os.Stat(path)

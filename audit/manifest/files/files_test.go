@@ -139,6 +139,10 @@ func TestStandardInput(t *testing.T) {
 			t.Error(diff)
 		}
 	}
+	twice := files.Read([]string{files.Stdin, files.Stdin}, files.Options{Stdin: strings.NewReader(namespace("a"))})
+	if diff := cmp.Diff([]string{"a at -:4:3", "problem -: standard input can be read only once"}, told("", twice)); diff != "" {
+		t.Error(diff)
+	}
 	endless := files.Read([]string{files.Stdin}, files.Options{Stdin: endless{}})
 	if diff := cmp.Diff([]string{"problem -: it is larger than 64 MiB"}, told("", endless)); diff != "" {
 		t.Error(diff)
