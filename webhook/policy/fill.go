@@ -110,7 +110,8 @@ func writes(c FillChange, had string) bool {
 }
 
 // mayHaveFilled reports whether the value is one that is or was filled in for the labels: the mesh map's entry for one of
-// them, or a revision or tag of a mesh that asks for them. An older revision was the active one once.
+// them, a revision or tag of a mesh that asks for them, or what is the name of nothing any more. An older revision was the active one
+// once, and is gone after the next updates; a tag can be deleted, and an entry of the mesh map change.
 func (p *Policy) mayHaveFilled(revision string, labels map[string]string, fleet *mesh.Fleet) bool {
 	if len(p.settings.FillFrom) == 0 {
 		return false
@@ -121,7 +122,8 @@ func (p *Policy) mayHaveFilled(revision string, labels map[string]string, fleet 
 		entry, ok := fleet.Mapped(value)
 		return present && ok && entry == revision
 	}
-	return slices.Contains(p.settings.FillFrom, MeshMap) && slices.ContainsFunc(p.settings.DiscoveryLabels, mapped) ||
+	gone := fleet.Revision(revision) == nil && p.target(labels, fleet).mesh != ""
+	return gone || slices.Contains(p.settings.FillFrom, MeshMap) && slices.ContainsFunc(p.settings.DiscoveryLabels, mapped) ||
 		askedForBy(revision, labels, fleet)
 }
 

@@ -72,6 +72,31 @@ func TestWhoseARevisionIs(t *testing.T) {
 			want: followed("stable mesh-2", mesh2Discovers),
 		},
 		{
+			name: "if no manager owns it and it is the name of nothing any more, then it was filled in once",
+			from: "istio-discovery=mesh-1 istio.io/rev=gone", to: "istio-discovery=mesh-2 istio.io/rev=gone", owner: policy.NoOwner,
+			want: followed("gone mesh-2", mesh2Discovers),
+		},
+		{
+			name:  "if no manager owns what is the name of nothing any more and the discovery label goes, then it goes too",
+			fleet: []string{"map mesh-1=new"}, from: filledFor1, to: "istio.io/rev=mesh-1", owner: policy.NoOwner,
+			want: removed(`this namespace leaves mesh "mesh-1"`),
+		},
+		{
+			name:  "if the mesh map had another entry then, then it was filled in once",
+			fleet: []string{"map mesh-1=new mesh-2=mesh-2"}, from: filledFor1, to: movedTo2, owner: policy.NoOwner,
+			want: followed("mesh-1 mesh-2", mesh2Mapped),
+		},
+		{
+			name: "if it is the name of nothing and the namespace was in no mesh, then another webhook has written it",
+			from: "istio.io/rev=gone", to: "istio-discovery=mesh-2 istio.io/rev=gone", owner: policy.NoOwner,
+			want: nothing(),
+		},
+		{
+			name: "if it is the name of nothing and a manager owns it, then it is that manager's",
+			from: "istio-discovery=mesh-1 istio.io/rev=gone", to: "istio-discovery=mesh-2 istio.io/rev=gone", owner: policy.SomeOwner,
+			want: nothing(),
+		},
+		{
 			name:  "if no manager owns it and it is the mesh map's entry, then it was filled in, also while there is no mesh",
 			fleet: []string{"map mesh-1=mesh-1 mesh-2=mesh-2"}, from: filledFor1, to: movedTo2, owner: policy.NoOwner,
 			want: followed("mesh-1 mesh-2", mesh2Mapped),
