@@ -8,6 +8,7 @@ import (
 	"github.com/meshfence/meshfence/audit"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
+	"github.com/meshfence/meshfence/webhook/spelling"
 )
 
 // APIVersion and Kind are what an explanation says about itself in JSON and YAML.
@@ -68,7 +69,7 @@ type Injection struct {
 	// Revision is the name that the labels choose, "" if nothing is chosen; Label is the label that chooses it, "" if the cluster's default does.
 	Revision string `json:"revision,omitempty"`
 	Label    string `json:"label,omitempty"`
-	// Mesh is the one that the revision belongs to, "" if there is none; Tag says that the name is a tag's.
+	// Mesh is the one that the revision belongs to, "" if there is none, and two with "and" where two claim the name; Tag says that the name is a tag's.
 	Mesh string `json:"mesh,omitempty"`
 	Tag  bool   `json:"tag,omitempty"`
 }
@@ -172,9 +173,11 @@ func (e *Explainer) membership(fleet *mesh.Fleet, labels map[string]string) *Mem
 	if r := fleet.Revision(injection.Revision); r != nil {
 		m.Injection.Tag = r.Tag
 	}
+	var injecting []string
 	for _, by := range fleet.Injecting(labels) {
-		m.Injection.Mesh = by.Name
+		injecting = append(injecting, by.Name)
 	}
+	m.Injection.Mesh = strings.Join(injecting, " and ")
 	return m
 }
 
@@ -221,8 +224,18 @@ func (e *Explainer) Mesh(name string) (*Explanation, error) {
 	x.fact("revisions", m.Revisions...)
 	x.fact("active revision", m.ActiveRevision)
 	x.fact("tags", existing.Fleet.Following(m)...)
-	x.fact("namespaces", e.discovered(&existing, m)...)
+	x.fact("namespaces", short(e.discovered(&existing, m))...)
 	return x, nil
+}
+
+// shown is how many names are listed before the rest is counted.
+const shown = 10
+
+func short(names []string) []string {
+	if len(names) <= shown {
+		return names
+	}
+	return append(slices.Clone(names[:shown]), fmt.Sprintf("and %d more", len(names)-shown))
 }
 
 func (x *Explanation) fact(name string, values ...string) {
@@ -237,6 +250,22 @@ func (e *Explainer) discovered(existing *policy.Existing, m *mesh.Mesh) []string
 		}
 	}
 	return names
+}
+
+// Tag explains a tag.
+func (e *Explainer) Tag(name string) (*Explanation, error) {
+	fleet := e.Checker.Existing(e.Inventory).Fleet
+	if r := fleet.Revision(name); r != nil && r.Tag {
+		return e.Revision(name)
+	}
+	if fleet.HasTag(name) {
+		return nil, fmt.Errorf("the tag %q is not used, because a revision has its name: meshfence explain revision %s", name, name)
+	}
+	var names []string
+	for _, tag := range fleet.Tags() {
+		names = append(names, tag.Name)
+	}
+	return nil, fmt.Errorf("there is no tag %q%s", name, DidYouMean(name, names))
 }
 
 // Revision explains what istio.io/rev=name chooses: a revision, or a tag.
@@ -255,9 +284,13 @@ func (e *Explainer) Revision(name string) (*Explanation, error) {
 	var meshes []string
 	for _, m := range r.Meshes {
 		meshes = append(meshes, m.Name)
-		if r.Tag {
-			x.fact("leads to", m.ActiveRevision)
+	}
+	if r.Tag {
+		leadsTo := existing.Fleet.LeadsTo(name)
+		if leadsTo == "" {
+			leadsTo = "nothing, as its target does not exist"
 		}
+		x.fact("leads to", leadsTo)
 	}
 	x.fact("mesh", meshes...)
 	var users []string
@@ -266,13 +299,13 @@ func (e *Explainer) Revision(name string) (*Explanation, error) {
 			users = append(users, existing.Namespaces[i].Name)
 		}
 	}
-	x.fact("chosen by", users...)
+	x.fact("chosen by", short(users)...)
 	return x, nil
 }
 
 // DidYouMean ends a sentence with the nearest name, if one is near.
 func DidYouMean(name string, names []string) string {
-	if best := nearestName(name, names); best != "" {
+	if best := spelling.Nearest(name, names); best != "" {
 		return fmt.Sprintf("; did you mean %q?", best)
 	}
 	return ""

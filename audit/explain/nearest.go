@@ -9,19 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
-	"github.com/meshfence/meshfence/webhook/spelling"
 )
-
-// nearestName returns the name that was probably meant, "" if none is near.
-func nearestName(name string, names []string) string {
-	best, least := "", max(1, len(name)/4)+1
-	for _, other := range names {
-		if d := spelling.Distance(name, other); d > 0 && d < least {
-			best, least = other, d
-		}
-	}
-	return best
-}
 
 func sortedKeys(set map[string]string) []string { return slices.Sorted(maps.Keys(set)) }
 

@@ -4,9 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"unicode"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/meshfence/meshfence/audit/terminal"
 )
 
 // Formats of an explanation.
@@ -35,7 +36,7 @@ func (x *Explanation) Write(format string) (string, error) {
 // text is what a person reads: facts in rows, now and then beside each other, then what is wrong and what the webhook would say.
 func (x *Explanation) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n", printable(x.Of))
+	fmt.Fprintf(&b, "%s\n", terminal.Printable(x.Of))
 	rows := membershipRows(x.Now, x.Then)
 	for _, fact := range x.Facts {
 		value := strings.Join(fact.Value, ", ")
@@ -63,7 +64,7 @@ func (x *Explanation) text() string {
 		section(&b, title+":", x.Answer.Messages)
 	}
 	for _, note := range x.Notes {
-		fmt.Fprintf(&b, "\n%s\n", printable(note))
+		fmt.Fprintf(&b, "\n%s\n", terminal.Printable(note))
 	}
 	if x.Text != "" {
 		fmt.Fprintf(&b, "\n%s\n", x.Text)
@@ -77,7 +78,7 @@ func section(b *strings.Builder, title string, texts []string) {
 	}
 	fmt.Fprintf(b, "\n%s\n", title)
 	for _, line := range lines(texts) {
-		fmt.Fprintf(b, "  %s\n", printable(line))
+		fmt.Fprintf(b, "  %s\n", terminal.Printable(line))
 	}
 }
 
@@ -151,18 +152,8 @@ func writeRows(b *strings.Builder, rows [][]string) {
 	for _, row := range rows {
 		line := " "
 		for i, cell := range row {
-			line += " " + printable(cell) + strings.Repeat(" ", max(1, widths[i]-len([]rune(cell))+1))
+			line += " " + terminal.Printable(cell) + strings.Repeat(" ", max(1, widths[i]-len([]rune(cell))+1))
 		}
 		fmt.Fprintf(b, "%s\n", strings.TrimRight(line, " "))
 	}
-}
-
-// printable replaces what a terminal would obey, and what would break a line.
-func printable(text string) string {
-	return strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) || c == '\u2028' || c == '\u2029' || unicode.Is(unicode.Bidi_Control, c) {
-			return unicode.ReplacementChar
-		}
-		return c
-	}, text)
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/meshfence/meshfence/webhook/spelling"
 )
 
 // Format is a way to write a map down. The zero value is none.
@@ -38,30 +40,9 @@ func ParseFormat(name string) (Format, error) {
 
 // didYouMean asks for the name that is nearest to word, if one is near, and is empty otherwise.
 func didYouMean(word string, names []string) string {
-	best, distance := "", 3
-	for _, name := range names {
-		if d := lettersApart(strings.ToLower(word), strings.ToLower(name)); d < distance {
-			best, distance = name, d
-		}
-	}
+	best := spelling.Nearest(word, names)
 	if best == "" {
 		return ""
 	}
 	return fmt.Sprintf(" (did you mean %q?)", best)
-}
-
-// lettersApart is how many letters only one of the words has. Their order plays no part, so letters that changed places are no mistake.
-func lettersApart(a, b string) int {
-	surplus := map[rune]int{}
-	for _, r := range a {
-		surplus[r]++
-	}
-	for _, r := range b {
-		surplus[r]--
-	}
-	apart := 0
-	for _, n := range surplus {
-		apart += max(n, -n)
-	}
-	return apart
 }

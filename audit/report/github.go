@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"strings"
+
+	"github.com/meshfence/meshfence/audit/terminal"
 )
 
 // github is one workflow command a finding, which GitHub Actions shows at the line of the file.
@@ -47,7 +49,7 @@ func data(text string) string {
 func lines(text string) string {
 	all := strings.Split(text, "\n")
 	for i, line := range all {
-		all[i] = printable(line)
+		all[i] = terminal.Printable(line)
 	}
 	return strings.Join(all, "\n")
 }

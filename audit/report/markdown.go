@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"strings"
+
+	"github.com/meshfence/meshfence/audit/terminal"
 )
 
 // markdown is a table for the summary of a workflow, or a comment on a pull request.
@@ -66,9 +68,9 @@ func noteLines(notes []Note) []string {
 var escapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "|", "\\|", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]", "\\", "\\\\", "~", "\\~", "@", "&#64;", "#", "&#35;")
 
 // cell is a text within a table.
-func cell(text string) string { return escapes.Replace(printable(text)) }
+func cell(text string) string { return escapes.Replace(terminal.Printable(text)) }
 
 // code is a text to copy. HTML, because a backtick cannot be escaped between backticks, and GitHub ends a cell at every bar.
 func code(text string) string {
-	return "<code>" + strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "|", "&#124;", "`", "&#96;", "*", "&#42;", "_", "&#95;", "@", "&#64;", "[", "&#91;", "\\", "&#92;", "~", "&#126;").Replace(printable(text)) + "</code>"
+	return "<code>" + strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "|", "&#124;", "`", "&#96;", "*", "&#42;", "_", "&#95;", "@", "&#64;", "[", "&#91;", "\\", "&#92;", "~", "&#126;").Replace(terminal.Printable(text)) + "</code>"
 }

@@ -3,7 +3,8 @@ package report
 import (
 	"fmt"
 	"strings"
-	"unicode"
+
+	"github.com/meshfence/meshfence/audit/terminal"
 )
 
 // table is what a person reads: the findings below the objects that they are about, then what was looked at. A wide one also has the field and
@@ -16,14 +17,14 @@ func (r *Report) table(wide bool) string {
 		writeFindings(&b, r.Elsewhere, wide)
 	}
 	for _, gap := range r.NotJudged {
-		fmt.Fprintf(&b, "not judged: %s\n", printable(gap.String()))
+		fmt.Fprintf(&b, "not judged: %s\n", terminal.Printable(gap.String()))
 	}
 	if len(r.NotJudged) > 0 {
 		b.WriteString("\n")
 	}
-	fmt.Fprintf(&b, "%s\n", printable(r.verdict()))
+	fmt.Fprintf(&b, "%s\n", terminal.Printable(r.verdict()))
 	for _, entry := range r.Stale {
-		fmt.Fprintf(&b, "the baseline has an entry that nothing corresponds to any more: %s\n", printable(entry))
+		fmt.Fprintf(&b, "the baseline has an entry that nothing corresponds to any more: %s\n", terminal.Printable(entry))
 	}
 	return b.String()
 }
@@ -37,7 +38,7 @@ func writeFindings(b *strings.Builder, findings []Finding, wide bool) {
 			title = f.Place.String() + "  " + title
 		}
 		if title != last {
-			fmt.Fprintf(b, "%s\n", printable(title))
+			fmt.Fprintf(b, "%s\n", terminal.Printable(title))
 			last = title
 		}
 		for j, line := range f.message() {
@@ -45,13 +46,13 @@ func writeFindings(b *strings.Builder, findings []Finding, wide bool) {
 			if j == 0 {
 				lead = fmt.Sprintf("  %-4s ", f.Action)
 			}
-			fmt.Fprintf(b, "%s%s\n", lead, printable(line))
+			fmt.Fprintf(b, "%s%s\n", lead, terminal.Printable(line))
 		}
 		for _, other := range f.Related {
-			fmt.Fprintf(b, "       %s: %s\n", printable(other.Place.String()), printable(other.Text))
+			fmt.Fprintf(b, "       %s: %s\n", terminal.Printable(other.Place.String()), terminal.Printable(other.Text))
 		}
 		if wide {
-			fmt.Fprintf(b, "       field %s, fingerprint %.12s\n", printable(f.Field), f.Fingerprint)
+			fmt.Fprintf(b, "       field %s, fingerprint %.12s\n", terminal.Printable(f.Field), f.Fingerprint)
 		}
 		b.WriteString("\n")
 	}
@@ -87,14 +88,4 @@ func (r *Report) verdict() string {
 		text += fmt.Sprintf("; incomplete, because of %s (standard error)", plural(n, "problem"))
 	}
 	return text
-}
-
-// printable replaces what a terminal would obey, and what would break a line.
-func printable(text string) string {
-	return strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) || c == '\u2028' || c == '\u2029' || unicode.Is(unicode.Bidi_Control, c) {
-			return unicode.ReplacementChar
-		}
-		return c
-	}, text)
 }

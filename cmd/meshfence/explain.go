@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 
@@ -76,21 +77,31 @@ func (e *explainCommand) run(cmd *cobra.Command, args []string) error {
 	if err := e.validate(); err != nil {
 		return err
 	}
-	x, err := e.explanation(cmd, args[0], args[1], edits)
+	a, err := e.answer(cmd, args[0], args[1], edits)
 	if err == nil {
 		var text string
-		if text, err = x.Write(e.format); err == nil {
+		if text, err = a.Write(e.format); err == nil {
 			_, err = fmt.Fprint(cmd.OutOrStdout(), text)
 		}
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		fmt.Fprintf(cmd.ErrOrStderr(), "meshfence: %v\n", err)
 		return outcome(report.StatusUnjudged)
-	}
-	if x.Answer != nil && x.Answer.Refused {
+	case a.incomplete:
+		return outcome(report.StatusUnjudged)
+	case a.refused:
 		return outcome(report.StatusFindings)
 	}
 	return nil
+}
+
+// explained is an explanation, and what the exit status follows from.
+type explained struct {
+	*explain.Explanation
+	// refused says that the edits would be refused, by the model or by the webhook; incomplete that something could not be read, or the webhook
+	// not be asked.
+	refused, incomplete bool
 }
 
 // parseEdits reads label edits as kubectl label does: LABEL=VALUE, or LABEL- for one that goes, which is nil.
@@ -98,21 +109,33 @@ func parseEdits(words []string) (map[string]*string, error) {
 	edits := map[string]*string{}
 	for _, word := range words {
 		key, value, sets := strings.Cut(word, "=")
-		switch {
-		case sets && key != "":
+		if !sets {
+			var removes bool
+			if key, removes = strings.CutSuffix(word, "-"); !removes {
+				return nil, fmt.Errorf("%q is neither LABEL=VALUE nor LABEL-", word)
+			}
+		}
+		if _, twice := edits[key]; twice {
+			return nil, fmt.Errorf("%q: the label %s is edited twice", word, key)
+		}
+		if problems := validation.IsQualifiedName(key); len(problems) > 0 {
+			return nil, fmt.Errorf("%q: the label's key is not valid: %s", word, problems[0])
+		}
+		if problems := validation.IsValidLabelValue(value); sets && len(problems) > 0 {
+			return nil, fmt.Errorf("%q: the label's value is not valid: %s", word, problems[0])
+		}
+		edits[key] = nil
+		if sets {
 			edits[key] = &value
-		case strings.HasSuffix(word, "-") && len(word) > 1:
-			edits[strings.TrimSuffix(word, "-")] = nil
-		default:
-			return nil, fmt.Errorf("%q is neither LABEL=VALUE nor LABEL-", word)
 		}
 	}
 	return edits, nil
 }
 
-func (e *explainCommand) explanation(cmd *cobra.Command, subject, name string, edits map[string]*string) (*explain.Explanation, error) {
+func (e *explainCommand) answer(cmd *cobra.Command, subject, name string, edits map[string]*string) (*explained, error) {
 	if subject == "rule" {
-		return e.rule(name)
+		x, err := e.rule(name)
+		return &explained{Explanation: x}, err
 	}
 	checker, err := e.checker()
 	if err != nil {
@@ -134,17 +157,25 @@ func (e *explainCommand) explanation(cmd *cobra.Command, subject, name string, e
 		fmt.Fprintln(cmd.ErrOrStderr(), "not known: "+problem.String())
 	}
 	explainer := explain.Explainer{Checker: checker, Inventory: inventory}
+	a := &explained{incomplete: len(l.problems) > 0}
 	switch subject {
 	case "mesh":
-		return explainer.Mesh(name)
-	case "revision", "tag":
-		return explainer.Revision(name)
+		a.Explanation, err = explainer.Mesh(name)
+	case "revision":
+		a.Explanation, err = explainer.Revision(name)
+	case "tag":
+		a.Explanation, err = explainer.Tag(name)
+	default:
+		a.Explanation, err = explainer.Namespace(name, edits)
 	}
-	x, err := explainer.Namespace(name, edits)
-	if err == nil && len(edits) > 0 && e.against == againstCluster && len(e.paths) == 0 {
-		x.Notes = append(x.Notes, e.ask(cmd.Context(), name, edits, x.Answer.Refused))
+	if err != nil || a.Answer == nil {
+		return a, err
 	}
-	return x, err
+	a.refused = a.Answer.Refused
+	if e.against == againstCluster && len(e.paths) == 0 {
+		e.ask(cmd.Context(), name, edits, a)
+	}
+	return a, nil
 }
 
 // rule explains a rule, by its code or name.
@@ -173,21 +204,29 @@ func (e *explainCommand) rule(name string) (*explain.Explanation, error) {
 }
 
 // ask has the API server ask its webhooks in a dry run, and compares their answer with the model's.
-func (e *explainCommand) ask(ctx context.Context, name string, edits map[string]*string, refused bool) string {
+func (e *explainCommand) ask(ctx context.Context, name string, edits map[string]*string, a *explained) {
 	err := e.dryRun(ctx, name, edits)
-	denied := err != nil && strings.Contains(err.Error(), "MF")
+	denied := err != nil && strings.Contains(err.Error(), deniedByWebhook)
+	note := "The API server was asked in a dry run too, and "
 	switch {
 	case err != nil && !denied:
-		return fmt.Sprintf("The API server was asked in a dry run too, and could not say: %v", err)
-	case denied == refused:
-		return "The API server was asked in a dry run too, and says the same."
+		note += fmt.Sprintf("could not say: %v", err)
+		a.incomplete = true
+	case denied == a.refused:
+		note += "says the same."
 	case denied:
-		return fmt.Sprintf("The API server was asked in a dry run too, and disagrees: %v. Compare --config with the configuration of the server.", err)
+		note += fmt.Sprintf("disagrees: %v. Compare --config with the configuration of the server.", err)
 	default:
-		return "The API server was asked in a dry run too, and disagrees: it admits the change. Either meshfence is not installed there, or the user or the namespace is exempt, " +
-			"or --config differs from the configuration of the server."
+		note += "disagrees: it admits the change. Either meshfence is not installed there, or the user or the namespace is exempt, or --config differs from the " +
+			"configuration of the server."
 	}
+	a.refused = a.refused || denied
+	a.Notes = append(a.Notes, note)
 }
+
+// deniedByWebhook is what the API server says before a refusal by one of meshfence's webhooks (k8s.io/apiserver,
+// pkg/admission/plugin/webhook/errors/statuserror.go).
+const deniedByWebhook = `.validate.meshfence.io" denied the request: `
 
 func (e *explainCommand) dryRun(ctx context.Context, name string, edits map[string]*string) error {
 	api, err := e.apiConfig()

@@ -247,12 +247,12 @@ func (f *Fleet) SameRevision(a, b string) bool {
 	if a == b {
 		return true
 	}
-	left, right := f.leadsTo(a), f.leadsTo(b)
+	left, right := f.LeadsTo(a), f.LeadsTo(b)
 	return left != "" && left == right
 }
 
-// leadsTo returns the name of the revision that istio.io/rev=name chooses, "" if there is none.
-func (f *Fleet) leadsTo(name string) string {
+// LeadsTo returns the name of the revision that istio.io/rev=name chooses, "" if there is none.
+func (f *Fleet) LeadsTo(name string) string {
 	r := f.revisions[name]
 	if r == nil {
 		return ""
