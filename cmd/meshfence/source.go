@@ -168,7 +168,7 @@ func gapText(gap listing.Gap) string {
 
 // progress tells a person at a terminal how far a long read is.
 type progress struct {
-	out   io.Writer // nil if nobody sees it
+	out   io.Writer // nil if it is no terminal
 	shown bool
 }
 

@@ -1,5 +1,5 @@
 // Command sandbox is `make run`: it starts an API server with meshfence in front of it, replays the OpenShift Service
-// Mesh guide and its classic mistakes, showing each request and the answer, and then stays up for whoever wants to try
+// Mesh guide and its classic mistakes, showing each request and the answer, and then stays up for
 // more. Ctrl-C stops all that it started.
 //
 // With DEMO=once it ends after the replay. The exit status is 1 if an answer was not the expected one.
@@ -36,7 +36,7 @@ const (
 var manifests embed.FS
 
 func main() {
-	log.SetLogger(logr.Discard()) // of envtest, which would complain that nobody chose one
+	log.SetLogger(logr.Discard()) // of envtest, which would complain that none is set
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Stdout, os.Getenv("DEMO") == "once")
 	stop()
