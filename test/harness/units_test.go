@@ -242,3 +242,17 @@ func TestRequestsAreComparedWithTheRoles(t *testing.T) {
 		t.Errorf("used (-want +got):\n%s", diff)
 	}
 }
+
+func TestRuleIn(t *testing.T) {
+	for message, want := range map[string]string{
+		"spec.profile: MF103 OverlappingSelectors: its selector": "MF103 OverlappingSelectors",
+		"MF203 UnknownRevision: no revision; MF204 Other: x":     "MF203 UnknownRevision",
+		"failed calling webhook":                                 "",
+		"meshfence explain rule MF103":                           "",
+		`labels "EMF103 Thing"`:                                  "",
+	} {
+		if got := RuleIn(message); got != want {
+			t.Errorf("RuleIn(%q) = %q, want %q", message, got, want)
+		}
+	}
+}

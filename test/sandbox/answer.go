@@ -1,8 +1,9 @@
 package main
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/meshfence/meshfence/test/harness"
 )
 
 // answer is how a request was answered. The zero value is invalid.
@@ -39,13 +40,10 @@ func (a answer) String() string {
 // warning is what kubectl writes before a warning.
 const warning = "Warning: "
 
-// ruleCode is in every message of meshfence's rules.
-var ruleCode = regexp.MustCompile(`\bMF[0-9]{3} [A-Z]`)
-
 // read tells from what kubectl printed to stderr how the request was answered, and what was said about it.
 func read(stderr string, succeeded bool) (answer, string) {
 	if !succeeded {
-		if ruleCode.MatchString(stderr) {
+		if harness.RuleIn(stderr) != "" {
 			return refused, strings.TrimSpace(stderr)
 		}
 		return failed, strings.TrimSpace(stderr)

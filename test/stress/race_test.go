@@ -199,7 +199,7 @@ func classify(err error) outcome {
 		return inFlight
 	case apierrors.IsAlreadyExists(err):
 		return exists
-	case apierrors.IsInvalid(err) && strings.Contains(err.Error(), "denied the request: MF"):
+	case apierrors.IsInvalid(err) && harness.RuleIn(err.Error()) != "":
 		return denied
 	case apierrors.IsTooManyRequests(err):
 		return tooMany

@@ -378,7 +378,7 @@ func (s *suite) hold(t *testing.T, c *http.Client, r *held) {
 	go func() {
 		response, err := call(c, request)
 		if err == nil {
-			r.got = verdict{response.UID, response.Allowed, response.Result.Code, ruleIn(response)}
+			r.got = verdict{response.UID, response.Allowed, response.Result.Code, harness.RuleIn(response.Result.Message)}
 		}
 		r.answered <- err
 	}()
@@ -391,15 +391,6 @@ func (s *suite) hold(t *testing.T, c *http.Client, r *held) {
 	}
 	_, err := rest.Write(r.body[:len(r.body)/2])
 	must(t, err)
-}
-
-// ruleIn returns the code and name that a refusal begins with.
-func ruleIn(response *admissionv1.AdmissionResponse) string {
-	if response.Allowed {
-		return ""
-	}
-	rule, _, _ := strings.Cut(response.Result.Message, ":")
-	return rule
 }
 
 // waitClosed waits until the process no longer accepts connections.
