@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/meshfence/meshfence/audit/observed"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
 )
@@ -50,6 +51,27 @@ func (c *Checker) Existing(i *Inventory) policy.Existing {
 // State judges a cluster as it stands.
 func (c *Checker) State(i *Inventory) Result {
 	return Result{Findings: sorted(c.Policy.State(c.Existing(i)))}
+}
+
+// Cluster judges a cluster as it stands, with what was read of it besides.
+func (c *Checker) Cluster(i *Inventory, seen *observed.Cluster) Result {
+	result := c.State(i)
+	for _, key := range i.Keys() {
+		o, _ := i.Get(key)
+		if o.controlPlane == nil {
+			continue
+		}
+		if err := seen.AddPlane(key.Kind, o.Raw); err != nil {
+			result.NotJudged = append(result.NotJudged, Gap{key, []policy.Code{"MF916"}, "a status that can be read: " + err.Error()})
+		}
+	}
+	found, unjudged := seen.Judge(c.Policy, c.Existing(i))
+	result.Findings = sorted(append(result.Findings, found...))
+	for _, u := range unjudged {
+		result.NotJudged = append(result.NotJudged, Gap{Key{Kind: string(u.Missing)}, []policy.Code{u.Code}, u.Why})
+	}
+	result.NotJudged = joined(result.NotJudged)
+	return result
 }
 
 // Files judges files alone. What is not among them is not known, rather than absent: what depends on it is listed as not judged.

@@ -22,8 +22,11 @@ const (
 // Key names an object. Namespace is "" for kinds that are not namespaced.
 type Key struct{ Kind, Namespace, Name string }
 
-// String returns the key as messages name an object, for example: Istio "mesh-1".
+// String returns the key as messages name an object, for example: Istio "mesh-1". Without a name it is the kind, of all objects.
 func (k Key) String() string {
+	if k.Name == "" {
+		return k.Kind
+	}
 	if k.Namespace != "" {
 		return fmt.Sprintf("%s %q in namespace %q", k.Kind, k.Name, k.Namespace)
 	}

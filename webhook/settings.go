@@ -27,10 +27,10 @@ func Settings(c *config.Configuration) policy.Settings {
 	return s
 }
 
-// RuleCodes are the codes that a configuration may name: those of all rules.
+// RuleCodes are the codes that a configuration may name: those of all rules, also of those that only a look at the cluster can judge.
 func RuleCodes() []string {
 	var all []string
-	for _, r := range policy.Catalogue() {
+	for _, r := range policy.AllRules() {
 		all = append(all, string(r.Code))
 	}
 	slices.Sort(all)

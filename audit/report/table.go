@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/meshfence/meshfence/audit/terminal"
@@ -58,6 +59,19 @@ func writeFindings(b *strings.Builder, findings []Finding, wide bool) {
 	}
 }
 
+// audited reports whether something was found that no request is refused for.
+func (r *Report) audited() bool {
+	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return strings.HasPrefix(f.Code, "MF9") })
+}
+
+// refused is what denials are called: what no request can break is not refused.
+func (r *Report) refused() string {
+	if r.audited() {
+		return "of level deny"
+	}
+	return "would be refused"
+}
+
 // verdict sums up, in one line.
 func (r *Report) verdict() string {
 	text := "Nothing is wrong"
@@ -65,8 +79,8 @@ func (r *Report) verdict() string {
 		text = "Nothing wrong was found"
 	}
 	switch denials, warnings := r.count(Deny), r.count(Warn); {
-	case denials > 0 && warnings > 0:
-		text = fmt.Sprintf("%s, of which %d would be refused", plural(len(r.Findings), "finding"), denials)
+	case denials > 0 && (warnings > 0 || r.audited()):
+		text = fmt.Sprintf("%s, of which %d %s", plural(len(r.Findings), "finding"), denials, r.refused())
 	case denials > 0:
 		text = plural(denials, "finding") + " would be refused"
 		if denials == 1 {

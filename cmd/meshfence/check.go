@@ -134,7 +134,7 @@ func (c *check) report(cmd *cobra.Command) (*report.Report, error) {
 		r, err = c.replayed(checker, l)
 	} else {
 		l.last()
-		r, err = c.judged(checker, l)
+		r, err = c.judged(cmd, checker, l)
 	}
 	if err != nil {
 		return nil, err
@@ -157,15 +157,14 @@ func (c *check) report(cmd *cobra.Command) (*report.Report, error) {
 }
 
 // judged judges a cluster, files, or files laid over a cluster.
-func (c *check) judged(checker *audit.Checker, l *looked) (*report.Report, error) {
+func (c *check) judged(cmd *cobra.Command, checker *audit.Checker, l *looked) (*report.Report, error) {
 	where := newPlaces(l.documents)
 	switch {
+	case len(c.paths) == 0 && c.against == againstCluster:
+		return c.judgedCluster(cmd, checker, l)
 	case len(c.paths) == 0:
 		r := newReport(checker, l.stored, false)
-		r.Source = "the cluster"
-		if c.against != againstCluster {
-			r.Source = "the cluster of " + c.against
-		}
+		r.Source = "the cluster of " + c.against
 		r.Findings = where.findings(checker.State(l.stored).Findings)
 		return r, nil
 	case l.stored == nil:
@@ -184,6 +183,21 @@ func (c *check) judged(checker *audit.Checker, l *looked) (*report.Report, error
 		r.Elsewhere = append(where.findings(result.Before), where.findings(result.Elsewhere)...)
 		return r, nil
 	}
+}
+
+// judgedCluster judges a cluster, with what only a look at it can tell.
+func (c *check) judgedCluster(cmd *cobra.Command, checker *audit.Checker, l *looked) (*report.Report, error) {
+	seen, err := c.observe(cmd.Context(), checker, l.stored, cmd.ErrOrStderr())
+	if err != nil {
+		return nil, err
+	}
+	l.note(seen.gaps, seen.notices)
+	r := newReport(checker, l.stored, false)
+	r.Source = "the cluster"
+	addObserved(r, checker, seen.cluster)
+	result := checker.Cluster(l.stored, seen.cluster)
+	r.Findings, r.NotJudged = newPlaces(nil).findings(result.Findings), gapsOf(result.NotJudged)
+	return r, nil
 }
 
 // replayed answers the documents in their order.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/meshfence/meshfence/audit"
 	"github.com/meshfence/meshfence/audit/manifest"
+	"github.com/meshfence/meshfence/audit/observed"
 	"github.com/meshfence/meshfence/audit/report"
 	"github.com/meshfence/meshfence/docs"
 	"github.com/meshfence/meshfence/webhook/policy"
@@ -18,11 +19,7 @@ const rulesPage = "https://github.com/meshfence/meshfence/blob/main/docs/rules.m
 func newReport(checker *audit.Checker, judged *audit.Inventory, changes bool) *report.Report {
 	r := &report.Report{}
 	for _, rule := range checker.Policy.Judged(changes) {
-		one := report.Rule{Code: string(rule.Code), Name: rule.Name, Action: rule.Action.String(), URI: rulesPage + strings.ToLower(string(rule.Code)+"-"+rule.Name)}
-		if section, ok := docs.Rule(string(rule.Code)); ok {
-			one.Help = section.Text
-		}
-		r.Rules = append(r.Rules, one)
+		r.Rules = append(r.Rules, ruleOf(rule))
 	}
 	for _, kind := range kinds() {
 		if n := judged.Count(kind); n > 0 {
@@ -30,6 +27,35 @@ func newReport(checker *audit.Checker, judged *audit.Inventory, changes bool) *r
 		}
 	}
 	return r
+}
+
+func ruleOf(rule policy.Rule) report.Rule {
+	one := report.Rule{Code: string(rule.Code), Name: rule.Name, Action: rule.Action.String(), URI: rulesPage + strings.ToLower(string(rule.Code)+"-"+rule.Name)}
+	if section, ok := docs.Rule(string(rule.Code)); ok {
+		one.Help = section.Text
+	}
+	return one
+}
+
+// addObserved adds the rules that only a look at a cluster can judge, and how many objects were looked at for them.
+func addObserved(r *report.Report, checker *audit.Checker, seen *observed.Cluster) {
+	for _, rule := range policy.AuditRules() {
+		if rule.Action = checker.Policy.Action(rule); rule.Action != policy.Off {
+			r.Rules = append(r.Rules, ruleOf(rule))
+		}
+	}
+	for _, kind := range []struct {
+		name     string
+		resource observed.Resource
+	}{
+		{"PeerAuthentication", observed.PeerAuthentications}, {"MutatingWebhookConfiguration", observed.Injectors}, {"root certificate", observed.RootCertificates},
+		{"mesh configuration", observed.MeshConfigs}, {"istiod", observed.Istiods}, {"IstioCNI", observed.CNIs}, {"ZTunnel", observed.ZTunnels},
+		{"Gateway", observed.Gateways}, {"Pod", observed.Pods},
+	} {
+		if n := seen.Count(kind.resource); n > 0 {
+			r.Looked = append(r.Looked, report.Count{Kind: kind.name, Number: n})
+		}
+	}
 }
 
 // places finds the document of an object, by its kind and name.

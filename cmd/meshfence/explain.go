@@ -185,7 +185,7 @@ func (e *explainCommand) rule(name string) (*explain.Explanation, error) {
 		return nil, err
 	}
 	var names []string
-	for _, r := range policy.Catalogue() {
+	for _, r := range policy.AllRules() {
 		names = append(names, string(r.Code), r.Name)
 		if !strings.EqualFold(name, string(r.Code)) && !strings.EqualFold(name, r.Name) {
 			continue

@@ -77,15 +77,20 @@ func (in *input) look(ctx context.Context, scope audit.Scope, stdin io.Reader, s
 			return nil, err
 		}
 		l.stored = found.inventory
-		for _, gap := range found.absent {
-			l.notices = append(l.notices, manifest.Note{Place: manifest.Place{File: "the cluster"}, Text: gap})
-		}
-		for _, gap := range found.gaps {
-			l.problems = append(l.problems, manifest.Note{Place: manifest.Place{File: "the cluster"}, Text: gap})
-		}
+		l.note(found.gaps, found.absent)
 		return l, nil
 	default:
 		return l, in.readFleet(l, scope)
+	}
+}
+
+// note keeps what could not be read of the cluster, and what was left out.
+func (l *looked) note(problems, notices []string) {
+	for _, text := range problems {
+		l.problems = append(l.problems, manifest.Note{Place: manifest.Place{File: "the cluster"}, Text: text})
+	}
+	for _, text := range notices {
+		l.notices = append(l.notices, manifest.Note{Place: manifest.Place{File: "the cluster"}, Text: text})
 	}
 }
 

@@ -42,7 +42,7 @@ configuration or --rules says otherwise, the one that it has there.`,
 func rulesTable(actions policy.Actions) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-6s %-28s %-8s %s\n", "CODE", "NAME", "DEFAULT", "HERE")
-	for _, rule := range policy.Catalogue() {
+	for _, rule := range policy.AllRules() {
 		here := "as by default"
 		if action := actions.Of(rule); action != rule.Action {
 			here = action.String()

@@ -35,7 +35,7 @@ func TestRulesOfTheCommandLineGoBeforeThoseOfTheFile(t *testing.T) {
 
 func TestAWrongRuleOfTheCommandLineIsExplained(t *testing.T) {
 	for _, test := range []struct{ rules, want string }{
-		{"MF999=off", `--rules: rules[MF999]: Invalid value: there is no rule with this code; did you mean "MF109"?`},
+		{"MF999=off", `--rules: rules[MF999]: Invalid value: there is no rule with this code; did you mean "MF909"?`},
 		{"MF104=maybe", `--rules: rules[MF104]: Unsupported value: "maybe": supported values: "deny", "warn", "off"`},
 	} {
 		_, err := parsedSource(t, "--rules", test.rules).configuration()

@@ -113,7 +113,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	if c.serving, err = newServing(c.dir); err != nil {
 		return err
 	}
-	if c.crds, err = readCRDs(c.CRDs.dir(c.root)); err != nil {
+	if c.crds, err = readCRDSet(c.CRDs, c.root); err != nil {
 		return err
 	}
 	if err := c.InstallCRDs(ctx); err != nil {

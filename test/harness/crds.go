@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,6 +47,21 @@ func readCRDs(dir string) ([]*apiextensionsv1.CustomResourceDefinition, error) {
 		crds = append(crds, crd)
 	}
 	return crds, nil
+}
+
+// readCRDSet reads the definitions of a set. What the operator's own set does not have, the Gateway API, comes from the slim one.
+func readCRDSet(set CRDSet, root string) ([]*apiextensionsv1.CustomResourceDefinition, error) {
+	crds, err := readCRDs(set.dir(root))
+	if err != nil || set == Slim {
+		return crds, err
+	}
+	slim, err := readCRDs(Slim.dir(root))
+	for _, crd := range slim {
+		if !slices.ContainsFunc(crds, func(other *apiextensionsv1.CustomResourceDefinition) bool { return other.Name == crd.Name }) {
+			crds = append(crds, crd)
+		}
+	}
+	return crds, err
 }
 
 // InstallCRDs creates the definitions of the cluster's set that are missing, and returns when the API server serves

@@ -46,6 +46,7 @@ func (s *script) params(file string) testscript.Params {
 			"crds":       s.crds,
 			"capture":    s.capture,
 			"status":     s.checkLook,
+			"operate":    s.operate,
 		},
 	}
 }
@@ -273,6 +274,14 @@ func (s *script) ask(what string) (string, error) {
 		return "", errors.New("meshfence is not running")
 	}
 	return s.cluster.meshfence.Metrics(s.ctx)
+}
+
+// operate does once what the Sail operator and the istiods would have done by now: operate
+func (s *script) operate(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: operate")
+	}
+	ts.Check(s.cluster.Operate(s.ctx))
 }
 
 // crds removes or installs the Sail operator's definitions: crds remove | install

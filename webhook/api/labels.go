@@ -5,6 +5,11 @@ const (
 	// RevisionLabel names the revision or tag that injects a namespace's pods. As an annotation of a pod it is the revision that has
 	// injected it.
 	RevisionLabel = "istio.io/rev"
+	// TagLabel is on the injector webhooks of a tag, beside RevisionLabel.
+	TagLabel = "istio.io/tag"
+	// CanonicalNameLabel is on every pod that an istiod has injected
+	// (istio/manifests/charts/istio-control/istio-discovery/files/injection-template.yaml).
+	CanonicalNameLabel = "service.istio.io/canonical-name"
 	// InjectionLabel switches injection by the revision called default on or off.
 	InjectionLabel = "istio-injection"
 	// DataplaneModeLabel puts a namespace's pods into ambient mode.

@@ -89,7 +89,7 @@ func meshRule(code Code) Rule {
 	return meshRules[slices.IndexFunc(meshRules, func(r rule[mesh.Mesh]) bool { return r.Code == code })].Rule
 }
 
-// Catalogue returns all rules by code.
+// Catalogue returns the rules that judge requests, by code. AllRules has the others too.
 func Catalogue() []Rule {
 	return slices.Concat(rulesOf(meshRules), rulesOf(namespaceRules), rulesOf(tagRules), rulesOf(mapRules))
 }

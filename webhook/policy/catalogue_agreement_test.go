@@ -19,6 +19,7 @@ var updateIndex = flag.Bool("update-index", false, "write the index in docs/rule
 const (
 	docsFile   = "../../docs/rules.md"
 	casesGlob  = "../../test/cases/*.txtar"
+	auditDir   = "../../audit/observed"
 	indexBegin = "<!-- The index is generated from the catalogue: make generate -->\n"
 	indexEnd   = "<!-- End of the index -->\n"
 )
@@ -40,8 +41,50 @@ func TestCatalogue(t *testing.T) {
 			e.checkSection(t, docs)
 		})
 	}
-	t.Run("nothing left over", func(t *testing.T) { checkLeftovers(t, entries, docs) })
-	t.Run("index", func(t *testing.T) { checkIndex(t, entries, docs) })
+	audited := auditEntries()
+	for _, e := range audited {
+		t.Run(string(e.Code), func(t *testing.T) {
+			e.checkAudited(t)
+			e.checkCase(t, cases)
+			e.checkSection(t, docs)
+		})
+	}
+	all := slices.Concat(entries, audited)
+	t.Run("nothing left over", func(t *testing.T) { checkLeftovers(t, all, docs) })
+	t.Run("index", func(t *testing.T) { checkIndex(t, all, docs) })
+}
+
+// auditEntries are the rules whose functions are in package audit/observed, which this one does not import.
+func auditEntries() []listed {
+	var list []listed
+	for _, r := range AuditRules() {
+		list = append(list, listed{Rule: r})
+	}
+	return list
+}
+
+// checkAudited: a function, a table and texts as the other rules have them, in the package of these rules; and docs/rules.md shows what the texts say.
+func (e listed) checkAudited(t *testing.T) {
+	t.Helper()
+	function := "func " + strings.ToLower(e.Name[:1]) + e.Name[1:] + "(v *view) "
+	if text := read(t, filepath.Join(auditDir, e.file())); !strings.Contains(strings.ToLower(text), strings.ToLower(function)) {
+		t.Errorf("%s has no %s", e.file(), function)
+	}
+	if table := read(t, filepath.Join(auditDir, e.testFile())); !strings.Contains(table, "runObservedCases(t, ") {
+		t.Errorf("%s runs no table", e.testFile())
+	}
+	texts := read(t, filepath.Join(auditDir, e.golden()))
+	if !regexp.MustCompile(fmt.Sprintf(`(?m)^(deny|warn) %s %s\b`, e.Code, e.Name)).MatchString(texts) {
+		t.Errorf("%s has no finding %s %s", e.golden(), e.Code, e.Name)
+	}
+	_, shown, _ := strings.Cut(read(t, docsFile), fmt.Sprintf("\n## %s %s\n", e.Code, e.Name))
+	_, shown, _ = strings.Cut(shown, "$ meshfence check\n")
+	shown, _, _ = strings.Cut(shown, "\n```")
+	for line := range strings.Lines(shown) {
+		if !strings.Contains(texts, strings.Join(strings.Fields(line), " ")) && !strings.Contains(texts, strings.TrimSpace(line)) {
+			t.Errorf("docs/rules.md shows a line that is in none of its texts: %s", line)
+		}
+	}
 }
 
 // listed is a rule and its functions.
@@ -71,7 +114,9 @@ func entriesOf[T any](rules []rule[T]) []listed {
 // base is what the names of the rule's files begin with, for example mf101_invalid_selector, so that a listing of the package
 // is the catalogue.
 func (e listed) base() string {
-	return strings.ToLower(string(e.Code) + regexp.MustCompile(`[A-Z]`).ReplaceAllString(e.Name, "_$0"))
+	words := regexp.MustCompile(`([A-Z])([A-Z][a-z])`).ReplaceAllString(e.Name, "${1}_$2") // MTLSMissing: MTLS_Missing
+	words = regexp.MustCompile(`([a-z])([A-Z])`).ReplaceAllString(words, "${1}_$2")
+	return strings.ToLower(string(e.Code) + "_" + words)
 }
 
 func (e listed) file() string { return e.base() + ".go" }
@@ -115,9 +160,9 @@ func (e listed) checkTable(t *testing.T) {
 // checkCase: a case expects what kubectl prints for it.
 func (e listed) checkCase(t *testing.T, cases string) {
 	t.Helper()
-	shown := regexp.MustCompile(`(?m)^(\[[^]]+\] )?(stderr|eventually (-timeout \S+ )?-stderr) .*\b` + string(e.Code) + " " + e.Name + `\b`)
+	shown := regexp.MustCompile(`(?m)^(\[[^]]+\] )?(stderr|stdout|eventually (-timeout \S+ )?-stderr) .*\b` + string(e.Code) + " " + e.Name + `\b`)
 	if !shown.MatchString(cases) {
-		t.Errorf("no case in test/cases expects '%s %s' on stderr", e.Code, e.Name)
+		t.Errorf("no case in test/cases expects '%s %s' on stderr or stdout", e.Code, e.Name)
 	}
 }
 
@@ -154,11 +199,13 @@ func checkLeftovers(t *testing.T, entries []listed, docs string) {
 		bases[e.base()] = true
 	}
 	files, err := filepath.Glob("mf[0-9][0-9][0-9]*.go")
-	if err != nil {
-		t.Fatal(err)
+	audited, auditErr := filepath.Glob(filepath.Join(auditDir, "mf[0-9][0-9][0-9]*.go"))
+	if err != nil || auditErr != nil {
+		t.Fatal(err, auditErr)
 	}
+	files = append(files, audited...)
 	for _, file := range files {
-		base := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(file, ".go"), "_test"), "_random")
+		base := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(filepath.Base(file), ".go"), "_test"), "_random")
 		if !bases[base] {
 			t.Errorf("%s is named for no rule of the catalogue", file)
 		}

@@ -1,0 +1,91 @@
+package observed
+
+import (
+	"cmp"
+
+	"github.com/meshfence/meshfence/webhook/api"
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
+
+// plane is what the rules read of an Istio or IstioRevision besides the mesh model.
+type plane struct {
+	Kind     string `json:"kind"`
+	Metadata meta   `json:"metadata"`
+	Spec     struct {
+		Version string `json:"version"`
+		Profile string `json:"profile"`
+		Values  struct {
+			MeshConfig struct {
+				RootNamespace string `json:"rootNamespace"`
+			} `json:"meshConfig"`
+			Global struct {
+				IstioNamespace string `json:"istioNamespace"`
+				Platform       string `json:"platform"`
+			} `json:"global"`
+			Pilot struct {
+				CNI struct {
+					Enabled *bool `json:"enabled"`
+				} `json:"cni"`
+			} `json:"pilot"`
+		} `json:"values"`
+	} `json:"spec"`
+	Status struct {
+		State      string      `json:"state"`
+		Conditions []condition `json:"conditions"`
+	} `json:"status"`
+}
+
+// condition is one of an object's status.
+type condition struct {
+	Type    string `json:"type"`
+	Status  string `json:"status"`
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+}
+
+// AddPlane reads an Istio or IstioRevision from JSON, for what the mesh model does not have of it.
+func (c *Cluster) AddPlane(kind string, raw []byte) error {
+	p, err := decode[plane](raw)
+	if err != nil {
+		return err
+	}
+	if c.planes == nil {
+		c.planes = map[string]*plane{}
+	}
+	p.Kind = kind
+	c.planes[mesh.Ref{Kind: kind, Name: p.Metadata.Name}.String()] = &p
+	return nil
+}
+
+// plane returns what is known of an object; the zero value if it is not there.
+func (v *view) plane(ref mesh.Ref) *plane {
+	if p := v.planes[ref.String()]; p != nil {
+		return p
+	}
+	return &plane{}
+}
+
+// rootNamespace is the namespace whose mesh-wide configuration counts: meshConfig.rootNamespace, else the control plane's, which the operator
+// sets as global.istioNamespace (istio/manifests/charts/istio-control/istio-discovery/templates/configmap.yaml).
+func (v *view) rootNamespace(m *mesh.Mesh) string {
+	values := &v.plane(m.Ref).Spec.Values
+	return cmp.Or(values.MeshConfig.RootNamespace, m.ControlPlane)
+}
+
+// discovers reports whether a mesh discovers the namespace of a name. One that is not stored is not discovered.
+func (v *view) discovers(m *mesh.Mesh, namespace string) bool {
+	for _, other := range v.discovering[namespace] {
+		if other.Ref == m.Ref {
+			return true
+		}
+	}
+	return false
+}
+
+// kubectlName is what kubectl calls the object of a mesh.
+func kubectlName(ref mesh.Ref) string {
+	if ref.Kind == api.KindIstioRevision {
+		return api.ResourceIstioRevisions + "." + api.SailGroup + " " + ref.Name
+	}
+	return api.ResourceIstios + "." + api.SailGroup + " " + ref.Name
+}

@@ -1,0 +1,22 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/meshfence/meshfence/audit/observed"
+	"github.com/meshfence/meshfence/webhook/cluster/listing"
+	"github.com/meshfence/meshfence/webhook/policy"
+)
+
+// Packages that may not know each other name the same resources.
+func TestWhatTheRulesNeedIsWhatIsRead(t *testing.T) {
+	var needs []string
+	for _, r := range observed.Needs(policy.New(policy.Settings{})) {
+		needs = append(needs, string(r))
+	}
+	if diff := cmp.Diff(needs, listing.Observed()); diff != "" {
+		t.Errorf("needed (-), read (+):\n%s", diff)
+	}
+}

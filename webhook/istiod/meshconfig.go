@@ -1,0 +1,61 @@
+package istiod
+
+import (
+	"errors"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/yaml"
+
+	"github.com/meshfence/meshfence/webhook/selector"
+)
+
+// MeshKey is the key of a ConfigMap that has the mesh configuration.
+const MeshKey = "mesh"
+
+// ConfigMap returns the name of the ConfigMap from which the istiod of a revision reads its mesh configuration
+// (istio/manifests/charts/istio-control/istio-discovery/templates/configmap.yaml).
+func ConfigMap(revision string) string {
+	if revision == "" || revision == "default" {
+		return "istio"
+	}
+	return "istio-" + revision
+}
+
+// MeshConfig is what is read of a mesh configuration (istio.io/api/mesh/v1alpha1). Other fields are not looked at.
+type MeshConfig struct {
+	// DiscoverySelectors say which namespaces are discovered: ORed, and none means all. A nil item selects everything.
+	DiscoverySelectors []*metav1.LabelSelector `json:"discoverySelectors"`
+	// RootNamespace has the configuration that holds for the whole mesh.
+	RootNamespace string `json:"rootNamespace"`
+	TrustDomain   string `json:"trustDomain"`
+}
+
+// ParseMeshConfig reads the text of a mesh configuration, YAML or JSON. An error means that istiod does not take it: one that runs keeps what it had,
+// and one that starts has none (istio/pkg/config/mesh/kubemesh/watcher.go).
+func ParseMeshConfig(text string) (*MeshConfig, error) {
+	read := &MeshConfig{}
+	if err := yaml.Unmarshal([]byte(text), read); err != nil {
+		return nil, fmt.Errorf("it does not parse: %w", err)
+	}
+	return read, nil
+}
+
+// Selectors reads the discovery selectors. The errors name them by path.
+func (c *MeshConfig) Selectors() ([]selector.Selector, error) {
+	var all []selector.Selector
+	var errs field.ErrorList
+	for i, item := range c.DiscoverySelectors {
+		if item == nil {
+			all = append(all, selector.All())
+			continue
+		}
+		s, wrong := selector.Parse(item, field.NewPath("discoverySelectors").Index(i))
+		all, errs = append(all, s), append(errs, wrong...)
+	}
+	if err := errs.ToAggregate(); err != nil {
+		return nil, errors.New(err.Error())
+	}
+	return all, nil
+}

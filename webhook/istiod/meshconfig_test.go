@@ -1,0 +1,56 @@
+package istiod_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/meshfence/meshfence/webhook/istiod"
+)
+
+func TestAMeshConfigurationIsReadAsIstiodReadsIt(t *testing.T) {
+	for name, test := range map[string]struct {
+		text string
+		// want are the selectors, or the beginning of what is wrong.
+		want string
+	}{
+		"selectors":                            {"discoverySelectors:\n- matchLabels: {istio-discovery: mesh-1}\n- matchExpressions: [{key: a, operator: Exists}]\n", "istio-discovery=mesh-1; a"},
+		"in JSON":                              {`{"discoverySelectors": [{"matchLabels": {"a": "b"}}], "trustDomain": "x"}`, "a=b"},
+		"a null item, which selects all":       {"discoverySelectors: [null]", "{}"},
+		"none":                                 {"rootNamespace: istio-system", ""},
+		"an empty text":                        {"", ""},
+		"fields that are not read":             {"defaultConfig: {proxyMetadata: {A: b}}\nextensionProviders: []", ""},
+		"no YAML":                              {"discoverySelectors: [", "it does not parse"},
+		"a list of another type":               {"discoverySelectors: {matchLabels: {a: b}}", "it does not parse"},
+		"a value that is no text":              {"discoverySelectors: [{matchLabels: {a: true}}]", "it does not parse"},
+		"an operator that does not exist":      {"discoverySelectors: [{matchExpressions: [{key: a, operator: in, values: [b]}]}]", "discoverySelectors[0].matchExpressions[0].operator"},
+		"a text where there should be a value": {"rootNamespace: [a]", "it does not parse"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := ""
+			config, err := istiod.ParseMeshConfig(test.text)
+			if err == nil {
+				selectors, wrong := config.Selectors()
+				err = wrong
+				var texts []string
+				for _, s := range selectors {
+					texts = append(texts, s.String())
+				}
+				got = strings.Join(texts, "; ")
+			}
+			if err != nil {
+				got = err.Error()
+			}
+			if got != test.want && (err == nil || !strings.HasPrefix(got, test.want)) {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestTheConfigMapOfARevision(t *testing.T) {
+	for revision, want := range map[string]string{"": "istio", "default": "istio", "mesh-1": "istio-mesh-1"} {
+		if got := istiod.ConfigMap(revision); got != want {
+			t.Errorf("%q: %q, want %q", revision, got, want)
+		}
+	}
+}
