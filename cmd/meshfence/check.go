@@ -29,7 +29,9 @@ func newCheckCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Judge what exists, or files before they are applied",
 		Long: `Judge the meshes, tags, namespaces and the mesh map of a cluster as they stand, or
-files, by the rules of the webhook and with its messages. Nothing is changed.
+files, by the rules of the webhook and with its messages. Nothing is changed. Of a
+cluster the rules MF901 to MF916 are judged too: root certificates, injectors, pods,
+mutual TLS, the state of the control planes.
 
 Files alone need no cluster. What is not among them is not known, so what depends on
 it is listed as not judged. With --against the files are laid over a cluster, as

@@ -26,7 +26,10 @@ func look(ctx context.Context, p *player) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprint(p.out, "\nWhat there is now, without a request\n")
+	if err := p.cluster.Operate(ctx); err != nil {
+		return err
+	}
+	fmt.Fprint(p.out, "\nWhat there is now, without a request (no operator runs here: its work is written as it would have)\n")
 	for _, args := range [][]string{{"map"}, {"explain", "namespace", "app-ns-2", "istio.io/rev=mesh-1"}, {"check"}} {
 		fmt.Fprintf(p.out, "   $ meshfence %s\n", strings.Join(args, " "))
 		text, err := runLook(ctx, root, env, args)

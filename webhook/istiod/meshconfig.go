@@ -6,6 +6,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
 	"github.com/meshfence/meshfence/webhook/selector"
@@ -36,7 +37,12 @@ type MeshConfig struct {
 // and one that starts has none (istio/pkg/config/mesh/kubemesh/watcher.go).
 func ParseMeshConfig(text string) (*MeshConfig, error) {
 	read := &MeshConfig{}
-	if err := yaml.Unmarshal([]byte(text), read); err != nil {
+	// YAML becomes JSON first, as there: a value of another type is an error then, rather than a text.
+	object, err := yaml.YAMLToJSON([]byte(text))
+	if err == nil {
+		err = kjson.UnmarshalCaseSensitivePreserveInts(object, read)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("it does not parse: %w", err)
 	}
 	return read, nil
