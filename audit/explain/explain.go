@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/meshfence/meshfence/audit"
+	"github.com/meshfence/meshfence/audit/observed"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
 	"github.com/meshfence/meshfence/webhook/spelling"
@@ -52,9 +53,11 @@ type Membership struct {
 	DiscoveredBy []Discovery `json:"discoveredBy"`
 	// Nearest tells why none does; "" if one does, or no selector comes near.
 	Nearest string `json:"nearest,omitempty"`
-	// RootCertificates are the ConfigMaps that istiods write into it, with the mesh.
+	// RootCertificates are the ConfigMaps that istiods write into it, with the mesh, and whether they are there, if a cluster was looked at.
 	RootCertificates []string  `json:"rootCertificates"`
 	Injection        Injection `json:"injection"`
+	// Injectors are the webhook configurations in the cluster that take its new pods, by name, by their own selectors; nil if no cluster was looked at.
+	Injectors []string `json:"injectors,omitempty"`
 }
 
 // Discovery is a mesh and the selector through which it discovers.
@@ -86,12 +89,22 @@ type Answer struct {
 type Explainer struct {
 	Checker   *audit.Checker
 	Inventory *audit.Inventory
+	// Seen is what was read of a cluster besides; nil if none was.
+	Seen *observed.Cluster
+}
+
+// findings are what is wrong with everything, with what was seen besides if there is that.
+func (e *Explainer) findings() []policy.Offence {
+	if e.Seen == nil {
+		return e.Checker.State(e.Inventory).Findings
+	}
+	return e.Checker.Cluster(e.Inventory, e.Seen).Findings
 }
 
 // newExplanation is one with what is wrong with the object.
 func (e *Explainer) newExplanation(key audit.Key) *Explanation {
 	x := &Explanation{APIVersion: APIVersion, Kind: Kind, Of: key.String()}
-	for _, o := range e.Checker.State(e.Inventory).Findings {
+	for _, o := range e.findings() {
 		if (audit.Key{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}) == key {
 			x.Findings = append(x.Findings, o.Action.String()+" "+o.Message())
 		}
@@ -109,6 +122,7 @@ func (e *Explainer) Namespace(name string, edits map[string]*string) (*Explanati
 	existing := e.Checker.Existing(e.Inventory)
 	x := e.newExplanation(key)
 	x.Now = e.membership(existing.Fleet, stored.Labels())
+	e.see(x, x.Now, &existing, name, stored.Labels())
 	if e.Checker.Exempt != nil && e.Checker.Exempt(name) {
 		x.Notes = append(x.Notes, "The configuration exempts this namespace: meshfence does not judge it.")
 	}
@@ -125,7 +139,26 @@ func (e *Explainer) Namespace(name string, edits map[string]*string) (*Explanati
 	}
 	x.Answer = answerOf(&answer)
 	x.Then = e.membership(existing.Fleet, stays.Labels())
+	if e.Seen != nil {
+		x.Then.Injectors = e.Seen.Namespace(existing, name, stays.Labels()).Injectors
+	}
 	return x, nil
+}
+
+// see adds what was read of the cluster besides: whether the root certificates are there, the injectors, and what the pods carry.
+func (e *Explainer) see(x *Explanation, m *Membership, existing *policy.Existing, name string, labels map[string]string) {
+	if e.Seen == nil {
+		return
+	}
+	seen := e.Seen.Namespace(*existing, name, labels)
+	m.Injectors = append([]string{}, seen.Injectors...)
+	for i, certificate := range m.RootCertificates {
+		bundle, _, _ := strings.Cut(certificate, " ")
+		if state := seen.Certificates[bundle]; state != "" {
+			m.RootCertificates[i] += ": " + state
+		}
+	}
+	x.fact("pods", seen.Pods...)
 }
 
 func answerOf(a *audit.Answer) *Answer {

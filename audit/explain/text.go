@@ -89,13 +89,17 @@ func membershipRows(now, then *Membership) [][]string {
 	}
 	columns := []*Membership{now}
 	rows := [][]string{{"labels"}, {"discovered by"}, {"root certificate"}, {"injected by"}}
+	if now.Injectors != nil {
+		rows = append(rows, []string{"injectors"})
+	}
+	cells := len(rows)
 	if then != nil {
 		columns = append(columns, then)
 		rows = append([][]string{{"", "now", "then"}}, rows...)
 	}
-	first := len(rows) - 4
+	first := len(rows) - cells
 	for _, m := range columns {
-		for i, cell := range []string{m.labels(), m.discovery(), strings.Join(m.RootCertificates, ", "), m.injection()} {
+		for i, cell := range []string{m.labels(), m.discovery(), strings.Join(m.RootCertificates, ", "), m.injection(), strings.Join(m.Injectors, ", ")}[:cells] {
 			if cell == "" {
 				cell = "none"
 			}

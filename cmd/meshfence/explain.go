@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -14,10 +15,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/metadata"
-	"k8s.io/client-go/rest"
 
 	"github.com/meshfence/meshfence/audit"
 	"github.com/meshfence/meshfence/audit/explain"
+	"github.com/meshfence/meshfence/audit/observed"
 	"github.com/meshfence/meshfence/audit/report"
 	"github.com/meshfence/meshfence/docs"
 	"github.com/meshfence/meshfence/webhook"
@@ -158,6 +159,12 @@ func (e *explainCommand) answer(cmd *cobra.Command, subject, name string, edits 
 	}
 	explainer := explain.Explainer{Checker: checker, Inventory: inventory}
 	a := &explained{incomplete: len(l.problems) > 0}
+	asking := e.against == againstCluster && len(e.paths) == 0
+	if asking && subject == "namespace" {
+		if explainer.Seen, err = e.seen(cmd, checker, inventory, name); err != nil {
+			return nil, err
+		}
+	}
 	switch subject {
 	case "mesh":
 		a.Explanation, err = explainer.Mesh(name)
@@ -172,10 +179,19 @@ func (e *explainCommand) answer(cmd *cobra.Command, subject, name string, edits 
 		return a, err
 	}
 	a.refused = a.Answer.Refused
-	if e.against == againstCluster && len(e.paths) == 0 {
+	if asking {
 		e.ask(cmd.Context(), name, edits, a)
 	}
 	return a, nil
+}
+
+// seen reads what there is to see of a namespace. What cannot be read is told, and left out.
+func (e *explainCommand) seen(cmd *cobra.Command, checker *audit.Checker, inventory *audit.Inventory, namespace string) (*observed.Cluster, error) {
+	seen, err := e.observeNamespace(cmd.Context(), checker, inventory, cmd.ErrOrStderr(), namespace)
+	for _, gap := range seen.gaps {
+		fmt.Fprintln(cmd.ErrOrStderr(), "not known: "+gap)
+	}
+	return seen.cluster, err
 }
 
 // rule explains a rule, by its code or name.
@@ -205,15 +221,17 @@ func (e *explainCommand) rule(name string) (*explain.Explanation, error) {
 
 // ask has the API server ask its webhooks in a dry run, and compares their answer with the model's.
 func (e *explainCommand) ask(ctx context.Context, name string, edits map[string]*string, a *explained) {
-	err := e.dryRun(ctx, name, edits)
+	warned, err := e.dryRun(ctx, name, edits)
 	denied := err != nil && strings.Contains(err.Error(), deniedByWebhook)
 	note := "The API server was asked in a dry run too, and "
 	switch {
 	case err != nil && !denied:
 		note += fmt.Sprintf("could not say: %v", err)
 		a.incomplete = true
-	case denied == a.refused:
+	case denied == a.refused && denied:
 		note += "says the same."
+	case denied == a.refused:
+		note += compareWarnings(rulesIn(a.Answer.Messages), warned)
 	case denied:
 		note += fmt.Sprintf("disagrees: %v. Compare --config with the configuration of the server.", err)
 	default:
@@ -224,30 +242,72 @@ func (e *explainCommand) ask(ctx context.Context, name string, edits map[string]
 	a.Notes = append(a.Notes, note)
 }
 
+// compareWarnings says what the warnings of the API server's webhooks have that the model has not, and the other way round. Rules about rights
+// and about the pods of a namespace that moves are the webhook's alone.
+func compareWarnings(model []string, warnings []string) string {
+	webhook := rulesIn(warnings)
+	missing := slices.DeleteFunc(slices.Clone(model), func(code string) bool { return slices.Contains(webhook, code) })
+	var more []string
+	for _, text := range warnings {
+		if codes := rulesIn([]string{text}); len(codes) > 0 && !slices.Contains(model, codes[0]) {
+			more = append(more, text)
+		}
+	}
+	switch {
+	case len(missing) > 0:
+		return fmt.Sprintf("disagrees: it does not warn of %s. Either meshfence is not installed there, or --config differs from the configuration of the server.", strings.Join(missing, ", "))
+	case len(more) > 0:
+		return "warns of more: " + strings.Join(more, " ")
+	default:
+		return "says the same."
+	}
+}
+
+var ruleInText = regexp.MustCompile(`\b(MF\d{3}) [A-Z]`)
+
+// rulesIn returns the codes of the rules that texts tell findings of, sorted, each once.
+func rulesIn(texts []string) []string {
+	var codes []string
+	for _, text := range texts {
+		for _, match := range ruleInText.FindAllStringSubmatch(text, 1) {
+			codes = append(codes, match[1])
+		}
+	}
+	slices.Sort(codes)
+	return slices.Compact(codes)
+}
+
+// warningKeeper keeps the warnings of an answer.
+type warningKeeper struct{ texts []string }
+
+// HandleWarningHeader is called for each warning.
+func (k *warningKeeper) HandleWarningHeader(_ int, _, text string) { k.texts = append(k.texts, text) }
+
 // deniedByWebhook is what the API server says before a refusal by one of meshfence's webhooks (k8s.io/apiserver,
 // pkg/admission/plugin/webhook/errors/statuserror.go).
 const deniedByWebhook = `.validate.meshfence.io" denied the request: `
 
-func (e *explainCommand) dryRun(ctx context.Context, name string, edits map[string]*string) error {
+func (e *explainCommand) dryRun(ctx context.Context, name string, edits map[string]*string) (warnings []string, err error) {
 	api, err := e.apiConfig()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	api.WarningHandler = rest.NoWarnings{}
+	kept := &warningKeeper{}
+	api.WarningHandler = kept
 	client, err := metadata.NewForConfig(api)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": edits}})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
 	namespaces := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"})
 	_, err = namespaces.Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("no answer within %v", readLimit)
+		return nil, fmt.Errorf("no answer within %v", readLimit)
 	}
-	return err
+	return kept.texts, err
 }

@@ -24,8 +24,24 @@ type seen struct {
 
 // observe reads what the rules that only a look at the cluster can judge need. Without any of them it reads nothing.
 func (s *source) observe(ctx context.Context, checker *audit.Checker, stored *audit.Inventory, stderr io.Writer) (seen, error) {
+	return s.observeOnly(ctx, checker, stored, stderr, observed.Needs(checker.Policy), "")
+}
+
+// observeNamespace reads what there is to see of one namespace.
+func (s *source) observeNamespace(ctx context.Context, checker *audit.Checker, stored *audit.Inventory, stderr io.Writer, namespace string) (seen, error) {
+	needs := []observed.Resource{observed.RootCertificates, observed.Injectors, observed.Pods}
+	all, err := s.observeOnly(ctx, checker, stored, stderr, needs, namespace)
+	for _, r := range observed.Needs(checker.Policy) {
+		if !slices.Contains(needs, r) {
+			all.cluster.Miss(r, "is not read for one namespace")
+		}
+	}
+	return all, err
+}
+
+// observeOnly reads some resources, in one namespace if that is not "".
+func (s *source) observeOnly(ctx context.Context, checker *audit.Checker, stored *audit.Inventory, stderr io.Writer, needs []observed.Resource, namespace string) (seen, error) {
 	all := seen{cluster: &observed.Cluster{}}
-	needs := observed.Needs(checker.Policy)
 	if len(needs) == 0 {
 		return all, nil
 	}
@@ -42,7 +58,7 @@ func (s *source) observe(ctx context.Context, checker *audit.Checker, stored *au
 		return all, err
 	}
 	existing := checker.Existing(stored)
-	observer.Progress = bar.show
+	observer.Progress, observer.Namespace = bar.show, namespace
 	observer.Wants = func(resource string) bool { return slices.Contains(needs, observed.Resource(resource)) }
 	gaps, err := observer.Read(ctx, observed.TrustBundles(existing.Fleet), func(resource string, raw []byte) error {
 		return all.cluster.Add(observed.Resource(resource), raw)

@@ -65,6 +65,11 @@ func selections(trustBundles []string) []selection {
 	}
 }
 
+// namespaced reports whether the objects are in namespaces.
+func (s *selection) namespaced() bool {
+	return !slices.Contains([]string{"mutatingwebhookconfigurations", "istiocnis", "ztunnels", "gatewayclasses"}, s.resource.Resource)
+}
+
 func configMaps() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
 }
@@ -92,6 +97,8 @@ type Observer struct {
 	names   metadata.Interface
 	// Wants, if not nil, says which resources are to be read; the others are left alone.
 	Wants func(resource string) bool
+	// Namespace, if not "", limits what is in namespaces to that one.
+	Namespace string
 	// Progress, if not nil, is called with the number of objects read so far, by resource.
 	Progress func(resource string, count int)
 }
@@ -163,10 +170,14 @@ func (o *Observer) list(ctx context.Context, s *selection, name string, take fun
 		options.FieldSelector = fields.OneTermEqualSelector("metadata.name", name).String()
 	}
 	list := func(ctx context.Context, page metav1.ListOptions) (runtime.Object, error) {
-		if s.metadataOnly {
-			return o.names.Resource(s.resource).List(ctx, page)
+		namespace := ""
+		if s.namespaced() {
+			namespace = o.Namespace
 		}
-		return o.objects.Resource(s.resource).List(ctx, page)
+		if s.metadataOnly {
+			return o.names.Resource(s.resource).Namespace(namespace).List(ctx, page)
+		}
+		return o.objects.Resource(s.resource).Namespace(namespace).List(ctx, page)
 	}
 	pages := pager.New(list)
 	pages.PageSize, pages.PageBufferSize = pageSize, 1
