@@ -16,6 +16,8 @@ ARGS ?=
 DIR ?= test/cases
 # How many pods `make measure-pods` looks at.
 PODS ?= 5000
+# The platforms of `make plugin`, comma-separated; none stands for all.
+PLATFORMS ?=
 # How long `make fuzz` gives every fuzz target.
 FUZZTIME ?= 30s
 
@@ -33,6 +35,10 @@ GOLANGCI_LINT_VERSION := $(shell sed -n 's|^[[:space:]]*github.com/golangci/gola
 HELM := bin/tools/helm
 HELM_MODULE := test/tools/helm
 HELM_VERSION := $(shell sed -n 's|^[[:space:]]*helm.sh/helm/v4 \(v[^ ]*\).*|\1|p' $(HELM_MODULE)/go.mod)
+
+KREW := bin/tools/krew
+KREW_VALIDATOR := bin/tools/validate-krew-manifest
+KREW_MODULE := test/tools/krew
 
 # A tool that fails halfway leaves nothing behind that looks finished. Go uses all cores by itself, so the
 # targets run one after another even under make -j, and their output stays readable.
@@ -65,6 +71,10 @@ run: build controlplane ## try it: an API server with meshfence in front, the gu
 build: ## build bin/meshfence
 	CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '$(LDFLAGS)' -o bin/meshfence ./cmd/meshfence
 
+.PHONY: plugin
+plugin: ## build meshfence as a plugin of kubectl for all platforms, with krew's manifest, into bin/plugin (PLATFORMS=linux/amd64)
+	@go run ./deploy/plugin -version '$(VERSION)' -date '$(DATE)' -ldflags '$(LDFLAGS)' -platforms '$(PLATFORMS)'
+
 .PHONY: test
 test: unit e2e ## run every test: unit tests with the race detector, then end-to-end tests
 
@@ -73,7 +83,7 @@ unit: ## run the unit tests with the race detector (ARGS='-run X -v')
 	go test -race $(ARGS) $(UNIT_PACKAGES)
 
 .PHONY: e2e
-e2e: build controlplane $(HELM) ## run the end-to-end tests on a real API server (ARGS='-run X -v', CRDS=slim|real|both)
+e2e: build controlplane $(HELM) $(KREW) $(KREW_VALIDATOR) ## run the end-to-end tests on a real API server (ARGS='-run X -v', CRDS=slim|real|both)
 	@rm -rf $(USED_RIGHTS) && mkdir -p $(USED_RIGHTS)
 	@$(if $(BROWSER)$(BROWSER_TESTS),,echo 'test/browser is left out: no chromium is installed here')
 	go test -count=1 -timeout 20m $(ARGS) $(E2E_PACKAGES)
@@ -125,7 +135,7 @@ fuzz: ## run every fuzz target for a short time (FUZZTIME=30s)
 STRESSFUZZ ?= 5m
 STRESSLOG := bin/stress
 .PHONY: stress
-stress: build controlplane ## run the long forms of the stress tests and of fuzzing, up to two hours (STRESSFUZZ=5m)
+stress: build controlplane $(KREW) $(KREW_VALIDATOR) ## run the long forms of the stress tests and of fuzzing, up to two hours (STRESSFUZZ=5m)
 	@rm -rf $(STRESSLOG) && mkdir -p $(STRESSLOG)
 	@for package in $(UNIT_PACKAGES); do \
 		targets=$$(go test -list '^Fuzz' $$package) || { echo "$$targets" >&2; exit 1; }; \
@@ -135,6 +145,7 @@ stress: build controlplane ## run the long forms of the stress tests and of fuzz
 		go test -run "^$$" -fuzz "^$$2\$$" -fuzztime $(STRESSFUZZ) -fuzzminimizetime 2s -parallel 1 $$1 >$(STRESSLOG)/$$2 2>&1 || \
 		{ cat $(STRESSLOG)/$$2; exit 1; }' sh <$(STRESSLOG)/targets
 	cd test/stress && STRESS=long go test -count=1 -timeout 75m $(ARGS)
+	STRESS=long go test -count=1 -timeout 60m ./test/plugin
 	@cd $(STRESSLOG) && for target in Fuzz*; do \
 		sed -n "s/^fuzz: elapsed: \([^,]*\), execs: \([0-9]*\).*/$$target: \2 inputs in \1, none failed/p" $$target | tail -n 1; \
 	done
@@ -211,4 +222,9 @@ $(HELM): $(HELM_MODULE)/go.mod $(HELM_MODULE)/go.sum
 	@cd $(HELM_MODULE) && CGO_ENABLED=0 go build -p 2 -trimpath \
 		-ldflags '-s -w -X helm.sh/helm/v4/internal/version.version=$(HELM_VERSION)' \
 		-o '$(abspath $@)' helm.sh/helm/v4/cmd/helm
+	@touch $@
+
+$(KREW) $(KREW_VALIDATOR): $(KREW_MODULE)/go.mod $(KREW_MODULE)/go.sum
+	@mkdir -p $(@D)
+	@cd $(KREW_MODULE) && CGO_ENABLED=0 go build -p 2 -trimpath -ldflags '-s -w' -o '$(abspath $@)' sigs.k8s.io/krew/cmd/$(@F)
 	@touch $@

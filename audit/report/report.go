@@ -154,7 +154,8 @@ func (r *Report) Sort() {
 	for _, findings := range [][]Finding{r.Findings, r.Elsewhere} {
 		slices.SortStableFunc(findings, func(a, b Finding) int {
 			return cmp.Or(comparePlaces(a.Place, b.Place), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace),
-				cmp.Compare(a.Object, b.Object), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Detail, b.Detail))
+				cmp.Compare(a.Object, b.Object), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Detail, b.Detail),
+				cmp.Compare(a.Field, b.Field), cmp.Compare(a.Fingerprint, b.Fingerprint), cmp.Compare(a.Place.Source, b.Place.Source), cmp.Compare(a.Effect, b.Effect))
 		})
 	}
 }

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -228,4 +230,31 @@ func FuzzWrite(f *testing.F) {
 			t.Fatalf("Markdown has an element:\n%s", got)
 		}
 	})
+}
+
+// Findings that differ in any way come in one order, whatever the order in which they were found.
+func TestTheOrderIsThatOfTheFindingsAlone(t *testing.T) {
+	random := rand.New(rand.NewPCG(11, 12))
+	some := func(values ...string) string { return values[random.IntN(len(values))] }
+	var findings []report.Finding
+	for range 60 {
+		findings = append(findings, report.Finding{
+			Code: some("MF103", "MF202"), Name: "Name", Action: some(report.Deny, report.Warn), Kind: some("Istio", "Namespace"), Namespace: some("", "a"), Object: some("a", "b"),
+			Field: some("spec", "metadata"), Detail: some("it is", "it is not"), Effect: some("", "so"), Fingerprint: some("1", "2"),
+			Place: report.Place{File: some("", "a.yaml"), Line: random.IntN(2), Source: some("", "templates/a.yaml")},
+		})
+	}
+	want := map[report.Format]string{}
+	for range 20 {
+		random.Shuffle(len(findings), func(i, j int) { findings[i], findings[j] = findings[j], findings[i] })
+		for _, format := range report.Formats() {
+			got := write(t, &report.Report{Findings: slices.Clone(findings)}, format)
+			if want[format] == "" {
+				want[format] = got
+			}
+			if got != want[format] {
+				t.Fatalf("%s: another order makes another text:\n%s", format, cmp.Diff(want[format], got))
+			}
+		}
+	}
 }

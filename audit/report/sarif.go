@@ -145,13 +145,14 @@ func level(action string) string {
 	return "warning"
 }
 
-// location has the place in a file, and always the object.
+// location has the place in a file, and always the object. An object of a cluster is in no file: code scanning refuses a result without one, so
+// that its kind and name stand in for a path.
 func (f *Finding) location() sarifLocation {
-	l := sarifLocation{Logical: []sarifLogical{{Name: f.object(), Kind: "object"}}}
-	if f.Place.File != "" {
-		l.Physical = physical(f.Place)
+	place := f.Place
+	if place.File == "" {
+		place = Place{File: path.Join("cluster", strings.ToLower(f.Kind), f.Namespace, f.Object), Line: 1}
 	}
-	return l
+	return sarifLocation{Physical: physical(place), Logical: []sarifLogical{{Name: f.object(), Kind: "object"}}}
 }
 
 func physical(p Place) *sarifPhysical {
