@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/meshfence/meshfence/test/harness"
 )
@@ -19,6 +20,9 @@ type bench struct {
 	small *harness.Cluster
 	yes   *pair
 	yesAt endpoint
+	// byHand is the webhook that a person would write.
+	byHand        *pair
+	handwrittenAt endpoint
 }
 
 func start(ctx context.Context, p plan) (b *bench, err error) {
@@ -53,12 +57,25 @@ func start(ctx context.Context, p plan) (b *bench, err error) {
 		return b, err
 	}
 	b.yesAt = endpoint{address: third, authority: b.small.ServingAuthority()}
-	b.yes, err = startYes(portOf(third), b.small.ServingDir())
+	if b.yes, err = startYes(portOf(third), b.small.ServingDir()); err != nil {
+		return b, err
+	}
+	fourth, err := b.main.SparePort()
+	if err != nil {
+		return b, err
+	}
+	b.handwrittenAt = endpoint{address: fourth, authority: b.main.ServingAuthority()}
+	b.byHand, err = startPair(handwrittenCommand, strconv.Itoa(portOf(fourth)), b.main.ServingDir(), b.main.Kubeconfig)
 	return b, err
 }
 
+// startCluster starts an API server as clusters have it: with priority and fairness, and with the operator's own definitions where they are.
 func startCluster(ctx context.Context) (*harness.Cluster, error) {
-	cluster, err := harness.Start(ctx, harness.Options{})
+	sets, err := harness.ChooseCRDSets("", harness.Real)
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := harness.Start(ctx, harness.Options{CRDs: sets[0], APIServerFlags: map[string]string{"enable-priority-and-fairness": "true"}})
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +85,10 @@ func startCluster(ctx context.Context) (*harness.Cluster, error) {
 // stop ends everything that was started.
 func (b *bench) stop() error {
 	var errs []error
-	if b.yes != nil {
-		errs = append(errs, b.yes.stop())
+	for _, other := range []*pair{b.yes, b.byHand} {
+		if other != nil {
+			errs = append(errs, other.stop())
+		}
 	}
 	for _, cluster := range []*harness.Cluster{b.small, b.main} {
 		if cluster != nil {
@@ -108,7 +127,10 @@ func (b *bench) growNamespaces(ctx context.Context, r *report) error {
 			}
 		}
 	}
-	return b.flatness(ctx, r)
+	if err := b.flatness(ctx, r); err != nil {
+		return err
+	}
+	return b.compareChecks(ctx, r)
 }
 
 // flatness compares an AdmissionReview in the cluster at its largest with one in the small cluster, which is made as large as

@@ -20,17 +20,47 @@ type key struct {
 
 // series are the measurements of one target, operation and concurrency, by round.
 type series struct {
-	p50, p90, p99, rate []float64 // milliseconds, requests a second
+	p50, p90, rate []float64 // milliseconds, requests a second
+	// all are the latencies of all rounds: one round has too few for a p99.
+	all sample
 }
 
 func (s *series) add(round sample) {
 	for _, q := range []struct {
 		to *[]float64
 		q  float64
-	}{{&s.p50, 0.5}, {&s.p90, 0.9}, {&s.p99, 0.99}} {
+	}{{&s.p50, 0.5}, {&s.p90, 0.9}} {
 		*q.to = append(*q.to, float64(round.quantile(q.q))/float64(time.Millisecond))
 	}
 	s.rate = append(s.rate, round.rate())
+	s.all.latencies = append(s.all.latencies, round.latencies...)
+}
+
+// enough is how many requests a p99 is taken of at least.
+const enough = 1000
+
+// p99 is that of all rounds together, in milliseconds; not ok if there were too few requests to have one.
+func (s *series) p99() (milliseconds float64, ok bool) {
+	if len(s.all.latencies) < enough {
+		return 0, false
+	}
+	return float64(s.all.quantile(0.99)) / float64(time.Millisecond), true
+}
+
+// patches are the operations whose processor time is measured.
+func patches() []operation { return []operation{join, inject, leave, both} }
+
+// perCall is the processor time, in microseconds, that a target spent on one call, by round.
+func (c *comparison) perCall(t *target) []float64 {
+	var all []float64
+	for round, spent := range c.cpu[t.letter] {
+		calls := 0.0
+		for _, op := range patches() {
+			calls += c.calls[key{t.letter, op, 1}][round]
+		}
+		all = append(all, spent*1000*float64(len(patches()))/calls)
+	}
+	return all
 }
 
 // comparison measures targets in turns.

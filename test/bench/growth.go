@@ -22,18 +22,21 @@ type size struct {
 // point is what was measured at one size.
 type point struct {
 	size
-	// ResidentMiB is the memory of a process that was just started, and has nothing to do.
-	ResidentMiB float64 `json:"residentMiB"`
+	// ResidentMiB is the memory of processes that were just started, and have nothing to do.
+	ResidentMiB figure `json:"residentMiB"`
 	// StartMillis is the time from the start of the process to its first right answer.
 	StartMillis figure `json:"startMillis"`
 	// ReviewMicros is the median time of an AdmissionReview over loopback, one after another.
 	ReviewMicros figure `json:"reviewMicros"`
 	// IstioMillis is the median time of an UPDATE of an Istio through the API server.
 	IstioMillis figure `json:"istioMillis"`
+	// BareIstioMillis is the same without webhooks.
+	BareIstioMillis figure `json:"bareIstioMillis"`
 }
 
 const (
 	starts        = 5
+	rests         = 3 // of the starts, the last ones, whose memory is measured
 	reviewRounds  = 5
 	reviewsARound = 500
 	istioUpdates  = 10
@@ -53,24 +56,31 @@ func grown(ctx context.Context, cluster *harness.Cluster, c *clients, at size) (
 		return p, err
 	}
 	r := newReviewer(serving(cluster), "/validate/namespace", right, true)
-	var took []float64
+	var took, memory []float64
 	for i := range starts {
 		milliseconds, err := startAndAsk(ctx, cluster, r)
 		if err != nil {
 			return p, err
 		}
 		took = append(took, milliseconds)
+		if i >= starts-rests {
+			mib, err := atRest(ctx, cluster.Meshfence().PID())
+			if err != nil {
+				return p, err
+			}
+			memory = append(memory, mib)
+		}
 		if i < starts-1 {
 			if err := cluster.StopMeshfence(); err != nil {
 				return p, err
 			}
 		}
 	}
-	p.StartMillis = newFigure(took)
-	if p.ResidentMiB, err = atRest(ctx, cluster.Meshfence().PID()); err != nil {
+	p.StartMillis, p.ResidentMiB = newFigure(took), newFigure(memory)
+	if p.ReviewMicros, err = medians(reviewRounds, time.Microsecond, func() (sample, error) { return r.run(ctx, reviewsARound, 1) }); err != nil {
 		return p, err
 	}
-	if p.ReviewMicros, err = medians(reviewRounds, time.Microsecond, func() (sample, error) { return r.run(ctx, reviewsARound, 1) }); err != nil {
+	if p.BareIstioMillis, err = timeIstios(ctx, c); err != nil {
 		return p, err
 	}
 	p.IstioMillis, err = updateIstios(ctx, cluster, c)
@@ -157,6 +167,11 @@ func updateIstios(ctx context.Context, cluster *harness.Cluster, c *clients) (f 
 		return figure{}, err
 	}
 	defer func() { err = errors.Join(err, retire(ctx, cluster, []*target{t})) }()
+	return timeIstios(ctx, c)
+}
+
+// timeIstios is updateIstios with whatever webhooks are there.
+func timeIstios(ctx context.Context, c *clients) (figure, error) {
 	return medians(3, time.Millisecond, func() (sample, error) {
 		s := sample{}
 		pause := time.NewTicker(istioPause)

@@ -45,7 +45,9 @@ type load struct {
 }
 
 // judges says that the target is a meshfence, which refuses what is wrong, and fills that istio.io/rev is filled in.
-func (l *load) judges() bool { return l.target.letter == "c" || l.target.letter == "d" }
+func (l *load) judges() bool {
+	return l.target.letter == "c" || l.target.letter == "d" || l.target.letter == "i"
+}
 
 func (l *load) fills() bool { return l.judges() || l.target.letter == "f" }
 
@@ -116,7 +118,7 @@ func (l *load) send(ctx context.Context, op operation, i, serial int) (*corev1.N
 	case join:
 		return patch(labelsOf(`"istio-discovery":"mesh-1"`))
 	case drop:
-		return patch([]byte(`{"metadata":{"labels":{"istio.io/rev":null},"annotations":{"meshfence.io/filled-revision":null}}}`))
+		return patch(labelsOf(`"istio.io/rev":null`)) // with its annotation too it would count as replaced, and be filled in again
 	case inject:
 		return patch(labelsOf(`"istio.io/rev":"mesh-1"`))
 	case both:
@@ -151,7 +153,7 @@ func (l *load) check(op operation, namespace *corev1.Namespace) error {
 func (l *load) refused(ctx context.Context) error {
 	body := labelsOf(`"istio-discovery":"mesh-1","istio.io/rev":"mesh-2"`)
 	_, err := l.clients.kube.CoreV1().Namespaces().Patch(ctx, l.patched(0), types.MergePatchType, body, metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
-	switch got := apierrors.IsInvalid(err); {
+	switch got := apierrors.IsInvalid(err) || apierrors.IsForbidden(err); {
 	case got == l.judges():
 		return nil
 	case err == nil:

@@ -24,7 +24,7 @@ func (r *report) plots() map[string]plot {
 		file, title string
 		of          func(point) float64
 	}{
-		{"resident", "resident memory, MiB", func(p point) float64 { return p.ResidentMiB }},
+		{"resident", "resident memory, MiB", func(p point) float64 { return p.ResidentMiB.Median }},
 		{"start", "start to first right answer, ms", func(p point) float64 { return p.StartMillis.Median }},
 		{"review", "one AdmissionReview over loopback, µs", func(p point) float64 { return p.ReviewMicros.Median }},
 		{"istio", "UPDATE of an Istio, ms", func(p point) float64 { return p.IstioMillis.Median }},

@@ -46,3 +46,39 @@ func TestWhatMustNotHappenIsMissedIfItHappensInOneRound(t *testing.T) {
 		}
 	}
 }
+
+func TestATargetIsMetOrMissedByAllRoundsAndElseOpen(t *testing.T) {
+	for _, test := range []struct {
+		rounds  []float64
+		atLeast bool
+		want    string
+	}{
+		{[]float64{1, 1.1, 1.2}, false, "met"}, {[]float64{1.1, 1.15, 1.3}, false, "open"}, {[]float64{1.21, 1.3, 1.4}, false, "missed"},
+		{[]float64{1.2, 1.3}, true, "met"}, {[]float64{1.1, 1.3}, true, "open"}, {[]float64{1, 1.1}, true, "missed"},
+	} {
+		if got := (row{Figure: newFigure(test.rounds), Target: 1.2, AtLeast: test.atLeast}).verdict(); got != test.want {
+			t.Errorf("%v, at least %v: %s, want %s", test.rounds, test.atLeast, got, test.want)
+		}
+	}
+	if got := (row{Figure: single(5)}).verdict(); got != "" {
+		t.Errorf("a verdict without a target: %s", got)
+	}
+}
+
+func TestAP99IsTakenOfEnoughRequestsOnly(t *testing.T) {
+	s := &series{}
+	for round := range 4 {
+		latencies := make([]time.Duration, 249)
+		for i := range latencies {
+			latencies[i] = time.Duration(round*249+i+1) * time.Millisecond
+		}
+		s.add(sample{latencies: latencies, wall: time.Second})
+	}
+	if p99, ok := s.p99(); ok {
+		t.Errorf("%v of 996", p99)
+	}
+	s.add(sample{latencies: make([]time.Duration, 4), wall: time.Second})
+	if p99, ok := s.p99(); !ok || p99 != 986 {
+		t.Errorf("%v, %v of 1,000, want 986", p99, ok)
+	}
+}

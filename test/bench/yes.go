@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"strconv"
@@ -29,11 +29,8 @@ const (
 
 // serveYes runs the pair until standard input ends, which it does with the process that started this one.
 func serveYes(port int, certDir string) error {
-	ctx, stop := context.WithCancel(context.Background())
-	go func() {
-		defer stop()
-		_, _ = io.Copy(io.Discard, os.Stdin)
-	}()
+	ctx, stop := untilInputEnds()
+	defer stop()
 	server := webhook.NewServer(webhook.Options{Host: "127.0.0.1", Port: port, CertDir: certDir})
 	yes := admission.HandlerFunc(func(context.Context, admission.Request) admission.Response { return admission.Allowed("") })
 	for _, path := range []string{yesValidatePath, yesMutatePath, fillValidatePath} {
@@ -44,7 +41,10 @@ func serveYes(port int, certDir string) error {
 }
 
 // fillIn fills in what meshfence fills in where the bench asks for it, and warns as long.
-func fillIn(context.Context, admission.Request) admission.Response {
+func fillIn(_ context.Context, request admission.Request) admission.Response {
+	if bytes.Contains(request.OldObject.Raw, fmt.Appendf(nil, `"istio.io/rev":%q`, meshName(1))) { // a person who removes it keeps it removed
+		return admission.Allowed("")
+	}
 	kind := admissionv1.PatchTypeJSONPatch
 	patch := fmt.Appendf(nil, `[{"op":"add","path":"/metadata/labels/istio.io~1rev","value":%[1]q},`+
 		`{"op":"add","path":"/metadata/annotations","value":{"meshfence.io/filled-revision":%[1]q}}]`, meshName(1))
@@ -60,18 +60,23 @@ type pair struct {
 }
 
 func startYes(port int, certDir string) (*pair, error) {
+	return startPair(yesCommand, strconv.Itoa(port), certDir)
+}
+
+// startPair starts this program once more, with these arguments.
+func startPair(args ...string) (*pair, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(program, yesCommand, strconv.Itoa(port), certDir)
+	cmd := exec.Command(program, args...)
 	cmd.Stderr = os.Stderr
 	input, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start the webhooks that say yes: %w", err)
+		return nil, fmt.Errorf("start %s: %w", args[0], err)
 	}
 	return &pair{pid: cmd.Process.Pid, stop: func() error {
 		if err := input.Close(); err != nil {

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -237,6 +238,8 @@ func (o *operated) distribute(ctx context.Context) error {
 	if err := o.Client.List(ctx, namespaces); err != nil {
 		return err
 	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
 	for i := range namespaces.Items {
 		ns := &namespaces.Items[i]
 		matches := false
@@ -250,11 +253,9 @@ func (o *operated) distribute(ctx context.Context) error {
 		certificate.SetLabels(map[string]string{"istio.io/config": "true"})
 		certificate.SetOwnerReferences(nil)
 		certificate.Object["data"] = map[string]any{"root-cert.pem": o.root}
-		if err := o.apply(ctx, certificate); err != nil {
-			return err
-		}
+		group.Go(func() error { return o.apply(ctx, certificate) })
 	}
-	return nil
+	return group.Wait()
 }
 
 // object begins an object that the operator owns through the given one, or else through the IstioRevision.
