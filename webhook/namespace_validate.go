@@ -48,7 +48,7 @@ func (v namespaceValidator) judge(ctx context.Context, req *admission.Request, o
 		return v.policy.Namespace(change)
 	})
 	override := policy.ReadOverride(annotations[policy.OverrideAnnotation])
-	if (verdict.Answer == policy.Allowed || len(override.Asks(verdict)) > 0) && v.policy.Moves(change) {
+	if (verdict.Answer == policy.Allowed || len(override.Asks(verdict)) > 0) && v.policy.WantsPods(change) {
 		pods := v.pods(ctx, change.New.Name)
 		change.Pods = &pods
 		verdict = v.policy.Namespace(change)

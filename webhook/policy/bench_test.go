@@ -50,7 +50,7 @@ func TestAllowingANamespaceDoesNotAllocate(t *testing.T) {
 		if verdict.Answer != policy.Allowed || len(verdict.Warnings) > 0 {
 			t.Errorf("%s: %+v", name, verdict)
 		}
-		if n := testing.AllocsPerRun(100, func() { p.Moves(change); p.Joins(change) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { p.WantsPods(change); p.Joins(change) }); n != 0 {
 			t.Errorf("%s: %v allocations for what is to be asked", name, n)
 		}
 	}

@@ -52,10 +52,10 @@ func untoldOf(findings []Finding) string {
 		text = fmt.Sprintf("once more %s %s", findings[0].Rule.Code, findings[0].Rule.Name)
 	}
 	var names []string
-	for _, f := range findings[:min(len(findings), named)] {
-		names = append(names, cut(strings.Join(f.Subjects[:min(len(f.Subjects), named)], " and "), maxSelector))
+	for _, f := range findings[:min(len(findings), maxNamed)] {
+		names = append(names, cut(strings.Join(f.Subjects[:min(len(f.Subjects), maxNamed)], " and "), maxSelector))
 	}
-	if len(findings) > named {
+	if len(findings) > maxNamed {
 		names = append(names, "…")
 	}
 	return text + " (" + strings.Join(names, ", ") + ")"

@@ -130,12 +130,12 @@ func (p *Policy) mayHaveFilled(revision string, labels map[string]string, fleet 
 // askedForBy reports whether a mesh that has the revision, or whose tag it is, asks for the labels.
 func askedForBy(revision string, labels map[string]string, fleet *mesh.Fleet) bool {
 	r := fleet.Revision(revision)
-	return slices.ContainsFunc(fleet.DiscoveredBy(labels), func(m *mesh.Mesh) bool { return belongs(r, m) && asks(m, labels) })
+	return slices.ContainsFunc(fleet.DiscoveredBy(labels), func(m *mesh.Mesh) bool { return belongs(r, m) && selectsByLabel(m, labels) })
 }
 
 // add fills in a missing istio.io/rev.
 func (p *Policy) add(c FillChange) Fill {
-	if p.barred(c) != "" || !p.joins(c) {
+	if p.barred(c) != "" || !p.gainsMeshLabel(c) {
 		return leaveAlone()
 	}
 	to := p.target(c.New.Labels, c.Fleet)
@@ -216,7 +216,7 @@ func (p *Policy) follow(c FillChange) Fill {
 	case to.mesh != "" && to.mesh == from.mesh:
 		return leaveAlone() // within one mesh a person decides when a namespace leaves an older revision
 	case to.mesh != "":
-		return p.move(c, to)
+		return p.followToMesh(c, to)
 	case askedForBy(had, labels, c.Fleet), !from.known() && !p.loses(c):
 		return leaveAlone()
 	case to.several:
@@ -228,8 +228,8 @@ func (p *Policy) follow(c FillChange) Fill {
 	}
 }
 
-// move gives an istio.io/rev that was filled in the value for another mesh, and removes it if there is none.
-func (p *Policy) move(c FillChange, to target) Fill {
+// followToMesh gives an istio.io/rev that was filled in the value for another mesh, and removes it if there is none.
+func (p *Policy) followToMesh(c FillChange, to target) Fill {
 	because := func(why string) Fill {
 		return p.remove(c, fmt.Sprintf("this namespace moves to mesh %q and %s", to.mesh, why))
 	}
@@ -307,9 +307,9 @@ func firstOf(labels map[string]string, keys ...string) string {
 	return ""
 }
 
-// joins reports whether a label that decides membership appears or changes: a label that a person removed must not come
+// gainsMeshLabel reports whether a label that decides membership appears or changes: a label that a person removed must not come
 // back with an unrelated change.
-func (p *Policy) joins(c FillChange) bool {
+func (p *Policy) gainsMeshLabel(c FillChange) bool {
 	if c.Old == nil {
 		return true
 	}
@@ -367,7 +367,7 @@ func (p *Policy) unlessRefused(c FillChange, revision string, warnings []string)
 // supposed are rights to use every mesh. The user's are not asked for when something is filled in; whether the namespace may
 // join is judged when the result is validated, and a right that is missing here would be taken for a refusal.
 func (p *Policy) supposed(c FillChange) map[mesh.Ref]Right {
-	if !p.asks("MF210") {
+	if !p.judges("MF210") {
 		return nil
 	}
 	rights := map[mesh.Ref]Right{}

@@ -44,7 +44,7 @@ func (p *Policy) target(labels map[string]string, fleet *mesh.Fleet) target {
 	}
 	var only *mesh.Mesh
 	for _, m := range fleet.DiscoveredBy(labels) {
-		if !asks(m, labels) {
+		if !selectsByLabel(m, labels) {
 			continue
 		}
 		if only != nil {
@@ -144,8 +144,8 @@ func chosenTags(m *mesh.Mesh, fleet *mesh.Fleet) []string {
 
 func isLabelValue(revision string) bool { return len(validation.IsValidLabelValue(revision)) == 0 }
 
-// asks reports whether the mesh discovers the namespace through a selector that asks for a label.
-func asks(m *mesh.Mesh, labels map[string]string) bool { return askingTerm(m, labels) != nil }
+// selectsByLabel reports whether the mesh discovers the namespace through a selector that selectsByLabel for a label.
+func selectsByLabel(m *mesh.Mesh, labels map[string]string) bool { return askingTerm(m, labels) != nil }
 
 func askingTerm(m *mesh.Mesh, labels map[string]string) *mesh.Term {
 	for i := range m.Sources {

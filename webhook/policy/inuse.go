@@ -49,7 +49,7 @@ func settled(m *mesh.Mesh) *mesh.Mesh {
 func labelAll(namespaces []*mesh.Namespace, edits func(*mesh.Namespace) []selector.Edit) []string {
 	var order []string
 	groups := map[string][]string{}
-	for _, ns := range namespaces[:min(len(namespaces), named)] {
+	for _, ns := range namespaces[:min(len(namespaces), maxNamed)] {
 		changes := edits(ns)
 		if len(changes) == 0 {
 			continue
@@ -72,7 +72,7 @@ func labelAll(namespaces []*mesh.Namespace, edits func(*mesh.Namespace) []select
 
 // likewise says that commands are shown for the first namespaces only.
 func likewise(namespaces []*mesh.Namespace) string {
-	if len(namespaces) <= named {
+	if len(namespaces) <= maxNamed {
 		return ""
 	}
 	return " (shown for the first ten)"

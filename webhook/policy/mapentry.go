@@ -27,7 +27,7 @@ func meshesCalled(name string, w *World) []*mesh.Mesh {
 		if m.Name == name {
 			called = append(called, m)
 		}
-		if slices.ContainsFunc(w.DiscoveryLabels, func(key string) bool { return asks(m, map[string]string{key: name}) }) {
+		if slices.ContainsFunc(w.DiscoveryLabels, func(key string) bool { return selectsByLabel(m, map[string]string{key: name}) }) {
 			asking = append(asking, m)
 		}
 	}

@@ -129,7 +129,7 @@ const giveSelector = "give it a selector of its own"
 func labelsFor(s *metav1.LabelSelector, m *mesh.Mesh, w *World) (commands []string, after []mesh.Namespace) {
 	parsed, errs := selector.Parse(s, nil)
 	users := existing(w, func(ns *mesh.Namespace) bool { return injects(m.Ref, w.base(), ns) && !parsed.Matches(ns.Labels) })
-	if len(errs) > 0 || len(users) == 0 || len(users) > named {
+	if len(errs) > 0 || len(users) == 0 || len(users) > maxNamed {
 		return nil, nil
 	}
 	edits := map[string][]selector.Edit{}
@@ -212,7 +212,7 @@ func declaring(m *mesh.Mesh, others []*mesh.Mesh, w *World) (edit mesh.Edit, ok 
 	if !m.Allowed.InForce(w.Now) {
 		edit.Until = mesh.Moment(w.Now.Add(extension))
 	}
-	return edit, len(names) <= named
+	return edit, len(names) <= maxNamed
 }
 
 // maxNarrowed is how many selectors two meshes may have for a command that narrows them.

@@ -15,7 +15,7 @@ func discoversEverything(m *mesh.Mesh, w *World) []Finding {
 	if why == "" {
 		return nil
 	}
-	others := fights(m, w)
+	others := meshesFought(m, w)
 	f := Finding{Field: path, Subjects: meshSubjects(others)}
 	switch {
 	case len(others) > 0:
@@ -71,8 +71,8 @@ func unreadBecause(field string) string {
 	}
 }
 
-// fights returns the other meshes, by name, that m overlaps with without an excuse.
-func fights(m *mesh.Mesh, w *World) []*mesh.Mesh {
+// meshesFought returns the other meshes, by name, that m overlaps with without an excuse.
+func meshesFought(m *mesh.Mesh, w *World) []*mesh.Mesh {
 	var others []*mesh.Mesh
 	comparison := mesh.Compare(m, w.Now)
 	for _, other := range w.Fleet.Meshes() {

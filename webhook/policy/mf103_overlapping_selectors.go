@@ -98,7 +98,7 @@ func overlapsNoMore(old, updated, other *mesh.Mesh, w *World) bool {
 	sources := make(map[mesh.Ref]*mesh.Source, len(stored.Sources))
 	for i := range stored.Sources {
 		source := &stored.Sources[i]
-		before[source.Ref], sources[source.Ref] = fighting(old, source, stored, w.Now), source
+		before[source.Ref], sources[source.Ref] = selectorsFought(old, source, stored, w.Now), source
 	}
 	changed := withoutOld(updated, before, stored, other)
 	for pair := range clashes(mesh.Compare(changed, w.Now), changed, other) {
@@ -164,9 +164,9 @@ func withoutOld(m *mesh.Mesh, before map[mesh.Ref][]selector.Selector, stored, o
 	return &changed
 }
 
-// fighting returns the selectors of m's sources that may not overlap with a source of another mesh. One that no namespace
+// selectorsFought returns the selectors of m's sources that may not overlap with a source of another mesh. One that no namespace
 // can match has never shared anything with another mesh, and would make what is new look old.
-func fighting(m *mesh.Mesh, source *mesh.Source, other *mesh.Mesh, now time.Time) []selector.Selector {
+func selectorsFought(m *mesh.Mesh, source *mesh.Source, other *mesh.Mesh, now time.Time) []selector.Selector {
 	var selectors []selector.Selector
 	for i := range m.Sources {
 		if mesh.ExcuseOf(m, &m.Sources[i], other, source, now) != mesh.NoExcuse {
@@ -254,7 +254,7 @@ func namespacesOf(found []clash, m *mesh.Mesh, w *World) {
 		discovering = theirs.AppendDiscovering(discovering[:0], ns.Labels)
 		for _, other := range discovering {
 			if c := byMesh[other]; mesh.ExcuseFor(m, other, ns.Labels, w.Now) == mesh.NoExcuse {
-				if c.hit++; c.hit <= named {
+				if c.hit++; c.hit <= maxNamed {
 					c.namespaces = append(c.namespaces, ns.Name)
 				}
 			}

@@ -23,22 +23,22 @@ func strandsNamespaces(old, updated *mesh.Mesh, w *World) []Finding {
 	choosing, others := chosenAndNot(w.moves().stranded)
 	var found []Finding
 	if len(choosing) > 0 {
-		f := stranding(old, updated, choosing, "", w)
+		f := strandsFinding(old, updated, choosing, "", w)
 		if old.Sources[0].Listing == mesh.Invalid {
 			f.Action = Warn
 		}
 		found = append(found, f)
 	}
 	if len(others) > 0 {
-		f := stranding(old, updated, others, " by default, although they choose no revision", w)
+		f := strandsFinding(old, updated, others, " by default, although they choose no revision", w)
 		f.Action = Warn
 		found = append(found, f)
 	}
 	return found
 }
 
-// stranding is the finding about some of the namespaces. how is how the mesh injects them.
-func stranding(old, updated *mesh.Mesh, stranded []*mesh.Namespace, how string, w *World) Finding {
+// strandsFinding is the finding about some of the namespaces. how is how the mesh injects them.
+func strandsFinding(old, updated *mesh.Mesh, stranded []*mesh.Namespace, how string, w *World) Finding {
 	return Finding{
 		Field:  selectorsField,
 		Detail: fmt.Sprintf("it would no longer discover namespaces that it injects%s: %s", how, namespaceNames(namesOf(stranded))),
@@ -49,7 +49,7 @@ func stranding(old, updated *mesh.Mesh, stranded []*mesh.Namespace, how string, 
 
 // keepOrRelease offers to bring the namespaces under the new selectors, and to take them out of the mesh.
 func keepOrRelease(old, updated *mesh.Mesh, stranded []*mesh.Namespace, w *World) remedy {
-	shown := stranded[:min(len(stranded), named)]
+	shown := stranded[:min(len(stranded), maxNamed)]
 	before, after := newSide(w.without(), updated.Ref), newSide(w.Fleet, updated.Ref)
 	join := func(ns *mesh.Namespace) []selector.Edit { return joinEdits(updated, ns, w) }
 	var ways remedy
@@ -90,15 +90,15 @@ func keepInSteps(old, updated *mesh.Mesh, stranded []*mesh.Namespace, join func(
 		return byHand
 	}
 	edits := map[string][]selector.Edit{}
-	for _, ns := range stranded[:min(len(stranded), named)] {
+	for _, ns := range stranded[:min(len(stranded), maxNamed)] {
 		if edits[ns.Name] = join(ns); !w.allows(between, ns, edits[ns.Name]) {
 			return byHand
 		}
 	}
 	last := w.in(w.Fleet)
 	last.Before, last.Namespaces = between, relabelled(w.Namespaces, edits)
-	last.moves = sync.OnceValue(func() movement { return moving(between.Mesh(updated.Ref), updated, last) })
-	if len(last.moves().stranded) > max(0, len(stranded)-named) {
+	last.moves = sync.OnceValue(func() movement { return newMovement(between.Mesh(updated.Ref), updated, last) })
+	if len(last.moves().stranded) > max(0, len(stranded)-maxNamed) {
 		return byHand
 	}
 	return remedy{run("keep them by both selectors and then by other labels, and then make this change again"+likewise(stranded),

@@ -63,14 +63,14 @@ func useRevision(revision string, inUse []*mesh.Namespace, w *World) remedy {
 // injectedAfter reports whether changes of the first namespaces' labels are admitted, also after the deletion, and something injects
 // them then.
 func (w *World) injectedAfter(inUse []*mesh.Namespace, edits func(*mesh.Namespace) []selector.Edit) bool {
-	return w.allowsAll(inUse, edits) && all(inUse[:min(len(inUse), named)], func(ns *mesh.Namespace) bool {
+	return w.allowsAll(inUse, edits) && all(inUse[:min(len(inUse), maxNamed)], func(ns *mesh.Namespace) bool {
 		return len(w.Fleet.Injecting(apply(ns.Labels, edits(ns)))) > 0
 	})
 }
 
 // allowsAll reports whether changes of the first namespaces' labels are admitted, before the change that is judged and after it.
 func (w *World) allowsAll(namespaces []*mesh.Namespace, edits func(*mesh.Namespace) []selector.Edit) bool {
-	return all(namespaces[:min(len(namespaces), named)], func(ns *mesh.Namespace) bool {
+	return all(namespaces[:min(len(namespaces), maxNamed)], func(ns *mesh.Namespace) bool {
 		changes := edits(ns)
 		return len(changes) > 0 && w.allows(w.Before, ns, changes) && w.allows(w.Fleet, ns, changes)
 	})

@@ -59,7 +59,7 @@ func renameEverywhere(users []*mesh.Namespace, mapped []string, old, m *mesh.Mes
 	use := func(ns *mesh.Namespace) []selector.Edit { return injectBy(name, ns.Labels) }
 	after := newSide(w.Fleet, m.Ref)
 	var able, unable []*mesh.Namespace
-	for _, ns := range users[:min(len(users), named)] {
+	for _, ns := range users[:min(len(users), maxNamed)] {
 		if after.cures(ns, use(ns), w) && mesh.InjectionOf(apply(ns.Labels, use(ns))).Revision != old.ActiveRevision {
 			able = append(able, ns)
 		} else {

@@ -25,10 +25,10 @@ func membershipChanges(old, updated *mesh.Mesh, w *World) []Finding {
 	}
 	f := Finding{
 		Field:  selectorsField,
-		Detail: fmt.Sprintf("other selectors move namespaces: %s", moves(joining, leaving)),
+		Detail: fmt.Sprintf("other selectors move namespaces: %s", movementText(joining, leaving)),
 	}
 	if old == nil {
-		f.Detail = fmt.Sprintf("it discovers namespaces that exist already: %s", moves(joining, nil))
+		f.Detail = fmt.Sprintf("it discovers namespaces that exist already: %s", movementText(joining, nil))
 		f.Ways = remedy{say("if that is not meant, narrow its selectors; with --dry-run=server this warning comes before anything is stored")}
 		return append([]Finding{f}, comesAfter(updated, joining, w)...)
 	}
@@ -49,7 +49,7 @@ func leavesTheCluster(old *mesh.Mesh, w *World) []Finding {
 	slices.SortFunc(leaving, func(a, b *mesh.Namespace) int { return strings.Compare(a.Name, b.Name) })
 	return []Finding{{
 		Field:  "spec.values",
-		Detail: fmt.Sprintf("no istiod of it would discover namespaces of this cluster any more: %s", moves(nil, leaving)),
+		Detail: fmt.Sprintf("no istiod of it would discover namespaces of this cluster any more: %s", movementText(nil, leaving)),
 		Effect: "unless an istiod elsewhere discovers them, their root certificate would go stale",
 		Ways:   remedy{say(undo)},
 	}}
@@ -85,7 +85,7 @@ func comesAfter(m *mesh.Mesh, joining []*mesh.Namespace, w *World) []Finding {
 		Effect:   "nothing injects them",
 		Subjects: namesOf(idle),
 		Ways: w.remedied(func() remedy {
-			if !all(idle[:min(len(idle), named)], func(ns *mesh.Namespace) bool { return w.allows(w.Fleet, ns, inject(ns)) }) {
+			if !all(idle[:min(len(idle), maxNamed)], func(ns *mesh.Namespace) bool { return w.allows(w.Fleet, ns, inject(ns)) }) {
 				return remedy{say(fmt.Sprintf("to have sidecars there, give them istio.io/rev=%s", revisionOf(m, w.Fleet)))}
 			}
 			return remedy{run("have sidecars there"+likewise(idle), labelAll(idle, inject)...)}
@@ -103,7 +103,7 @@ func uninjected(m *mesh.Mesh, joining []*mesh.Namespace, w *World) []*mesh.Names
 		return nil
 	}
 	return slices.DeleteFunc(slices.Clone(joining), func(ns *mesh.Namespace) bool {
-		return choosesAlready(ns.Labels) || len(w.Fleet.Injecting(ns.Labels)) > 0 || w.ControlPlane(ns.Name) || w.Fleet.ControlPlaneOf(ns.Name) != nil || !asks(m, ns.Labels) ||
+		return choosesAlready(ns.Labels) || len(w.Fleet.Injecting(ns.Labels)) > 0 || w.ControlPlane(ns.Name) || w.Fleet.ControlPlaneOf(ns.Name) != nil || !selectsByLabel(m, ns.Labels) ||
 			len(wanted(w.Fleet.DiscoveredBy(ns.Labels), ns.Labels)) > 1
 	})
 }
@@ -116,8 +116,8 @@ func choosesAlready(labels map[string]string) bool {
 	})
 }
 
-// moves counts and names what moves.
-func moves(joining, leaving []*mesh.Namespace) string {
+// movementText counts and names what movementText.
+func movementText(joining, leaving []*mesh.Namespace) string {
 	var parts []string
 	for _, side := range []struct {
 		namespaces []*mesh.Namespace
@@ -149,9 +149,9 @@ func (moved *movement) strands(ns *mesh.Namespace) bool {
 	return found
 }
 
-// moving compares what a mesh discovers before, if there is an old one, and after. The control-plane namespace of a new mesh
+// newMovement compares what a mesh discovers before, if there is an old one, and after. The control-plane namespace of a new mesh
 // is expected to join.
-func moving(old, updated *mesh.Mesh, w *World) movement {
+func newMovement(old, updated *mesh.Mesh, w *World) movement {
 	after, rechosen := settled(updated), rechosen(w.without(), w.Fleet)
 	before := takenOver(updated, w)
 	if old != nil {

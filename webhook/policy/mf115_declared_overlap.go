@@ -120,17 +120,17 @@ func sharesRevocationList(m, other *mesh.Mesh) bool {
 
 // firstRefs lists the first objects and counts the others.
 func firstRefs(refs []string) string {
-	if len(refs) <= named {
+	if len(refs) <= maxNamed {
 		return strings.Join(refs, ", ")
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(refs[:named], ", "), len(refs)-named)
+	return fmt.Sprintf("%s and %d more", strings.Join(refs[:maxNamed], ", "), len(refs)-maxNamed)
 }
 
 // bundleNames are the names of the ConfigMaps, that of m first, each once.
 func bundleNames(m *mesh.Mesh, others []*mesh.Mesh) string {
 	names := []string{m.Sources[0].TrustBundle}
 	for _, other := range others {
-		if name := other.Sources[0].TrustBundle; !slices.Contains(names, name) && len(names) < named {
+		if name := other.Sources[0].TrustBundle; !slices.Contains(names, name) && len(names) < maxNamed {
 			names = append(names, name)
 		}
 	}

@@ -176,7 +176,7 @@ const changeFirst = "correct their labels first"
 // change that is refused, what can be done before it is tried again; afterwards says that it is not.
 func waysOut(namespaces []*mesh.Namespace, before, after *side, afterwards bool, w *World) remedy {
 	keep, move, without := &labelCommands{}, &labelCommands{}, &labelCommands{}
-	for _, ns := range namespaces[:min(named, len(namespaces))] {
+	for _, ns := range namespaces[:min(maxNamed, len(namespaces))] {
 		add := func(to *labelCommands, why string, edits []selector.Edit) {
 			if edits = sortedEdits(edits); len(edits) > 0 && after.cures(ns, edits, w) && (afterwards || before.admits(ns, edits, w)) {
 				to.add(why, ns, edits)
@@ -212,7 +212,7 @@ func followed(namespaces []*mesh.Namespace, before, after *side, w *World) remed
 		return nil
 	}
 	var ways remedy
-	for _, ns := range namespaces[:min(named, len(namespaces))] {
+	for _, ns := range namespaces[:min(maxNamed, len(namespaces))] {
 		name := mesh.InjectionOf(ns.Labels).Revision
 		was, is := before.fleet.Revision(name), after.fleet.Revision(name)
 		if was == nil || is == nil || !is.Tag || len(is.Meshes) > 0 || !within(was.Meshes, []*mesh.Mesh{after.changed}) {

@@ -172,7 +172,7 @@ func changeMeshes(ns *mesh.Namespace, f Finding, meshes []*mesh.Mesh, w *World) 
 		return !among(f, discoveredByMany(&namespaces[i], w.in(after)))
 	}
 	var ways remedy
-	for i, m := range meshes[:min(len(meshes), named)] {
+	for i, m := range meshes[:min(len(meshes), maxNamed)] {
 		label := fmt.Sprintf("change %s and not the namespace", m.Ref)
 		if i > 0 {
 			label = fmt.Sprintf("or change %s", m.Ref)

@@ -95,7 +95,7 @@ func crossed(discovering, injecting []*mesh.Mesh, labels map[string]string) bool
 		return true
 	default:
 		mounted := injecting[0].Sources[0].MountedBundle
-		return slices.ContainsFunc(discovering, func(m *mesh.Mesh) bool { return asks(m, labels) || writesBundle(m, mounted, labels) })
+		return slices.ContainsFunc(discovering, func(m *mesh.Mesh) bool { return selectsByLabel(m, labels) || writesBundle(m, mounted, labels) })
 	}
 }
 
@@ -179,17 +179,17 @@ func mapFinding(ns *mesh.Namespace, injection mesh.Injection, key string, mapped
 	f.Ways = w.remedied(func() remedy {
 		var offers []labelling
 		if revision, ok := w.Fleet.Mapped(named); ok {
-			edits := append(injectBy(revision, ns.Labels), naming(named, ns.Labels, w)...)
+			edits := append(injectBy(revision, ns.Labels), editsToName(named, ns.Labels, w)...)
 			offers = append(offers, labelling{"keep it in " + named, sortedEdits(edits)})
 		}
-		offers = append(offers, labelling{"move it to " + mapped[0], alone(naming(mapped[0], ns.Labels, w), ns.Labels)})
+		offers = append(offers, labelling{"move it to " + mapped[0], alone(editsToName(mapped[0], ns.Labels, w), ns.Labels)})
 		return w.labels(ns, f, revisionOfAnotherMesh, offers...).or(unlabelled)
 	})
 	return f
 }
 
-// naming are the edits after which all discovery labels that are there name the mesh.
-func naming(meshName string, labels map[string]string, w *World) []selector.Edit {
+// editsToName are the edits after which all discovery labels that are there name the mesh.
+func editsToName(meshName string, labels map[string]string, w *World) []selector.Edit {
 	var edits []selector.Edit
 	for _, key := range w.DiscoveryLabels {
 		if value, present := labels[key]; present && value != meshName {

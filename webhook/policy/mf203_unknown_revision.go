@@ -73,7 +73,7 @@ func withoutTarget(ns *mesh.Namespace, r *mesh.Revision, discovering []*mesh.Mes
 // namesComingMesh reports whether a discovery label names a mesh that does not exist, and only meshes that discover everything
 // discover the namespace meanwhile, such as OpenShift's gateway-only Istio.
 func namesComingMesh(ns *mesh.Namespace, discovering []*mesh.Mesh, w *World) bool {
-	if slices.ContainsFunc(discovering, func(m *mesh.Mesh) bool { return asks(m, ns.Labels) }) {
+	if slices.ContainsFunc(discovering, func(m *mesh.Mesh) bool { return selectsByLabel(m, ns.Labels) }) {
 		return false
 	}
 	return len(discovering) > 0 && slices.ContainsFunc(w.DiscoveryLabels, func(key string) bool {
@@ -96,7 +96,7 @@ func rename(ns *mesh.Namespace, f Finding, revision string, discovering []*mesh.
 	}
 	edits := []selector.Edit{set(mesh.RevisionLabel, meant)}
 	if len(discovering) == 0 {
-		join, ok := joining(w.Fleet.Revision(meant).Meshes, ns.Labels, w)
+		join, ok := editsToJoin(w.Fleet.Revision(meant).Meshes, ns.Labels, w)
 		if !ok {
 			return remedy{say(question + " No label would make the mesh of that revision discover this namespace: its owner has to change its selectors first")}
 		}
@@ -118,9 +118,9 @@ func candidates(discovering []*mesh.Mesh, fleet *mesh.Fleet) []string {
 	})
 }
 
-// joining are the label changes that make the first of the meshes discover the namespace; ok is false if there are none.
+// editsToJoin are the label changes that make the first of the meshes discover the namespace; ok is false if there are none.
 // A revision without a mesh, or of a mesh whose istiod runs in another cluster, needs none.
-func joining(meshes []*mesh.Mesh, labels map[string]string, w *World) (edits []selector.Edit, ok bool) {
+func editsToJoin(meshes []*mesh.Mesh, labels map[string]string, w *World) (edits []selector.Edit, ok bool) {
 	if len(meshes) == 0 || slices.ContainsFunc(meshes, (*mesh.Mesh).Remote) {
 		return nil, true
 	}

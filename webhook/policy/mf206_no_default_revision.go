@@ -46,7 +46,7 @@ func nameRevision(ns *mesh.Namespace, f Finding, w *World) remedy {
 // wanted leaves out the meshes that discover the namespace only because they discover everything, if another one asks for
 // its labels: OpenShift's gateway-only Istio is not there to inject.
 func wanted(discovering []*mesh.Mesh, labels map[string]string) []*mesh.Mesh {
-	asking := slices.DeleteFunc(slices.Clone(discovering), func(m *mesh.Mesh) bool { return !asks(m, labels) })
+	asking := slices.DeleteFunc(slices.Clone(discovering), func(m *mesh.Mesh) bool { return !selectsByLabel(m, labels) })
 	if len(asking) == 0 {
 		return discovering
 	}

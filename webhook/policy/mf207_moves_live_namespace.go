@@ -9,11 +9,11 @@ import (
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
-// Moves reports whether the pods of the namespace are worth a look: it moves to other meshes, and the rules want to know
+// WantsPods reports whether the pods of the namespace are worth a look: it moves to other meshes, and the rules want to know
 // whether its pods do. To look costs a request to the API server, so it is done only before an answer that
 // allows. One that no mesh has discovered so far counts too: it may have left one earlier, with pods that still have its sidecar.
-func (p *Policy) Moves(c NamespaceChange) bool {
-	if c.Old == nil || c.New.Deleting || !p.asks("MF207") {
+func (p *Policy) WantsPods(c NamespaceChange) bool {
+	if c.Old == nil || c.New.Deleting || !p.judges("MF207") {
 		return false
 	}
 	var room [2][4]*mesh.Mesh
@@ -21,8 +21,8 @@ func (p *Policy) Moves(c NamespaceChange) bool {
 	return !slices.Equal(from, to)
 }
 
-// asks reports whether the configuration has a rule judged.
-func (p *Policy) asks(code Code) bool {
+// judges reports whether the configuration has a rule judged.
+func (p *Policy) judges(code Code) bool {
 	for i := range namespaceRules {
 		if r := &namespaceRules[i].Rule; r.Code == code {
 			return p.settings.Actions.Of(*r) != Off

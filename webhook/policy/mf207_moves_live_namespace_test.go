@@ -126,7 +126,7 @@ func TestPodsAreWorthALookOnlyIfTheNamespaceMoves(t *testing.T) {
 		}
 		s := settings()
 		s.Actions = c.actions
-		if got := policy.New(s).Moves(change); got != c.want {
+		if got := policy.New(s).WantsPods(change); got != c.want {
 			t.Errorf("%s: %t", c.name, got)
 		}
 	}

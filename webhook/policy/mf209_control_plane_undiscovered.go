@@ -54,9 +54,9 @@ func losesControlPlane(judged, after map[string]string, w *World) bool {
 // that goes together; otherwise it keeps the stored labels.
 func keepDiscovered(m *mesh.Mesh, f Finding, term *mesh.Term, updated *mesh.Namespace, w *World) remedy {
 	needed, _ := term.Selector.Edits(updated.Labels) // possible: the term matched labels with the same name
-	back := taking(w.Stored, keysOf(needed))
+	back := editsFrom(w.Stored, keysOf(needed))
 	after := apply(updated.Labels, back)
-	offers := [][]selector.Edit{back, taking(w.Stored, w.changedKeys(updated.Labels, nil))}
+	offers := [][]selector.Edit{back, editsFrom(w.Stored, w.changedKeys(updated.Labels, nil))}
 	if more, ok := only(m, after, w); ok {
 		edits := append(slices.Clone(back), more...)
 		edits = append(edits, injectedToo(m, apply(after, more), w.Fleet)...)

@@ -22,18 +22,18 @@ func UseResource(m mesh.Ref) string { return strings.ToLower(m.Kind) + "s" }
 // Joins returns the meshes that the user must be asked about for a change: those that discover the namespace with it and
 // not without it. None if the rules do not want to know.
 func (p *Policy) Joins(c NamespaceChange) []mesh.Ref {
-	if c.New.Deleting || !p.asks("MF210") {
+	if c.New.Deleting || !p.judges("MF210") {
 		return nil
 	}
 	var refs []mesh.Ref
-	for _, m := range joined(c.Old, c.New, c.Fleet) {
+	for _, m := range newlyDiscovering(c.Old, c.New, c.Fleet) {
 		refs = append(refs, m.Ref)
 	}
 	return refs
 }
 
-// joined returns the meshes, by name, that discover updated but not old.
-func joined(old, updated *mesh.Namespace, fleet *mesh.Fleet) []*mesh.Mesh {
+// newlyDiscovering returns the meshes, by name, that discover updated but not old.
+func newlyDiscovering(old, updated *mesh.Namespace, fleet *mesh.Fleet) []*mesh.Mesh {
 	var room [4]*mesh.Mesh
 	before := room[:0]
 	if old != nil {
@@ -46,7 +46,7 @@ func joined(old, updated *mesh.Namespace, fleet *mesh.Fleet) []*mesh.Mesh {
 // asked for is none.
 func notAllowedToJoin(old, updated *mesh.Namespace, w *World) []Finding {
 	var found []Finding
-	for _, m := range joined(old, updated, w.Fleet) {
+	for _, m := range newlyDiscovering(old, updated, w.Fleet) {
 		right := w.Rights[m.Ref]
 		if right == Granted || w.silent && right == Unasked {
 			continue

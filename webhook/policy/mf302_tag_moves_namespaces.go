@@ -82,7 +82,7 @@ func undiscovered(old, updated *mesh.Tag, users []mesh.Namespace, targets []*mes
 // points at. Either is done before the tag changes, and admitted then.
 func waysForUsers(old, updated *mesh.Tag, users []mesh.Namespace, targets []*mesh.Mesh, w *World) remedy {
 	stay, follow := &labelCommands{}, &labelCommands{}
-	for i := range users[:min(named, len(users))] {
+	for i := range users[:min(maxNamed, len(users))] {
 		ns := &users[i]
 		if revision, m := revisionWithoutTag(ns, old, w); m != nil {
 			stay.offer("keep %s in "+m.Name, ns, injectBy(revision, ns.Labels), updated.Name, w)

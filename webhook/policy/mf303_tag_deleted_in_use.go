@@ -52,7 +52,7 @@ func losesDefault(ns *mesh.Namespace, w *World) bool {
 // withoutTag gives each namespace the revision that the tag stood for, or takes the label away if no mesh discovers it.
 func withoutTag(tag *mesh.Tag, users []mesh.Namespace, mapped []string, w *World) remedy {
 	commands := &labelCommands{}
-	for i := range users[:min(named, len(users))] {
+	for i := range users[:min(maxNamed, len(users))] {
 		ns := &users[i]
 		if revision, m := revisionWithoutTag(ns, tag, w); m != nil {
 			commands.offer("keep %s in "+m.Name, ns, injectBy(revision, ns.Labels), tag.Name, w)

@@ -29,10 +29,10 @@ func refs(meshes []*mesh.Mesh) []string {
 
 // joinAnd joins what is said of several meshes: of the first ones, if there are many.
 func joinAnd(texts []string) string {
-	if len(texts) <= named {
+	if len(texts) <= maxNamed {
 		return strings.Join(texts, " and ")
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(texts[:named], ", "), len(texts)-named)
+	return fmt.Sprintf("%s and %d more", strings.Join(texts[:maxNamed], ", "), len(texts)-maxNamed)
 }
 
 // theOthers names meshes as theMeshes does, with the kind where the name alone would be that of m itself.

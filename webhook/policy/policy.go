@@ -120,7 +120,7 @@ func (p *Policy) Mesh(c MeshChange) Verdict {
 	w := p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil)
 	w.beside, w.exempt, w.creating = c.Beside, c.Exempt, c.Creating || c.Old == nil
 	w.searches = &selector.Searches{Left: maxSearches * selector.SearchBudget}
-	w.moves = sync.OnceValue(func() movement { return moving(c.Old, updated, w) })
+	w.moves = sync.OnceValue(func() movement { return newMovement(c.Old, updated, w) })
 	if c.New != nil {
 		w.judged = c.New.Ref
 	}

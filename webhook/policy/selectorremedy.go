@@ -82,7 +82,7 @@ func goodOnceRead(m *mesh.Mesh, w *World) bool {
 	own := &read.Sources[0]
 	own.Listing, own.Terms = mesh.Selective, own.Listed
 	why, _ := everythingBecause(&read)
-	return len(own.Errors) == 0 && len(own.Listed) > 0 && why == "" && len(fights(&read, w)) == 0
+	return len(own.Errors) == 0 && len(own.Listed) > 0 && why == "" && len(meshesFought(&read, w)) == 0
 }
 
 // readJSON and readYAML are the values with which istiod reads its selectors. unread is the field because of which it does not.

@@ -8,12 +8,12 @@ import (
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
-// named is how many objects a message names before it only counts.
-const named = 10
+// maxNamed is how many objects a message names before it only counts.
+const maxNamed = 10
 
 // namespaceNames lists the first namespaces and counts the others.
 func namespaceNames(names []string) string {
-	return namesAndCount(names[:min(len(names), named)], len(names))
+	return namesAndCount(names[:min(len(names), maxNamed)], len(names))
 }
 
 // namesAndCount lists the first of so many objects.

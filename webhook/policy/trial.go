@@ -83,12 +83,12 @@ func (w *World) mendedBy(ns *mesh.Namespace, f Finding, state func(*mesh.Namespa
 	if w.admitted(w.Stored, ns.Labels, ns.Name) {
 		stored = ns.Labels
 	}
-	after := apply(stored, taking(wanted, w.changedKeys(wanted, edits)))
+	after := apply(stored, editsFrom(wanted, w.changedKeys(wanted, edits)))
 	return w.admitted(stored, after, ns.Name) && !stillThere(f, after, ns.Name, state, w)
 }
 
-// taking are the edits that give keys the values of other labels.
-func taking(wanted map[string]string, keys []string) []selector.Edit {
+// editsFrom are the edits that give keys the values of other labels.
+func editsFrom(wanted map[string]string, keys []string) []selector.Edit {
 	edits := make([]selector.Edit, len(keys))
 	for i, key := range keys {
 		value, present := wanted[key]
@@ -168,7 +168,7 @@ func (w *World) tried(in *mesh.Fleet, namespaces []mesh.Namespace, e editing) *m
 	if old == nil || updated == nil {
 		return nil
 	}
-	trial.moves = sync.OnceValue(func() movement { return moving(old, updated, trial) })
+	trial.moves = sync.OnceValue(func() movement { return newMovement(old, updated, trial) })
 	if judge(w.rules.meshes, old, updated, trial, w.actions).Answer != Allowed {
 		return nil
 	}
