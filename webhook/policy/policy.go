@@ -59,7 +59,7 @@ type NamespaceChange struct {
 	User string
 	// Rights are the user's to use the meshes of Joins. A mesh that is missing could not be asked about.
 	Rights map[mesh.Ref]Right
-	// Pods is what was seen of the namespace's pods; nil if there was no look, because of Moves.
+	// Pods is what was seen of the namespace's pods; nil if there was no look, because of WantsPods.
 	Pods *mesh.Pods
 	// All returns the cluster's namespaces, by name, without the exempt ones; nil if they cannot be had. It is called only for a remedy
 	// that depends on them.
