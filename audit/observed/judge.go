@@ -110,6 +110,8 @@ type view struct {
 	revisions map[string][]*mesh.Mesh
 	// roots are the root certificates of meshes, where they are known.
 	roots map[mesh.Ref]certificates
+	// peers are the PeerAuthentications that count for a whole namespace, by its name.
+	peers map[string]*peerAuthentication
 }
 
 func (c *Cluster) view(e policy.Existing) *view {
@@ -129,11 +131,11 @@ func (c *Cluster) view(e policy.Existing) *view {
 			v.revisions[name] = append(v.revisions[name], m)
 		}
 	}
-	v.roots = v.meshRoots()
+	v.roots, v.peers = v.meshRoots(), c.peerPolicies()
 	return v
 }
 
-// several reports whether there is a mesh beside this one whose pods run here.
+// several reports whether more than one mesh has its istiod here.
 func (v *view) several() bool {
 	n := 0
 	for _, m := range v.fleet.Meshes() {

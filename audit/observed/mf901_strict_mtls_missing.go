@@ -38,7 +38,7 @@ const acceptsPlainText = "its pods accept connections without a certificate, als
 // meshWideMode is what is wrong with the mode of a whole mesh, nil if it is STRICT.
 func (v *view) meshWideMode(m *mesh.Mesh, root string) *policy.Finding {
 	const field = "spec.values.meshConfig.rootNamespace"
-	switch p := v.peerPolicy(root); {
+	switch p := v.peers[root]; {
 	case p == nil:
 		return &policy.Finding{
 			Field: field, Effect: acceptsPlainText,
@@ -90,7 +90,7 @@ func (v *view) weakerNamespaces(namespaces []string) policy.Finding {
 		Subjects: namespaces,
 	}
 	for _, namespace := range namespaces[:min(len(namespaces), shown)] {
-		f.Ways = append(f.Ways, run(fmt.Sprintf("require it in %s too", namespace), patchStrict(v.peerPolicy(namespace))))
+		f.Ways = append(f.Ways, run(fmt.Sprintf("require it in %s too", namespace), patchStrict(v.peers[namespace])))
 	}
 	return f
 }

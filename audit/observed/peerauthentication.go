@@ -26,18 +26,23 @@ const (
 
 func (p *peerAuthentication) mode() string { return cmp.Or(p.Spec.MTLS.Mode, unset) }
 
-// peerPolicy returns the PeerAuthentication that counts for a whole namespace, or for the mesh whose root namespace it is: the oldest without
-// a selector. The others without one are ignored (addPeerAuthentication in istio/pilot/pkg/model/authentication.go). Of two from one second the name
-// decides (sortConfigByCreationTime). It is nil if there is none.
-func (v *view) peerPolicy(namespace string) *peerAuthentication {
-	var oldest *peerAuthentication
-	for i := range v.peerAuthentications {
-		p := &v.peerAuthentications[i]
-		if p.Metadata.Namespace != namespace || len(p.Spec.Selector.MatchLabels) > 0 {
+// comesBefore reports whether the PeerAuthentication counts where both could: the older one, and of two from one second the first by name
+// (sortConfigByCreationTime).
+func (p *peerAuthentication) comesBefore(other *peerAuthentication) bool {
+	return cmp.Or(cmp.Compare(p.Metadata.CreationTimestamp, other.Metadata.CreationTimestamp), cmp.Compare(p.Metadata.Name, other.Metadata.Name)) < 0
+}
+
+// peerPolicies returns, by namespace, the PeerAuthentication that counts for all of it, or for the mesh whose root namespace it is: the oldest without
+// a selector. The others without one are ignored (addPeerAuthentication in istio/pilot/pkg/model/authentication.go).
+func (c *Cluster) peerPolicies() map[string]*peerAuthentication {
+	oldest := map[string]*peerAuthentication{}
+	for i := range c.peerAuthentications {
+		p := &c.peerAuthentications[i]
+		if len(p.Spec.Selector.MatchLabels) > 0 {
 			continue
 		}
-		if oldest == nil || cmp.Or(cmp.Compare(p.Metadata.CreationTimestamp, oldest.Metadata.CreationTimestamp), cmp.Compare(p.Metadata.Name, oldest.Metadata.Name)) < 0 {
-			oldest = p
+		if other := oldest[p.Metadata.Namespace]; other == nil || p.comesBefore(other) {
+			oldest[p.Metadata.Namespace] = p
 		}
 	}
 	return oldest
@@ -45,13 +50,9 @@ func (v *view) peerPolicy(namespace string) *peerAuthentication {
 
 // weakened returns the namespaces, sorted, whose own PeerAuthentication asks for less than STRICT.
 func (v *view) weakened() []string {
-	namespaces := map[string]bool{}
-	for i := range v.peerAuthentications {
-		namespaces[v.peerAuthentications[i].Metadata.Namespace] = true
-	}
 	var weak []string
-	for namespace := range namespaces {
-		if p := v.peerPolicy(namespace); p != nil && p.mode() != strict && p.mode() != unset {
+	for namespace, p := range v.peers {
+		if p.mode() != strict && p.mode() != unset {
 			weak = append(weak, namespace)
 		}
 	}
