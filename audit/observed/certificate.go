@@ -67,10 +67,7 @@ const rootCertificateKey = "root-cert.pem"
 
 // addCertificate reads a ConfigMap. One that comes a second time, with another resourceVersion, was written in between.
 func (c *Cluster) addCertificate(raw []byte) error {
-	object, err := decode[struct {
-		Metadata meta              `json:"metadata"`
-		Data     map[string]string `json:"data"`
-	}](raw)
+	object, err := decode[configMap](raw)
 	if err != nil {
 		return err
 	}

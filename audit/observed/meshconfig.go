@@ -18,10 +18,7 @@ type meshConfig struct {
 
 // addConfig reads a ConfigMap, unless it is another one with the same label, such as that of the injector's templates.
 func (c *Cluster) addConfig(raw []byte) error {
-	object, err := decode[struct {
-		Metadata meta              `json:"metadata"`
-		Data     map[string]string `json:"data"`
-	}](raw)
+	object, err := decode[configMap](raw)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,12 @@ type meta struct {
 	OwnerReferences   []metav1.OwnerReference `json:"ownerReferences"`
 }
 
+// configMap is what is read of a ConfigMap.
+type configMap struct {
+	Metadata meta              `json:"metadata"`
+	Data     map[string]string `json:"data"`
+}
+
 func (m *meta) key() objectKey { return objectKey{m.Namespace, m.Name} }
 
 func (m *meta) deleting() bool { return m.DeletionTimestamp != "" }

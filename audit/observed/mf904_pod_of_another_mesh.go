@@ -14,21 +14,11 @@ func podOfAnotherMesh(v *view) []policy.Offence {
 	var found []policy.Offence
 	pods := v.podsOf()
 	for _, ns := range v.judged {
-		byRevision := map[string][]podGroup{}
-		var revisions []string
-		for _, g := range pods[ns.Name] {
-			of := v.revisions[g.injected]
-			if len(of) == 0 || slices.ContainsFunc(of, func(m *mesh.Mesh) bool { return m.Remote() || v.discovers(m, ns.Name) }) {
-				continue
-			}
-			if byRevision[g.injected] == nil {
-				revisions = append(revisions, g.injected)
-			}
-			byRevision[g.injected] = append(byRevision[g.injected], g)
-		}
-		slices.Sort(revisions)
+		revisions, injected := byName(pods[ns.Name], func(g podGroup) string { return g.injected })
 		for _, revision := range revisions {
-			found = append(found, ofNamespace(ns.Name, v.foreignPods(ns, revision, byRevision[revision])))
+			if v.elsewhere(v.revisions[revision], ns.Name) {
+				found = append(found, ofNamespace(ns.Name, v.foreignPods(ns, revision, injected[revision])))
+			}
 		}
 	}
 	return found

@@ -2,7 +2,6 @@ package observed
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
@@ -15,21 +14,11 @@ func foreignPodLabel(v *view) []policy.Offence {
 	var found []policy.Offence
 	pods := v.podsOf()
 	for _, ns := range v.judged {
-		asking := map[string][]podGroup{}
-		var names []string
-		for _, g := range pods[ns.Name] {
-			r := v.fleet.Revision(g.asked)
-			if g.asked == "" || r == nil || len(r.Meshes) == 0 || slices.ContainsFunc(r.Meshes, func(m *mesh.Mesh) bool { return m.Remote() || v.discovers(m, ns.Name) }) {
-				continue
-			}
-			if asking[g.asked] == nil {
-				names = append(names, g.asked)
-			}
-			asking[g.asked] = append(asking[g.asked], g)
-		}
-		slices.Sort(names)
+		names, asking := byName(pods[ns.Name], func(g podGroup) string { return g.asked })
 		for _, name := range names {
-			found = append(found, ofNamespace(ns.Name, v.askingPods(ns, name, asking[name])))
+			if r := v.fleet.Revision(name); r != nil && v.elsewhere(r.Meshes, ns.Name) {
+				found = append(found, ofNamespace(ns.Name, v.askingPods(ns, name, asking[name])))
+			}
 		}
 	}
 	return found

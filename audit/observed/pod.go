@@ -72,6 +72,22 @@ func compareGroups(a, b podGroup) int {
 	return cmp.Or(cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.owner, b.owner), cmp.Compare(a.injected, b.injected), cmp.Compare(a.asked, b.asked))
 }
 
+// byName puts groups under the names that they have, which are sorted; those without a name are left out.
+func byName(groups []podGroup, nameOf func(podGroup) string) (names []string, named map[string][]podGroup) {
+	named = map[string][]podGroup{}
+	for _, g := range groups {
+		if name := nameOf(g); name != "" {
+			named[name] = append(named[name], g)
+		}
+	}
+	return slices.Sorted(maps.Keys(named)), named
+}
+
+// elsewhere reports whether meshes with istiods here have a name and none of them discovers the namespace.
+func (v *view) elsewhere(meshes []*mesh.Mesh, namespace string) bool {
+	return len(meshes) > 0 && !slices.ContainsFunc(meshes, func(m *mesh.Mesh) bool { return m.Remote() || v.discovers(m, namespace) })
+}
+
 // counted is how many pods some groups have, and what made them, the first ones by name.
 func (v *view) counted(groups []podGroup) (pods int, owners string) {
 	var names []string
@@ -86,7 +102,7 @@ func (v *view) counted(groups []podGroup) (pods int, owners string) {
 	return pods, strings.Join(names, ", ")
 }
 
-// several says how many pods.
+// podsText says how many pods.
 func podsText(n int) string {
 	if n == 1 {
 		return "1 pod"
