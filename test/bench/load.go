@@ -30,7 +30,7 @@ const (
 	inject operation = "inject"
 	// both sets the discovery label and istio.io/rev: only the validating call is needed, with a look at the pods.
 	both operation = "both"
-	// plain sets a label that is nobody's business. No call is needed.
+	// plain sets a label that no webhook looks at. No call is needed.
 	plain operation = "plain"
 	// create makes a namespace with the discovery label: both calls.
 	create operation = "create"
@@ -163,7 +163,7 @@ func (l *load) refused(ctx context.Context) error {
 	}
 }
 
-// clean deletes what create made. Without its finalizer a namespace goes at once, and nobody has to empty it.
+// clean deletes what create made. Without its finalizer a namespace goes at once, and need not be emptied first.
 func (l *load) clean(ctx context.Context, from int) error {
 	if l.created == from {
 		return nil

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// unrelated is how many namespaces are changed in ways that are nobody's business, to see what the watch costs.
+	// unrelated is how many namespaces are changed in ways that no webhook looks at, to see what the watch costs.
 	unrelated = 400
 	// moved is how often a namespace with pods joins and leaves in a round.
 	moved = 40
@@ -43,7 +43,7 @@ func (b *bench) compareMore(ctx context.Context, c *comparison, large *target) (
 func (b *bench) watchRows(ctx context.Context, large *target) ([]row, error) {
 	progress("what the watch costs")
 	var spent []float64
-	l := &load{clients: b.clients, target: nobody()}
+	l := &load{clients: b.clients, target: noWebhooks()}
 	for round := -1; round < b.plan.rounds; round++ {
 		before, err := cpu(large.pid)
 		if err != nil {

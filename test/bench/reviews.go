@@ -40,7 +40,7 @@ func newReviewer(server endpoint, path string, body []byte, allowed bool) *revie
 type question int
 
 const (
-	// injects gives a namespace that mesh-1 discovers its revision: to judge it calls nobody.
+	// injects gives a namespace that mesh-1 discovers its revision: to judge it takes no request.
 	injects question = iota + 1
 	// moves lets mesh-1 discover a namespace, with its revision: its pods are looked at.
 	moves

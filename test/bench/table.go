@@ -41,7 +41,7 @@ func (b *bench) compare(ctx context.Context, r *report) error {
 	}
 	r.Rows = append(r.Rows, row{Name: "(c) resident, 10 namespaces", Unit: "MiB", Figure: single(idle)})
 	c := &comparison{cluster: b.main, clients: b.clients, requests: b.plan.requests,
-		targets: []*target{nobody(), yes, small, large, floor, byHand, oneYesTarget(yes), neverTarget(yes)}}
+		targets: []*target{noWebhooks(), yes, small, large, floor, byHand, oneYesTarget(yes), neverTarget(yes)}}
 	if err := c.run(ctx, b.plan.rounds); err != nil {
 		return err
 	}

@@ -34,8 +34,8 @@ type target struct {
 	mutating   []admissionregistrationv1.MutatingWebhook
 }
 
-// nobody is a cluster without webhooks.
-func nobody() *target { return &target{letter: "a", name: "no webhooks"} }
+// noWebhooks is a cluster without webhooks.
+func noWebhooks() *target { return &target{letter: "a", name: "no webhooks"} }
 
 // yesTarget asks the pair that says yes about every CREATE and UPDATE of a namespace.
 func yesTarget(server endpoint, pid int) *target {

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// deadURL is an address where nobody listens: a webhook there refuses what it is asked about, at once.
+// deadURL is an address where no process listens: a webhook there refuses what it is asked about, at once.
 const deadURL = "https://127.0.0.1:1/"
 
 // WaitWebhooks returns when the API server acts on every change to webhook configurations that was made before the
@@ -20,7 +20,7 @@ const deadURL = "https://127.0.0.1:1/"
 //
 // The API server learns of them through watches, a little later than they are stored. Each of its two watches
 // (validating, mutating) delivers in order, so a further configuration is put behind the changes, and once the API
-// server obeys that one it obeys all before it. That configuration refuses one ConfigMap of a name that nobody else
+// server obeys that one it obeys all before it. That configuration refuses one ConfigMap of a name that nothing else
 // uses, in dry runs, which shows whether it is obeyed. A probe of meshfence's own webhooks could not tell for one whose
 // failures are ignored.
 func (c *Cluster) WaitWebhooks(ctx context.Context) error {

@@ -17,7 +17,7 @@ func (c *Cluster) ServingDir() string { return c.serving.certDir }
 // ServingAuthority is the certificate's authority in PEM.
 func (c *Cluster) ServingAuthority() []byte { return c.serving.authority }
 
-// SparePort is an address of this machine where nobody listens at the moment.
+// SparePort is an address of this machine where no process listens at the moment.
 func (c *Cluster) SparePort() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -41,7 +41,7 @@ func (c *Cluster) RunKubectl(ctx context.Context, dir string, args ...string) (s
 	return c.runKubectl(ctx, c.kubectlEnv(), dir, args)
 }
 
-// UserEnv is the environment of somebody who uses the cluster from a shell, as its administrator. kubectl and helm are those of the
+// UserEnv is the environment of a shell in which the cluster is used, as its administrator. kubectl and helm are those of the
 // tests, and oc is kubectl by another name: it is built of the same packages, and `oc apply`, `label`, `delete` and `rollout status` are
 // kubectl's commands.
 func (c *Cluster) UserEnv() ([]string, error) {

@@ -89,7 +89,7 @@ func (c *Cluster) finish(ctx context.Context, name string, uid types.UID) error 
 }
 
 // finalize takes the finalizer off that keeps every namespace until a controller has emptied it. The update is repeated
-// when somebody else changed the namespace in between.
+// when another client changed the namespace in between.
 func (c *Cluster) finalize(ctx context.Context, name string) error {
 	for {
 		var namespace corev1.Namespace

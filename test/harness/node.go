@@ -125,7 +125,7 @@ func (n *Node) close() error {
 	return err
 }
 
-// release forgets a pod and gives its ports back, if nobody else has: a pod may end by itself while all are ended.
+// release forgets a pod and gives its ports back, if that has not been done: a pod may end by itself while all are ended.
 func (n *Node) release(p *pod) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -203,7 +203,7 @@ func useOf(asked Grant, granted []Grant, used map[Grant]bool) bool {
 }
 
 // readRequest reads one line of an audit log (audit.k8s.io/v1, Event): the request as it was made, and what it asked for. That
-// is nil if somebody else than the binary made it, and for the lists of what there is (/api and /apis), which everybody
+// is nil if another client than the binary made it, and for the lists of what there is (/api and /apis), which all users
 // may read.
 func readRequest(line []byte) (request string, asked *Grant, err error) {
 	var event struct {

@@ -125,7 +125,7 @@ func checkStatus(ts *testscript.TestScript, command string, neg bool, err error)
 	}
 }
 
-// as runs the next kubectl as somebody else: as USER [GROUP...] [kubectl ARG... | eventually ...]
+// as runs the next kubectl as another user: as USER [GROUP...] [kubectl ARG... | eventually ...]
 func (s *script) as(ts *testscript.TestScript, neg bool, args []string) {
 	who := args
 	var command []string
@@ -297,7 +297,7 @@ func (s *script) crds(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(s.cluster.ForgetDiscovery())
 }
 
-// diagnose tells what somebody who looks at a failed case wants to know: the objects that meshfence judges by, and what
+// diagnose tells what is needed to see why a case has failed: the objects that meshfence judges by, and what
 // it logged.
 func (c *Cluster) diagnose() string {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)

@@ -56,7 +56,7 @@ type ports struct {
 	webhooks, health, metrics int
 }
 
-// takePorts finds ports that nobody listens on. They are below those that systems give to outgoing connections (from 32768
+// takePorts finds ports on which no process listens. They are below those that systems give to outgoing connections (from 32768
 // on Linux): one of those could take a port while meshfence is stopped for a moment.
 func takePorts() (*ports, error) {
 	const lowest, blocks, size, tries = 20000, 3000, 4, 100

@@ -62,7 +62,7 @@ func (w *watchdog) watch(pid int) (func(), error) {
 }
 
 // wrap returns the path of an executable that behaves as binary does and is watched over from its first moment. It is
-// for programs that somebody else starts, as envtest does. A question for --help is not recorded: such a process ends
+// for programs that other code starts, as envtest does. A question for --help is not recorded: such a process ends
 // by itself.
 func (w *watchdog) wrap(binary string) (string, error) {
 	if _, err := os.Stat(binary); err != nil {

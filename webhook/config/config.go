@@ -91,7 +91,7 @@ func Default() *Configuration {
 }
 
 // defaultExemptNamespaces are the names that Kubernetes itself makes (pkg/controlplane/controller/systemnamespaces in
-// kubernetes/kubernetes), and OpenShift's. Not kube-*: everyone who may create namespaces could choose such a name, and so
+// kubernetes/kubernetes), and OpenShift's. Not kube-*: every user who may create namespaces could choose such a name, and so
 // not be judged. OpenShift refuses openshift-* to its ordinary users; docs/install.md says what to do elsewhere.
 func defaultExemptNamespaces() Globs {
 	return Globs{"kube-system", "kube-public", "kube-node-lease", "openshift", "openshift-*"}

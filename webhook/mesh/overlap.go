@@ -28,7 +28,7 @@ const (
 	// Declared: the annotation meshfence.io/allow-overlap of either mesh names the other, and has not expired.
 	Declared
 	// OtherTrustBundle: the two istiods write ConfigMaps of different names and do not fight. That of the list of revoked
-	// certificates may be the same: both write an empty one unless someone has put a list into a mesh's Secret cacerts
+	// certificates may be the same: both write an empty one unless a mesh's Secret cacerts has a list
 	// (watchCACRL and reconcileCACertAndCRL in istio/pilot/pkg).
 	OtherTrustBundle
 )

@@ -31,7 +31,7 @@ type FillChange struct {
 	Before, After Origin
 	// OptedOut says that the namespace carries meshfence.io/fill: "false".
 	OptedOut bool
-	// Rewritten says that New was written whole, by someone who has not read the stored one.
+	// Rewritten says that New was written whole, from a file that knows nothing of the stored one.
 	Rewritten bool
 	Fleet     *mesh.Fleet
 }

@@ -112,8 +112,8 @@ func harmlessFinding(m *mesh.Mesh, others []*mesh.Mesh) Finding {
 }
 
 // sharesRevocationList reports whether the istiods write their lists of revoked certificates to ConfigMaps of one name. All of
-// them do unless they are told another one, and do no harm as long as both lists are empty: they are unless someone has put
-// a list into the Secret with the root certificate, which no field of a mesh tells.
+// them do unless they are told another one, and do no harm as long as both lists are empty: they are unless the Secret
+// with the root certificate has a list, which no field of a mesh tells.
 func sharesRevocationList(m, other *mesh.Mesh) bool {
 	return m.Sources[0].RevocationList == other.Sources[0].RevocationList
 }

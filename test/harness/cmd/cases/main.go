@@ -32,7 +32,7 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	log.SetLogger(logr.Discard()) // of envtest, which would complain that nobody chose one
+	log.SetLogger(logr.Discard()) // of envtest, which would complain that none is set
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	counts, err := runAll(ctx, os.Stdout, flag.Arg(0), os.Getenv("CRDS"))
 	stop()
