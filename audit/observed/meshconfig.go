@@ -23,7 +23,7 @@ func (c *Cluster) addConfig(raw []byte) error {
 		return err
 	}
 	config := meshConfig{meta: object.Metadata}
-	if config.Name != istiod.ConfigMap(config.revision()) {
+	if config.Name != istiod.ConfigMapName(config.revision()) {
 		return nil
 	}
 	var text string

@@ -12,6 +12,9 @@ const (
 	KindIstioRevision    = "IstioRevision"
 	KindIstioRevisionTag = "IstioRevisionTag"
 
+	// KindIstiod is no kind of the operator's, nor of an API: it stands for the istiods of one namespace that the operator did not install.
+	KindIstiod = "Istiod"
+
 	ResourceIstios            = "istios"
 	ResourceIstioRevisions    = "istiorevisions"
 	ResourceIstioRevisionTags = "istiorevisiontags"

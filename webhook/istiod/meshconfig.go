@@ -15,13 +15,16 @@ import (
 // MeshKey is the key of a ConfigMap that has the mesh configuration.
 const MeshKey = "mesh"
 
-// ConfigMap returns the name of the ConfigMap from which the istiod of a revision reads its mesh configuration
+// DefaultRevision is the revision of an istiod that was given none.
+const DefaultRevision = "default"
+
+// ConfigMapName returns the name of the ConfigMap from which the istiod of a revision reads its mesh configuration
 // (istio/manifests/charts/istio-control/istio-discovery/templates/configmap.yaml).
-func ConfigMap(revision string) string {
-	if revision == "" || revision == "default" {
-		return "istio"
+func ConfigMapName(revision string) string {
+	if revision == "" || revision == DefaultRevision {
+		return configMapPrefix
 	}
-	return "istio-" + revision
+	return configMapPrefix + "-" + revision
 }
 
 // MeshConfig is what is read of a mesh configuration (istio.io/api/mesh/v1alpha1). Other fields are not looked at.

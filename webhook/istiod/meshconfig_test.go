@@ -49,7 +49,7 @@ func TestAMeshConfigurationIsReadAsIstiodReadsIt(t *testing.T) {
 
 func TestTheConfigMapOfARevision(t *testing.T) {
 	for revision, want := range map[string]string{"": "istio", "default": "istio", "mesh-1": "istio-mesh-1"} {
-		if got := istiod.ConfigMap(revision); got != want {
+		if got := istiod.ConfigMapName(revision); got != want {
 			t.Errorf("%q: %q, want %q", revision, got, want)
 		}
 	}

@@ -122,14 +122,19 @@ const elsewhere = "(valueFrom)"
 // applyVarsFrom puts the variables of envVarFrom in the place of those of env: the chart writes them after those, and of two
 // variables of one name the container gets the last.
 func (p *Pilot) applyVarsFrom() {
-	for _, from := range p.EnvVarFrom {
+	p.Env.Apply(p.EnvVarFrom)
+	p.EnvVarFrom = nil
+}
+
+// Apply gives the variables that are read the values of a list, of which the last of one name counts.
+func (e *Env) Apply(variables []EnvVar) {
+	for _, from := range variables {
 		value := from.Value
 		if from.ValueFrom != nil {
 			value = elsewhere
 		}
-		p.Env.set(from.Name, value)
+		e.set(from.Name, value)
 	}
-	p.EnvVarFrom = nil
 }
 
 // set gives a variable its value, if it is one of those that are read.

@@ -68,9 +68,29 @@ type ControlPlane struct {
 	Kind     string `json:"kind,omitempty"`
 	Metadata Meta   `json:"metadata,omitzero"`
 	Spec     Spec   `json:"spec,omitzero"`
+	// Installed is nil for an object of the Sail operator's. An istiod that the operator did not install is read as the IstioRevision
+	// that would install it, and Installed is what no IstioRevision has.
+	Installed *Installed `json:"installed,omitempty"`
 	// Malformed is why a field that is read could not be decoded; nil if all could. The readable fields are set all the
 	// same. A judgement of such an object must expect the worst of what is missing.
 	Malformed error `json:"-"`
+}
+
+// Installed is what is known of an istiod that the Sail operator did not install. Its ControlPlane has the name of the ConfigMap that it
+// reads its mesh configuration from, behind the namespace and a slash.
+type Installed struct {
+	Revision string `json:"revision"`
+	// By says who installed it, in a word for a person: Helm, istioctl, sail-library; "" if no object tells.
+	By string `json:"by,omitempty"`
+	// Release is the name of the Helm release, "" for none.
+	Release string `json:"release,omitempty"`
+	// NoConfig says that there is no ConfigMap, or no mesh configuration in it. An istiod that starts then discovers everything, and so does one
+	// that runs if the ConfigMap is deleted (istio/pkg/config/mesh/kubemesh/watcher_test.go).
+	NoConfig bool `json:"noConfig,omitempty"`
+	// NotHere says that no istiod runs here: only webhooks call it.
+	NotHere bool `json:"notHere,omitempty"`
+	// ByDefault says that its webhooks take namespaces without labels.
+	ByDefault bool `json:"byDefault,omitempty"`
 }
 
 // Spec is the part of an Istio's or IstioRevision's spec that is judged.
