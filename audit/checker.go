@@ -121,7 +121,7 @@ func (c *Checker) unknowns(existing policy.Existing) []Gap {
 	for _, m := range existing.Fleet.Meshes() {
 		if m.Sources[0].Listing == mesh.Selective && !names[m.ControlPlane] {
 			needs := fmt.Sprintf("its control-plane namespace %q", m.ControlPlane)
-			gaps = append(gaps, Gap{Key{Kind: m.Kind, Name: m.Name}, []policy.Code{"MF104"}, needs})
+			gaps = append(gaps, Gap{KeyOfMesh(m), []policy.Code{"MF104"}, needs})
 		}
 	}
 	return gaps

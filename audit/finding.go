@@ -7,11 +7,15 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
 // keyOf is the object that an offence is about.
 func keyOf(o policy.Offence) Key { return Key{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name} }
+
+// KeyOfMesh is the object that says what a mesh discovers: of istiods that the Sail operator did not install the ConfigMap of the first.
+func KeyOfMesh(m *mesh.Mesh) Key { return keyOf(policy.OffenceOf(m, policy.Finding{})) }
 
 // Fingerprint tells findings apart by what they are about: the rule, the object and the sorted subjects. Neither a wording nor a line is part of it, so
 // that a finding stays the same when its text or its place in a file changes. It is a SHA-256 in hexadecimal digits.

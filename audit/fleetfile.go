@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/meshfence/meshfence/webhook/api"
+	"github.com/meshfence/meshfence/webhook/istiod"
 )
 
 // FleetFile writes an inventory down so that it can be checked against without the cluster: a List in YAML of the objects in the order of
@@ -38,12 +39,17 @@ func reduced(o Object) (map[string]any, error) {
 		maps.Copy(kept, pick(metadata, "managedFields")) // they tell who owns istio.io/rev
 	}
 	if annotations, _ := metadata["annotations"].(map[string]any); len(annotations) > 0 {
-		maps.DeleteFunc(annotations, func(key string, _ any) bool { return key != lastApplied && !strings.HasPrefix(key, api.Group+"/") })
+		maps.DeleteFunc(annotations, func(key string, _ any) bool {
+			return key != lastApplied && !strings.HasPrefix(key, api.Group+"/") && (o.istiod == nil || key != istiod.ReleaseAnnotation)
+		})
 		if len(annotations) > 0 {
 			kept["annotations"] = annotations
 		}
 	}
-	all := pick(whole, "apiVersion", "kind", "spec", "data", "binaryData")
+	if o.istiod != nil {
+		istiod.Reduce(o.Kind, whole)
+	}
+	all := pick(whole, "apiVersion", "kind", "spec", "data", "binaryData", "webhooks")
 	if o.namespace != nil {
 		delete(all, "spec")
 	}

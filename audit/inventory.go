@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/meshfence/meshfence/webhook/api"
+	"github.com/meshfence/meshfence/webhook/istiod"
 	"github.com/meshfence/meshfence/webhook/kube"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/sail"
@@ -48,6 +49,13 @@ type Object struct {
 	tag          *sail.Tag
 	namespace    *kube.Namespace
 	configMap    *kube.ConfigMap
+	istiod       *istiod.Part
+}
+
+// Judged reports whether the object is one that is judged, or that a judgement goes by: of those that Concerns names some are not, which only their labels
+// tell.
+func (o Object) Judged() bool {
+	return o.controlPlane != nil || o.tag != nil || o.namespace != nil || o.configMap != nil || o.istiod != nil
 }
 
 // Scope says which objects are meshfence's business besides the operator's and namespaces.
@@ -63,19 +71,30 @@ type Scope struct {
 func (s Scope) Concerns(apiVersion, kind, namespace, name string) bool {
 	group, _, grouped := strings.Cut(apiVersion, "/")
 	switch {
+	case istiod.Concerns(apiVersion, kind, name):
+		return true
 	case grouped && group == api.SailGroup:
 		return kind == api.KindIstio || kind == api.KindIstioRevision || kind == api.KindIstioRevisionTag
 	case apiVersion != "v1":
 		return false
 	default:
-		return kind == KindNamespace || kind == KindConfigMap && name == s.MeshMap && (namespace == "" || namespace == s.Namespace)
+		return kind == KindNamespace || s.isMeshMap(kind, namespace, name)
 	}
+}
+
+func (s Scope) isMeshMap(kind, namespace, name string) bool {
+	return kind == KindConfigMap && name == s.MeshMap && (namespace == "" || namespace == s.Namespace)
 }
 
 // Decode reads an object that Concerns says is judged. An error means that the API server would not take it, or that nothing can be judged.
 func (s Scope) Decode(kind, namespace, name string, raw []byte) (Object, error) {
 	o := Object{Key: Key{Kind: kind, Name: name}, Raw: raw}
 	var err error
+	if s.isMeshMap(kind, namespace, name) {
+		o.Namespace = cmp.Or(namespace, s.Namespace)
+		o.configMap, err = kube.DecodeConfigMap(raw)
+		return o, err
+	}
 	switch kind {
 	case api.KindIstio, api.KindIstioRevision:
 		if o.controlPlane, err = sail.DecodeControlPlane(raw); err == nil {
@@ -89,9 +108,11 @@ func (s Scope) Decode(kind, namespace, name string, raw []byte) (Object, error) 
 		}
 	case KindNamespace:
 		o.namespace, err = kube.DecodeNamespace(raw)
-	case KindConfigMap:
-		o.Namespace = cmp.Or(namespace, s.Namespace)
-		o.configMap, err = kube.DecodeConfigMap(raw)
+	case istiod.KindInjector:
+		o.istiod, err = istiod.Decode(kind, raw)
+	case istiod.KindConfigMap, istiod.KindDeployment, istiod.KindService:
+		o.Namespace = cmp.Or(namespace, api.DefaultControlPlaneNamespace)
+		o.istiod, err = istiod.Decode(kind, raw)
 	default:
 		err = fmt.Errorf("kind %q is not judged", kind)
 	}
@@ -126,11 +147,22 @@ func (i *Inventory) Get(key Key) (Object, bool) {
 // Keys returns the keys of all objects in the order of reports.
 func (i *Inventory) Keys() []Key { return slices.SortedFunc(maps.Keys(i.objects), Key.compare) }
 
-// Count returns how many objects of a kind there are.
+// Count returns how many objects of a kind there are, without those of istiods.
 func (i *Inventory) Count(kind string) int {
 	n := 0
-	for key := range i.objects {
-		if key.Kind == kind {
+	for key, o := range i.objects {
+		if key.Kind == kind && o.istiod == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// MeshConfigs returns how many mesh configurations of istiods there are that the Sail operator did not install.
+func (i *Inventory) MeshConfigs() int {
+	n := 0
+	for _, o := range i.objects {
+		if o.istiod != nil && o.istiod.IsConfig() && !o.istiod.BySailOperator() {
 			n++
 		}
 	}
@@ -143,8 +175,11 @@ func (i *Inventory) clone() *Inventory { return &Inventory{objects: maps.Clone(i
 // meshes returns what a fleet is made of.
 func (i *Inventory) meshes() mesh.Objects {
 	var all mesh.Objects
+	var istiods istiod.Objects
 	for _, key := range i.Keys() {
 		switch o := i.objects[key]; {
+		case o.istiod != nil:
+			istiods.Add(o.istiod)
 		case o.tag != nil:
 			all.Tags = append(all.Tags, o.tag)
 		case o.configMap != nil:
@@ -156,7 +191,7 @@ func (i *Inventory) meshes() mesh.Objects {
 			all.Istios = append(all.Istios, o.controlPlane)
 		}
 	}
-	return all
+	return all.WithParts(istiods)
 }
 
 // namespaces returns what is judged of all namespaces, by name.

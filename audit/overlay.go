@@ -119,7 +119,9 @@ func offencesOf(key Key, lists ...[]policy.Finding) []policy.Offence {
 func (c *Checker) change(old Object, existed bool, updated Object, from, to state) policy.Verdict {
 	key, before, after := updated.Key, from.existing, to.existing
 	switch {
-	case updated.controlPlane != nil:
+	case updated.istiod != nil && !updated.istiod.IsConfig():
+		return policy.Verdict{Answer: policy.Allowed} // the API server does not ask about it
+	case updated.controlPlane != nil, updated.istiod != nil:
 		return c.meshChange(old, existed, updated, from, to)
 	case updated.tag != nil:
 		change := policy.TagChange{New: mesh.TagOf(updated.tag), Before: before.Fleet, Fleet: after.Fleet, Namespaces: c.judged(after.Namespaces), Now: c.Now}
@@ -149,12 +151,23 @@ func (c *Checker) change(old Object, existed bool, updated Object, from, to stat
 // meshChange judges a change of a mesh's object, as package webhook does for a request.
 func (c *Checker) meshChange(old Object, existed bool, updated Object, from, to state) policy.Verdict {
 	before, after := from.existing, to.existing
-	changed := after.Fleet.MeshOf(mesh.Ref{Kind: updated.Kind, Name: updated.Name})
+	changed := after.Fleet.MeshOf(updated.ref())
+	if changed == nil { // an istiod's that is the Sail operator's all the same
+		return policy.Verdict{Answer: policy.Allowed}
+	}
 	return c.Policy.Mesh(policy.MeshChange{
-		Old: before.Fleet.Mesh(changed.Ref), New: changed, Before: before.Fleet, Beside: to.beside(updated.Key, old, existed), Fleet: after.Fleet,
+		Old: before.Fleet.Mesh(changed.Ref), New: changed, Before: before.Fleet, Beside: to.beside(updated, old, existed), Fleet: after.Fleet,
 		Namespaces: after.Namespaces, Exempt: c.Exempt, Creating: !existed, Now: c.Now,
-		Deleting: updated.controlPlane.Metadata.DeletionTimestamp != "",
+		Deleting: updated.controlPlane != nil && updated.controlPlane.Metadata.DeletionTimestamp != "",
 	})
+}
+
+// ref names the object as a mesh has it among its sources.
+func (o Object) ref() mesh.Ref {
+	if o.istiod != nil {
+		return mesh.Ref{Kind: o.Kind, Name: o.Namespace + "/" + o.Name}
+	}
+	return mesh.Ref{Kind: o.Kind, Name: o.Name}
 }
 
 // judged are the namespaces without the exempt ones.

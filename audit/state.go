@@ -36,6 +36,8 @@ func (s state) with(o Object) state {
 		return s
 	case o.controlPlane != nil:
 		s.objects = s.objects.With(o.controlPlane)
+	case o.istiod != nil:
+		s.objects = s.objects.WithParts(s.objects.Parts.With(o.istiod))
 	case o.tag != nil:
 		s.objects = s.objects.WithTag(o.tag)
 	case o.configMap != nil:
@@ -47,9 +49,15 @@ func (s state) with(o Object) state {
 }
 
 // beside returns the fleet with all changes but that of a mesh's object.
-func (s state) beside(key Key, old Object, existed bool) *mesh.Fleet {
-	if existed {
+func (s state) beside(updated, old Object, existed bool) *mesh.Fleet {
+	switch {
+	case updated.istiod != nil && existed:
+		return s.with(old).existing.Fleet
+	case updated.istiod != nil:
+		return s.existing.Fleet.Next(s.objects.WithParts(s.objects.Parts.Without(updated.istiod)))
+	case existed:
 		return s.existing.Fleet.Next(s.objects.With(old.controlPlane))
+	default:
+		return s.existing.Fleet.Next(s.objects.Without(mesh.Ref{Kind: updated.Kind, Name: updated.Name}))
 	}
-	return s.existing.Fleet.Next(s.objects.Without(mesh.Ref{Kind: key.Kind, Name: key.Name}))
 }

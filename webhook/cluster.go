@@ -26,6 +26,8 @@ type Cluster interface {
 	// Pods looks at no more than limit pods of a namespace, and no longer than the context lasts. What it could not see
 	// is no error, but said in what it returns.
 	Pods(ctx context.Context, namespace string, limit int) mesh.Pods
+	// Runs reports whether the Deployment of the istiod of a revision, which the Sail operator did not install, is stored and not being deleted.
+	Runs(ctx context.Context, namespace, revision string) (bool, error)
 	// Allowed asks the API server what a user may do. An error means that it could not be asked.
 	Allowed(ctx context.Context, review authorizationv1.SubjectAccessReviewSpec) (bool, error)
 	// Admit admits changes of meshes so that no two that are in flight at once can be at odds. It calls judge with what a change is to

@@ -57,7 +57,7 @@ func (h *controlPlanes) skip(old, updated *sail.ControlPlane) bool {
 
 // sameJudged reports whether two versions of an object are the same in all that is judged. old is nil for none.
 func sameJudged(old, updated *sail.ControlPlane) bool {
-	return old != nil && reflect.DeepEqual(old.Spec, updated.Spec) && reflect.DeepEqual(old.Malformed, updated.Malformed) &&
+	return old != nil && reflect.DeepEqual(old.Spec, updated.Spec) && reflect.DeepEqual(old.Installed, updated.Installed) && reflect.DeepEqual(old.Malformed, updated.Malformed) &&
 		old.Metadata.Controller(sail.KindIstio) == updated.Metadata.Controller(sail.KindIstio) &&
 		reflect.DeepEqual(old.Metadata.AllowedOverlap(), updated.Metadata.AllowedOverlap())
 }

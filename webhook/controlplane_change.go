@@ -17,6 +17,10 @@ import (
 // before. Only what becomes of namespaces is compared with what the claims alone do to them.
 func (h *controlPlanes) change(ctx context.Context, stored mesh.Objects, world ledger.World, old, updated *sail.ControlPlane) (policy.MeshChange, error) {
 	objects, claimed := world.Objects, len(world.Claims) > 0
+	if old == nil && h.kind == mesh.KindIstiod { // its Deployment may have come first
+		ref := mesh.Ref{Kind: h.kind, Name: updated.Metadata.Name}
+		stored, objects = stored.Without(ref), objects.Without(ref)
+	}
 	// Most of what is stored is what the cache knows already, and needs not be read again.
 	before := h.cluster.Fleet().Next(withOld(stored, old))
 	fleet := before.Next(objects.With(updated))
@@ -24,7 +28,10 @@ func (h *controlPlanes) change(ctx context.Context, stored mesh.Objects, world l
 	if claimed {
 		beside = before.Next(withOld(objects, old))
 	}
-	changed := fleet.MeshOf(mesh.Ref{Kind: h.kind, Name: updated.Metadata.Name})
+	changed := fleet.MeshOf(mesh.SourceRef(updated))
+	if changed == nil { // an istiod's that an IstioRevision stands for
+		return policy.MeshChange{}, nil
+	}
 	namespaces, err := h.namespaces(ctx, before, fleet)
 	return policy.MeshChange{
 		Old: before.Mesh(changed.Ref), New: changed, Before: before, Beside: beside, Fleet: fleet, Namespaces: namespaces,

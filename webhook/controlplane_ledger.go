@@ -39,6 +39,9 @@ func (h *controlPlanes) weigh(ctx context.Context, req *admission.Request, state
 		if err != nil {
 			return judgement{err: err}
 		}
+		if change.New == nil {
+			return judgement{verdict: policy.Verdict{Answer: policy.Allowed}}
+		}
 		verdict := h.override(ctx, req, updated.Metadata.Annotations, h.policy.Mesh(change))
 		if i == 0 {
 			j = judgement{verdict: verdict, asked: match.Of(change.Fleet), newKeys: h.brings(change.Before, change.Fleet)}
@@ -69,6 +72,9 @@ func concerned(claims []ledger.Claim, findings []policy.Finding) []ledger.Claim 
 	for i := range claims {
 		ref := claims[i].Ref()
 		names := []string{ref.Name, ref.String()}
+		if object := claims[i].Object; object.Kind == mesh.KindIstiod {
+			names = append(names, object.Spec.Namespace, mesh.Ref{Kind: mesh.KindIstiod, Name: object.Spec.Namespace}.String())
+		}
 		if owner := claims[i].Object.Metadata.Controller(sail.KindIstio); owner != "" {
 			names = append(names, owner, mesh.Ref{Kind: sail.KindIstio, Name: owner}.String())
 		}

@@ -18,6 +18,7 @@ const (
 	PathValidateIstio            = "/validate/istio"
 	PathValidateIstioRevision    = "/validate/istiorevision"
 	PathValidateIstioRevisionTag = "/validate/istiorevisiontag"
+	PathValidateIstiod           = "/validate/istiod"
 	PathValidateMeshMap          = "/validate/meshmap"
 	PathValidateNamespace        = "/validate/namespace"
 	PathMutateNamespace          = "/mutate/namespace"
@@ -60,6 +61,7 @@ func handlers(cluster Cluster, c *config.Configuration, recorder *recorder) hand
 		PathValidateIstio:            validateControlPlanes(shared, sail.KindIstio, c.DiscoveryLabels),
 		PathValidateIstioRevision:    validateControlPlanes(shared, sail.KindIstioRevision, c.DiscoveryLabels),
 		PathValidateIstioRevisionTag: validateTags(shared),
+		PathValidateIstiod:           validateIstiods(shared, c.DiscoveryLabels),
 		PathValidateMeshMap:          validateMeshMaps(shared, c.MeshMap.Name),
 		PathValidateNamespace:        validateNamespaces(shared),
 		PathMutateNamespace:          fillNamespaces(shared),

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -46,6 +47,8 @@ type cluster struct {
 	live   func() error
 	fleet  func()
 	ensure func(asked match.Scope) error
+	// running are the namespaces whose istiods run.
+	running []string
 	// allow, if not nil, decides what users may do; otherwise they may do nothing.
 	allow func(authorizationv1.SubjectAccessReviewSpec) (bool, error)
 	// pods, if not nil, is what is seen of a namespace's pods; otherwise there are none.
@@ -95,6 +98,11 @@ func (c *cluster) Live(ctx context.Context) (mesh.Objects, error) {
 		return *c.stored, nil
 	}
 	return c.objects, nil
+}
+
+// Runs says that the istiods of these namespaces run.
+func (c *cluster) Runs(ctx context.Context, namespace, _ string) (bool, error) {
+	return slices.Contains(c.running, namespace), c.wait(ctx, "runs")
 }
 
 // Known is what informers know.

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -229,7 +230,8 @@ func (e *Explainer) decisive(fleet *mesh.Fleet) []string {
 	return slices.Compact(keys)
 }
 
-// Mesh explains a mesh by the name of its Istio, or of an IstioRevision that no Istio owns.
+// Mesh explains a mesh by the name of its Istio, of an IstioRevision that no Istio owns, or of the namespace of istiods that the Sail operator did not
+// install.
 func (e *Explainer) Mesh(name string) (*Explanation, error) {
 	existing := e.Checker.Existing(e.Inventory)
 	m := existing.Fleet.Named(name)
@@ -240,7 +242,11 @@ func (e *Explainer) Mesh(name string) (*Explanation, error) {
 		}
 		return nil, fmt.Errorf("there is no mesh %q%s", name, DidYouMean(name, names))
 	}
-	x := e.newExplanation(audit.Key{Kind: m.Kind, Name: m.Name})
+	x := e.newExplanation(audit.KeyOfMesh(m))
+	if m.Kind == mesh.KindIstiod {
+		x.Of = fmt.Sprintf("mesh %q", m.Name)
+		x.fact("installed by", cmp.Or(m.InstalledBy, "something that left no mark"))
+	}
 	var selectors []string
 	for i := range m.Sources {
 		for j := range m.Sources[i].Terms {

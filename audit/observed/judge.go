@@ -148,7 +148,7 @@ func (v *view) several() bool {
 
 // ofMesh is an offence of a mesh's object.
 func ofMesh(m *mesh.Mesh, f policy.Finding) policy.Offence {
-	return policy.Offence{Kind: m.Kind, Name: m.Name, Finding: f}
+	return policy.OffenceOf(m, f)
 }
 
 // ofNamespace is an offence of a namespace.

@@ -67,7 +67,7 @@ func TestMF901(t *testing.T) {
 		},
 		{
 			name:    "if there is only one mesh, then nothing is said: plain text comes from no other mesh",
-			without: []string{"PeerAuthentication/istio-system-1/default", "Istio/mesh-2", "IstioRevision/mesh-2", "Namespace/bank", "Namespace/istio-system-2"},
+			without: []string{"PeerAuthentication/istio-system-1/default", "Istio/mesh-2", "IstioRevision/mesh-2", "Deployment/istio-system-2/istiod-mesh-2", "Namespace/bank", "Namespace/istio-system-2"},
 		},
 		{
 			name:    "if PeerAuthentications may not be listed, then it is not judged",

@@ -34,7 +34,7 @@ func sharedRootCA(v *view) []policy.Offence {
 			Ways: []policy.Way{
 				run("give it a certificate authority of its own, and restart istiod and its pods",
 					fmt.Sprintf("kubectl create secret generic cacerts --namespace %s --from-file=ca-cert.pem --from-file=ca-key.pem --from-file=root-cert.pem --from-file=cert-chain.pem", m.ControlPlane)),
-				run("declare it, if they are to trust each other", fmt.Sprintf("kubectl annotate %s meshfence.io/allow-overlap=%s", kubectlName(m.Ref), others[0].Name)),
+				run("declare it, if they are to trust each other", fmt.Sprintf("kubectl annotate %s meshfence.io/allow-overlap=%s", annotated(m), others[0].Name)),
 			},
 			Subjects: references(others),
 		}))

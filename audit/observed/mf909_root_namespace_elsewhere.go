@@ -58,6 +58,9 @@ func (v *view) rootedIn(root string, m *mesh.Mesh) []*mesh.Mesh {
 
 // rootAtHome makes a mesh's own control-plane namespace its root namespace.
 func rootAtHome(m *mesh.Mesh) policy.Way {
+	if m.Kind == mesh.KindIstiod {
+		return say(fmt.Sprintf("give mesh %s the root namespace %s: meshConfig.rootNamespace, and global.istioNamespace, in the values of its chart", m.Name, m.ControlPlane))
+	}
 	return run(fmt.Sprintf("make the control-plane namespace of %s its root namespace", theMesh(m)),
 		fmt.Sprintf(`kubectl patch %s --type=merge -p '{"spec":{"values":{"meshConfig":{"rootNamespace":%q}}}}'`, kubectlName(m.Ref), m.ControlPlane))
 }

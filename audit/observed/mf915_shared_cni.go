@@ -12,7 +12,7 @@ func sharedCNI(v *view) []policy.Offence {
 	var found []policy.Offence
 	for _, m := range v.fleet.Meshes() {
 		by, asks := v.asksForCNI(m)
-		if m.Remote() || !asks {
+		if m.Remote() || !asks || m.Kind == mesh.KindIstiod { // whose node agent has a chart of its own
 			continue
 		}
 		switch {

@@ -14,7 +14,7 @@ import (
 func controlPlaneNotReady(v *view) []policy.Offence {
 	var found []policy.Offence
 	for _, m := range v.fleet.Meshes() {
-		if ready, reason := v.plane(m.Ref).ready(); !ready {
+		if ready, reason := v.plane(m.Ref).ready(); !ready && m.Kind != mesh.KindIstiod {
 			found = append(found, ofMesh(m, notReady(m.Ref, reason)))
 			continue
 		}

@@ -32,8 +32,19 @@ func TestMF916(t *testing.T) {
 			want: []string{"deny MF916 Deployment istio-system-1/istiod-mesh-1"},
 		},
 		{
-			name: "if the Deployment is some other istiod's, then nothing is said",
-			with: `{apiVersion: apps/v1, kind: Deployment, metadata: {name: istiod, namespace: elsewhere, labels: {app: istiod}}}`,
+			name: "if the Deployment is one of Service Mesh 2, then nothing is said",
+			with: `{apiVersion: apps/v1, kind: Deployment, metadata: {name: istiod, namespace: elsewhere, labels: {app: istiod, maistra-version: 2.6.0}}}`,
+		},
+		{
+			name: "if an istiod that Helm installed has no pod, then it is told by its Deployment",
+			with: `{apiVersion: apps/v1, kind: Deployment, metadata: {name: istiod-x, namespace: elsewhere, labels: {app: istiod, istio.io/rev: x}}}
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: istio-x, namespace: elsewhere, labels: {istio.io/rev: x}}, data: {mesh: "discoverySelectors: [{matchLabels: {istio-discovery: x}}]"}}
+---
+{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: default, namespace: elsewhere, creationTimestamp: "2026-01-01T00:00:00Z"}, spec: {mtls: {mode: STRICT}}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: elsewhere, labels: {istio-discovery: x, kubernetes.io/metadata.name: elsewhere}}}`,
+			want: []string{"deny MF916 Deployment elsewhere/istiod-x"},
 		},
 	})
 }

@@ -125,8 +125,9 @@ func (c *observedCase) judgeObjects(t *testing.T, objects []object) audit.Result
 			if err != nil {
 				t.Fatal(err)
 			}
-			inventory.Put(decoded)
-			continue
+			if decoded.Judged() {
+				inventory.Put(decoded)
+			}
 		}
 		for _, r := range o.resources() {
 			if err := seen.Add(r, o.raw); err != nil {

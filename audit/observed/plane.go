@@ -2,6 +2,7 @@ package observed
 
 import (
 	"cmp"
+	"strings"
 
 	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -68,6 +69,14 @@ func (v *view) plane(ref mesh.Ref) *plane {
 // rootNamespace is the namespace whose mesh-wide configuration counts: meshConfig.rootNamespace, else the control plane's, which the operator
 // sets as global.istioNamespace (istio/manifests/charts/istio-control/istio-discovery/templates/configmap.yaml).
 func (v *view) rootNamespace(m *mesh.Mesh) string {
+	if m.Kind == mesh.KindIstiod {
+		for i := range v.configs {
+			if c := &v.configs[i]; c.Namespace == m.ControlPlane && c.parsed != nil && m.Has(c.revision()) {
+				return cmp.Or(c.parsed.RootNamespace, m.ControlPlane)
+			}
+		}
+		return m.ControlPlane
+	}
 	values := &v.plane(m.Ref).Spec.Values
 	return cmp.Or(values.MeshConfig.RootNamespace, m.ControlPlane)
 }
@@ -80,6 +89,16 @@ func (v *view) discovers(m *mesh.Mesh, namespace string) bool {
 		}
 	}
 	return false
+}
+
+// annotated is the object that can declare something for a mesh, as kubectl annotate names it: of istiods that the Sail operator did not install
+// the ConfigMap of the first.
+func annotated(m *mesh.Mesh) string {
+	if m.Kind == mesh.KindIstiod {
+		_, name, _ := strings.Cut(m.Sources[0].Name, "/")
+		return "configmap " + name + " --namespace " + m.ControlPlane
+	}
+	return kubectlName(m.Ref)
 }
 
 // kubectlName is what kubectl calls the object of a mesh.

@@ -1,6 +1,8 @@
 package observed
 
 import (
+	"slices"
+
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
@@ -25,6 +27,12 @@ func (p *plane) ready() (ready bool, reason string) {
 
 // works reports whether the control plane of a mesh works, so that what it should have done is worth a word; where it does not, MF916 has said so.
 func (v *view) works(m *mesh.Mesh) bool {
+	if m.Kind == mesh.KindIstiod {
+		return slices.ContainsFunc(m.Revisions, func(revision string) bool {
+			d := v.istiodOf(m.ControlPlane, revision)
+			return d != nil && d.Status.Available > 0
+		})
+	}
 	ready, _ := v.plane(m.Ref).ready()
 	if !ready {
 		return false

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/meshfence/meshfence/audit"
@@ -26,8 +27,14 @@ func newReport(checker *audit.Checker, judged *audit.Inventory, changes bool) *r
 			r.Looked = append(r.Looked, report.Count{Kind: kind, Number: n})
 		}
 	}
+	if n := judged.MeshConfigs(); n > 0 {
+		r.Looked = append(r.Looked, report.Count{Kind: meshConfiguration, Number: n})
+	}
 	return r
 }
+
+// meshConfiguration is what a person calls the ConfigMap that an istiod reads.
+const meshConfiguration = "mesh configuration"
 
 func ruleOf(rule policy.Rule) report.Rule {
 	one := report.Rule{Code: string(rule.Code), Name: rule.Name, Action: rule.Action.String(), URI: rulesPage + strings.ToLower(string(rule.Code)+"-"+rule.Name)}
@@ -44,12 +51,13 @@ func addObserved(r *report.Report, checker *audit.Checker, seen *observed.Cluste
 			r.Rules = append(r.Rules, ruleOf(rule))
 		}
 	}
+	r.Looked = slices.DeleteFunc(r.Looked, func(c report.Count) bool { return c.Kind == meshConfiguration }) // counted below, with the operator's
 	for _, kind := range []struct {
 		name     string
 		resource observed.Resource
 	}{
 		{"PeerAuthentication", observed.PeerAuthentications}, {"MutatingWebhookConfiguration", observed.Injectors}, {"root certificate", observed.RootCertificates},
-		{"mesh configuration", observed.MeshConfigs}, {"istiod", observed.Istiods}, {"IstioCNI", observed.CNIs}, {"ZTunnel", observed.ZTunnels},
+		{meshConfiguration, observed.MeshConfigs}, {"istiod", observed.Istiods}, {"IstioCNI", observed.CNIs}, {"ZTunnel", observed.ZTunnels},
 		{"Gateway", observed.Gateways}, {"Pod", observed.Pods},
 	} {
 		if n := seen.Count(kind.resource); n > 0 {

@@ -124,7 +124,9 @@ func (l *looked) take(read manifest.Result, scope audit.Scope) (documents []mani
 			l.problems = append(l.problems, manifest.Note{Place: d.Place(), Text: fmt.Sprintf("%s %q cannot be judged: %v", d.Kind, d.Name, err)})
 			continue
 		}
-		documents, objects = append(documents, *d), append(objects, decoded)
+		if decoded.Judged() {
+			documents, objects = append(documents, *d), append(objects, decoded)
+		}
 	}
 	return documents, objects
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/meshfence/meshfence/audit"
 	"github.com/meshfence/meshfence/audit/picture"
@@ -48,10 +49,15 @@ func pictureOf(checker *audit.Checker, shown *audit.Inventory, findings []policy
 
 // revisionOf is the revision that a tag leads to.
 func revisionOf(tag *mesh.Tag, m *mesh.Mesh) string {
-	if tag.Target.Kind == mesh.KindIstio {
+	switch tag.Target.Kind {
+	case mesh.KindIstio:
 		return m.ActiveRevision
+	case mesh.KindIstiod:
+		_, revision, _ := strings.Cut(tag.Target.Name, "/")
+		return revision
+	default:
+		return tag.Target.Name
 	}
-	return tag.Target.Name
 }
 
 // painter fills in what a fleet says.
@@ -63,15 +69,15 @@ type painter struct {
 // name is unique in the fleet: an IstioRevision without an Istio may have the name of an Istio.
 func (p *painter) name(m *mesh.Mesh) string {
 	if p.fleet.Named(m.Name) != m {
-		return m.Name + " (" + m.Kind + ")"
+		return m.Name + " (" + kindOf(m) + ")"
 	}
 	return m.Name
 }
 
 func (p *painter) mesh(m *mesh.Mesh) picture.Mesh {
 	shown := picture.Mesh{
-		Name: p.name(m), Kind: m.Kind, ControlPlane: m.ControlPlane, Remote: m.Remote(), Ambient: m.AmbientBy != "",
-		Findings: p.findings[audit.Key{Kind: m.Kind, Name: m.Name}],
+		Name: p.name(m), Kind: kindOf(m), ControlPlane: m.ControlPlane, Remote: m.Remote(), Ambient: m.AmbientBy != "",
+		Findings: p.findings[audit.KeyOfMesh(m)],
 	}
 	for _, s := range m.Sources {
 		for _, term := range s.Terms {
@@ -83,12 +89,23 @@ func (p *painter) mesh(m *mesh.Mesh) picture.Mesh {
 	}
 	for _, revision := range m.Revisions {
 		one := picture.Revision{Name: revision, Active: revision == m.ActiveRevision}
-		if one.Active {
+		switch i := slices.IndexFunc(m.Sources, func(s mesh.Source) bool { return s.Revision == revision }); {
+		case m.Kind == mesh.KindIstiod && i >= 0:
+			one.Version = m.Sources[i].Version
+		case one.Active:
 			one.Version = m.Version
 		}
 		shown.Revisions = append(shown.Revisions, one)
 	}
 	return shown
+}
+
+// kindOf is what a person calls the object of a mesh.
+func kindOf(m *mesh.Mesh) string {
+	if m.Kind != mesh.KindIstiod {
+		return m.Kind
+	}
+	return strings.TrimSpace("istiod " + m.InstalledBy)
 }
 
 func (p *painter) namespace(ns *mesh.Namespace, discovering []*mesh.Mesh) picture.Namespace {

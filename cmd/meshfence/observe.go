@@ -59,7 +59,17 @@ func (s *source) observeOnly(ctx context.Context, checker *audit.Checker, stored
 	}
 	existing := checker.Existing(stored)
 	observer.Progress, observer.Namespace = bar.show, namespace
-	observer.Wants = func(resource string) bool { return slices.Contains(needs, observed.Resource(resource)) }
+	observer.Wants = func(resource string) bool {
+		_, read := s.listed[resource]
+		return !read && slices.Contains(needs, observed.Resource(resource))
+	}
+	for _, resource := range needs {
+		for _, raw := range s.listed[string(resource)] {
+			if err := all.cluster.Add(resource, raw); err != nil {
+				all.gaps = append(all.gaps, err.Error())
+			}
+		}
+	}
 	gaps, err := observer.Read(ctx, observed.TrustBundles(existing.Fleet), func(resource string, raw []byte) error {
 		return all.cluster.Add(observed.Resource(resource), raw)
 	})

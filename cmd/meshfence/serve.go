@@ -32,6 +32,7 @@ func register(mgr manager.Manager, s *settings, file *config.File, serving certi
 		MeshMap:         c.MeshMap.Name,
 		DiscoveryLabels: c.DiscoveryLabels,
 		Configuration:   s.name,
+		OnlySail:        s.istiods == sailIstiods,
 		Registerer:      metrics.Registry,
 	})
 	if err != nil {

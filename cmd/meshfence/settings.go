@@ -33,6 +33,7 @@ type settings struct {
 	kubeconfig     string
 	namespace      string
 	name           string
+	istiods        string
 	certs          string
 	certDir        string
 	clientCA       string
@@ -55,6 +56,7 @@ func (s *settings) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.kubeconfig, "kubeconfig", "", "kubeconfig `FILE`; without one KUBECONFIG or ~/.kube/config, else the cluster this runs in")
 	flags.StringVar(&s.namespace, "namespace", "", "`NAMESPACE` of meshfence itself, which has the mesh map; default: the pod's own, else "+defaultNamespace)
 	flags.StringVar(&s.name, "name", defaultName, "`NAME` of this installation: that of its Service and of both webhook configurations")
+	flags.StringVar(&s.istiods, "istiods", allIstiods, "which istiods `COUNT` as meshes: all, or sail (only those of the Sail operator; nothing of others is read)")
 	flags.StringVar(&s.certs, "certs", certsFromFiles, "where the serving certificate `COMES` from: files (--cert-dir), or self-signed (made here, shared by all replicas in the Secret NAME-certs, and made known to the API server)")
 	flags.StringVar(&s.certDir, "cert-dir", defaultCertDir, "`FOLDER` of the serving certificate, with tls.crt and tls.key; waits up to 1 minute for them, and loads them again when they change")
 	flags.StringVar(&s.clientCA, "client-ca", "", "`FILE` of the authorities that sign the API server's client certificate; with it, no other client is answered. Read again when it changes")
@@ -87,8 +89,17 @@ func (s *settings) complete() error {
 	if s.namespace == "" {
 		s.namespace = ownNamespace(namespaceFile)
 	}
+	if s.istiods = cmp.Or(s.istiods, allIstiods); s.istiods != allIstiods && s.istiods != sailIstiods {
+		return fmt.Errorf("--istiods %q is not one of %s, %s", s.istiods, allIstiods, sailIstiods)
+	}
 	return s.completeCerts()
 }
+
+// Values of --istiods.
+const (
+	allIstiods  = "all"
+	sailIstiods = "sail"
+)
 
 // Values of --certs.
 const (

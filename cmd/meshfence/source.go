@@ -31,6 +31,9 @@ type source struct {
 	namespace  string
 	loading    *clientcmd.ClientConfigLoadingRules
 	overrides  *clientcmd.ConfigOverrides
+	// listed are the objects of istiods that were read with the cluster, by what reports call them. They are not read again for
+	// the rules that only a look at the cluster can judge.
+	listed map[string][][]byte
 }
 
 func newSource() *source {
@@ -130,6 +133,13 @@ func (s *source) read(ctx context.Context, scope audit.Scope, stderr io.Writer) 
 	if err != nil {
 		return stored{}, fmt.Errorf("the cluster cannot be read: %w", err)
 	}
+	s.listed = map[string][][]byte{}
+	for _, o := range found.Objects {
+		s.listed[o.Resource] = append(s.listed[o.Resource], o.Raw)
+	}
+	for _, gap := range found.Gaps {
+		s.listed[gap.Resource] = nil
+	}
 	return take(found, scope), nil
 }
 
@@ -144,12 +154,17 @@ func take(found listing.Cluster, scope audit.Scope) stored {
 		}
 	}
 	for _, o := range found.Objects {
+		if o.Resource != "" && !scope.Concerns(o.APIVersion, o.Kind, o.Namespace, o.Name) {
+			continue
+		}
 		decoded, err := scope.Decode(o.Kind, o.Namespace, o.Name, o.Raw)
 		if err != nil {
 			all.gaps = append(all.gaps, fmt.Sprintf("%s: %v", audit.Key{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}, err))
 			continue
 		}
-		all.inventory.Put(decoded)
+		if decoded.Judged() {
+			all.inventory.Put(decoded)
+		}
 	}
 	return all
 }

@@ -26,6 +26,7 @@ func writeConditions(out string) error {
 		{"expression.ValidatingWebhookConfiguration", "A mesh label is not as it was before.", validate},
 		{"expression.MutatingWebhookConfiguration", "The same, and there may be something to fill in.", fill},
 		{"anyLabel.ValidatingWebhookConfiguration", "Any label is not as it was before.", match.ValidateAnyLabel},
+		{"meshConfiguration", "What an istiod reads of its mesh configuration is not as it was before.", match.MeshConfigExpression()},
 		{"anyLabel.MutatingWebhookConfiguration", "The same, and there may be something to fill in.", match.FillAnyLabel()},
 	} {
 		fmt.Fprintf(&text, "\n{{/* %s */}}\n{{- define \"meshfence.%s\" -}}\n%s\n{{- end -}}\n", template.comment, template.name, template.content)

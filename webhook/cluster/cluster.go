@@ -53,6 +53,8 @@ type Options struct {
 	// NarrowEvery is the time between two looks for label keys that are no longer in use; default DefaultNarrowEvery. Such a
 	// key leaves the match conditions after one to two of them.
 	NarrowEvery time.Duration
+	// OnlySail leaves out the istiods that the Sail operator did not install: nothing of theirs is read.
+	OnlySail bool
 	// Registerer receives the metrics; nil for none.
 	Registerer prometheus.Registerer
 }
@@ -71,6 +73,7 @@ type Cluster struct {
 	converter         *namespaceConverter
 	istios, revisions *store.Store[*sail.ControlPlane]
 	tags              *store.Store[*sail.Tag]
+	istiods           *istiods // nil if they are not looked at
 	meshMap           *store.Store[meshMap]
 	// loggedMap is the mesh map that mapChanged was last called for. Only the mesh map's reflector touches it.
 	loggedMap meshMap
@@ -108,6 +111,9 @@ func New(cfg *rest.Config, opts Options) (*Cluster, error) {
 	c.istios = store.New(c.tellLedger(cachedControlPlane(sail.KindIstio)), c.markDirty).KeepVersions()
 	c.revisions = store.New(c.tellLedger(cachedControlPlane(sail.KindIstioRevision)), c.markDirty).KeepVersions()
 	c.tags = store.New(cachedTag, c.markDirty)
+	if !opts.OnlySail {
+		c.istiods = newIstiods(resources.objects, resources.names, func(uid string) { c.ledger.Stored(uid) }, c.markDirty)
+	}
 	c.meshMap = store.New(readMeshMap, nil)
 	c.conditions = conditions.New(conditions.Options{
 		Name: opts.Configuration, Validating: resources.validating, Mutating: resources.mutating,
@@ -163,10 +169,16 @@ func (c *Cluster) Ready(*http.Request) error {
 
 // required are the stores that must be synced, by the name that people know them by.
 func (c *Cluster) required() map[string]interface{ HasSynced() bool } {
-	return map[string]interface{ HasSynced() bool }{
+	all := map[string]interface{ HasSynced() bool }{
 		"namespaces": c.namespaces, "istios": c.istios, "istiorevisions": c.revisions, "istiorevisiontags": c.tags,
 		"the mesh map " + c.options.Namespace + "/" + *c.mapName.Load(): c.meshMap,
 	}
+	if c.istiods != nil {
+		for _, k := range c.istiods.kinds() {
+			all[k.name] = k.store
+		}
+	}
+	return all
 }
 
 // Fleet returns the last snapshot, which is empty before Synced; never nil.
@@ -177,6 +189,9 @@ func (c *Cluster) Known() mesh.Objects {
 	objects := mesh.Objects{Istios: c.istios.Values(), Revisions: c.revisions.Values(), Tags: c.tags.Values()}
 	for _, m := range c.meshMap.Values() {
 		objects.Map = m.entries
+	}
+	if c.istiods != nil {
+		objects = objects.WithParts(c.istiods.known())
 	}
 	return objects
 }
@@ -199,6 +214,16 @@ func (c *Cluster) markDirty() {
 	}
 }
 
+// meshesSynced reports whether all has been read that a fleet is made of.
+func (c *Cluster) meshesSynced() bool {
+	for name, s := range c.required() {
+		if name != "namespaces" && !s.HasSynced() {
+			return false
+		}
+	}
+	return true
+}
+
 // buildFleets builds a fleet when all that it is made of has been read, and after every change; many changes at once make
 // one fleet.
 func (c *Cluster) buildFleets(ctx context.Context) {
@@ -208,7 +233,7 @@ func (c *Cluster) buildFleets(ctx context.Context) {
 			return
 		case <-c.dirty:
 		}
-		if !c.istios.HasSynced() || !c.revisions.HasSynced() || !c.tags.HasSynced() || !c.meshMap.HasSynced() {
+		if !c.meshesSynced() {
 			continue
 		}
 		fleet := c.fleet.Load().Next(c.Known())

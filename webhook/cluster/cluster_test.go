@@ -18,7 +18,7 @@ import (
 // newCluster returns a Cluster whose API server nobody reaches.
 func newCluster(t *testing.T, registry prometheus.Registerer) *Cluster {
 	t.Helper()
-	c, err := New(&rest.Config{Host: "http://127.0.0.1:1"}, Options{Namespace: "meshfence-system", Registerer: registry})
+	c, err := New(&rest.Config{Host: "http://127.0.0.1:1"}, Options{Namespace: "meshfence-system", OnlySail: true, Registerer: registry})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,13 +165,13 @@ func TestBadEntriesOfTheMeshMapAreToldOncePerChange(t *testing.T) {
 func TestMetricsAreRegisteredOnce(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	newCluster(t, registry)
-	if _, err := New(&rest.Config{}, Options{Registerer: registry}); err == nil {
+	if _, err := New(&rest.Config{}, Options{OnlySail: true, Registerer: registry}); err == nil {
 		t.Error("no error for a second registration")
 	}
 }
 
 func TestUnusableConfigurationIsAnError(t *testing.T) {
-	if _, err := New(&rest.Config{Host: ":::"}, Options{}); err == nil {
+	if _, err := New(&rest.Config{Host: ":::"}, Options{OnlySail: true}); err == nil {
 		t.Error("no error")
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/metadata"
 
 	"github.com/meshfence/meshfence/webhook/cluster/store"
+	"github.com/meshfence/meshfence/webhook/istiod"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/sail"
 )
@@ -47,12 +48,22 @@ func (c *Cluster) live(ctx context.Context, served string) (mesh.Objects, error)
 		objects.Map, err = c.liveMap(together)
 		return err
 	})
+	var parts istiod.Objects
+	group.Go(func() (err error) {
+		if c.istiods != nil {
+			parts, err = c.istiods.live(together)
+		}
+		return err
+	})
 	err := group.Wait()
 	if err == nil && lacksAnOwner(objects) {
 		err = istios(ctx)
 	}
 	if err != nil {
 		return mesh.Objects{}, fmt.Errorf("read the stored meshes: %w", err)
+	}
+	if c.istiods != nil {
+		objects = objects.WithParts(parts)
 	}
 	return objects, nil
 }

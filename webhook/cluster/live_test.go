@@ -116,7 +116,7 @@ func reading(t *testing.T, s *storage) *Cluster {
 	t.Helper()
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
-	c, err := New(&rest.Config{Host: server.URL}, Options{Namespace: "meshfence-system"})
+	c, err := New(&rest.Config{Host: server.URL}, Options{OnlySail: true, Namespace: "meshfence-system"})
 	if err != nil {
 		t.Fatal(err)
 	}

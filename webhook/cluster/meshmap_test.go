@@ -100,7 +100,7 @@ func newMapBench(t *testing.T, stored map[string]map[string]any, held map[string
 	server := httptest.NewServer(b.api)
 	t.Cleanup(server.Close)
 	var err error
-	if b.Cluster, err = New(&rest.Config{Host: server.URL}, Options{Namespace: "meshfence-system", Registerer: b.registry}); err != nil {
+	if b.Cluster, err = New(&rest.Config{Host: server.URL}, Options{OnlySail: true, Namespace: "meshfence-system", Registerer: b.registry}); err != nil {
 		t.Fatal(err)
 	}
 	for _, err := range []error{b.istios.Replace(nil, ""), b.revisions.Replace(nil, ""), b.tags.Replace(nil, ""), b.namespaces.Replace(nil, "")} {

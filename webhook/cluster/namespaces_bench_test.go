@@ -109,7 +109,7 @@ func peakMemory() float64 {
 func BenchmarkFirstListOfNamespaces(b *testing.B) {
 	server := httptest.NewServer(servingNamespaces(b, usualNamespaces(10000)))
 	b.Cleanup(server.Close)
-	c, err := New(&rest.Config{Host: server.URL}, Options{Namespace: "meshfence-system"})
+	c, err := New(&rest.Config{Host: server.URL}, Options{OnlySail: true, Namespace: "meshfence-system"})
 	if err != nil {
 		b.Fatal(err)
 	}

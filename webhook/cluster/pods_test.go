@@ -28,7 +28,7 @@ func against(t *testing.T, handler http.HandlerFunc) *Cluster {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	c, err := New(&rest.Config{Host: server.URL}, Options{Namespace: "meshfence-system"})
+	c, err := New(&rest.Config{Host: server.URL}, Options{OnlySail: true, Namespace: "meshfence-system"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,11 @@ type resources struct {
 	configMaps           dynamic.ResourceInterface // in our own namespace
 	validating, mutating dynamic.ResourceInterface
 	pods                 metadata.Getter
-	accessReviews        authorizationclient.SubjectAccessReviewInterface
+	// objects and names are the clients that resources of other kinds are made of.
+	objects dynamic.Interface
+	names   metadata.Interface
+
+	accessReviews authorizationclient.SubjectAccessReviewInterface
 }
 
 // newResources makes the clients, which share one connection. The metadata client speaks protobuf, the other one JSON.
@@ -86,6 +90,8 @@ func newResources(cfg *rest.Config, namespace string) (*resources, error) {
 		validating: objects.Resource(registration.WithResource("validatingwebhookconfigurations")),
 		mutating:   objects.Resource(registration.WithResource("mutatingwebhookconfigurations")),
 
+		objects: objects, names: meta,
+
 		pods:          meta.Resource(corev1.SchemeGroupVersion.WithResource("pods")),
 		accessReviews: access.SubjectAccessReviews(),
 	}, nil
@@ -103,13 +109,17 @@ func newReflectors(c *Cluster) []*cache.Reflector {
 	sailResource := func(source cache.ListerWatcherWithContext) *cache.ListWatch {
 		return (&optional{inner: source, lookAgain: lookAgain}).listWatch()
 	}
-	return append(c.conditions.Reflectors(),
+	all := append(c.conditions.Reflectors(),
 		store.NewReflector("namespaces", namespaceSource(c), c.namespaces),
 		store.NewReflector("istios", sailResource(c.resources.istios.lister), c.istios),
 		store.NewReflector("istiorevisions", sailResource(c.resources.revisions.lister), c.revisions),
 		store.NewReflector("istiorevisiontags", sailResource(store.Objects(c.resources.tags, "")), c.tags),
 		store.NewReflector("ledger", store.Objects(c.resources.configMaps, Claims), c.claims.seen),
 	)
+	if c.istiods != nil {
+		all = append(all, c.istiods.reflectors()...)
+	}
+	return all
 }
 
 // namespaceSource lists and watches the metadata of namespaces.

@@ -48,6 +48,8 @@ const (
 	dataplaneModeLabel = api.DataplaneModeLabel
 	memberOfLabel      = api.MaistraMemberLabel
 	fillAnnotation     = api.FillAnnotation
+	allowOverlap       = api.AllowOverlapAnnotation
+	allowOverlapUntil  = api.AllowOverlapUntilAnnotation
 )
 
 // ValidateAnyLabel is for when there are more keys than an expression can have: any label of the namespace is not as it was

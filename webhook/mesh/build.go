@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -16,7 +17,11 @@ import (
 // (istio/pilot/pkg/serviceregistry/kube/controller/namespacecontroller.go).
 const DefaultTrustBundle = api.DefaultTrustBundle
 
-var selectorsPath = field.NewPath("spec", "values", "meshConfig", "discoverySelectors")
+// Where the selectors are: in an object of the Sail operator, and in the text of a ConfigMap.
+var (
+	selectorsPath = field.NewPath("spec", "values", "meshConfig", "discoverySelectors")
+	textPath      = field.NewPath("data.mesh: discoverySelectors")
+)
 
 // newMesh makes one mesh of its main object and the IstioRevisions that belong to it. read reads their lists of selectors.
 func newMesh(main *sail.ControlPlane, revisions []*sail.ControlPlane, read lists) *Mesh {
@@ -68,6 +73,7 @@ func newSource(cp *sail.ControlPlane, revision string, read lists) Source {
 	profile, _ := chartProfile(cp)
 	s := Source{
 		Ref:                Ref{Kind: cp.Kind, Name: cp.Metadata.Name},
+		Revision:           revision,
 		TrustBundle:        trustBundle(values),
 		MountedBundle:      mountedBundle(values),
 		RevocationList:     revocationList(values),
@@ -75,25 +81,40 @@ func newSource(cp *sail.ControlPlane, revision string, read lists) Source {
 		InjectsByDefault:   injectsByDefault(values),
 		RefusesTags:        profile == sail.ProfileRemote,
 
-		items: values.MeshConfig.DiscoverySelectors,
+		items: values.MeshConfig.DiscoverySelectors, path: selectorsPath,
 	}
-	s.Terms, s.Errors = read.terms(values.MeshConfig.DiscoverySelectors)
+	if cp.Installed != nil {
+		s.install(cp.Installed)
+		s.Unreadable = cp.Malformed
+	}
+	s.Terms, s.Errors = read.terms(values.MeshConfig.DiscoverySelectors, s.path)
 	s.Listing, s.By = listing(cp, revision, s.Errors)
+	if cp.Installed != nil {
+		s.By = strings.TrimPrefix(s.By, valuesField) // the charts' values are called without it
+	}
 	switch s.Listing {
 	case Selective: // the items, as they were parsed
 	case Unset, Invalid:
-		s.Terms = []Term{{Selector: selector.All(), Path: selectorsPath.String()}}
+		s.Terms = []Term{{Selector: selector.All(), Path: s.path.String()}}
 	case Unread:
-		s.Listed, s.Terms = s.Terms, []Term{{Selector: selector.All(), Path: s.By}}
+		s.Listed, s.Terms = s.Terms, []Term{{Selector: selector.All(), Path: cmp.Or(s.By, s.path.String())}}
 	case Remote:
 		s.Terms = nil
 	}
 	return s
 }
 
-func parseTerms(list []*metav1.LabelSelector) (terms []Term, errs field.ErrorList) {
+// install makes the source that of an istiod which the Sail operator did not install.
+func (s *Source) install(i *sail.Installed) {
+	s.Kind, s.path, s.Release, s.InjectsByDefault = kindConfigMap, textPath, i.Release, i.ByDefault
+}
+
+// kindConfigMap is the kind of the object that has the selectors of an istiod which the Sail operator did not install.
+const kindConfigMap = "ConfigMap"
+
+func parseTerms(list []*metav1.LabelSelector, at *field.Path) (terms []Term, errs field.ErrorList) {
 	for i, item := range list {
-		path := selectorsPath.Index(i)
+		path := at.Index(i)
 		if item == nil {
 			item = &metav1.LabelSelector{} // as Istio reads it
 		}

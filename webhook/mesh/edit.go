@@ -30,6 +30,9 @@ type Edit struct {
 // Edited is the fleet after a change of one object, and after the operator has written the values of an Istio into its active
 // IstioRevision; before it has, if operated is false. It returns nil if there is no such object.
 func (f *Fleet) Edited(ref Ref, edit Edit, operated bool) *Fleet {
+	if ref.Kind == KindIstiod {
+		return f.editedIstiods(ref, edit)
+	}
 	stored := f.object(ref)
 	if stored == nil {
 		return nil
@@ -44,13 +47,30 @@ func (f *Fleet) Edited(ref Ref, edit Edit, operated bool) *Fleet {
 	return f.Next(objects)
 }
 
+// editedIstiods is the fleet after a change of all istiods of a namespace.
+func (f *Fleet) editedIstiods(ref Ref, edit Edit) *Fleet {
+	objects, found := f.objects, false
+	for _, cp := range f.objects.Istiods {
+		if cp.Spec.Namespace != ref.Name {
+			continue
+		}
+		changed := edit.apply(cp)
+		if edit.Selectors != nil {
+			read := *cp.Installed
+			read.NoConfig = false
+			changed.Installed = &read
+		}
+		objects, found = objects.With(changed), true
+	}
+	if !found {
+		return nil
+	}
+	return f.Next(objects)
+}
+
 // object returns the object that a fleet is made of, or nil.
 func (f *Fleet) object(ref Ref) *sail.ControlPlane {
-	all := f.objects.Istios
-	if ref.Kind == sail.KindIstioRevision {
-		all = f.objects.Revisions
-	}
-	for _, object := range all {
+	for _, object := range *f.objects.of(ref.Kind) {
 		if object.Metadata.Name == ref.Name {
 			return object
 		}
@@ -64,15 +84,20 @@ func (e Edit) apply(stored *sail.ControlPlane) *sail.ControlPlane {
 	if e.Selectors != nil {
 		changed.Spec.Values.MeshConfig.DiscoverySelectors = e.Selectors
 	}
-	switch read := true; e.Reads {
-	case "":
-	case envField("REVISION"):
+	switch read := true; {
+	case e.Reads == "":
+	case strings.HasSuffix(envField("REVISION"), e.Reads):
 		changed.Spec.Values.Pilot.Env.Revision = nil
 	default:
 		changed.Spec.Values.Pilot.ConfigMap = &read
 	}
 	if e.NotByDefault {
 		changed.Spec.Values.Injector.EnableNamespacesByDefault = false
+		if changed.Installed != nil {
+			quiet := *changed.Installed
+			quiet.ByDefault = false
+			changed.Installed = &quiet
+		}
 	}
 	if e.TrustBundle != "" {
 		changed.Spec.Values.Global.TrustBundleName = e.TrustBundle

@@ -57,7 +57,7 @@ func (f *Fleet) Prepare() {
 func (f *Fleet) Next(objects Objects) *Fleet { return newFleet(objects, listsOf(f.meshes)) }
 
 func newFleet(objects Objects, read lists) *Fleet {
-	f := &Fleet{revisions: map[string]*Revision{}, tags: objects.Tags, meshMap: objects.Map, objects: objects}
+	f := &Fleet{revisions: map[string]*Revision{}, tags: slices.Concat(objects.Tags, objects.IstiodTags), meshMap: objects.Map, objects: objects}
 	istios := map[string]bool{}
 	for _, istio := range objects.Istios {
 		istios[istio.Metadata.Name] = true
@@ -83,6 +83,7 @@ func newFleet(objects Objects, read lists) *Fleet {
 		m.TakenOver = takenOver[m.Name]
 		f.meshes = append(f.meshes, m)
 	}
+	f.meshes = append(f.meshes, installedMeshes(&objects, read)...)
 	slices.SortFunc(f.meshes, func(a, b *Mesh) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Kind, b.Kind))
 	})
@@ -122,13 +123,17 @@ func (f *Fleet) nameRevisions(objects *Objects) {
 	for name, meshes := range f.own {
 		f.revisions[name] = &Revision{Name: name, Meshes: meshes, injecting: meshes}
 	}
-	for _, tag := range objects.Tags {
+	for _, tag := range f.tags {
 		name := tag.Metadata.Name
 		if _, taken := f.own[name]; taken && !tagComesFirst(tag, objects) {
 			continue
 		}
 		meshes := f.Target(tag.Spec.TargetRef)
-		f.revisions[name] = &Revision{Name: name, Tag: true, Meshes: meshes, injecting: installing(meshes, tag.Spec.TargetRef)}
+		r := &Revision{Name: name, Tag: true, Meshes: meshes, injecting: installing(meshes, tag.Spec.TargetRef)}
+		if other := f.revisions[name]; other != nil && other.Tag {
+			r.Meshes, r.injecting = union(other.Meshes, r.Meshes), union(other.injecting, r.injecting)
+		}
+		f.revisions[name] = r
 	}
 	f.unlabelled = f.injectingUnlabelled()
 }
@@ -163,15 +168,20 @@ func installing(meshes []*Mesh, target sail.TargetRef) []*Mesh {
 
 // revisionOf names the revision of a mesh that a tag stands for.
 func revisionOf(m *Mesh, target sail.TargetRef) string {
-	if target.Kind == sail.KindIstio {
+	switch target.Kind {
+	case sail.KindIstio:
 		return m.ActiveRevision
+	case KindIstiod:
+		_, revision, _ := strings.Cut(target.Name, "/")
+		return revision
+	default:
+		return target.Name
 	}
-	return target.Name
 }
 
 // source is the mesh's object that installs a revision: the IstioRevision of that name, or what it is going to be made of.
 func (m *Mesh) source(revision string) *Source {
-	i := slices.IndexFunc(m.Sources, func(s Source) bool { return s.Kind == sail.KindIstioRevision && s.Name == revision })
+	i := slices.IndexFunc(m.Sources, func(s Source) bool { return s.Kind != sail.KindIstio && s.Revision == revision })
 	return &m.Sources[max(i, 0)]
 }
 
@@ -206,13 +216,18 @@ func revisionNamed(name string, objects *Objects) (meta sail.Meta, stored bool) 
 
 // Target returns the meshes of what a tag points at, as Revision.Meshes. A tag never points at a tag.
 func (f *Fleet) Target(ref sail.TargetRef) []*Mesh {
-	if ref.Kind != sail.KindIstio {
+	switch ref.Kind {
+	case sail.KindIstio:
+		if m := f.Mesh(Ref{Kind: sail.KindIstio, Name: ref.Name}); m != nil {
+			return []*Mesh{m}
+		}
+		return nil
+	case KindIstiod:
+		namespace, revision, _ := strings.Cut(ref.Name, "/")
+		return slices.DeleteFunc(slices.Clone(f.own[revision]), func(m *Mesh) bool { return m.ControlPlane != namespace })
+	default:
 		return f.own[ref.Name]
 	}
-	if m := f.Mesh(Ref{Kind: sail.KindIstio, Name: ref.Name}); m != nil {
-		return []*Mesh{m}
-	}
-	return nil
 }
 
 // Meshes returns all meshes by name. The slice must not be written.
@@ -266,7 +281,7 @@ func (f *Fleet) LeadsTo(name string) string {
 	case ref.Kind == sail.KindIstio:
 		return r.Meshes[0].ActiveRevision
 	default:
-		return ref.Name
+		return revisionOf(r.Meshes[0], ref)
 	}
 }
 
@@ -282,18 +297,39 @@ func (f *Fleet) tag(name string) *sail.Tag {
 // HasTag reports whether there is a tag of that name, also one that cannot be used because a revision has the name.
 func (f *Fleet) HasTag(name string) bool { return f.tag(name) != nil }
 
-// Following returns the names of the tags, sorted, that follow an Istio from one active revision to the next: those whose target
-// is the Istio, and whose name is no revision's.
+// Following returns the names of the tags, sorted, that follow a mesh from one active revision to the next: those whose target
+// is the Istio, or an istiod that the Sail operator did not install, and whose name is no revision's.
 func (f *Fleet) Following(m *Mesh) []string {
 	var names []string
 	for _, tag := range f.tags {
-		target, r := tag.Spec.TargetRef, f.revisions[tag.Metadata.Name]
-		if target.Kind == sail.KindIstio && m.Ref == (Ref{Kind: target.Kind, Name: target.Name}) && r != nil && r.Tag {
+		r := f.revisions[tag.Metadata.Name]
+		if r != nil && r.Tag && follows(tag.Spec.TargetRef, m) && len(r.Meshes) == 1 {
 			names = append(names, tag.Metadata.Name)
 		}
 	}
 	slices.Sort(names)
-	return names
+	return slices.Compact(names)
+}
+
+// follows reports whether a tag's target is the mesh rather than one of its revisions. Those of istiods that the Sail operator did not install are moved
+// from one revision to the next by hand.
+func follows(target sail.TargetRef, m *Mesh) bool {
+	if target.Kind == KindIstiod {
+		namespace, revision, _ := strings.Cut(target.Name, "/")
+		return m.Kind == KindIstiod && m.Name == namespace && m.Has(revision)
+	}
+	return target.Kind == sail.KindIstio && m.Ref == (Ref{Kind: target.Kind, Name: target.Name})
+}
+
+// union is the meshes of two lists, each once.
+func union(a, b []*Mesh) []*Mesh {
+	all := slices.Clone(a)
+	for _, m := range b {
+		if !slices.Contains(all, m) {
+			all = append(all, m)
+		}
+	}
+	return all
 }
 
 // InjectionOf is InjectionOf in this cluster: where the labels choose no revision, the one called default may inject the

@@ -47,6 +47,13 @@ func chartProfile(cp *sail.ControlPlane) (profile, by string) {
 // cluster, Unread if it does not read them, else Selective; by is the field that decides.
 func runs(cp *sail.ControlPlane, revision string) (l Listing, by string) {
 	values := &cp.Spec.Values
+	switch i := cp.Installed; {
+	case i == nil:
+	case i.NotHere:
+		return Remote, ""
+	case i.NoConfig:
+		return Unread, ""
+	}
 	if scope := values.Global.ResourceScope; scope != "" && scope != "all" && scope != "namespace" {
 		return Remote, scopeField
 	}

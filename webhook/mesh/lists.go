@@ -31,12 +31,12 @@ func listsOf(meshes []*Mesh) lists {
 }
 
 // terms reads a list, or returns what was read of it before.
-func (l lists) terms(items []*metav1.LabelSelector) ([]Term, field.ErrorList) {
+func (l lists) terms(items []*metav1.LabelSelector, at *field.Path) ([]Term, field.ErrorList) {
 	if len(items) == 0 {
 		return nil, nil
 	}
 	if terms, ok := l[listOf(items)]; ok {
 		return terms, nil
 	}
-	return parseTerms(items)
+	return parseTerms(items, at)
 }

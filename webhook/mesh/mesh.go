@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -15,16 +16,26 @@ type Ref struct {
 	Kind, Name string
 }
 
-// String returns the reference as kubectl prints it in messages, for example: Istio "mesh-1".
-func (r Ref) String() string { return r.Kind + ` "` + r.Name + `"` }
+// String returns the reference as kubectl prints it in messages, for example: Istio "mesh-1". Istiods of a namespace are no object; they are named in
+// words.
+func (r Ref) String() string {
+	if r.Kind == KindIstiod && strings.Contains(r.Name, "/") { // one of them, by its ConfigMap
+		return kindConfigMap + ` "` + r.Name + `"`
+	}
+	if r.Kind == KindIstiod {
+		return `the istiod of namespace "` + r.Name + `"`
+	}
+	return r.Kind + ` "` + r.Name + `"`
+}
 
-// Mesh is one control plane installation: an Istio with its IstioRevisions, or an IstioRevision that no Istio owns or takes
-// over.
+// Mesh is one control plane installation: an Istio with its IstioRevisions, an IstioRevision that no Istio owns or takes
+// over, or all istiods of a namespace that the Sail operator did not install: they share the Secret of their authority, a leader lock and a
+// root certificate.
 type Mesh struct {
 	Ref
 	// ControlPlane is the namespace of its istiod: spec.namespace.
 	ControlPlane string
-	// ActiveRevision is the revision that new workloads should use (see activeRevision).
+	// ActiveRevision is the revision that new workloads should use (see activeRevision); "" if nothing tells which of several istiods that is.
 	ActiveRevision string
 	// Revisions are the names of all its revisions, sorted: the active one and those of its stored IstioRevisions.
 	Revisions []string
@@ -44,6 +55,8 @@ type Mesh struct {
 	AmbientBy string
 	// NoFill says that its object carries meshfence.io/fill: "false": namespaces are discovered without being injected.
 	NoFill bool
+	// InstalledBy says who installed istiods that are not the Sail operator's, in a word for a person; "" if it is, or nothing tells.
+	InstalledBy string
 	// Malformed is why a part of its object could not be read; nil if all could.
 	Malformed error
 }
@@ -61,6 +74,10 @@ type TakenOver struct {
 // Source is one object's contribution to what a mesh discovers.
 type Source struct {
 	Ref
+	// Revision is the name of the revision that it installs, and Release that of the Helm release which made it, "" for none.
+	Revision, Release string
+	// Version is that of its istiod, "" if nothing tells; only of istiods that the Sail operator did not install.
+	Version string
 	// Listing says what its list of selectors amounts to.
 	Listing Listing
 	// By is the path of the field because of which the list does not count; "" unless Listing is Unread or Remote.
@@ -70,6 +87,8 @@ type Source struct {
 	Terms []Term
 	// Listed are the selectors that istiod would have if it read them; only if Listing is Unread.
 	Listed []Term
+	// Unreadable is why the text with the selectors could not be read at all; only of istiods that the Sail operator did not install.
+	Unreadable error
 	// Errors are the selectors that do not parse, by path.
 	Errors field.ErrorList
 	// TrustBundle is the name of the ConfigMap that its istiod writes the root certificate to.
@@ -88,8 +107,9 @@ type Source struct {
 	// (sail-operator/controllers/istiorevisiontag/istiorevisiontag_controller.go).
 	RefusesTags bool
 
-	// items is the list of selectors as it stands in the object.
+	// items is the list of selectors as it stands in the object, and path where.
 	items []*metav1.LabelSelector
+	path  *field.Path
 }
 
 // Term is one selector and where it stands in its source.
@@ -113,12 +133,13 @@ const (
 	// Remote: no istiod runs in this cluster, or the one that runs serves another cluster; the selectors discover nothing
 	// here.
 	Remote
-	// Unread: istiod runs here without the mesh configuration in which the selectors are, and so discovers everything.
+	// Unread: istiod runs here without the mesh configuration in which the selectors are, and so discovers everything. By is "" if there is no
+	// such configuration.
 	Unread
 )
 
 // RevisionBased reports whether each version of the mesh has a revision of its own: update strategy RevisionBased.
-func (m *Mesh) RevisionBased() bool { return m.ActiveRevision != m.Name }
+func (m *Mesh) RevisionBased() bool { return m.Kind != KindIstiod && m.ActiveRevision != m.Name }
 
 // Remote reports whether no source of the mesh runs an istiod that serves this cluster.
 func (m *Mesh) Remote() bool {

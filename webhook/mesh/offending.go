@@ -11,7 +11,7 @@ import (
 // Offending returns what one of the source's Errors is about, by its content and not by its place in the list: the key, if a key
 // or a value is wrong, which the error itself shows; else, if the operator or the number of values is, the requirement.
 func (s *Source) Offending(err *field.Error) string {
-	index, rest, _ := strings.Cut(strings.TrimPrefix(err.Field, selectorsPath.String()+"["), "].")
+	index, rest, _ := strings.Cut(strings.TrimPrefix(err.Field, s.path.String()+"["), "].")
 	i, notANumber := strconv.Atoi(index)
 	if notANumber != nil || i < 0 || i >= len(s.items) || s.items[i] == nil {
 		return err.Field

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/sail"
 )
 
@@ -11,6 +12,9 @@ import (
 const (
 	KindIstio         = sail.KindIstio
 	KindIstioRevision = sail.KindIstioRevision
+	// KindIstiod is that of the istiods of one namespace that the Sail operator did not install. The name of such a mesh is the namespace's; that
+	// of a tag's target is the namespace and the revision, with a slash between.
+	KindIstiod = api.KindIstiod
 )
 
 // Tag is what is judged of an IstioRevisionTag.

@@ -24,6 +24,7 @@ var meshRules = []rule[mesh.Mesh]{
 	{Rule: Rule{"MF113", "RevisionRenamed", Warn}, change: revisionRenamed},
 	{Rule: Rule{"MF114", "MembershipChanges", Warn}, change: membershipChanges},
 	{Rule: Rule{"MF115", "DeclaredOverlap", Warn}, state: declaredOverlap, unchanged: sameOverlap},
+	{Rule: Rule{"MF116", "DiscoversEverythingOnceDeleted", Deny}, removal: discoversEverythingOnceDeleted},
 	{Rule: Rule{"MF117", "RevisionNotALabel", Warn}, state: revisionNotALabel, unchanged: sameActiveRevision},
 	{Rule: Rule{"MF118", "MisplacesNamespaces", Deny}, change: misplacesNamespaces},
 	{Rule: Rule{"MF119", "SharedClusterTrustBundle", Deny}, state: sharedClusterTrustBundle, unchanged: sameClusterTrustBundle},

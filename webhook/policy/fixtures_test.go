@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -65,6 +66,10 @@ func fleet(t testing.TB, lines ...string) *mesh.Fleet {
 // controller), "version V", "RevisionBased", "profile P", "values-profile P", "bundle NAME" (global.trustBundleName),
 // "env-bundle NAME" and "ambient" (istiod's environment), "with {VALUES}" (any values in YAML), "injects-by-default",
 // "overlaps MESH,MESH", "until TIME" and "fill false" (the annotations), "malformed REASON".
+//
+//	Istiod usergroup-1/istio-a; release istiod; selects team=a
+//
+// is the istiod of revision a that Helm installed in that namespace; without "no-config" its ConfigMap is there.
 func objects(t testing.TB, lines ...string) mesh.Objects {
 	t.Helper()
 	var all mesh.Objects
@@ -75,6 +80,8 @@ func objects(t testing.TB, lines ...string) mesh.Objects {
 			all.Istios = append(all.Istios, controlPlane(t, line))
 		case sail.KindIstioRevision:
 			all.Revisions = append(all.Revisions, controlPlane(t, line))
+		case mesh.KindIstiod:
+			all.Istiods = append(all.Istiods, controlPlane(t, line))
 		case sail.KindIstioRevisionTag:
 			all.Tags = append(all.Tags, tag(t, rest))
 		case "map":
@@ -91,6 +98,10 @@ func controlPlane(t testing.TB, line string) *sail.ControlPlane {
 	parts := strings.Split(line, "; ")
 	kind, name, _ := strings.Cut(parts[0], " ")
 	cp := &sail.ControlPlane{Kind: kind, Metadata: sail.Meta{Name: name, Annotations: map[string]string{}}}
+	if kind == mesh.KindIstiod {
+		namespace, configMap, _ := strings.Cut(name, "/")
+		cp.Spec.Namespace, cp.Installed = namespace, &sail.Installed{Revision: cmp.Or(strings.TrimPrefix(strings.TrimPrefix(configMap, "istio"), "-"), "default")}
+	}
 	for _, part := range parts[1:] {
 		word, value, _ := strings.Cut(part, " ")
 		property(t, cp, word, value)
@@ -101,6 +112,10 @@ func controlPlane(t testing.TB, line string) *sail.ControlPlane {
 func property(t testing.TB, cp *sail.ControlPlane, word, value string) {
 	t.Helper()
 	switch word {
+	case "release":
+		cp.Installed.Release, cp.Installed.By = value, "Helm"
+	case "no-config":
+		cp.Installed.NoConfig = true
 	case "in":
 		cp.Spec.Namespace = value
 	case "selects":
@@ -277,6 +292,7 @@ type meshCase struct {
 	namespaces       []mesh.Namespace
 	exempt           func(namespace string) bool
 	deleting         bool
+	losing           *policy.Loss
 	actions          policy.Actions
 	want             string // the codes, as outcome writes them; the text is in testdata/findings
 }
@@ -300,6 +316,7 @@ func (c meshCase) judge(t *testing.T) policy.Verdict {
 	}
 	change := meshChange(before, after, ref)
 	change.Namespaces, change.Exempt, change.Deleting, change.Creating = c.namespaces, c.exempt, c.deleting, c.create != ""
+	change.Losing, change.Removing = c.losing, c.losing != nil
 	s := settings()
 	s.Actions = c.actions
 	return policy.New(s).Mesh(change)
@@ -307,7 +324,7 @@ func (c meshCase) judge(t *testing.T) policy.Verdict {
 
 // meshOf is the mesh that a stored object belongs to, as the webhook finds it.
 func meshOf(stored mesh.Objects, cp *sail.ControlPlane) mesh.Ref {
-	return mesh.NewFleet(stored).MeshOf(mesh.Ref{Kind: cp.Kind, Name: cp.Metadata.Name}).Ref
+	return mesh.NewFleet(stored).MeshOf(mesh.SourceRef(cp)).Ref
 }
 
 // withoutMesh are the objects that are left when a mesh is deleted: an Istio takes the revisions that it controls with it.

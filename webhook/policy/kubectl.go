@@ -17,9 +17,42 @@ func resourceOf(kind string) string { return strings.ToLower(kind) + "s.sailoper
 // object names an object of the Sail operator in a command.
 func object(kind, name string) string { return resourceOf(kind) + " " + name }
 
-// patchCommand merges JSON into the spec of an object of the Sail operator.
-func patchCommand(ref mesh.Ref, spec string) string {
-	return fmt.Sprintf(`kubectl patch %s --type=merge -p '{"spec":%s}'`, object(ref.Kind, ref.Name), spec)
+// setting is one of the values of Istio's chart for istiod: its path, and the JSON that it gets.
+type setting struct{ path, json string }
+
+// setValues are the commands that change values of a mesh: a patch of the object of the Sail operator, or an upgrade of each Helm release. There are none for istiods
+// that were installed in another way: what has installed them has the other values.
+func setValues(m *mesh.Mesh, settings ...setting) []string {
+	if m.Kind != mesh.KindIstiod {
+		return []string{patchValues(m.Ref, settings...)}
+	}
+	var commands []string
+	for i := range m.Sources {
+		s := &m.Sources[i]
+		if s.Release == "" {
+			return nil
+		}
+		command := "helm upgrade " + s.Release + " istio/istiod --namespace " + m.ControlPlane
+		if s.Version != "" {
+			command += " --version " + strings.TrimPrefix(s.Version, "v")
+		}
+		command += " --reuse-values"
+		for _, set := range settings {
+			command += " --set-json '" + set.path + "=" + set.json + "'"
+		}
+		commands = append(commands, command)
+	}
+	return commands
+}
+
+// patchValues merges values into the spec of an object of the Sail operator.
+func patchValues(ref mesh.Ref, settings ...setting) string {
+	texts := make([]string, len(settings))
+	for i, s := range settings {
+		keys := strings.Split(s.path, ".")
+		texts[i] = `"` + strings.Join(keys, `":{"`) + `":` + s.json + strings.Repeat("}", len(keys)-1)
+	}
+	return fmt.Sprintf(`kubectl patch %s --type=merge -p '{"spec":{"values":{%s}}}'`, object(ref.Kind, ref.Name), strings.Join(texts, ","))
 }
 
 // showAll lists the objects of some kinds.
@@ -34,9 +67,13 @@ func showAll(kinds ...string) string {
 // showOne prints an object.
 func showOne(kind, name string) string { return "kubectl get " + object(kind, name) + " -o yaml" }
 
-// annotateCommand changes an annotation of a mesh's object.
-func annotateCommand(ref mesh.Ref, arguments string) string {
-	return "kubectl annotate " + object(ref.Kind, ref.Name) + " " + arguments
+// annotateCommand changes an annotation of a mesh's object: of the ConfigMap of an istiod that the Sail operator did not install.
+func annotateCommand(m *mesh.Mesh, arguments string) string {
+	if m.Kind == mesh.KindIstiod {
+		_, name, _ := strings.Cut(m.Sources[0].Name, "/")
+		return "kubectl annotate configmap " + name + " --namespace " + m.ControlPlane + " " + arguments
+	}
+	return "kubectl annotate " + object(m.Kind, m.Name) + " " + arguments
 }
 
 // showNames lists what istio.io/rev can name.

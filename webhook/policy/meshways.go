@@ -19,7 +19,8 @@ const maxPatch = 1500
 // proposal is a command that changes a mesh's object, and what it does.
 type proposal struct {
 	editing
-	command string
+	// commands are none if the mesh was not installed by a program that has commands for it.
+	commands []string
 }
 
 // cured reports, for a cluster in which a command has been run, whether what it is for is gone there.
@@ -52,31 +53,30 @@ func (w *World) mends(p proposal, namespaces []mesh.Namespace, is cured) bool {
 
 // ways are the proposals that mend.
 func (w *World) ways(label string, p proposal, ok bool, is cured) remedy {
-	if !ok || !w.mends(p, w.Namespaces, is) {
+	if !ok || len(p.commands) == 0 || !w.mends(p, w.Namespaces, is) {
 		return nil
 	}
-	return remedy{run(label, p.command)}
+	return remedy{run(label, p.commands...)}
 }
 
 // selecting gives a mesh other selectors, and has its istiod read them if there is a field because of which it does not; ok is false if they are too long for a command, or cannot be written.
-func selecting(ref mesh.Ref, list []*metav1.LabelSelector, unread string) (p proposal, ok bool) {
+func selecting(m *mesh.Mesh, list []*metav1.LabelSelector, unread string) (p proposal, ok bool) {
 	text, err := json.Marshal(list)
 	if err != nil || len(text) > maxPatch || len(list) == 0 || slices.Contains(list, nil) || strings.Contains(string(text), "'") {
 		return proposal{}, false
 	}
-	values := `"meshConfig":{"discoverySelectors":` + string(text) + `}`
+	settings := []setting{{"meshConfig.discoverySelectors", string(text)}}
 	if unread != "" {
-		values += "," + readJSON(unread)
+		settings = append(settings, readSetting(unread))
 	}
-	return proposal{
-		editing{ref, mesh.Edit{Selectors: list, Reads: unread}}, patchCommand(ref, `{"values":{`+values+`}}`),
-	}, true
+	commands := setValues(m, settings...)
+	return proposal{editing{m.Ref, mesh.Edit{Selectors: list, Reads: unread}}, commands}, len(commands) > 0
 }
 
 // reading has a mesh's istiod read the selectors that it has.
 func reading(m *mesh.Mesh, w *World) proposal {
 	unread := w.unread(m)
-	return proposal{editing{m.Ref, mesh.Edit{Reads: unread}}, patchCommand(m.Ref, `{"values":{`+readJSON(unread)+`}}`)}
+	return proposal{editing{m.Ref, mesh.Edit{Reads: unread}}, setValues(m, readSetting(unread))}
 }
 
 // unread is the field because of which a mesh's istiod does not read its selectors: as it is stored when the commands are run, which
@@ -98,7 +98,7 @@ func selectingOwn(m *mesh.Mesh, w *World) (p proposal, ok bool) {
 	if m.Sources[0].Listing == mesh.Unread {
 		unread = w.unread(m)
 	}
-	return selecting(m.Ref, []*metav1.LabelSelector{&own}, unread)
+	return selecting(m, []*metav1.LabelSelector{&own}, unread)
 }
 
 // ownSelectors offers a selector of its own to a mesh that is stored: at once if no namespace depends on those that it has, else
@@ -118,7 +118,7 @@ func ownSelectors(label string, m *mesh.Mesh, w *World, is cured) remedy {
 	if len(commands) == 0 || !w.mends(p, namespaces, is) {
 		return nil
 	}
-	return remedy{run(label, append(commands, p.command)...)}
+	return remedy{run(label, append(commands, p.commands...)...)}
 }
 
 // giveSelector is what such an offer begins with.
@@ -165,7 +165,7 @@ func keepSelectors(m *mesh.Mesh, w *World, is cured) remedy {
 		return nil
 	}
 	const label = "keep the discoverySelectors that it has"
-	if p, ok := selecting(m.Ref, own.Items(), ""); ok {
+	if p, ok := selecting(m, own.Items(), ""); ok {
 		if ways := w.ways(label, p, ok, is); len(ways) > 0 {
 			return ways
 		}
@@ -182,22 +182,33 @@ func overlapWays(m *mesh.Mesh, others []*mesh.Mesh, w *World, is cured) remedy {
 	)
 	bundle := mesh.DefaultTrustBundle + "-" + m.Name
 	allowed, nameable := declaring(m, others, w)
+	nameable = nameable && !lacksConfig(m)
 	if !w.Updating && w.Before.Mesh(m.Ref) == nil {
 		var ways remedy
 		if nameable {
 			ways = append(ways, run(declare, fmt.Sprintf("annotations: {%s: %q}", mesh.AllowOverlapAnnotation, strings.Join(allowed.Allowed, ","))))
 		}
-		return append(ways, run(rename, fmt.Sprintf("spec: {values: {global: {trustBundleName: %s}}}", bundle)))
+		return append(ways, run(rename, valuesLine(m, fmt.Sprintf("global: {trustBundleName: %s}", bundle))))
 	}
 	arguments := mesh.AllowOverlapAnnotation + "=" + strings.Join(allowed.Allowed, ",")
 	if allowed.Until != "" {
 		arguments += " " + mesh.AllowOverlapUntilAnnotation + "=" + allowed.Until
 	}
 	return slices.Concat(
-		w.ways(declare, proposal{editing{m.Ref, allowed}, annotateCommand(m.Ref, arguments+" --overwrite")}, nameable, is),
+		w.ways(declare, proposal{editing{m.Ref, allowed}, []string{annotateCommand(m, arguments+" --overwrite")}}, nameable, is),
 		w.ways(rename, proposal{
-			editing{m.Ref, mesh.Edit{TrustBundle: bundle}}, patchCommand(m.Ref, fmt.Sprintf(`{"values":{"global":{"trustBundleName":%q}}}`, bundle)),
+			editing{m.Ref, mesh.Edit{TrustBundle: bundle}}, setValues(m, bundleSetting(bundle)),
 		}, len(validation.IsDNS1123Subdomain(bundle)) == 0, is))
+}
+
+// lacksConfig reports whether there is no ConfigMap of an istiod that could be annotated.
+func lacksConfig(m *mesh.Mesh) bool {
+	return m.Kind == mesh.KindIstiod && m.Sources[0].Listing == mesh.Unread && m.Sources[0].By == ""
+}
+
+// bundleSetting names the ConfigMap of the root certificate.
+func bundleSetting(name string) setting {
+	return setting{"global.trustBundleName", fmt.Sprintf("%q", name)}
 }
 
 // declaring adds the others to what a mesh declares; ok is false if they are too many for a command. What can be no mesh's name is left out.

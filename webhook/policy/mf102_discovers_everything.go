@@ -51,6 +51,9 @@ func everythingBecause(m *mesh.Mesh) (why, path string) {
 		case mesh.Invalid:
 			return "with a selector that does not parse it counts as discovering every namespace", term.Path
 		case mesh.Unread:
+			if own.By == "" {
+				return own.String() + " is missing or has no mesh configuration, and so its istiod discovers every namespace once it starts", term.Path
+			}
 			return "its istiod does not read its discoverySelectors, because " + unreadBecause(own.By) + ", and so discovers every namespace", term.Path
 		default:
 			return "through this selector it discovers every namespace", term.Path
@@ -61,10 +64,10 @@ func everythingBecause(m *mesh.Mesh) (why, path string) {
 
 // unreadBecause says why an istiod does not read its selectors, given the field that decides that.
 func unreadBecause(field string) string {
-	switch field {
-	case revisionVariableField:
+	switch {
+	case isRevisionVariable(field):
 		return "the variable REVISION names another revision"
-	case "spec.values.pilot.configMap":
+	case field == "spec.values.pilot.configMap":
 		return "pilot.configMap is false"
 	default:
 		return "the profile remote leaves pilot.configMap out"

@@ -211,10 +211,10 @@ func overlapFinding(m *mesh.Mesh, c *clash, w *World) Finding {
 // place names a selector of a mesh: of m itself, which is judged, or of another one.
 func place(m, of *mesh.Mesh, s *mesh.Source, t *mesh.Term) string {
 	selector, object := "its selector", ""
-	if of != m || s.Ref != m.Ref {
+	if of != m || s.Ref != m.Ref && (m.Kind != mesh.KindIstiod || len(m.Sources) > 1) {
 		selector, object = "a selector", " of "+s.String()
 	}
-	if s.Ref != of.Ref {
+	if s.Ref != of.Ref && of.Kind != mesh.KindIstiod { // whose ConfigMap says it
 		object += " of " + of.String()
 	}
 	if s.Listing != mesh.Selective {
@@ -286,7 +286,7 @@ func selectorsApart(m *mesh.Mesh, c *clash, w *World, is cured) remedy {
 		return keep
 	}
 	if list, ok := narrowed(m, other); ok && w.Updating {
-		p, ok := selecting(m.Ref, list, "")
+		p, ok := selecting(m, list, "")
 		if ways := w.ways(fmt.Sprintf("leave to %s what it takes", other.Ref), p, ok, is); len(ways) > 0 {
 			return ways
 		}
@@ -340,6 +340,9 @@ func leavesSomething(m *mesh.Mesh, pair mesh.Overlap, r metav1.LabelSelectorRequ
 // revisionRemedy tells how something goes away, such as a selector, that is not a mesh's own but that of one of its
 // IstioRevisions.
 func revisionRemedy(m *mesh.Mesh, s *mesh.Source, what string) string {
+	if m.Kind == mesh.KindIstiod {
+		return fmt.Sprintf("the %s is that of %s: change it there, or uninstall revision %q once it injects nothing", what, s.Ref, s.Revision)
+	}
 	if s.Name == m.ActiveRevision {
 		return fmt.Sprintf("the %s is the old one of the active %s: wait until the operator has brought that up to date with %s",
 			what, s.Ref, m.Ref)

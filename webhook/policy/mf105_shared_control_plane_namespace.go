@@ -22,6 +22,9 @@ func sharedControlPlaneNamespace(m *mesh.Mesh, w *World) []Finding {
 		do = "delete the mesh and create it again"
 	}
 	way := say(fmt.Sprintf("%s with spec.namespace: istio-system-%s, after kubectl create namespace istio-system-%[2]s: spec.namespace cannot be changed", do, m.Name))
+	if m.Kind == mesh.KindIstiod {
+		way = say("uninstall one of them, and install it in a namespace of its own")
+	}
 	return []Finding{{
 		Field:    "spec.namespace",
 		Detail:   fmt.Sprintf("%q is the control-plane namespace of %s", m.ControlPlane, theOthers(m, sharing)),

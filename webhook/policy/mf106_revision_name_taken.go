@@ -57,6 +57,8 @@ func namingField(name string, m *mesh.Mesh, w *World) string {
 // anotherName says how the mesh can get another revision name.
 func anotherName(name string, m *mesh.Mesh, w *World) string {
 	switch versioned := m.ActiveRevision != m.Name; {
+	case m.Kind == mesh.KindIstiod:
+		return fmt.Sprintf("install %s with another revision", m.Ref)
 	case name != m.ActiveRevision:
 		return fmt.Sprintf("give IstioRevision %q another metadata.name", name)
 	case versioned && w.Updating:

@@ -113,6 +113,12 @@ func labelInstead(m *mesh.Mesh, stored bool, w *World) remedy {
 func switchOff(m *mesh.Mesh, w *World) []string {
 	var commands []string
 	after := w.base()
+	if m.Kind == mesh.KindIstiod { // all its istiods at once
+		if w.tried(after, w.Namespaces, editing{m.Ref, mesh.Edit{NotByDefault: true}}) == nil {
+			return nil
+		}
+		return setValues(m, notByDefault)
+	}
 	for _, s := range m.Sources {
 		if !s.InjectsByDefault || s.Ref != m.Ref && s.Name == m.ActiveRevision {
 			continue
@@ -120,7 +126,10 @@ func switchOff(m *mesh.Mesh, w *World) []string {
 		if after = w.tried(after, w.Namespaces, editing{s.Ref, mesh.Edit{NotByDefault: true}}); after == nil {
 			return nil
 		}
-		commands = append(commands, patchCommand(s.Ref, `{"values":{"sidecarInjectorWebhook":{"enableNamespacesByDefault":false}}}`))
+		commands = append(commands, patchValues(s.Ref, notByDefault))
 	}
 	return commands
 }
+
+// notByDefault takes the setting away.
+var notByDefault = setting{"sidecarInjectorWebhook.enableNamespacesByDefault", "false"}

@@ -81,7 +81,7 @@ func (s *side) right(ns *mesh.Namespace, edits []selector.Edit) bool {
 func keepInSteps(old, updated *mesh.Mesh, stranded []*mesh.Namespace, join func(*mesh.Namespace) []selector.Edit, w *World) remedy {
 	both := slices.Concat(old.Sources[0].Items(), updated.Sources[0].Items())
 	byHand := remedy{say("keep them by the old and the new selectors together at first; then change their labels, and then make this change again")}
-	p, ok := selecting(updated.Ref, both, "")
+	p, ok := selecting(updated, both, "")
 	if !ok || old.Sources[0].Listing != mesh.Selective || updated.Sources[0].Listing != mesh.Selective {
 		return byHand
 	}
@@ -102,7 +102,7 @@ func keepInSteps(old, updated *mesh.Mesh, stranded []*mesh.Namespace, join func(
 		return byHand
 	}
 	return remedy{run("keep them by both selectors and then by other labels, and then make this change again"+likewise(stranded),
-		append([]string{p.command}, labelAll(stranded, join)...)...)}
+		append(p.commands, labelAll(stranded, join)...)...)}
 }
 
 // all reports whether all namespaces satisfy a condition.

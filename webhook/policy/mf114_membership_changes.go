@@ -61,7 +61,7 @@ const undo = "if that is not meant, undo the change"
 // putBack gives the mesh its old selectors again.
 func putBack(old, updated *mesh.Mesh, w *World) Way {
 	const label = "if that is not meant, put the old selectors back"
-	p, ok := selecting(updated.Ref, old.Sources[0].Items(), "")
+	p, ok := selecting(updated, old.Sources[0].Items(), "")
 	if !ok || old.Sources[0].Listing != updated.Sources[0].Listing {
 		return say(undo)
 	}
@@ -69,7 +69,7 @@ func putBack(old, updated *mesh.Mesh, w *World) Way {
 	if after == nil || !sameSelectors(settled(old), settled(after.Mesh(updated.Ref))) {
 		return say(label + ", once the namespaces have the labels for them")
 	}
-	return run(label, p.command)
+	return run(label, p.commands...)
 }
 
 // comesAfter tells which of the namespaces that a new mesh discovers nothing injects.

@@ -52,7 +52,10 @@ func leaveToOther(m *mesh.Mesh, source *mesh.Source, w *World) remedy {
 	case source != &m.Sources[0]:
 		return remedy{say(revisionRemedy(m, source, "variable"))}
 	case w.Updating:
-		return remedy{run("leave it to one mesh", patchCommand(m.Ref, `{"values":{"pilot":{"env":{"`+clusterTrustBundleVariable+`":null}}}}`))}
+		if commands := setValues(m, setting{"pilot.env." + clusterTrustBundleVariable, "null"}); len(commands) > 0 {
+			return remedy{run("leave it to one mesh", commands...)}
+		}
+		return remedy{say("leave it to one mesh: take the variable away here")}
 	default:
 		return remedy{say("leave it to one mesh: create this one without the variable")}
 	}

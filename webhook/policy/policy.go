@@ -106,6 +106,8 @@ type MeshChange struct {
 	Deleting bool
 	// Removing says that the request is a DELETE, also if it is of a part of the mesh, so that there is a New.
 	Removing bool
+	// Losing is the mesh configuration that the change takes from an istiod which runs; nil if it takes none.
+	Losing *Loss
 }
 
 // Mesh judges a change of a mesh. One that is being deleted is never denied: its finalizers must get through.
@@ -118,6 +120,7 @@ func (p *Policy) Mesh(c MeshChange) Verdict {
 		updated = nil
 	}
 	w := p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil)
+	w.losing = c.Losing
 	w.beside, w.exempt, w.creating = c.Beside, c.Exempt, c.Creating || c.Old == nil
 	w.searches = &selector.Searches{Left: maxSearches * selector.SearchBudget}
 	w.moves = sync.OnceValue(func() movement { return newMovement(c.Old, updated, w) })

@@ -1,6 +1,10 @@
 package policy
 
-import "reflect"
+import (
+	"reflect"
+
+	"github.com/meshfence/meshfence/webhook/mesh"
+)
 
 // rule is a catalogue entry together with the function that finds its offence: one of state, change and removal. Rule and,
 // unless it is lower than the rule's, Action of the findings are left to the frame.
@@ -41,11 +45,11 @@ func (r *rule[T]) leavesAlone(old, updated *T, w *World) bool {
 func (r *rule[T]) find(old, updated *T, w *World) []Finding {
 	switch {
 	case updated == nil && r.removal != nil:
-		return r.complete(r.removal(old, w))
+		return r.complete(r.removal(old, w), old)
 	case updated != nil && r.change != nil:
-		return r.complete(r.change(old, updated, w))
+		return r.complete(r.change(old, updated, w), updated)
 	case updated != nil && r.state != nil:
-		return r.complete(r.state(updated, w))
+		return r.complete(r.state(updated, w), updated)
 	default:
 		return nil
 	}
@@ -53,7 +57,10 @@ func (r *rule[T]) find(old, updated *T, w *World) []Finding {
 
 // complete fills in what the rule's function left to the frame. A finding that does not lower its action may do whatever
 // the configuration says, also more than the catalogue's default.
-func (r *rule[T]) complete(found []Finding) []Finding {
+func (r *rule[T]) complete(found []Finding, about *T) []Finding {
+	if m, isMesh := any(about).(*mesh.Mesh); isMesh && m != nil && m.Kind == mesh.KindIstiod {
+		inWordsOfTheChart(found)
+	}
 	for i := range found {
 		found[i].Rule = r.Rule
 		if found[i].Action == 0 {
@@ -71,7 +78,7 @@ func (r *rule[T]) hadBefore(before *past, f Finding, old, updated *T, w *World) 
 	case r.held != nil:
 		return r.held(f, old, updated, w)
 	case !before.known:
-		*before = newPast(r.complete(silently(r.state, old, w.stored())))
+		*before = newPast(r.complete(silently(r.state, old, w.stored()), old))
 	}
 	return before.has(f)
 }

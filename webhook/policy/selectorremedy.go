@@ -60,7 +60,7 @@ func manifest(m *mesh.Mesh, w *World) remedy {
 	var ways remedy
 	switch own := &m.Sources[0]; {
 	case own.Listing == mesh.Unread && goodOnceRead(m, w):
-		return remedy{run("have istiod read its selectors", "spec: {values: {"+readYAML(m)+"}}")}
+		return remedy{run("have istiod read its selectors", valuesLine(m, readYAML(m)))}
 	case own.Listing == mesh.Unread:
 		label = "have istiod read its selectors, and give it one of its own"
 	case own.Listing != mesh.Invalid:
@@ -71,7 +71,15 @@ func manifest(m *mesh.Mesh, w *World) remedy {
 	if m.Sources[0].Listing == mesh.Unread {
 		values += ", " + readYAML(m)
 	}
-	return append(ways, run(label, "spec: {values: {"+values+"}}"))
+	return append(ways, run(label, valuesLine(m, values)))
+}
+
+// valuesLine is the line with some values of a mesh that is not stored yet: of the manifest of an object, or of a values file for the chart.
+func valuesLine(m *mesh.Mesh, values string) string {
+	if m.Kind == mesh.KindIstiod {
+		return values
+	}
+	return "spec: {values: {" + values + "}}"
 }
 
 // goodOnceRead reports whether the selectors that the mesh's istiod does not read leave out some namespaces, and keep apart
@@ -85,16 +93,21 @@ func goodOnceRead(m *mesh.Mesh, w *World) bool {
 	return len(own.Errors) == 0 && len(own.Listed) > 0 && why == "" && len(meshesFought(&read, w)) == 0
 }
 
-// readJSON and readYAML are the values with which istiod reads its selectors. unread is the field because of which it does not.
-func readJSON(unread string) string {
-	if unread == revisionVariableField {
-		return `"pilot":{"env":{"REVISION":null}}`
+// readSetting and readYAML are the values with which istiod reads its selectors. unread is the field because of which it does not.
+func readSetting(unread string) setting {
+	if isRevisionVariable(unread) {
+		return setting{"pilot.env.REVISION", "null"}
 	}
-	return `"pilot":{"configMap":true}`
+	return setting{"pilot.configMap", "true"}
+}
+
+// isRevisionVariable reports whether a field is the variable that names another revision.
+func isRevisionVariable(field string) bool {
+	return strings.HasSuffix(revisionVariableField, field) && field != ""
 }
 
 func readYAML(m *mesh.Mesh) string {
-	if m.Sources[0].By == revisionVariableField {
+	if isRevisionVariable(m.Sources[0].By) {
 		return "pilot: {env: {REVISION: " + yamlValue(m.ActiveRevision) + "}}"
 	}
 	return "pilot: {configMap: true}"

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -47,10 +48,13 @@ func (p *Policy) State(e Existing) []Offence {
 	for _, m := range e.Fleet.Meshes() {
 		w.judged, w.searches = m.Ref, &selector.Searches{Left: maxSearches * selector.SearchBudget}
 		w.trials, w.effort = 0, 0
-		add(&s, meshRules, m, w, Offence{Kind: m.Kind, Name: m.Name})
+		add(&s, meshRules, m, w, aboutMesh(m))
 	}
 	w.judged = mesh.Ref{}
 	for _, tag := range e.Fleet.Tags() {
+		if tag.Target.Kind == mesh.KindIstiod {
+			continue // MF911 is about those: no request tells of them
+		}
 		w.trials, w.effort = 0, 0
 		add(&s, tagRules, tag, w, Offence{Kind: kindTag, Name: tag.Name})
 	}
@@ -59,6 +63,26 @@ func (p *Policy) State(e Existing) []Offence {
 	}
 	p.namespaceStates(&s, e)
 	return s.found
+}
+
+// OffenceOf is a finding about a mesh, in the words of who installed it.
+func OffenceOf(m *mesh.Mesh, f Finding) Offence {
+	found := []Finding{f}
+	if m.Kind == mesh.KindIstiod {
+		inWordsOfTheChart(found)
+	}
+	about := aboutMesh(m)
+	about.Finding = found[0]
+	return about
+}
+
+// aboutMesh names the object of a mesh: of istiods that the Sail operator did not install the ConfigMap of the first.
+func aboutMesh(m *mesh.Mesh) Offence {
+	if m.Kind != mesh.KindIstiod {
+		return Offence{Kind: m.Kind, Name: m.Name}
+	}
+	namespace, name, _ := strings.Cut(m.Sources[0].Name, "/")
+	return Offence{Kind: kindConfigMap, Namespace: namespace, Name: name}
 }
 
 // namespaceStates judges the namespaces, each in a world of its own, as a request about it would.
@@ -107,7 +131,7 @@ func add[T any](s *stateOf, rules []rule[T], object *T, w *World, about Offence)
 		if r.state == nil || action == Off {
 			continue
 		}
-		for _, f := range r.complete(r.state(object, w)) {
+		for _, f := range r.complete(r.state(object, w), object) {
 			f.Action = min(f.Action, action)
 			about.Finding = f
 			s.found = append(s.found, about)

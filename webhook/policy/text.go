@@ -93,6 +93,8 @@ func selects(source *mesh.Source, term *mesh.Term) string {
 	switch {
 	case source.Listing == mesh.Invalid:
 		return "every namespace, because a selector of " + source.String() + " does not parse"
+	case source.Listing == mesh.Unread && source.By == "":
+		return "every namespace, because " + source.String() + " is missing or has no mesh configuration"
 	case source.Listing == mesh.Unread:
 		return "every namespace, because of " + source.By + " of " + source.String()
 	case term.Selector.Everything():

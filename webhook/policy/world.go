@@ -43,6 +43,8 @@ type World struct {
 	beside *mesh.Fleet
 	// exempt reports whether a namespace of that name is not judged; nil if none is.
 	exempt func(namespace string) bool
+	// losing is as in MeshChange.
+	losing *Loss
 	// creating says that the request is a CREATE, also if it is of a part of a mesh that there is.
 	creating bool
 

@@ -42,6 +42,20 @@ object.metadata.?annotations[?'meshfence.io/fill'] != optional.of('false')
 object.metadata.?labels != oldObject.?metadata.?labels
 {{- end -}}
 
+{{/* What an istiod reads of its mesh configuration is not as it was before. */}}
+{{- define "meshfence.meshConfiguration" -}}
+(request.name == 'istio' || request.name.startsWith('istio-') && !request.name.startsWith('istio-ca-')) &&
+!(object == null ? oldObject : object).metadata.?ownerReferences.orValue([]).exists(owner, owner.apiVersion.startsWith('sailoperator.io/')) && (
+object == null ||
+oldObject == null ||
+object.?data[?'mesh'] != oldObject.?data[?'mesh'] ||
+object.metadata.?labels[?'istio.io/rev'] != oldObject.?metadata.?labels[?'istio.io/rev'] ||
+object.metadata.?annotations[?'meshfence.io/allow-overlap'] != oldObject.?metadata.?annotations[?'meshfence.io/allow-overlap'] ||
+object.metadata.?annotations[?'meshfence.io/allow-overlap-until'] != oldObject.?metadata.?annotations[?'meshfence.io/allow-overlap-until'] ||
+object.metadata.?annotations[?'meshfence.io/fill'] != oldObject.?metadata.?annotations[?'meshfence.io/fill']
+)
+{{- end -}}
+
 {{/* The same, and there may be something to fill in. */}}
 {{- define "meshfence.anyLabel.MutatingWebhookConfiguration" -}}
 (

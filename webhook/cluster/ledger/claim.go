@@ -60,7 +60,10 @@ type inventory map[mesh.Ref]sail.Meta
 
 func newInventory(stored mesh.Objects) inventory {
 	found := inventory{}
-	for _, cp := range slices.Concat(stored.Istios, stored.Revisions) {
+	for _, cp := range slices.Concat(stored.Istios, stored.Revisions, stored.Istiods) {
+		if cp.Metadata.UID == "" && cp.Kind == mesh.KindIstiod {
+			continue // an istiod whose ConfigMap is not stored
+		}
 		found[mesh.Ref{Kind: cp.Kind, Name: cp.Metadata.Name}] = cp.Metadata
 	}
 	return found

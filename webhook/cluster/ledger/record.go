@@ -110,8 +110,8 @@ func decode(text string) (Claim, error) {
 		return Claim{}, fmt.Errorf("is no claim: %w", err)
 	}
 	if r.Object == nil || r.Object.Metadata.Name == "" || r.Time.IsZero() ||
-		r.Object.Kind != sail.KindIstio && r.Object.Kind != sail.KindIstioRevision {
-		return Claim{}, errors.New("is no claim: it names no object of the Sail operator, or no time")
+		r.Object.Kind != sail.KindIstio && r.Object.Kind != sail.KindIstioRevision && (r.Object.Kind != mesh.KindIstiod || r.Object.Installed == nil) {
+		return Claim{}, errors.New("is no claim: it names no object of the Sail operator and no istiod, or no time")
 	}
 	if r.Malformed != "" {
 		r.Object.Malformed = errors.New(r.Malformed)

@@ -26,6 +26,8 @@ const pageSize = 500
 
 // Object is one stored object.
 type Object struct {
+	// Resource is how reports name what was listed, for example istios.sailoperator.io.
+	Resource string
 	// APIVersion and Kind are of the version that is judged.
 	APIVersion, Kind string
 	Namespace, Name  string
@@ -83,6 +85,11 @@ func Read(ctx context.Context, cfg *rest.Config, opts Options) (Cluster, error) 
 		return names.Resource(namespaces).List(ctx, o)
 	})
 	r.meshMap(ctx, objects)
+	for _, s := range istiods() {
+		r.listSome(ctx, s.resource, s.kind, s.name, metav1.ListOptions{LabelSelector: s.labels}, func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			return objects.Resource(s.resource).List(ctx, o)
+		})
+	}
 	return r.cluster, r.err
 }
 
@@ -93,18 +100,25 @@ type reader struct {
 	err     error
 }
 
+// list lists a whole resource.
 func (r *reader) list(ctx context.Context, resource schema.GroupVersionResource, kind string, list pager.ListPageFunc) {
+	r.listSome(ctx, resource, kind, resource.GroupResource().String(), metav1.ListOptions{}, list)
+}
+
+// listSome lists the objects of a resource that the options select; name is how reports name them.
+func (r *reader) listSome(ctx context.Context, resource schema.GroupVersionResource, kind, name string, options metav1.ListOptions, list pager.ListPageFunc) {
 	if r.err != nil {
 		return
 	}
 	pages := pager.New(list)
 	pages.PageSize, pages.PageBufferSize = pageSize, 1
-	name, count := resource.GroupResource().String(), 0
-	err := pages.EachListItem(ctx, metav1.ListOptions{}, func(item runtime.Object) error {
+	count := 0
+	err := pages.EachListItem(ctx, options, func(item runtime.Object) error {
 		object, err := objectOf(item, resource.GroupVersion().String(), kind)
 		if err != nil {
 			return fmt.Errorf("an object of %s cannot be read: %w", name, err)
 		}
+		object.Resource = name
 		r.cluster.Objects = append(r.cluster.Objects, object)
 		if count++; r.opts.Progress != nil && count%pageSize == 0 {
 			r.opts.Progress(name, count)

@@ -28,12 +28,30 @@ type selection struct {
 	name     string
 	resource schema.GroupVersionResource
 	labels   string
+	// kind is that of the objects, where a list of several kinds is made of them.
+	kind string
 	// names, if not nil, are those of the objects; each is listed by itself.
 	names []string
 	// metadataOnly leaves out everything but metadata.
 	metadataOnly bool
 	// limit, if not 0, is how many objects are read at most.
 	limit int
+}
+
+// istiods are the objects by which istiods are found. Read reads them, and an Observer only if it is told to.
+func istiods() []selection {
+	return []selection{
+		{
+			name: "mutatingwebhookconfigurations.admissionregistration.k8s.io", labels: api.RevisionLabel, kind: "MutatingWebhookConfiguration",
+			resource: schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "mutatingwebhookconfigurations"},
+		},
+		{name: "configmaps with mesh configurations", resource: configMaps(), labels: api.RevisionLabel, kind: "ConfigMap"},
+		{
+			name: "deployments.apps of istiod", labels: "app=istiod", kind: "Deployment",
+			resource: schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"},
+		},
+		{name: "services of revision tags", labels: api.TagLabel, kind: "Service", resource: schema.GroupVersionResource{Version: "v1", Resource: "services"}},
+	}
 }
 
 func selections(trustBundles []string) []selection {
@@ -46,15 +64,10 @@ func selections(trustBundles []string) []selection {
 	if trustBundles == nil {
 		trustBundles = []string{}
 	}
-	return []selection{
+	withoutTags := slices.DeleteFunc(istiods(), func(s selection) bool { return s.labels == api.TagLabel }) // no rule looks at those
+	return append(withoutTags, []selection{
 		{name: "peerauthentications.security.istio.io", resource: schema.GroupVersionResource{Group: "security.istio.io", Version: "v1", Resource: "peerauthentications"}},
-		{
-			name: "mutatingwebhookconfigurations.admissionregistration.k8s.io", labels: api.RevisionLabel,
-			resource: schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "mutatingwebhookconfigurations"},
-		},
 		{name: "configmaps with root certificates", resource: configMaps(), names: trustBundles},
-		{name: "configmaps with mesh configurations", resource: configMaps(), labels: api.RevisionLabel},
-		{name: "deployments.apps of istiod", resource: schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, labels: "app=istiod"},
 		{name: "istiocnis.sailoperator.io", resource: sail("istiocnis")},
 		{name: "ztunnels.sailoperator.io", resource: sail("ztunnels")},
 		{name: "gatewayclasses.gateway.networking.k8s.io", resource: gatewayAPI("gatewayclasses")},
@@ -62,7 +75,7 @@ func selections(trustBundles []string) []selection {
 		// Those that istiod has injected, and those that ask for a revision and have not been injected.
 		{name: "pods", resource: pods(), labels: api.CanonicalNameLabel, metadataOnly: true, limit: maxPods},
 		{name: "pods", resource: pods(), labels: api.RevisionLabel + ",!" + api.CanonicalNameLabel, metadataOnly: true, limit: maxPods},
-	}
+	}...)
 }
 
 // namespaced reports whether the objects are in namespaces.

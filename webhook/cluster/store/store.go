@@ -15,8 +15,8 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// Store keeps what convert makes of every object that a reflector brings, by the object's name: all objects of one Store
-// are cluster-scoped or of one namespace. It never keeps the object itself. It implements cache.ReflectorStore.
+// Store keeps what convert makes of every object that a reflector brings, by the object's name, or by its namespace and its name with a slash
+// between. It never keeps the object itself. It implements cache.ReflectorStore.
 //
 // Values are shared with readers and never written after convert returned them. Its methods are safe for concurrent use, those
 // of cache.ReflectorStore by one reflector.
@@ -89,7 +89,15 @@ func (s *Store[T]) read(object any) (name string, version Version, value T, err 
 	if err != nil {
 		return "", Version{}, value, fmt.Errorf("an object without metadata, of type %T: %w", object, err)
 	}
-	return accessor.GetName(), VersionOf(accessor), s.convert(accessor), nil
+	return NameOf(accessor), VersionOf(accessor), s.convert(accessor), nil
+}
+
+// NameOf is by what a Store knows an object.
+func NameOf(object metav1.Object) string {
+	if namespace := object.GetNamespace(); namespace != "" {
+		return namespace + "/" + object.GetName()
+	}
+	return object.GetName()
 }
 
 // Add stores an object that appeared.
@@ -137,7 +145,7 @@ func (s *Store[T]) Delete(object any) error {
 	if err != nil {
 		return err
 	}
-	if s.remove(accessor.GetName()) {
+	if s.remove(NameOf(accessor)) {
 		s.changed()
 	}
 	return nil
