@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/meshfence/meshfence/audit/observed"
+	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
 )
@@ -48,9 +49,21 @@ func (c *Checker) Existing(i *Inventory) policy.Existing {
 	return c.stateOf(i).existing
 }
 
-// State judges a cluster as it stands.
+// State judges what is known as it stands. What would be wrong only because an object is absent is listed as not judged where such an object may
+// exist all the same.
 func (c *Checker) State(i *Inventory) Result {
-	return Result{Findings: sorted(c.Policy.State(c.Existing(i)))}
+	existing := c.Existing(i)
+	var result Result
+	for _, o := range sorted(c.Policy.State(existing)) {
+		a, depends := absences()[o.Rule.Code]
+		if kind, why := i.Misses(a.kinds...); depends && kind != "" {
+			result.NotJudged = append(result.NotJudged, Gap{Key: keyOf(o), Codes: []policy.Code{o.Rule.Code}, Needs: a.needs(why)})
+		} else {
+			result.Findings = append(result.Findings, o)
+		}
+	}
+	result.NotJudged = joined(append(result.NotJudged, c.unknowns(i, existing)...))
+	return result
 }
 
 // Cluster judges a cluster as it stands, with what was read of it besides.
@@ -65,6 +78,14 @@ func (c *Checker) Cluster(i *Inventory, seen *observed.Cluster) Result {
 			result.NotJudged = append(result.NotJudged, Gap{key, []policy.Code{"MF916"}, "a status that can be read: " + err.Error()})
 		}
 	}
+	for _, kind := range meshKinds() {
+		if missing, why := i.Misses(kind); missing != "" {
+			seen.Miss(observed.Meshes, why)
+		}
+	}
+	if missing, why := i.Misses(KindNamespace); missing != "" {
+		seen.Miss(observed.Namespaces, why)
+	}
 	found, unjudged := seen.Judge(c.Policy, c.Existing(i))
 	result.Findings = sorted(append(result.Findings, found...))
 	for _, u := range unjudged {
@@ -76,51 +97,58 @@ func (c *Checker) Cluster(i *Inventory, seen *observed.Cluster) Result {
 
 // Files judges files alone. What is not among them is not known, rather than absent: what depends on it is listed as not judged.
 func (c *Checker) Files(i *Inventory) Result {
-	existing := c.Existing(i)
-	var result Result
-	for _, o := range sorted(c.Policy.State(existing)) {
-		if gap, depends := gapOf(o); depends {
-			result.NotJudged = append(result.NotJudged, gap)
-		} else {
-			result.Findings = append(result.Findings, o)
-		}
-	}
-	result.NotJudged = append(result.NotJudged, c.unknowns(existing)...)
-	result.NotJudged = joined(result.NotJudged)
-	return result
+	alone := i.clone()
+	alone.MissAll()
+	return c.State(alone)
 }
 
-// absences are the rules that find something because an object is not there, and what they look for.
-func absences() map[policy.Code]string {
-	return map[policy.Code]string{
-		"MF203": "the mesh, or the tag, whose revision it names",
-		"MF206": "the mesh or tag that is called default",
-		"MF212": "the mesh that its discovery label names",
-		"MF304": "its target",
-		"MF403": "the mesh and the revision of its entries",
+// absence is what a rule looks for that finds something because an object is not there.
+type absence struct {
+	text  string
+	kinds []string
+}
+
+// needs says what would have to be known, and why it is not.
+func (a absence) needs(why string) string {
+	if why == "" {
+		return a.text
+	}
+	return a.text + " (" + why + ")"
+}
+
+// absences are those rules.
+func absences() map[policy.Code]absence {
+	meshes, names := []string{api.KindIstio, api.KindIstioRevision}, meshKinds()
+	return map[policy.Code]absence{
+		"MF203": {"the mesh, or the tag, whose revision it names", names},
+		"MF206": {"the mesh or tag that is called default", names},
+		"MF212": {"the mesh that its discovery label names", meshes},
+		"MF304": {"its target", meshes},
+		"MF403": {"the mesh and the revision of its entries", names},
 	}
 }
 
-// gapOf returns what a finding of files alone leaves open, if it is one about something that is not there.
-func gapOf(o policy.Offence) (Gap, bool) {
-	needs, depends := absences()[o.Rule.Code]
-	return Gap{Key: keyOf(o), Codes: []policy.Code{o.Rule.Code}, Needs: needs}, depends
+// meshKinds are the kinds that a fleet is made of.
+func meshKinds() []string {
+	return []string{api.KindIstio, api.KindIstioRevision, api.KindIstioRevisionTag}
 }
 
 // unknowns are what no rule asks about where the other half is not among the files.
-func (c *Checker) unknowns(existing policy.Existing) []Gap {
+func (c *Checker) unknowns(i *Inventory, existing policy.Existing) []Gap {
 	var gaps []Gap
 	names := map[string]bool{}
+	meshes, becauseOfMeshes := i.Misses(api.KindIstio, api.KindIstioRevision)
 	for _, ns := range existing.Namespaces {
 		names[ns.Name] = true
-		if c.exempts(ns.Name) || !c.discoverable(ns.Labels) || len(existing.Fleet.DiscoveredBy(ns.Labels)) > 0 {
+		if meshes == "" || c.exempts(ns.Name) || !c.discoverable(ns.Labels) || len(existing.Fleet.DiscoveredBy(ns.Labels)) > 0 {
 			continue
 		}
-		gaps = append(gaps, Gap{Key{Kind: KindNamespace, Name: ns.Name}, []policy.Code{"MF202", "MF212"}, absences()["MF212"]})
+		gaps = append(gaps, Gap{Key{Kind: KindNamespace, Name: ns.Name}, []policy.Code{"MF202", "MF212"}, absences()["MF212"].needs(becauseOfMeshes)})
 	}
+	namespaces, becauseOfNamespaces := i.Misses(KindNamespace)
 	for _, m := range existing.Fleet.Meshes() {
-		if m.Sources[0].Listing == mesh.Selective && !names[m.ControlPlane] {
-			needs := fmt.Sprintf("its control-plane namespace %q", m.ControlPlane)
+		if namespaces != "" && m.Sources[0].Listing == mesh.Selective && !names[m.ControlPlane] {
+			needs := absence{text: fmt.Sprintf("its control-plane namespace %q", m.ControlPlane)}.needs(becauseOfNamespaces)
 			gaps = append(gaps, Gap{KeyOfMesh(m), []policy.Code{"MF104"}, needs})
 		}
 	}

@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -146,5 +147,30 @@ func TestAFingerprintIsOfTheObjectAndTheSubjectsAlone(t *testing.T) {
 	// Baselines are kept for years: this value may not change.
 	if got, want := audit.Fingerprint(a), "5d40c8bfc3f45fc821c09f3ff23de2730f1bdd3f85f1f782b51a24c32108c672"; got != want {
 		t.Errorf("fingerprint of %s %s %v: %s, want %s", a.Rule.Code, a.Name, a.Subjects, got, want)
+	}
+}
+
+// What may not be listed is not known: a rule that misses it is not judged, and the others are.
+func TestWhatMayNotBeListedIsNotAbsent(t *testing.T) {
+	cluster := inventory(t, namespace("app-1", "istio-discovery: mesh-1, istio.io/rev: mesh-1"))
+	cluster.Miss("Istio", "istios.sailoperator.io could not be read")
+	result := checker().State(cluster)
+	if diff := cmp.Diff([]string{}, short(result.Findings)); diff != "" {
+		t.Errorf("findings: %s", diff)
+	}
+	want := []string{
+		`Namespace "app-1" [MF202 MF212] needs the mesh that its discovery label names (istios.sailoperator.io could not be read)`,
+		`Namespace "app-1" [MF203] needs the mesh, or the tag, whose revision it names (istios.sailoperator.io could not be read)`,
+	}
+	if diff := cmp.Diff(want, gaps(result.NotJudged)); diff != "" {
+		t.Errorf("not judged: %s", diff)
+	}
+	if found := short(checker().State(inventory(t, namespace("app-1", "istio-discovery: mesh-1, istio.io/rev: mesh-1"))).Findings); !slices.Contains(found, "MF203 Namespace app-1") {
+		t.Errorf("with all meshes known: %v", found)
+	}
+	other := inventory(t, istio("mesh-1", "mesh-1"), istio("mesh-2", "mesh-1"))
+	other.Miss("Namespace", "namespaces could not be read")
+	if found := short(checker().State(other).Findings); !slices.Contains(found, "MF103 Istio mesh-1") {
+		t.Errorf("without namespaces: %v", found)
 	}
 }

@@ -42,6 +42,7 @@ func reduced(o Object) (map[string]any, error) {
 		maps.DeleteFunc(annotations, func(key string, _ any) bool {
 			return key != lastApplied && !strings.HasPrefix(key, api.Group+"/") && (o.istiod == nil || key != istiod.ReleaseAnnotation)
 		})
+		reduceLastApplied(annotations)
 		if len(annotations) > 0 {
 			kept["annotations"] = annotations
 		}
@@ -55,6 +56,30 @@ func reduced(o Object) (map[string]any, error) {
 	}
 	all["metadata"] = kept
 	return all, nil
+}
+
+// reduceLastApplied takes from what kubectl apply remembers what no judgement depends on, such as annotations of others. What cannot be read goes.
+func reduceLastApplied(annotations map[string]any) {
+	text, ok := annotations[lastApplied].(string)
+	if !ok {
+		return
+	}
+	delete(annotations, lastApplied)
+	var applied map[string]any
+	if json.Unmarshal([]byte(text), &applied) != nil {
+		return
+	}
+	metadata, _ := applied["metadata"].(map[string]any)
+	kept := pick(metadata, "name", "namespace", "labels")
+	if others, _ := metadata["annotations"].(map[string]any); len(others) > 0 {
+		maps.DeleteFunc(others, func(key string, _ any) bool { return !strings.HasPrefix(key, api.Group+"/") })
+		kept["annotations"] = others
+	}
+	all := pick(applied, "apiVersion", "kind", "spec", "data")
+	all["metadata"] = kept
+	if raw, err := json.Marshal(all); err == nil {
+		annotations[lastApplied] = string(raw)
+	}
 }
 
 // pick returns a map with some of the keys of another one.

@@ -83,3 +83,25 @@ status: {state: hidden}
 		t.Errorf("%s", text)
 	}
 }
+
+// What kubectl apply remembers is needed to lay a file over an object; what else it remembers must not get out.
+func TestAFleetFileKeepsNoSecretOfTheLastApply(t *testing.T) {
+	const applied = `{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"shop\",\"annotations\":{\"vault/token\":\"s3cr3t\",\"meshfence.io/fill\":\"false\"},\"labels\":{\"team\":\"a\"}}}`
+	file, err := inventory(t, `{apiVersion: v1, kind: Namespace, metadata: {name: shop, annotations: {kubectl.kubernetes.io/last-applied-configuration: "`+applied+`"}}}`,
+		`{apiVersion: v1, kind: Namespace, metadata: {name: odd, annotations: {kubectl.kubernetes.io/last-applied-configuration: "[1]"}}}`).FleetFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(file)
+	if strings.Contains(text, "s3cr3t") || strings.Contains(text, "[1]") || !strings.Contains(text, `"labels":{"team":"a"}`) || !strings.Contains(text, `"meshfence.io/fill":"false"`) {
+		t.Error(text)
+	}
+}
+
+// An annotation that kubectl has not written is no reason to judge nothing.
+func TestAFileIsLaidOverAnObjectWithAStrangeAnnotation(t *testing.T) {
+	stored := inventory(t, `{apiVersion: v1, kind: Namespace, metadata: {name: shop, annotations: {kubectl.kubernetes.io/last-applied-configuration: "[1]"}}}`)
+	if _, err := checker().Laid(stored, inventory(t, namespace("shop", "team: a"))); err != nil {
+		t.Error(err)
+	}
+}

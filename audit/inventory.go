@@ -128,7 +128,37 @@ func (o Object) Labels() map[string]string {
 }
 
 // Inventory is what is known of a cluster, or of files. Its methods do not write the receiver unless they say so.
-type Inventory struct{ objects map[Key]Object }
+type Inventory struct {
+	objects map[Key]Object
+	// unknown are the kinds of which there may be objects besides, and why.
+	unknown map[string]string
+}
+
+// Miss says that there may be more objects of a kind than the inventory has, and why: what is not in it is not known then, rather than absent. It
+// writes the receiver.
+func (i *Inventory) Miss(kind, why string) {
+	if i.unknown == nil {
+		i.unknown = map[string]string{}
+	}
+	i.unknown[kind] = why
+}
+
+// MissAll says so of all kinds: the inventory is of files alone. It writes the receiver.
+func (i *Inventory) MissAll() {
+	for _, kind := range []string{api.KindIstio, api.KindIstioRevision, api.KindIstioRevisionTag, KindNamespace, KindConfigMap} {
+		i.Miss(kind, "")
+	}
+}
+
+// Misses returns the first of some kinds of which there may be more objects, "" if all are known, and why.
+func (i *Inventory) Misses(kinds ...string) (kind, why string) {
+	for _, kind := range kinds {
+		if why, missing := i.unknown[kind]; missing {
+			return kind, why
+		}
+	}
+	return "", ""
+}
 
 // Put adds an object, or replaces the one of its key. It writes the receiver.
 func (i *Inventory) Put(o Object) {
@@ -170,7 +200,9 @@ func (i *Inventory) MeshConfigs() int {
 }
 
 // clone returns a copy that can be written.
-func (i *Inventory) clone() *Inventory { return &Inventory{objects: maps.Clone(i.objects)} }
+func (i *Inventory) clone() *Inventory {
+	return &Inventory{objects: maps.Clone(i.objects), unknown: maps.Clone(i.unknown)}
+}
 
 // meshes returns what a fleet is made of.
 func (i *Inventory) meshes() mesh.Objects {

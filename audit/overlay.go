@@ -3,6 +3,7 @@ package audit
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	"k8s.io/apimachinery/pkg/util/jsonmergepatch"
@@ -27,7 +28,8 @@ func (s Scope) applied(stored, file Object) (Object, error) {
 		return Object{}, fmt.Errorf("the stored %s cannot be read: %w", stored.Key, err)
 	}
 	var original []byte
-	if text := annotated.Metadata.Annotations[lastApplied]; json.Valid([]byte(text)) {
+	// What is no object was not written by kubectl, and says nothing.
+	if text := annotated.Metadata.Annotations[lastApplied]; json.Valid([]byte(text)) && strings.HasPrefix(strings.TrimSpace(text), "{") {
 		original = []byte(text)
 	}
 	patch, err := jsonmergepatch.CreateThreeWayJSONMergePatch(original, file.Raw, stored.Raw)

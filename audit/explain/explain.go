@@ -94,23 +94,37 @@ type Explainer struct {
 	Seen *observed.Cluster
 }
 
-// findings are what is wrong with everything, with what was seen besides if there is that.
-func (e *Explainer) findings() []policy.Offence {
+// judged is what is wrong with everything, with what was seen besides if there is that.
+func (e *Explainer) judged() audit.Result {
 	if e.Seen == nil {
-		return e.Checker.State(e.Inventory).Findings
+		return e.Checker.State(e.Inventory)
 	}
-	return e.Checker.Cluster(e.Inventory, e.Seen).Findings
+	return e.Checker.Cluster(e.Inventory, e.Seen)
 }
 
-// newExplanation is one with what is wrong with the object.
+// newExplanation is one with what is wrong with the object, and what could not be judged of it.
 func (e *Explainer) newExplanation(key audit.Key) *Explanation {
 	x := &Explanation{APIVersion: APIVersion, Kind: Kind, Of: key.String()}
-	for _, o := range e.findings() {
+	result := e.judged()
+	for _, o := range result.Findings {
 		if (audit.Key{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}) == key {
 			x.Findings = append(x.Findings, o.Action.String()+" "+o.Message())
 		}
 	}
+	for _, gap := range result.NotJudged {
+		if gap.Key == key {
+			x.Notes = append(x.Notes, "Not judged: "+joinCodes(gap.Codes)+", for which "+gap.Needs+" would have to be known.")
+		}
+	}
 	return x
+}
+
+func joinCodes(codes []policy.Code) string {
+	texts := make([]string, len(codes))
+	for i, code := range codes {
+		texts[i] = string(code)
+	}
+	return strings.Join(texts, " and ")
 }
 
 // Namespace explains a namespace, and what edits of its labels would make of it. An edit is a value, or nil for a label that goes.
@@ -153,13 +167,20 @@ func (e *Explainer) see(x *Explanation, m *Membership, existing *policy.Existing
 	}
 	seen := e.Seen.Namespace(*existing, name, labels)
 	m.Injectors = append([]string{}, seen.Injectors...)
+	if e.Seen.Lacks(observed.Injectors) {
+		m.Injectors = []string{"not known"}
+	}
 	for i, certificate := range m.RootCertificates {
 		bundle, _, _ := strings.Cut(certificate, " ")
 		if state := seen.Certificates[bundle]; state != "" {
 			m.RootCertificates[i] += ": " + state
 		}
 	}
-	x.fact("pods", seen.Pods...)
+	pods := seen.Pods
+	if e.Seen.Lacks(observed.Pods) {
+		pods = []string{"not known"}
+	}
+	x.fact("pods", pods...)
 }
 
 func answerOf(a *audit.Answer) *Answer {
@@ -170,8 +191,11 @@ func answerOf(a *audit.Answer) *Answer {
 	return answer
 }
 
-// unknown says that there is no such object, and which name is near.
+// unknown says that there is no such object, and which name is near; or that it is not known whether there is.
 func (e *Explainer) unknown(key audit.Key) error {
+	if missing, why := e.Inventory.Misses(key.Kind); missing != "" && why != "" {
+		return fmt.Errorf("it is not known whether there is a %s: %s", key, why)
+	}
 	var names []string
 	for _, other := range e.Inventory.Keys() {
 		if other.Kind == key.Kind {

@@ -64,7 +64,10 @@ func (x *Explanation) text() string {
 		section(&b, title+":", x.Answer.Messages)
 	}
 	for _, note := range x.Notes {
-		fmt.Fprintf(&b, "\n%s\n", terminal.Printable(note))
+		fmt.Fprintln(&b)
+		for _, line := range lines([]string{note}) {
+			fmt.Fprintf(&b, "%s\n", terminal.Printable(line))
+		}
 	}
 	if x.Text != "" {
 		fmt.Fprintf(&b, "\n%s\n", x.Text)

@@ -10,30 +10,32 @@ import (
 // rule is a rule of the catalogue with the function that finds what breaks it.
 type rule struct {
 	code policy.Code
-	// needs are the resources without which it cannot be judged.
-	needs []Resource
-	judge func(*view) []policy.Offence
+	// needs are the resources without which it cannot be judged, and knows those of the meshes and namespaces without which something that exists would be
+	// taken for absent.
+	needs, knows []Resource
+	judge        func(*view) []policy.Offence
 }
 
 // rules are all of them, by code.
 func rules() []rule {
+	places, all := []Resource{Namespaces}, []Resource{Meshes, Namespaces}
 	return []rule{
-		{"MF901", []Resource{PeerAuthentications}, strictMTLSMissing},
-		{"MF902", []Resource{Injectors}, sharedRootCA},
-		{"MF903", []Resource{RootCertificates, Injectors}, foreignRootCertificate},
-		{"MF904", []Resource{Pods}, podOfAnotherMesh},
-		{"MF905", []Resource{Gateways, GatewayClasses}, gatewayWithoutRevision},
-		{"MF906", []Resource{Injectors}, injectorsDisagree},
-		{"MF907", []Resource{RootCertificates}, rootCertificateMissing},
-		{"MF908", []Resource{RootCertificates, Injectors}, staleRootCertificate},
-		{"MF909", nil, rootNamespaceElsewhere},
-		{"MF910", []Resource{MeshConfigs, Istiods}, selectorsInvalidLive},
-		{"MF911", []Resource{Injectors}, tagWithoutRevision},
-		{"MF912", []Resource{MeshConfigs}, configMapDrift},
-		{"MF913", []Resource{Pods}, foreignPodLabel},
-		{"MF914", []Resource{ZTunnels}, ambientOfAnotherMesh},
-		{"MF915", []Resource{CNIs}, sharedCNI},
-		{"MF916", []Resource{Istiods}, controlPlaneNotReady},
+		{"MF901", []Resource{PeerAuthentications}, places, strictMTLSMissing},
+		{"MF902", []Resource{Injectors}, nil, sharedRootCA},
+		{"MF903", []Resource{RootCertificates, Injectors}, places, foreignRootCertificate},
+		{"MF904", []Resource{Pods}, all, podOfAnotherMesh},
+		{"MF905", []Resource{Gateways, GatewayClasses}, all, gatewayWithoutRevision},
+		{"MF906", []Resource{Injectors, Istiods}, all, injectorsDisagree},
+		{"MF907", []Resource{RootCertificates, Istiods}, places, rootCertificateMissing},
+		{"MF908", []Resource{RootCertificates, Injectors}, all, staleRootCertificate},
+		{"MF909", nil, places, rootNamespaceElsewhere},
+		{"MF910", []Resource{MeshConfigs, Istiods}, nil, selectorsInvalidLive},
+		{"MF911", []Resource{Injectors}, []Resource{Meshes}, tagWithoutRevision},
+		{"MF912", []Resource{MeshConfigs}, []Resource{Meshes}, configMapDrift},
+		{"MF913", []Resource{Pods}, all, foreignPodLabel},
+		{"MF914", []Resource{ZTunnels}, all, ambientOfAnotherMesh},
+		{"MF915", []Resource{CNIs}, nil, sharedCNI},
+		{"MF916", []Resource{Istiods}, nil, controlPlaneNotReady},
 	}
 }
 
@@ -71,7 +73,7 @@ func (c *Cluster) Judge(p *policy.Policy, e policy.Existing) (found []policy.Off
 		if action == policy.Off {
 			continue
 		}
-		if missing, why := c.lacks(r.needs); missing != "" {
+		if missing, why := c.lacks(append(r.needs, r.knows...)); missing != "" {
 			unjudged = append(unjudged, Unjudged{r.code, missing, why})
 			continue
 		}
@@ -84,6 +86,12 @@ func (c *Cluster) Judge(p *policy.Policy, e policy.Existing) (found []policy.Off
 		}
 	}
 	return found, unjudged
+}
+
+// Lacks reports whether a resource could not be read.
+func (c *Cluster) Lacks(r Resource) bool {
+	_, missing := c.missing[r]
+	return missing
 }
 
 // lacks returns the first resource of these that could not be read.

@@ -70,6 +70,11 @@ func TestMF901(t *testing.T) {
 			without: []string{"PeerAuthentication/istio-system-1/default", "Istio/mesh-2", "IstioRevision/mesh-2", "Deployment/istio-system-2/istiod-mesh-2", "Namespace/bank", "Namespace/istio-system-2"},
 		},
 		{
+			name:    "if namespaces may not be listed, then the root namespace may be there all the same",
+			without: []string{"Namespace/istio-system-1"}, missing: []observed.Resource{observed.Namespaces},
+			want: notJudged("MF104", "MF901", "MF903", "MF904", "MF905", "MF906", "MF907", "MF908", "MF909", "MF913", "MF914"),
+		},
+		{
 			name:    "if PeerAuthentications may not be listed, then it is not judged",
 			without: []string{"PeerAuthentication/istio-system-1/default"}, missing: []observed.Resource{observed.PeerAuthentications},
 			want: []string{"MF901 not judged"},

@@ -40,6 +40,11 @@ func TestMF907(t *testing.T) {
 			with: `{apiVersion: v1, kind: Namespace, metadata: {name: kube-public, labels: {istio-discovery: mesh-1}}}`,
 		},
 		{
+			name:    "if Deployments may not be listed, then its istiod may not run, which another rule would tell",
+			without: []string{"ConfigMap/shop/istio-ca-root-cert", "Deployment/istio-system-1/istiod-mesh-1"}, missing: []observed.Resource{observed.Istiods},
+			want: notJudged("MF906", "MF907", "MF910", "MF916"),
+		},
+		{
 			name:    "if ConfigMaps may not be listed, then it is not judged",
 			without: []string{"ConfigMap/shop/istio-ca-root-cert"}, missing: []observed.Resource{observed.RootCertificates},
 			want: []string{"MF903 not judged", "MF907 not judged", "MF908 not judged"},

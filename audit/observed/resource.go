@@ -25,3 +25,9 @@ const (
 	// Istiods are the Deployments with label app=istiod.
 	Istiods Resource = "deployments.apps of istiod"
 )
+
+// What the meshes and namespaces are made of that are judged at admission. They are not added here; Miss says that some are not known.
+const (
+	Meshes     Resource = "meshes, revisions and tags"
+	Namespaces Resource = "namespaces"
+)

@@ -55,9 +55,11 @@ type Namespace struct {
 	InjectedBy   string `json:"injectedBy,omitempty"`
 	InjectedMesh string `json:"injectedMesh,omitempty"`
 	// DiscoveredBy are the meshes that discover it; several of them overlap.
-	DiscoveredBy []string  `json:"discoveredBy,omitempty"`
-	Terminating  bool      `json:"terminating,omitempty"`
-	Findings     []Finding `json:"findings,omitempty"`
+	DiscoveredBy []string `json:"discoveredBy,omitempty"`
+	Terminating  bool     `json:"terminating,omitempty"`
+	// Exempt says that the configuration exempts it, so that nothing is wrong with it.
+	Exempt   bool      `json:"exempt,omitempty"`
+	Findings []Finding `json:"findings,omitempty"`
 }
 
 // Finding is a rule that an object breaks.

@@ -22,7 +22,7 @@ const (
 	injected           // a mesh discovers and injects it
 	fromAfar           // a mesh injects it whose istiod runs in another cluster: what that one discovers is not known here
 	discovered         // a mesh discovers it, and none injects it
-	outside            // it has nothing to do with any mesh
+	outside            // it has nothing to do with any mesh, or is not judged
 )
 
 // wrong reports whether what is in this state has to be repaired.
@@ -44,6 +44,8 @@ func (far remotes) stateOf(ns *Namespace) state {
 	switch {
 	case ns.Terminating:
 		return terminating
+	case ns.Exempt && (elsewhere || len(ns.DiscoveredBy) > 1):
+		return outside
 	case elsewhere && !nowhere:
 		return wrongMesh
 	case len(ns.DiscoveredBy) > 1:

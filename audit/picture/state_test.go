@@ -33,6 +33,7 @@ func TestWhatIsWrong(t *testing.T) {
 		{"if its revision does not exist and that is a warning, then nothing", picture.Namespace{InjectedBy: "x", Findings: warn}, "", ""},
 		{"if a rule denies it, then the rule", picture.Namespace{DiscoveredBy: []string{"a"}, InjectedBy: "a", InjectedMesh: "a", Findings: deny}, "Denied", "MF204 X"},
 		{"if a rule warns, then nothing", picture.Namespace{DiscoveredBy: []string{"a"}, Findings: warn}, "", ""},
+		{"if it is exempt, then nothing", picture.Namespace{DiscoveredBy: []string{"a"}, InjectedBy: "b", InjectedMesh: "b", Exempt: true}, "", ""},
 		{"if it is being deleted, then nothing", picture.Namespace{DiscoveredBy: []string{"a", "b"}, Terminating: true, Findings: deny}, "", ""},
 		{"if it is in no mesh, then nothing", picture.Namespace{}, "", ""},
 	} {

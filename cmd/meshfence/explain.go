@@ -49,19 +49,40 @@ The exit status is 1 if the edits would be refused, and 2 if nothing could be sa
 
   # what would kubectl label namespace shop istio-discovery=mesh-1 do?
   meshfence explain namespace shop istio-discovery=mesh-1`,
-		Args: cobra.MinimumNArgs(2),
+		Args: cobra.MinimumNArgs(1),
 		RunE: e.run,
 	}
 	cmd.Flags().SortFlags = false
+	cmd.Flags().Bool("overwrite", true, "as of kubectl label; the edits are always taken to overwrite")
+	_ = cmd.Flags().MarkHidden("overwrite") // the flag is there
 	cmd.Flags().StringVarP(&e.format, "output", "o", explain.Text, "`FORMAT`: text, json or yaml")
 	e.addFlags(cmd.Flags())
 	return cmd
+}
+
+// asKubectlNames puts what kubectl label takes into the words of explain: ns, namespaces and namespace/NAME are a namespace too.
+func asKubectlNames(args []string) ([]string, error) {
+	args = slices.Clone(args)
+	if kind, name, joined := strings.Cut(args[0], "/"); joined {
+		args = append([]string{kind, name}, args[1:]...)
+	}
+	if args[0] == "ns" || args[0] == "namespaces" {
+		args[0] = "namespace"
+	}
+	if len(args) < 2 {
+		return nil, fmt.Errorf("which %s? It takes a name", args[0])
+	}
+	return args, nil
 }
 
 // subjects are what can be explained.
 func subjects() []string { return []string{"namespace", "mesh", "revision", "tag", "rule"} }
 
 func (e *explainCommand) run(cmd *cobra.Command, args []string) error {
+	args, err := asKubectlNames(args)
+	if err != nil {
+		return err
+	}
 	if !slices.Contains(subjects(), args[0]) {
 		return fmt.Errorf("%q is not one of %s%s", args[0], strings.Join(subjects(), ", "), explain.DidYouMean(args[0], subjects()))
 	}
@@ -78,6 +99,9 @@ func (e *explainCommand) run(cmd *cobra.Command, args []string) error {
 	if err := e.validate(); err != nil {
 		return err
 	}
+	if args[0] == "namespace" {
+		e.oneNamespace = args[1]
+	}
 	a, err := e.answer(cmd, args[0], args[1], edits)
 	if err == nil {
 		var text string
@@ -89,10 +113,10 @@ func (e *explainCommand) run(cmd *cobra.Command, args []string) error {
 	case err != nil:
 		fmt.Fprintf(cmd.ErrOrStderr(), "meshfence: %v\n", err)
 		return outcome(report.StatusUnjudged)
-	case a.incomplete:
-		return outcome(report.StatusUnjudged)
 	case a.refused:
 		return outcome(report.StatusFindings)
+	case a.incomplete:
+		return outcome(report.StatusUnjudged)
 	}
 	return nil
 }
@@ -150,6 +174,7 @@ func (e *explainCommand) answer(cmd *cobra.Command, subject, name string, edits 
 	inventory := l.stored
 	if inventory == nil {
 		inventory = &audit.Inventory{}
+		inventory.MissAll()
 	}
 	for _, o := range l.objects {
 		inventory.Put(o)
@@ -161,9 +186,11 @@ func (e *explainCommand) answer(cmd *cobra.Command, subject, name string, edits 
 	a := &explained{incomplete: len(l.problems) > 0}
 	asking := e.against == againstCluster && len(e.paths) == 0
 	if asking && subject == "namespace" {
-		if explainer.Seen, err = e.seen(cmd, checker, inventory, name); err != nil {
+		var all bool
+		if explainer.Seen, all, err = e.seen(cmd, checker, inventory, name); err != nil {
 			return nil, err
 		}
+		a.incomplete = a.incomplete || !all
 	}
 	switch subject {
 	case "mesh":
@@ -185,13 +212,13 @@ func (e *explainCommand) answer(cmd *cobra.Command, subject, name string, edits 
 	return a, nil
 }
 
-// seen reads what there is to see of a namespace. What cannot be read is told, and left out.
-func (e *explainCommand) seen(cmd *cobra.Command, checker *audit.Checker, inventory *audit.Inventory, namespace string) (*observed.Cluster, error) {
+// seen reads what there is to see of a namespace, and reports whether all could be read. What cannot be read is told, and left out.
+func (e *explainCommand) seen(cmd *cobra.Command, checker *audit.Checker, inventory *audit.Inventory, namespace string) (seenOf *observed.Cluster, all bool, err error) {
 	seen, err := e.observeNamespace(cmd.Context(), checker, inventory, cmd.ErrOrStderr(), namespace)
 	for _, gap := range seen.gaps {
 		fmt.Fprintln(cmd.ErrOrStderr(), "not known: "+gap)
 	}
-	return seen.cluster, err
+	return seen.cluster, len(seen.gaps) == 0, err
 }
 
 // rule explains a rule, by its code or name.
@@ -233,7 +260,8 @@ func (e *explainCommand) ask(ctx context.Context, name string, edits map[string]
 	case denied == a.refused:
 		note += compareWarnings(rulesIn(a.Answer.Messages), warned)
 	case denied:
-		note += fmt.Sprintf("disagrees: %v. Compare --config with the configuration of the server.", err)
+		a.Answer.Refused, a.Answer.Messages = true, append(a.Answer.Messages, err.Error())
+		note += "disagrees: by what was read here the change would be admitted. Compare --config with the configuration of the server."
 	default:
 		note += "disagrees: it admits the change. Either meshfence is not installed there, or the user or the namespace is exempt, or --config differs from the " +
 			"configuration of the server."

@@ -12,6 +12,7 @@ func TestExplainSaysByItsStatusWhatTheWebhookWould(t *testing.T) {
 		"{apiVersion: sailoperator.io/v1, kind: IstioRevision, metadata: {name: mesh-1-old, ownerReferences: [{apiVersion: sailoperator.io/v1, kind: Istio, name: mesh-1, uid: u, controller: true}]}, " +
 		"spec: {version: v1.29.6, namespace: istio-system-1, values: {revision: mesh-1-old, meshConfig: {discoverySelectors: [{matchLabels: {istio-discovery: mesh-1}}]}}}}\n"
 	tagged := folder(t, map[string]string{"meshes.yaml": meshes, "tag.yaml": tag})
+	alone := folder(t, map[string]string{"shop.yaml": right})
 	for _, test := range []struct {
 		name   string
 		args   []string
@@ -32,7 +33,11 @@ func TestExplainSaysByItsStatusWhatTheWebhookWould(t *testing.T) {
 		{"a revision that is no tag", []string{"tag", "mesh-1", "-f", tagged}, 2, `there is no tag "mesh-1"`},
 		{"a rule by its name", []string{"rule", "revisionofanothermesh"}, 0, "Rule MF202 RevisionOfAnotherMesh"},
 		{"no rule", []string{"rule", "MF299"}, 2, `there is no rule "MF299"`},
-		{"another subject", []string{"namespaces", "shop"}, 2, `did you mean "namespace"?`},
+		{"the words of kubectl label", []string{"ns", "shop", "istio.io/rev=mesh-1", "--overwrite", "-f", dir}, 1, "The webhook would refuse the change:"},
+		{"kind and name in one word", []string{"namespace/shop", "-f", dir}, 0, "discovered by     mesh-2 (istio-discovery=mesh-2)"},
+		{"without the meshes", []string{"namespace", "shop", "-f", alone}, 0, "Not judged: MF203, for which the mesh, or the tag, whose revision it names would have to be known."},
+		{"a kind without a name", []string{"ns"}, 2, "which namespace? It takes a name"},
+		{"another subject", []string{"namspace", "shop"}, 2, `did you mean "namespace"?`},
 		{"a format", []string{"rule", "MF202", "-o", "xml"}, 2, `-o "xml" is not one of text, json, yaml`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/meshfence/meshfence/audit"
 	"github.com/meshfence/meshfence/audit/picture"
+	"github.com/meshfence/meshfence/audit/report"
 )
 
 // formatFleet is the format of map that is no picture.
@@ -36,7 +37,10 @@ func newMapCommand() *cobra.Command {
 		Short: "Show the meshes of a cluster and their namespaces",
 		Long: `Show the meshes with their selectors, revisions, tags and control-plane namespaces, the
 namespaces that each discovers, those that belong nowhere, and what is wrong at its
-place: what is wrong comes first.
+place: what is wrong comes first. What only a look at pods and certificates shows is
+in meshfence check.
+
+The exit status is 2 if something could not be read, and 0 otherwise.
 
 The format fleet is no picture: it is a file that stands for the cluster in
 meshfence check --against, where there are no credentials for it.`,
@@ -52,12 +56,15 @@ meshfence check --against, where there are no credentials for it.`,
 			if err != nil {
 				return err
 			}
-			text, err := m.draw(cmd, options)
-			if err != nil {
-				return &failure{err}
+			text, all, err := m.draw(cmd, options)
+			if err == nil {
+				_, err = fmt.Fprint(cmd.OutOrStdout(), text)
 			}
-			if _, err := fmt.Fprint(cmd.OutOrStdout(), text); err != nil {
-				return &failure{err}
+			if err != nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "meshfence: %v\n", err)
+			}
+			if err != nil || !all {
+				return outcome(report.StatusUnjudged)
 			}
 			return nil
 		},
@@ -101,20 +108,21 @@ func isUTF8(getenv func(string) string) bool {
 	return locale == "" || strings.Contains(name, "utf8")
 }
 
-// draw looks at the input, and tells on standard error what is missing.
-func (m *mapCommand) draw(cmd *cobra.Command, options picture.Options) (string, error) {
+// draw looks at the input, and tells on standard error what is missing; all reports whether nothing is.
+func (m *mapCommand) draw(cmd *cobra.Command, options picture.Options) (text string, all bool, err error) {
 	checker, err := m.checker()
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	l, err := m.look(cmd.Context(), checker.Scope, cmd.InOrStdin(), cmd.ErrOrStderr())
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	l.last()
-	shown, alone := l.stored, l.stored == nil
-	if alone {
+	shown := l.stored
+	if shown == nil {
 		shown = &audit.Inventory{}
+		shown.MissAll()
 	}
 	for _, o := range l.objects { // over what is stored
 		shown.Put(o)
@@ -126,18 +134,18 @@ func (m *mapCommand) draw(cmd *cobra.Command, options picture.Options) (string, 
 	for _, problem := range l.problems {
 		gaps = append(gaps, problem.String())
 	}
+	if m.format == formatFleet && len(gaps) > 0 { // what is not in the file would be taken for absent
+		return "", false, errors.New("no file is written that would stand for a part of the cluster: " + strings.Join(gaps, "; "))
+	}
 	if m.format == formatFleet {
-		text, err := shown.FleetFile()
-		return string(text), err
+		file, err := shown.FleetFile()
+		return string(file), true, err
 	}
-	if shown.Count(audit.KindNamespace) == 0 && len(gaps) > 0 {
-		return "", errors.New("there is nothing to show: " + strings.Join(gaps, "; "))
+	if len(shown.Keys()) == 0 && len(gaps) > 0 {
+		return "", false, errors.New("there is nothing to show: " + strings.Join(gaps, "; "))
 	}
-	judged := checker.State(shown)
-	if alone {
-		judged = checker.Files(shown)
-	}
-	drawn := pictureOf(checker, shown, judged.Findings)
+	drawn := pictureOf(checker, shown, checker.State(shown).Findings)
 	drawn.Gaps = gaps
-	return picture.Draw(drawn, picture.Format(m.format), options)
+	text, err = picture.Draw(drawn, picture.Format(m.format), options)
+	return text, len(gaps) == 0, err
 }

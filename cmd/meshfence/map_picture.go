@@ -14,7 +14,7 @@ import (
 // pictureOf is what a picture shows of an inventory, with what is wrong in it.
 func pictureOf(checker *audit.Checker, shown *audit.Inventory, findings []policy.Offence) *picture.Map {
 	existing := checker.Existing(shown)
-	p := painter{fleet: existing.Fleet, findings: map[audit.Key][]picture.Finding{}}
+	p := painter{fleet: existing.Fleet, exempt: existing.Exempt, findings: map[audit.Key][]picture.Finding{}}
 	for _, o := range findings {
 		key := audit.Key{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}
 		p.findings[key] = append(p.findings[key], picture.Finding{Code: string(o.Rule.Code), Name: o.Rule.Name, Action: o.Action.String(), Detail: o.Detail})
@@ -62,7 +62,9 @@ func revisionOf(tag *mesh.Tag, m *mesh.Mesh) string {
 
 // painter fills in what a fleet says.
 type painter struct {
-	fleet    *mesh.Fleet
+	fleet *mesh.Fleet
+	// exempt reports whether a namespace of that name is not judged; nil if none is.
+	exempt   func(namespace string) bool
 	findings map[audit.Key][]picture.Finding
 }
 
@@ -110,6 +112,7 @@ func kindOf(m *mesh.Mesh) string {
 
 func (p *painter) namespace(ns *mesh.Namespace, discovering []*mesh.Mesh) picture.Namespace {
 	shown := picture.Namespace{Name: ns.Name, Terminating: ns.Deleting, Findings: p.findings[audit.Key{Kind: audit.KindNamespace, Name: ns.Name}]}
+	shown.Exempt = p.exempt != nil && p.exempt(ns.Name)
 	for _, key := range p.keys() {
 		if value, ok := ns.Labels[key]; ok && key != api.NameLabel {
 			shown.Labels = append(shown.Labels, key+"="+value)

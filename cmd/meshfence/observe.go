@@ -29,7 +29,7 @@ func (s *source) observe(ctx context.Context, checker *audit.Checker, stored *au
 
 // observeNamespace reads what there is to see of one namespace.
 func (s *source) observeNamespace(ctx context.Context, checker *audit.Checker, stored *audit.Inventory, stderr io.Writer, namespace string) (seen, error) {
-	needs := []observed.Resource{observed.RootCertificates, observed.Injectors, observed.Pods}
+	needs := []observed.Resource{observed.RootCertificates, observed.Injectors, observed.Istiods, observed.Pods}
 	all, err := s.observeOnly(ctx, checker, stored, stderr, needs, namespace)
 	for _, r := range observed.Needs(checker.Policy) {
 		if !slices.Contains(needs, r) {
@@ -73,7 +73,7 @@ func (s *source) observeOnly(ctx context.Context, checker *audit.Checker, stored
 	gaps, err := observer.Read(ctx, observed.TrustBundles(existing.Fleet), func(resource string, raw []byte) error {
 		return all.cluster.Add(observed.Resource(resource), raw)
 	})
-	if errors.Is(err, context.DeadlineExceeded) {
+	if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 		return all, fmt.Errorf("the API server %s did not list everything within %v; try again", api.Host, readLimit)
 	}
 	if err != nil {

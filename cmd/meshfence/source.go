@@ -13,6 +13,7 @@ import (
 
 	"github.com/meshfence/meshfence/audit"
 	"github.com/meshfence/meshfence/webhook"
+	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/cluster/listing"
 	"github.com/meshfence/meshfence/webhook/config"
 	"github.com/meshfence/meshfence/webhook/policy"
@@ -31,6 +32,8 @@ type source struct {
 	namespace  string
 	loading    *clientcmd.ClientConfigLoadingRules
 	overrides  *clientcmd.ConfigOverrides
+	// oneNamespace is the namespace that is asked about, where there is one.
+	oneNamespace string
 	// listed are the objects of istiods that were read with the cluster, by what reports call them. They are not read again for
 	// the rules that only a look at the cluster can judge.
 	listed map[string][][]byte
@@ -126,8 +129,8 @@ func (s *source) read(ctx context.Context, scope audit.Scope, stderr io.Writer) 
 	defer cancel()
 	bar := newProgress(stderr)
 	defer bar.end()
-	found, err := listing.Read(ctx, api, listing.Options{Namespace: scope.Namespace, MeshMap: scope.MeshMap, Progress: bar.show})
-	if errors.Is(err, context.DeadlineExceeded) {
+	found, err := listing.Read(ctx, api, listing.Options{Namespace: scope.Namespace, MeshMap: scope.MeshMap, OneNamespace: s.oneNamespace, Progress: bar.show})
+	if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 		return stored{}, fmt.Errorf("the API server %s did not list everything within %v; try again", api.Host, readLimit)
 	}
 	if err != nil {
@@ -147,6 +150,9 @@ func (s *source) read(ctx context.Context, scope audit.Scope, stderr io.Writer) 
 func take(found listing.Cluster, scope audit.Scope) stored {
 	all := stored{inventory: &audit.Inventory{}}
 	for _, gap := range found.Gaps {
+		if kind := kindsByResource[gap.Resource]; kind != "" && gap.Why != nil {
+			all.inventory.Miss(kind, gap.Resource+" could not be read")
+		}
 		if gap.Why == nil {
 			all.absent = append(all.absent, gapText(gap))
 		} else {
@@ -167,6 +173,16 @@ func take(found listing.Cluster, scope audit.Scope) stored {
 		}
 	}
 	return all
+}
+
+// kindsByResource are the kinds of which more may exist than an inventory has, by the names of what could not be listed.
+var kindsByResource = map[string]string{
+	api.ResourceIstios + "." + api.SailGroup:            api.KindIstio,
+	api.ResourceIstioRevisions + "." + api.SailGroup:    api.KindIstioRevision,
+	api.ResourceIstioRevisionTags + "." + api.SailGroup: api.KindIstioRevisionTag,
+	"namespaces":                          audit.KindNamespace,
+	"configmaps with mesh configurations": api.KindIstio,
+	"mutatingwebhookconfigurations.admissionregistration.k8s.io": api.KindIstioRevisionTag,
 }
 
 // gapText says what is missing, and what to do.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -44,7 +45,7 @@ type Gap struct {
 }
 
 // Forbidden reports whether the user has no right to list it.
-func (g Gap) Forbidden() bool { return apierrors.IsForbidden(g.Why) || apierrors.IsUnauthorized(g.Why) }
+func (g Gap) Forbidden() bool { return apierrors.IsForbidden(g.Why) }
 
 // Cluster is what was read.
 type Cluster struct {
@@ -57,6 +58,8 @@ type Cluster struct {
 type Options struct {
 	// Namespace and MeshMap name the mesh map's ConfigMap.
 	Namespace, MeshMap string
+	// OneNamespace is read by itself where all may not be listed; "" for none.
+	OneNamespace string
 	// Progress, if not nil, is called with the number of objects read so far, by resource.
 	Progress func(resource string, count int)
 }
@@ -84,6 +87,7 @@ func Read(ctx context.Context, cfg *rest.Config, opts Options) (Cluster, error) 
 	r.list(ctx, namespaces, "Namespace", func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 		return names.Resource(namespaces).List(ctx, o)
 	})
+	r.oneNamespace(ctx, names, namespaces)
 	r.meshMap(ctx, objects)
 	for _, s := range istiods() {
 		r.listSome(ctx, s.resource, s.kind, s.name, metav1.ListOptions{LabelSelector: s.labels}, func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
@@ -112,8 +116,26 @@ func (r *reader) listSome(ctx context.Context, resource schema.GroupVersionResou
 	}
 	pages := pager.New(list)
 	pages.PageSize, pages.PageBufferSize = pageSize, 1
+	before := len(r.cluster.Objects)
+	err := r.each(ctx, pages, resource, kind, name, options)
+	// A list that takes longer than the API server keeps its version has to begin anew.
+	for try := 1; try < tries && apierrors.IsResourceExpired(err); try++ {
+		r.cluster.Objects = r.cluster.Objects[:before]
+		err = r.each(ctx, pages, resource, kind, name, options)
+	}
+	if err != nil {
+		r.cluster.Objects = r.cluster.Objects[:before] // a part of a list would be taken for the whole
+	}
+	r.note(name, err)
+}
+
+// tries is how often a list is begun.
+const tries = 3
+
+// each reads one list.
+func (r *reader) each(ctx context.Context, pages *pager.ListPager, resource schema.GroupVersionResource, kind, name string, options metav1.ListOptions) error {
 	count := 0
-	err := pages.EachListItem(ctx, options, func(item runtime.Object) error {
+	return pages.EachListItem(ctx, options, func(item runtime.Object) error {
 		object, err := objectOf(item, resource.GroupVersion().String(), kind)
 		if err != nil {
 			return fmt.Errorf("an object of %s cannot be read: %w", name, err)
@@ -125,7 +147,20 @@ func (r *reader) listSome(ctx context.Context, resource schema.GroupVersionResou
 		}
 		return nil
 	})
-	r.note(name, err)
+}
+
+// oneNamespace reads the one that is asked about, if all may not be listed.
+func (r *reader) oneNamespace(ctx context.Context, client metadata.Interface, resource schema.GroupVersionResource) {
+	forbidden := slices.ContainsFunc(r.cluster.Gaps, func(g Gap) bool { return g.Resource == resource.Resource })
+	if r.err != nil || r.opts.OneNamespace == "" || !forbidden {
+		return
+	}
+	if item, err := client.Resource(resource).Get(ctx, r.opts.OneNamespace, metav1.GetOptions{}); err == nil {
+		if object, err := objectOf(item, "v1", "Namespace"); err == nil {
+			object.Resource = resource.Resource
+			r.cluster.Objects = append(r.cluster.Objects, object)
+		}
+	}
 }
 
 // meshMap reads the one ConfigMap. That there is none is no gap.
@@ -154,6 +189,8 @@ func (r *reader) note(resource string, err error) {
 	case err == nil:
 	case apierrors.IsNotFound(err):
 		r.cluster.Gaps = append(r.cluster.Gaps, Gap{Resource: resource})
+	case apierrors.IsUnauthorized(err): // nothing else could be read either
+		r.err = err
 	case errors.As(err, &status):
 		r.cluster.Gaps = append(r.cluster.Gaps, Gap{Resource: resource, Why: err})
 	default:
