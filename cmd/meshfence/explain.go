@@ -170,15 +170,7 @@ func (e *explainCommand) answer(cmd *cobra.Command, subject, name string, edits 
 	if err != nil {
 		return nil, err
 	}
-	l.last()
-	inventory := l.stored
-	if inventory == nil {
-		inventory = &audit.Inventory{}
-		inventory.MissAll()
-	}
-	for _, o := range l.objects {
-		inventory.Put(o)
-	}
+	inventory := l.everything()
 	for _, problem := range l.problems {
 		fmt.Fprintln(cmd.ErrOrStderr(), "not known: "+problem.String())
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meshfence/meshfence/audit"
 	"github.com/meshfence/meshfence/audit/picture"
 	"github.com/meshfence/meshfence/audit/report"
 )
@@ -118,15 +117,7 @@ func (m *mapCommand) draw(cmd *cobra.Command, options picture.Options) (text str
 	if err != nil {
 		return "", false, err
 	}
-	l.last()
-	shown := l.stored
-	if shown == nil {
-		shown = &audit.Inventory{}
-		shown.MissAll()
-	}
-	for _, o := range l.objects { // over what is stored
-		shown.Put(o)
-	}
+	shown := l.everything()
 	var gaps []string
 	for _, note := range slices.Concat(l.notices, l.problems) {
 		fmt.Fprintln(cmd.ErrOrStderr(), "left out: "+note.String())

@@ -223,3 +223,17 @@ func (p *progress) end() {
 		fmt.Fprint(p.out, "\r\033[K")
 	}
 }
+
+// everything is what is stored, with the objects of files over it. Of files alone nothing is known to be absent.
+func (l *looked) everything() *audit.Inventory {
+	l.last()
+	all := l.stored
+	if all == nil {
+		all = &audit.Inventory{}
+		all.MissAll()
+	}
+	for _, o := range l.objects {
+		all.Put(o)
+	}
+	return all
+}
