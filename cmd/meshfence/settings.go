@@ -89,8 +89,8 @@ func (s *settings) complete() error {
 	if s.namespace == "" {
 		s.namespace = ownNamespace(namespaceFile)
 	}
-	if s.istiods = cmp.Or(s.istiods, allIstiods); s.istiods != allIstiods && s.istiods != sailIstiods {
-		return fmt.Errorf("--istiods %q is not one of %s, %s", s.istiods, allIstiods, sailIstiods)
+	if err := checkIstiods(&s.istiods); err != nil {
+		return err
 	}
 	return s.completeCerts()
 }
@@ -100,6 +100,14 @@ const (
 	allIstiods  = "all"
 	sailIstiods = "sail"
 )
+
+// checkIstiods checks the flag; empty is all.
+func checkIstiods(istiods *string) error {
+	if *istiods = cmp.Or(*istiods, allIstiods); *istiods != allIstiods && *istiods != sailIstiods {
+		return fmt.Errorf("--istiods %q is not one of %s, %s", *istiods, allIstiods, sailIstiods)
+	}
+	return nil
+}
 
 // Values of --certs.
 const (

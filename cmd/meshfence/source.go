@@ -32,6 +32,7 @@ type source struct {
 	namespace  string
 	loading    *clientcmd.ClientConfigLoadingRules
 	overrides  *clientcmd.ConfigOverrides
+	istiods    string
 	// oneNamespace is the namespace that is asked about, where there is one.
 	oneNamespace string
 	// listed are the objects of istiods that were read with the cluster, by what reports call them. They are not read again for
@@ -46,6 +47,7 @@ func newSource() *source {
 // addFlags adds the flags that say by what is judged, and those of kubectl that say which cluster is meant and as whom it is read.
 func (s *source) addFlags(flags *pflag.FlagSet) {
 	s.addConfigurationFlags(flags)
+	flags.StringVar(&s.istiods, "istiods", allIstiods, "which istiods of the cluster `COUNT` as meshes: all, or sail (only those of the Sail operator; nothing of others is read)")
 	flags.StringVar(&s.namespace, "meshfence-namespace", defaultNamespace, "`NAMESPACE` of meshfence itself, which has the mesh map")
 	s.addKubectlFlags(flags)
 }
@@ -121,6 +123,9 @@ type stored struct {
 
 // read reads everything that is judged. What cannot be read is left out and named; the error says that nothing could be.
 func (s *source) read(ctx context.Context, scope audit.Scope, stderr io.Writer) (stored, error) {
+	if err := checkIstiods(&s.istiods); err != nil {
+		return stored{}, err
+	}
 	api, err := s.apiConfig()
 	if err != nil {
 		return stored{}, err
@@ -129,7 +134,9 @@ func (s *source) read(ctx context.Context, scope audit.Scope, stderr io.Writer) 
 	defer cancel()
 	bar := newProgress(stderr)
 	defer bar.end()
-	found, err := listing.Read(ctx, api, listing.Options{Namespace: scope.Namespace, MeshMap: scope.MeshMap, OneNamespace: s.oneNamespace, Progress: bar.show})
+	found, err := listing.Read(ctx, api, listing.Options{
+		Namespace: scope.Namespace, MeshMap: scope.MeshMap, OnlySail: s.istiods == sailIstiods, OneNamespace: s.oneNamespace, Progress: bar.show,
+	})
 	if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 		return stored{}, fmt.Errorf("the API server %s did not list everything within %v; try again", api.Host, readLimit)
 	}

@@ -58,6 +58,8 @@ type Cluster struct {
 type Options struct {
 	// Namespace and MeshMap name the mesh map's ConfigMap.
 	Namespace, MeshMap string
+	// OnlySail leaves out the istiods that the Sail operator did not install.
+	OnlySail bool
 	// OneNamespace is read by itself where all may not be listed; "" for none.
 	OneNamespace string
 	// Progress, if not nil, is called with the number of objects read so far, by resource.
@@ -90,6 +92,9 @@ func Read(ctx context.Context, cfg *rest.Config, opts Options) (Cluster, error) 
 	r.oneNamespace(ctx, names, namespaces)
 	r.meshMap(ctx, objects)
 	for _, s := range istiods() {
+		if opts.OnlySail {
+			break
+		}
 		r.listSome(ctx, s.resource, s.kind, s.name, metav1.ListOptions{LabelSelector: s.labels}, func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			return objects.Resource(s.resource).List(ctx, o)
 		})
