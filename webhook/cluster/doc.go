@@ -8,6 +8,7 @@
 //	conditions  keeps the match conditions of the webhook configurations up to date
 //	fastlist    lists namespaces with little memory; can be deleted
 //	ledger      notes the changes of meshes that are in flight
+//	listing     reads a cluster once, for the commands that look at what exists
 //
 // How it fails: while the API server cannot be reached the last known state stays, Synced stays true, and a try to
 // reconnect is made every two seconds or faster. Only the API server's own answer that it does not serve a resource (404)
@@ -18,6 +19,9 @@
 //	namespaces                                            list, watch
 //	pods                                                  list
 //	istios, istiorevisions, istiorevisiontags             list, watch                  (sailoperator.io)
+//	configmaps with istio.io/rev, deployments with
+//	  app=istiod, mutatingwebhookconfigurations with
+//	  istio.io/rev, services with istio.io/tag            list, watch; configmaps get  (unless Options.OnlySail)
 //	subjectaccessreviews                                  create                       (authorization.k8s.io)
 //	configmaps, the mesh map's name, in our own namespace get, list, watch
 //	configmaps, the ledger's name, in our own namespace   get, update; create, which cannot be restricted to a name

@@ -144,7 +144,7 @@ func chosenTags(m *mesh.Mesh, fleet *mesh.Fleet) []string {
 
 func isLabelValue(revision string) bool { return len(validation.IsValidLabelValue(revision)) == 0 }
 
-// selectsByLabel reports whether the mesh discovers the namespace through a selector that selectsByLabel for a label.
+// selectsByLabel reports whether the mesh discovers the namespace through a selector that asks for a label.
 func selectsByLabel(m *mesh.Mesh, labels map[string]string) bool { return askingTerm(m, labels) != nil }
 
 func askingTerm(m *mesh.Mesh, labels map[string]string) *mesh.Term {
