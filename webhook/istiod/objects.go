@@ -30,6 +30,7 @@ type installation struct {
 	values     *sail.Values
 	deployment *Deployment
 	injector   *Injector
+	byDefault  bool
 	// metas are those of all its objects.
 	metas []*Meta
 }
@@ -68,9 +69,11 @@ func (o *Objects) installations() map[place]*installation {
 		at(d.Namespace, d.Revision, &d.Meta).deployment = d
 	}
 	for _, i := range o.Injectors {
+		in := at(i.Service, i.Revision, &i.Meta)
 		if i.Tag == "" {
-			at(i.Service, i.Revision, &i.Meta).injector = i
+			in.injector = i
 		}
+		in.byDefault = in.byDefault || i.ByDefault // a tag called default has such webhooks too
 	}
 	return all
 }
@@ -115,9 +118,7 @@ func (in *installation) controlPlane(at place) *sail.ControlPlane {
 	if d := in.deployment; d != nil {
 		cp.Spec.Values.Pilot.Env = d.Env
 	}
-	if i := in.injector; i != nil {
-		cp.Installed.ByDefault = i.ByDefault
-	}
+	cp.Installed.ByDefault = in.byDefault
 	in.readConfig(cp)
 	return cp
 }

@@ -125,13 +125,15 @@ func (f *Fleet) nameRevisions(objects *Objects) {
 	}
 	for _, tag := range f.tags {
 		name := tag.Metadata.Name
-		if _, taken := f.own[name]; taken && !tagComesFirst(tag, objects) {
+		_, taken := f.own[name]
+		installed := tag.Spec.TargetRef.Kind == KindIstiod
+		if taken && !installed && !tagComesFirst(tag, objects) {
 			continue
 		}
 		meshes := f.Target(tag.Spec.TargetRef)
 		r := &Revision{Name: name, Tag: true, Meshes: meshes, injecting: installing(meshes, tag.Spec.TargetRef)}
-		if other := f.revisions[name]; other != nil && other.Tag {
-			r.Meshes, r.injecting = union(other.Meshes, r.Meshes), union(other.injecting, r.injecting)
+		if other := f.revisions[name]; other != nil && installed { // each has webhooks of its own, which all inject
+			r.Tag, r.Meshes, r.injecting = other.Tag, union(other.Meshes, r.Meshes), union(other.injecting, r.injecting)
 		}
 		f.revisions[name] = r
 	}
@@ -150,7 +152,12 @@ func (f *Fleet) injectingUnlabelled() []*Mesh {
 	if r.Tag {
 		target = f.tag(DefaultRevision).Spec.TargetRef
 	}
-	return slices.DeleteFunc(slices.Clone(r.injecting), func(m *Mesh) bool { return !m.settledSource(revisionOf(m, target)).InjectsByDefault })
+	return slices.DeleteFunc(slices.Clone(r.injecting), func(m *Mesh) bool {
+		if m.Kind == KindIstiod { // whose webhooks say so themselves
+			return !slices.ContainsFunc(m.Sources, func(s Source) bool { return s.InjectsByDefault })
+		}
+		return !m.settledSource(revisionOf(m, target)).InjectsByDefault
+	})
 }
 
 // settledSource is source once the operator has copied the Istio's values into the active IstioRevision.

@@ -47,12 +47,8 @@ func chartProfile(cp *sail.ControlPlane) (profile, by string) {
 // cluster, Unread if it does not read them, else Selective; by is the field that decides.
 func runs(cp *sail.ControlPlane, revision string) (l Listing, by string) {
 	values := &cp.Spec.Values
-	switch i := cp.Installed; {
-	case i == nil:
-	case i.NotHere:
+	if cp.Installed != nil && cp.Installed.NotHere {
 		return Remote, ""
-	case i.NoConfig:
-		return Unread, ""
 	}
 	if scope := values.Global.ResourceScope; scope != "" && scope != "all" && scope != "namespace" {
 		return Remote, scopeField
@@ -62,6 +58,9 @@ func runs(cp *sail.ControlPlane, revision string) (l Listing, by string) {
 	}
 	if external, by := isExternal(values); external {
 		return Remote, by
+	}
+	if cp.Installed != nil && cp.Installed.NoConfig {
+		return Unread, ""
 	}
 	if read, by := readsConfigMap(cp); !read {
 		return Unread, by
