@@ -1,6 +1,7 @@
 package istiod
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -43,12 +44,31 @@ func ParseMeshConfig(text string) (*MeshConfig, error) {
 	// YAML becomes JSON first, as there: a value of another type is an error then, rather than a text.
 	object, err := yaml.YAMLToJSON([]byte(text))
 	if err == nil {
-		err = kjson.UnmarshalCaseSensitivePreserveInts(object, read)
+		err = unmarshal(object, read)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("it does not parse: %w", err)
 	}
 	return read, nil
+}
+
+// unmarshal reads JSON under the names that protobuf gives fields in JSON, and under those of their definition, which count where the others are absent
+// (github.com/golang/protobuf/jsonpb).
+func unmarshal(object []byte, read *MeshConfig) error {
+	var fields map[string]json.RawMessage
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(object, &fields); err != nil {
+		return err
+	}
+	for defined, name := range map[string]string{"discovery_selectors": "discoverySelectors", "root_namespace": "rootNamespace", "trust_domain": "trustDomain"} {
+		if _, there := fields[name]; !there && fields[defined] != nil {
+			fields[name] = fields[defined]
+		}
+	}
+	renamed, err := json.Marshal(fields)
+	if err != nil {
+		return err
+	}
+	return kjson.UnmarshalCaseSensitivePreserveInts(renamed, read)
 }
 
 // Selectors reads the discovery selectors. The errors name them by path.

@@ -19,6 +19,8 @@ func TestAMeshConfigurationIsReadAsIstiodReadsIt(t *testing.T) {
 		"none":                                 {"rootNamespace: istio-system", ""},
 		"an empty text":                        {"", ""},
 		"fields that are not read":             {"defaultConfig: {proxyMetadata: {A: b}}\nextensionProviders: []", ""},
+		"under the names of the definition":    {"discovery_selectors: [{matchLabels: {a: b}}]", "a=b"},
+		"under both names":                     {"discovery_selectors: [{matchLabels: {a: b}}]\ndiscoverySelectors: [{matchLabels: {c: d}}]", "c=d"},
 		"no YAML":                              {"discoverySelectors: [", "it does not parse"},
 		"a list of another type":               {"discoverySelectors: {matchLabels: {a: b}}", "it does not parse"},
 		"a value that is no text":              {"discoverySelectors: [{matchLabels: {a: true}}]", "it does not parse"},
