@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -156,7 +157,7 @@ type event struct {
 	region    region
 }
 
-// history is every revision of the Istios that the API server's watch has shown, from before the first.
+// history is every revision of the meshes that the API server's watches have shown, from before the first.
 type history struct {
 	mu     sync.Mutex
 	events []event
@@ -166,22 +167,28 @@ type history struct {
 	err    error
 }
 
-// record watches the Istios, of which there are none yet.
+// record watches the meshes, of which there are none yet.
 func record(t *testing.T, config *rest.Config) *history {
 	t.Helper()
-	istios := istiosOf(t, config)
-	list, err := istios.List(t.Context(), metav1.ListOptions{})
-	must(t, err)
-	if len(list.Items) > 0 {
-		t.Fatalf("%d Istios are there already", len(list.Items))
-	}
 	ctx, stop := context.WithCancel(context.Background())
 	h := &history{there: map[string]bool{}, ended: make(chan struct{}), stop: stop}
+	var group errgroup.Group
+	for _, kind := range bothKinds(t, config) {
+		there, version, err := kind.list(t.Context())
+		must(t, err)
+		if len(there) > 0 {
+			t.Fatalf("%d meshes are there already", len(there))
+		}
+		group.Go(func() (err error) {
+			for ctx.Err() == nil && err == nil {
+				version, err = h.follow(ctx, &kind, version)
+			}
+			return err
+		})
+	}
 	go func() {
 		defer close(h.ended)
-		for version := list.GetResourceVersion(); ctx.Err() == nil && h.err == nil; {
-			version, h.err = h.follow(ctx, istios, version)
-		}
+		h.err = group.Wait()
 	}()
 	t.Cleanup(func() { stop(); <-h.ended })
 	return h
@@ -197,8 +204,10 @@ func istiosOf(t *testing.T, config *rest.Config) dynamic.ResourceInterface {
 }
 
 // follow records one watch until it ends, and returns where the next one has to begin.
-func (h *history) follow(ctx context.Context, istios dynamic.ResourceInterface, version string) (string, error) {
-	w, err := istios.Watch(ctx, metav1.ListOptions{ResourceVersion: version})
+func (h *history) follow(ctx context.Context, kind *watched, version string) (string, error) {
+	options := kind.options
+	options.ResourceVersion = version
+	w, err := kind.resource.Watch(ctx, options)
 	if err != nil {
 		if ctx.Err() != nil {
 			return version, nil
@@ -215,7 +224,7 @@ func (h *history) follow(ctx context.Context, istios dynamic.ResourceInterface, 
 			return version, fmt.Errorf("the watch ended with %v", e.Object)
 		}
 		version = object.GetResourceVersion()
-		h.add(e.Type, object)
+		h.add(e.Type, kind.read(object))
 	}
 	return version, nil
 }
@@ -262,17 +271,20 @@ func regionOf(object *unstructured.Unstructured) region {
 // finish waits until the watch has shown what is stored now, and returns all events.
 func (h *history) finish(t *testing.T, config *rest.Config) []event {
 	t.Helper()
-	list, err := istiosOf(t, config).List(t.Context(), metav1.ListOptions{})
-	must(t, err)
 	want := map[string]string{}
-	for i := range list.Items {
-		want[list.Items[i].GetName()] = list.Items[i].GetResourceVersion()
+	for _, kind := range bothKinds(t, config) {
+		there, _, err := kind.list(t.Context())
+		must(t, err)
+		for i := range there {
+			want[there[i].GetName()] = there[i].GetResourceVersion()
+		}
 	}
 	var events []event
-	err = wait.PollUntilContextTimeout(t.Context(), 20*time.Millisecond, 30*time.Second, true, func(context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(t.Context(), 20*time.Millisecond, 30*time.Second, true, func(context.Context) (bool, error) {
 		h.mu.Lock()
 		events = slices.Clone(h.events)
 		h.mu.Unlock()
+		slices.SortStableFunc(events, byVersion)
 		versions := map[string]string{}
 		for _, e := range events {
 			versions[e.name] = e.version

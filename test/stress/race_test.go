@@ -21,7 +21,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
 	"github.com/meshfence/meshfence/test/harness"
@@ -64,7 +63,7 @@ type operation struct {
 	start, end int64
 }
 
-// TestRaces has two API servers, three replicas and many clients that create, change and delete meshes with random
+// TestRaces has two API servers, three replicas and many clients that create, change and delete meshes of both kinds with random
 // selectors. Without the ledger the same must store overlapping meshes, or it would prove nothing.
 func TestRaces(t *testing.T) {
 	s, servers := startRacing(t)
@@ -86,6 +85,7 @@ func TestRaces(t *testing.T) {
 		found := 0
 		for round := 0; found == 0 && round < choose(10, 1); round++ {
 			must(t, s.Client.DeleteAllOf(t.Context(), stressed("", nil, 0)))
+			s.removeIstiods(t)
 			events, operations := s.race(t, servers, choose(300, 3000))
 			tally(t, operations)
 			found, _ = overlaps(events)
@@ -101,6 +101,7 @@ func TestRaces(t *testing.T) {
 func (s *suite) race(t *testing.T, servers []*rest.Config, requests int) ([]event, []operation) {
 	t.Helper()
 	must(t, s.eventuallyOn(t, servers))
+	s.makePlanes(t)
 	h := record(t, servers[0])
 	operations := make([]operation, requests)
 	var next atomic.Int64
@@ -109,7 +110,7 @@ func (s *suite) race(t *testing.T, servers []*rest.Config, requests int) ([]even
 	for id := range clients {
 		user := rest.CopyConfig(servers[id%len(servers)])
 		user.Impersonate = rest.ImpersonationConfig{UserName: fmt.Sprint("client-", id), Groups: []string{"system:masters"}}
-		istios := istiosOf(t, user)
+		meshes := meshesOf{istiosOf(t, user), configMapsOf(t, user)}
 		random := rand.New(rand.NewPCG(uint64(id), uint64(requests)))
 		group.Go(func() error {
 			for {
@@ -119,7 +120,7 @@ func (s *suite) race(t *testing.T, servers []*rest.Config, requests int) ([]even
 				}
 				o := &operations[number-1]
 				o.number, o.client = number, id
-				o.do(ctx, istios, h, random, begin)
+				o.do(ctx, meshes, h, random, begin)
 			}
 		})
 	}
@@ -149,34 +150,35 @@ func (s *suite) eventuallyOn(t *testing.T, servers []*rest.Config) error {
 }
 
 // do makes one random request. What is changed or deleted is mostly something that there is.
-func (o *operation) do(ctx context.Context, istios dynamic.ResourceInterface, h *history, random *rand.Rand, begin time.Time) {
+func (o *operation) do(ctx context.Context, meshes meshesOf, h *history, random *rand.Rand, begin time.Time) {
 	selectors := randomSelectors(random)
 	o.region = covered(selectors)
 	roll := random.IntN(100)
 	if there := h.names(); roll < 50 || random.IntN(10) == 0 || len(there) == 0 {
-		o.name = fmt.Sprintf("mesh-%d", random.IntN(names))
+		o.name = randomName(random.IntN(names))
 	} else {
 		o.name = there[random.IntN(len(there))]
 	}
-	object := stressed(o.name, grown(random, selectors, o.number), o.number)
+	object := meshes.object(stressed(o.name, grown(random, selectors, o.number), o.number))
+	resource, name := meshes.of(o.name)
 	var result *unstructured.Unstructured
 	var err error
 	switch {
 	case roll < 50:
 		o.verb, o.start = "create", time.Since(begin).Nanoseconds()
-		result, err = istios.Create(ctx, object, metav1.CreateOptions{})
+		result, err = resource.Create(ctx, object, metav1.CreateOptions{})
 	case roll < 80:
 		o.verb, o.start = "update", time.Since(begin).Nanoseconds()
 		var patch []byte
 		if patch, err = object.MarshalJSON(); err == nil {
-			result, err = istios.Patch(ctx, o.name, types.MergePatchType, patch, metav1.PatchOptions{})
+			result, err = resource.Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{})
 		}
 	default:
 		o.verb, o.start = "delete", time.Since(begin).Nanoseconds()
 		var found *unstructured.Unstructured
-		if found, err = istios.Get(ctx, o.name, metav1.GetOptions{}); err == nil {
+		if found, err = resource.Get(ctx, name, metav1.GetOptions{}); err == nil {
 			o.uid = found.GetUID()
-			err = istios.Delete(ctx, o.name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &o.uid}})
+			err = resource.Delete(ctx, name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &o.uid}})
 		}
 	}
 	o.end = time.Since(begin).Nanoseconds()
