@@ -260,17 +260,17 @@ func (p *Policy) remove(c FillChange, why string) Fill {
 // filledIn tells what was filled in, why, and how to opt out.
 func filledIn(c FillChange, what, why string) []string {
 	return noteLines(fmt.Sprintf("meshfence filled in istio.io/rev=%s, because %s", what, why),
-		run("to opt out", optOut(c.New), "kubectl label namespace "+nameOf(c.New)+" istio.io/rev-"))
+		run("to opt out", optOut(c.New), labelNamespaces(nameOf(c.New))+" istio.io/rev-"))
 }
 
 func optOut(ns *mesh.Namespace) string {
-	return fmt.Sprintf("kubectl annotate namespace %s meshfence.io/fill=false", nameOf(ns))
+	return fmt.Sprintf("kubectl annotate namespace %s meshfence.io/fill=false", NameWord(nameOf(ns)))
 }
 
 // nameOf is the namespace's name in a command; a generated name is not known yet.
 func nameOf(ns *mesh.Namespace) string {
 	if _, known := ns.Labels[mesh.NameLabel]; !known {
-		return "NAME"
+		return unnamed
 	}
 	return ns.Name
 }

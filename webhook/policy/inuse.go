@@ -2,7 +2,6 @@ package policy
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/selector"
@@ -65,7 +64,7 @@ func labelAll(namespaces []*mesh.Namespace, edits func(*mesh.Namespace) []select
 		groups[arguments] = append(groups[arguments], ns.Name)
 	}
 	for i, arguments := range order {
-		order[i] = "kubectl label namespace " + strings.Join(groups[arguments], " ") + arguments
+		order[i] = labelNamespaces(groups[arguments]...) + arguments
 	}
 	return order
 }

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -15,7 +14,7 @@ const kindTag = "IstioRevisionTag"
 func resourceOf(kind string) string { return strings.ToLower(kind) + "s.sailoperator.io" }
 
 // object names an object of the Sail operator in a command.
-func object(kind, name string) string { return resourceOf(kind) + " " + name }
+func object(kind, name string) string { return resourceOf(kind) + " " + NameWord(name) }
 
 // setting is one of the values of Istio's chart for istiod: its path, and the JSON that it gets.
 type setting struct{ path, json string }
@@ -32,13 +31,13 @@ func setValues(m *mesh.Mesh, settings ...setting) []string {
 		if s.Release == "" {
 			return nil
 		}
-		command := "helm upgrade " + s.Release + " istio/istiod --namespace " + m.ControlPlane
+		command := "helm upgrade " + NameWord(s.Release) + " istio/istiod --namespace " + NameWord(m.ControlPlane)
 		if s.Version != "" {
-			command += " --version " + strings.TrimPrefix(s.Version, "v")
+			command += " --version " + ShellWord(strings.TrimPrefix(s.Version, "v"))
 		}
 		command += " --reuse-values"
 		for _, set := range settings {
-			command += " --set-json '" + set.path + "=" + set.json + "'"
+			command += " --set-json " + ShellWord(set.path+"="+set.json)
 		}
 		commands = append(commands, command)
 	}
@@ -52,7 +51,21 @@ func patchValues(ref mesh.Ref, settings ...setting) string {
 		keys := strings.Split(s.path, ".")
 		texts[i] = `"` + strings.Join(keys, `":{"`) + `":` + s.json + strings.Repeat("}", len(keys)-1)
 	}
-	return fmt.Sprintf(`kubectl patch %s --type=merge -p '{"spec":{"values":{%s}}}'`, object(ref.Kind, ref.Name), strings.Join(texts, ","))
+	return mergePatch(object(ref.Kind, ref.Name), `{"spec":{"values":{`+strings.Join(texts, ",")+`}}}`)
+}
+
+// mergePatch merges JSON into an object, which is named as object names it.
+func mergePatch(object, json string) string {
+	return "kubectl patch " + object + " --type=merge -p " + ShellWord(json)
+}
+
+// labelNamespaces are label commands without what they do to the labels.
+func labelNamespaces(names ...string) string {
+	words := make([]string, len(names))
+	for i, name := range names {
+		words[i] = NameWord(name)
+	}
+	return "kubectl label namespace " + strings.Join(words, " ")
 }
 
 // showAll lists the objects of some kinds.
@@ -67,13 +80,19 @@ func showAll(kinds ...string) string {
 // showOne prints an object.
 func showOne(kind, name string) string { return "kubectl get " + object(kind, name) + " -o yaml" }
 
-// annotateCommand changes an annotation of a mesh's object: of the ConfigMap of an istiod that the Sail operator did not install.
-func annotateCommand(m *mesh.Mesh, arguments string) string {
+// annotateCommand changes annotations, each KEY=VALUE, of a mesh's object: of the ConfigMap of an istiod that the Sail operator did not install.
+func annotateCommand(m *mesh.Mesh, annotations ...string) string {
+	command := "kubectl annotate "
 	if m.Kind == mesh.KindIstiod {
 		_, name, _ := strings.Cut(m.Sources[0].Name, "/")
-		return "kubectl annotate configmap " + name + " --namespace " + m.ControlPlane + " " + arguments
+		command += "configmap " + NameWord(name) + " --namespace " + NameWord(m.ControlPlane)
+	} else {
+		command += object(m.Kind, m.Name)
 	}
-	return "kubectl annotate " + object(m.Kind, m.Name) + " " + arguments
+	for _, annotation := range annotations {
+		command += " " + ShellWord(annotation)
+	}
+	return command + " --overwrite"
 }
 
 // showNames lists what istio.io/rev can name.

@@ -75,7 +75,7 @@ func patchMap(m *mesh.Map, edits mapEdits) string {
 		}
 	}
 	text, _ := json.Marshal(patch) // strings only: it cannot fail
-	return "kubectl patch configmap " + m.Name + " --namespace " + m.Namespace + " --type=merge -p '" + string(text) + "'"
+	return mergePatch("configmap "+NameWord(m.Name)+" --namespace "+NameWord(m.Namespace), string(text))
 }
 
 // mapList shows the changes as a manifest has them.

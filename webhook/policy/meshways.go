@@ -188,14 +188,14 @@ func overlapWays(m *mesh.Mesh, others []*mesh.Mesh, w *World, is cured) remedy {
 		if nameable {
 			ways = append(ways, run(declare, fmt.Sprintf("annotations: {%s: %q}", mesh.AllowOverlapAnnotation, strings.Join(allowed.Allowed, ","))))
 		}
-		return append(ways, run(rename, valuesLine(m, fmt.Sprintf("global: {trustBundleName: %s}", bundle))))
+		return append(ways, run(rename, valuesLine(m, fmt.Sprintf("global: {trustBundleName: %s}", yamlValue(bundle)))))
 	}
-	arguments := mesh.AllowOverlapAnnotation + "=" + strings.Join(allowed.Allowed, ",")
+	annotations := []string{mesh.AllowOverlapAnnotation + "=" + strings.Join(allowed.Allowed, ",")}
 	if allowed.Until != "" {
-		arguments += " " + mesh.AllowOverlapUntilAnnotation + "=" + allowed.Until
+		annotations = append(annotations, mesh.AllowOverlapUntilAnnotation+"="+allowed.Until)
 	}
 	return slices.Concat(
-		w.ways(declare, proposal{editing{m.Ref, allowed}, []string{annotateCommand(m, arguments+" --overwrite")}}, nameable, is),
+		w.ways(declare, proposal{editing{m.Ref, allowed}, []string{annotateCommand(m, annotations...)}}, nameable, is),
 		w.ways(rename, proposal{
 			editing{m.Ref, mesh.Edit{TrustBundle: bundle}}, setValues(m, bundleSetting(bundle)),
 		}, len(validation.IsDNS1123Subdomain(bundle)) == 0, is))

@@ -21,7 +21,7 @@ func sharedControlPlaneNamespace(m *mesh.Mesh, w *World) []Finding {
 	if w.Updating {
 		do = "delete the mesh and create it again"
 	}
-	way := say(fmt.Sprintf("%s with spec.namespace: istio-system-%s, after kubectl create namespace istio-system-%[2]s: spec.namespace cannot be changed", do, m.Name))
+	way := say(fmt.Sprintf("%s with spec.namespace: istio-system-%s, after kubectl create namespace istio-system-%[2]s: spec.namespace cannot be changed", do, NameWord(m.Name)))
 	if m.Kind == mesh.KindIstiod {
 		way = say("uninstall one of them, and install it in a namespace of its own")
 	}

@@ -71,7 +71,7 @@ func declareAgain(m *mesh.Mesh, f Finding, by *mesh.Mesh, w *World) remedy {
 	if by == m && !w.Updating {
 		return remedy{run("declare it for a week", fmt.Sprintf("annotations: {%s: %q}", mesh.AllowOverlapUntilAnnotation, end))}
 	}
-	p := proposal{editing{by.Ref, mesh.Edit{Until: end}}, []string{annotateCommand(by, mesh.AllowOverlapUntilAnnotation+"="+end+" --overwrite")}}
+	p := proposal{editing{by.Ref, mesh.Edit{Until: end}}, []string{annotateCommand(by, mesh.AllowOverlapUntilAnnotation+"="+end)}}
 	ended := Finding{Field: f.Field, Subjects: f.Subjects[1:]} // an overlap that is declared again is told too
 	is := func(after *mesh.Fleet, _ []mesh.Namespace) bool {
 		now := after.Mesh(m.Ref)

@@ -44,15 +44,15 @@ func tagName(m *mesh.Mesh, w *World) string {
 func shorterName(m *mesh.Mesh, w *World) Way {
 	name := tagName(m, w)
 	if name == "" || !w.tagging(w.base(), name, m.Ref) {
-		return say(fmt.Sprintf("to give it a name that namespaces can choose, create an IstioRevisionTag with targetRef: {kind: %s, name: %s}", m.Kind, m.Name))
+		return say(fmt.Sprintf("to give it a name that namespaces can choose, create an IstioRevisionTag with targetRef: {kind: %s, name: %s}", m.Kind, yamlValue(m.Name)))
 	}
 	return run("give it a name that namespaces can choose", createTag(m, name))
 }
 
 // createTag is the command that creates a tag which follows the mesh.
 func createTag(m *mesh.Mesh, name string) string {
-	return fmt.Sprintf(`echo '{"apiVersion":"sailoperator.io/v1","kind":"IstioRevisionTag","metadata":{"name":%q},"spec":{"targetRef":{"kind":%q,"name":%q}}}' | kubectl apply -f -`,
-		name, m.Kind, m.Name)
+	text := fmt.Sprintf(`{"apiVersion":"sailoperator.io/v1","kind":"IstioRevisionTag","metadata":{"name":%q},"spec":{"targetRef":{"kind":%q,"name":%q}}}`, name, m.Kind, m.Name)
+	return "echo " + ShellWord(text) + " | kubectl apply -f -"
 }
 
 // sameActiveRevision reports whether the name that namespaces would have to choose is as it was.

@@ -45,7 +45,7 @@ func movesLiveNamespace(old, updated *mesh.Namespace, w *World) []Finding {
 	left, revisions := podsLeftBehind(discovering, w)
 	f := Finding{
 		Field:    "metadata.labels",
-		Ways:     remedy{run("restart the pods once its labels are right", "kubectl rollout restart deployment,statefulset,daemonset --namespace "+updated.Name)},
+		Ways:     remedy{run("restart the pods once its labels are right", "kubectl rollout restart deployment,statefulset,daemonset --namespace "+NameWord(updated.Name))},
 		Subjects: revisions,
 	}
 	where := "it moves to " + theMeshes(discovering)

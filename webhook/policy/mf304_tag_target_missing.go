@@ -63,7 +63,7 @@ func meantTarget(tag *mesh.Tag, w *World) remedy {
 func pointAt(label string, tag *mesh.Tag, target mesh.Ref, w *World) remedy {
 	if w.base().Tag(tag.Name) == nil || !w.tagging(w.base(), tag.Name, target) {
 		return remedy{
-			run(label, fmt.Sprintf("spec: {targetRef: {kind: %s, name: %s}}", target.Kind, target.Name)),
+			run(label, fmt.Sprintf("spec: {targetRef: {kind: %s, name: %s}}", target.Kind, yamlValue(target.Name))),
 			say("the mesh that the tag points at has to discover the namespaces that use the tag"),
 		}
 	}
@@ -71,5 +71,5 @@ func pointAt(label string, tag *mesh.Tag, target mesh.Ref, w *World) remedy {
 }
 
 func retarget(tag string, target mesh.Ref) string {
-	return fmt.Sprintf(`kubectl patch %s --type=merge -p '{"spec":{"targetRef":{"kind":%q,"name":%q}}}'`, object(kindTag, tag), target.Kind, target.Name)
+	return mergePatch(object(kindTag, tag), fmt.Sprintf(`{"spec":{"targetRef":{"kind":%q,"name":%q}}}`, target.Kind, target.Name))
 }

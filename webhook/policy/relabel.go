@@ -3,6 +3,7 @@ package policy
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -27,7 +28,7 @@ func (w *World) changedKeys(wanted map[string]string, edits []selector.Edit) []s
 
 // labelCommand sets, or removes, these keys.
 func labelCommand(namespace string, wanted map[string]string, keys []string) string {
-	return "kubectl label namespace " + namespace + labelArguments(wanted, keys)
+	return labelNamespaces(namespace) + labelArguments(wanted, keys)
 }
 
 // labelArguments are what follows the name in a label command.
@@ -36,10 +37,10 @@ func labelArguments(wanted map[string]string, keys []string) string {
 	overwrite := ""
 	for _, key := range keys {
 		if value, ok := wanted[key]; ok {
-			arguments.WriteString(" " + key + "=" + value)
+			arguments.WriteString(" " + ShellWord(key+"="+value))
 			overwrite = " --overwrite"
 		} else {
-			arguments.WriteString(" " + key + "-")
+			arguments.WriteString(" " + ShellWord(key+"-"))
 		}
 	}
 	return arguments.String() + overwrite
@@ -67,11 +68,12 @@ func labelList(wanted map[string]string, keys []string, edits []selector.Edit) s
 
 // yamlValue quotes the label values that YAML would not read as strings.
 func yamlValue(value string) string {
-	if strings.ContainsFunc(value, func(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }) &&
+	letter := func(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }
+	if strings.ContainsFunc(value, letter) && plainValue(value) &&
 		!slices.Contains([]string{"true", "false", "yes", "no", "on", "off", "null", "y", "n"}, strings.ToLower(value)) {
 		return value
 	}
-	return `"` + value + `"`
+	return strconv.Quote(value)
 }
 
 // meshKeys returns the keys, sorted, that a remedy may have to name: those that are edited, and those that decide about

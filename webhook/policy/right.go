@@ -34,8 +34,8 @@ func (r Right) String() string {
 // than it should.
 func grant(role, verb, group, name, user string) []string {
 	return []string{
-		fmt.Sprintf("kubectl create clusterrole %s --verb=%s --resource='*.%s' --resource-name=%s", role, verb, group, name),
-		fmt.Sprintf("kubectl create clusterrolebinding %[1]s-%[2]s --clusterrole=%[1]s --user=%[3]s", role, nameFor(user), shellWord(user)),
+		fmt.Sprintf("kubectl create clusterrole %s --verb=%s --resource='*.%s' --resource-name=%s", ShellWord(role), verb, group, ShellWord(name)),
+		fmt.Sprintf("kubectl create clusterrolebinding %s --clusterrole=%s --user=%s", ShellWord(role+"-"+nameFor(user)), ShellWord(role), ShellWord(user)),
 	}
 }
 
@@ -52,15 +52,4 @@ func nameFor(user string) string {
 			return '-'
 		}
 	}, user)
-}
-
-// shellWord quotes a text for a shell, if it has to be.
-func shellWord(text string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("@%_+=:,./-", r)
-	}
-	if text != "" && !strings.ContainsFunc(text, func(r rune) bool { return !plain(r) }) {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/selector"
@@ -48,7 +47,7 @@ func (c *labelCommands) add(why string, ns *mesh.Namespace, edits []labelEdit) {
 	for i, e := range edits {
 		keys[i] = e.Key
 	}
-	arguments := strings.TrimPrefix(labelCommand("", apply(ns.Labels, edits), keys), "kubectl label namespace ")
+	arguments := labelArguments(apply(ns.Labels, edits), keys)
 	i := slices.IndexFunc(c.groups, func(g labelGroup) bool { return g.why == why && g.arguments == arguments })
 	if i < 0 {
 		i, c.groups = len(c.groups), append(c.groups, labelGroup{why: why, arguments: arguments})
@@ -64,7 +63,7 @@ func (c *labelCommands) ways() remedy {
 		if len(c.groups) > 1 || len(g.namespaces) == 1 {
 			pronoun = namespaceNames(g.namespaces)
 		}
-		ways[i] = run(fmt.Sprintf(g.why, pronoun), "kubectl label namespace "+strings.Join(g.namespaces, " ")+g.arguments)
+		ways[i] = run(fmt.Sprintf(g.why, pronoun), labelNamespaces(g.namespaces...)+g.arguments)
 	}
 	return ways
 }
