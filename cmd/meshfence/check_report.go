@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -112,10 +114,19 @@ func (p places) finding(o *policy.Offence) report.Finding {
 	f.Place = report.Place(document.FieldPlace(o.Field))
 	for _, subject := range o.Subjects {
 		if other := p.subject(subject); other != nil && other != document {
-			f.Related = append(f.Related, report.Related{Place: report.Place(other.FieldPlace(o.Field)), Text: subject})
+			f.Related = append(f.Related, report.Related{Place: report.Place(other.FieldPlace(subjectField(o))), Text: subject})
 		}
 	}
 	return f
+}
+
+// index is that of an item at the end of a path.
+var index = regexp.MustCompile(`\[\d+\]$`)
+
+// subjectField is the field to show of an object that a finding names: the one that it names, else its own, which may be wrong in both. Which item of
+// a list is at fault says nothing about the list of another object.
+func subjectField(o *policy.Offence) string {
+	return cmp.Or(o.SubjectField, index.ReplaceAllString(o.Field, ""))
 }
 
 // subject returns the document of an object that a finding names besides its own, for example: Istio "mesh-1".

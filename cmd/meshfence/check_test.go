@@ -139,6 +139,23 @@ func TestFilesAreCheckedWithoutACluster(t *testing.T) {
 	}
 }
 
+// The selector of the other mesh is shown that the finding names, and not the one at the same place of its list.
+func TestAnOverlapShowsTheSelectorOfTheOtherMesh(t *testing.T) {
+	mesh := func(name, selectors string) string {
+		return "{apiVersion: sailoperator.io/v1, kind: Istio, metadata: {name: " + name + "}, spec: {version: v1.30.3, namespace: " + name + ", values: {meshConfig: {discoverySelectors: [\n" + selectors + "]}}}}\n"
+	}
+	dir := folder(t, map[string]string{
+		"a.yaml": mesh("a", "{matchLabels: {team: a}}\n"),
+		"b.yaml": mesh("b", "{matchLabels: {team: b}},\n{matchLabels: {team: c}},\n{matchLabels: {other: x}}\n"),
+	})
+	t.Chdir(dir)
+	for _, related := range []string{"\n       b.yaml:4:1: Istio \"b\"\n", "\n       a.yaml:2:1: Istio \"a\"\n"} {
+		if stdout, _, _ := output(t, "check", "-f", "."); !strings.Contains(stdout, related) {
+			t.Errorf("it lacks %q:\n%s", related, stdout)
+		}
+	}
+}
+
 // The exit status says the same whatever is written.
 func TestEveryFormatHasTheSameStatus(t *testing.T) {
 	wrong := folder(t, map[string]string{"meshes.yaml": meshes, "shop.yaml": crossed})

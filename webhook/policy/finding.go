@@ -55,6 +55,8 @@ type Finding struct {
 	// Subjects are what the finding is about besides the object itself, sorted. An old object that broke the same rule
 	// with at least these subjects has had this finding before.
 	Subjects []string
+	// SubjectField is the path of the field that the detail names in the object of the only subject; "" if it names none.
+	SubjectField string
 	// Explains says that the finding tells why another one may deny, so that it is told with a refusal too.
 	Explains bool
 	// Forbidden says that the object is fine, but not for the user who asks.

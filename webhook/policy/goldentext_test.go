@@ -81,6 +81,7 @@ func findingText(f policy.Finding) string {
 	for _, subject := range f.Subjects {
 		text += field("subject", subject)
 	}
+	text += field("at", f.SubjectField)
 	if f.Explains {
 		text += "  explains a refusal\n"
 	}

@@ -200,12 +200,16 @@ func overlapFinding(m *mesh.Mesh, c *clash, w *World) Finding {
 	if by, inForce := mesh.Declaration(m, other, w.Now); by != nil && !inForce {
 		detail += ", and " + ended(by)
 	}
-	return Finding{
+	f := Finding{
 		Field:    first.Term.Path,
 		Detail:   detail,
 		Effect:   fmt.Sprintf("their istiods would overwrite each other's ConfigMap %s there", first.Source.TrustBundle),
 		Subjects: []string{other.String()},
 	}
+	if first.OtherSource.Ref == other.Ref { // else it stands in an IstioRevision of the other mesh
+		f.SubjectField = first.OtherTerm.Path
+	}
+	return f
 }
 
 // place names a selector of a mesh: of m itself, which is judged, or of another one.
