@@ -16,3 +16,17 @@ func TestWhatATerminalWouldObeyIsReplaced(t *testing.T) {
 		}
 	}
 }
+
+func TestNoLineIsACommandToAWorkflow(t *testing.T) {
+	for text, want := range map[string]string{
+		"::error::x": "\ufffd:error::x", "  ::add-mask::x": "  \ufffd:add-mask::x", "a ::error::x": "a ::error::x", "a##[error]b": "a#\ufffd[error]b", "##vso[x]": "#\ufffdvso[x]",
+		"a\n::error::x": "a\ufffd::error::x", "\u00a0::x": "\u00a0\ufffd:x", "": "", "::": "\ufffd:",
+	} {
+		if got := terminal.Line(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+	if got, want := terminal.Lines("a\n\t::b\nc\x1b"), "a\n\t\ufffd:b\nc\ufffd"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

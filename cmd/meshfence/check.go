@@ -83,7 +83,7 @@ func (c *check) run(cmd *cobra.Command, _ []string) error {
 		err = c.write(cmd, r, targets)
 	}
 	if err != nil {
-		fmt.Fprintf(cmd.ErrOrStderr(), "meshfence: %v\n", err)
+		tellError(cmd.ErrOrStderr(), err.Error())
 		return outcome(report.StatusUnjudged)
 	}
 	if status := r.Status(failOn); status != report.StatusClean {
@@ -228,7 +228,7 @@ func (c *check) replayed(checker *audit.Checker, l *looked) (*report.Report, err
 func (c *check) write(cmd *cobra.Command, r *report.Report, targets []target) error {
 	for _, notes := range [][]report.Note{r.Notices, r.Problems} {
 		for _, note := range notes {
-			fmt.Fprintln(cmd.ErrOrStderr(), note)
+			tell(cmd.ErrOrStderr(), note.String())
 		}
 	}
 	if c.writeBaseline != "" {

@@ -231,6 +231,36 @@ func TestABaselineFailsForNewFindingsOnly(t *testing.T) {
 	}
 }
 
+// Names of files and kinds of a pull request are shown in the log of a workflow.
+func TestStandardErrorIsNoCommandOfAnAttacker(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("::error::a.yaml", "a: [\n")
+	write("b\n::error::b.yaml", "a: [\n")
+	write("c\x1b[31m.yaml", "apiVersion: v1\nkind: \"x\\n::error::c \\e[31m\"\n")
+	write("d.yaml", meshes)
+	t.Chdir(dir)
+	for _, args := range [][]string{
+		{"check", "-f", "::error::a.yaml", "-f", "."}, {"check", "-f", ".", "--against", "b\n::error::b.yaml"}, {"check", "-f", "d.yaml", "--baseline", "b\n::error::b.yaml"},
+		{"map", "-f", "::error::a.yaml", "-f", "."}, {"map", "-f", "d.yaml", "--against", "b\n::error::b.yaml"}, {"explain", "namespace", "istio-system-1", "-f", "::error::a.yaml", "-f", "."},
+		{"check", "-f", "d.yaml", "--rules", "b\n::error::b=off"},
+	} {
+		stdout, stderr, _ := output(t, args...)
+		if stderr == "" {
+			t.Errorf("%q: nothing on standard error; standard output:\n%s", args, stdout)
+		}
+		for line := range strings.Lines(stdout + stderr) {
+			if strings.HasPrefix(strings.TrimSpace(line), "::") || strings.ContainsAny(line, "\x1b\r") {
+				t.Errorf("%q: %q", args, line)
+			}
+		}
+	}
+}
+
 func TestAWrongCheckIsExplained(t *testing.T) {
 	const usage = "\nRun 'meshfence check --help' for usage.\n"
 	for _, test := range []struct {

@@ -111,7 +111,7 @@ func (e *explainCommand) run(cmd *cobra.Command, args []string) error {
 	}
 	switch {
 	case err != nil:
-		fmt.Fprintf(cmd.ErrOrStderr(), "meshfence: %v\n", err)
+		tellError(cmd.ErrOrStderr(), err.Error())
 		return outcome(report.StatusUnjudged)
 	case a.refused:
 		return outcome(report.StatusFindings)
@@ -172,7 +172,7 @@ func (e *explainCommand) answer(cmd *cobra.Command, subject, name string, edits 
 	}
 	inventory := l.everything()
 	for _, problem := range l.problems {
-		fmt.Fprintln(cmd.ErrOrStderr(), "not known: "+problem.String())
+		tell(cmd.ErrOrStderr(), "not known: "+problem.String())
 	}
 	explainer := explain.Explainer{Checker: checker, Inventory: inventory}
 	a := &explained{incomplete: len(l.problems) > 0}
@@ -208,7 +208,7 @@ func (e *explainCommand) answer(cmd *cobra.Command, subject, name string, edits 
 func (e *explainCommand) seen(cmd *cobra.Command, checker *audit.Checker, inventory *audit.Inventory, namespace string) (seenOf *observed.Cluster, all bool, err error) {
 	seen, err := e.observeNamespace(cmd.Context(), checker, inventory, cmd.ErrOrStderr(), namespace)
 	for _, gap := range seen.gaps {
-		fmt.Fprintln(cmd.ErrOrStderr(), "not known: "+gap)
+		tell(cmd.ErrOrStderr(), "not known: "+gap)
 	}
 	return seen.cluster, len(seen.gaps) == 0, err
 }

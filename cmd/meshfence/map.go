@@ -120,7 +120,7 @@ func (m *mapCommand) draw(cmd *cobra.Command, options picture.Options) (text str
 	shown := l.everything()
 	var gaps []string
 	for _, note := range slices.Concat(l.notices, l.problems) {
-		fmt.Fprintln(cmd.ErrOrStderr(), "left out: "+note.String())
+		tell(cmd.ErrOrStderr(), "left out: "+note.String())
 	}
 	for _, problem := range l.problems {
 		gaps = append(gaps, problem.String())

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/meshfence/meshfence/audit/terminal"
 	"github.com/meshfence/meshfence/webhook/config"
 )
 
@@ -32,11 +33,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.As(err, &chosen):
 		return int(chosen)
 	case errors.As(err, &failed):
-		fmt.Fprintf(stderr, "meshfence: %s\n", failed.text())
+		tellError(stderr, failed.text())
 		return statusFailed
 	}
-	fmt.Fprintf(stderr, "meshfence: %s\nRun '%s --help' for usage.\n", strings.TrimSpace(err.Error()), command.CommandPath())
+	tellError(stderr, strings.TrimSpace(err.Error()))
+	fmt.Fprintf(stderr, "Run '%s --help' for usage.\n", command.CommandPath())
 	return statusUsage
+}
+
+// tell prints a line to standard error. All that comes from files or a cluster goes through here, or through tellError: it is shown by terminals, and
+// in the logs of continuous integration.
+func tell(stderr io.Writer, text string) { fmt.Fprintln(stderr, terminal.Line(text)) }
+
+// tellError prints why a command ends, which may be several lines.
+func tellError(stderr io.Writer, text string) {
+	fmt.Fprintln(stderr, terminal.Lines("meshfence: "+text))
 }
 
 func newRootCommand(register registerFunc) *cobra.Command {
