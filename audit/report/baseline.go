@@ -50,7 +50,9 @@ func (r *Report) Baseline() ([]byte, error) {
 	return yaml.Marshal(b)
 }
 
-// Accept takes the findings out of the report that the baseline has.
+// Accept takes the findings out of the report that the baseline has, and notes its entries that nothing corresponds to any more. What was not
+// judged may be as it was: an entry of a rule that is switched off is not stale, and none is while something could not be read, since an entry does not
+// say in which file its object stood.
 func (r *Report) Accept(b Baseline) {
 	accepted, seen := map[string]bool{}, map[string]bool{}
 	for _, entry := range b.Findings {
@@ -65,9 +67,35 @@ func (r *Report) Accept(b Baseline) {
 		r.Accepted++
 		return true
 	})
+	if len(r.Problems) > 0 {
+		return
+	}
+	for _, f := range r.Elsewhere {
+		seen[f.Fingerprint] = true
+	}
 	for _, entry := range b.Findings {
-		if !seen[entry.Fingerprint] {
+		if !seen[entry.Fingerprint] && r.judged(entry) {
 			r.Stale = append(r.Stale, entry.Code+" "+entry.Object)
 		}
 	}
+}
+
+// judged reports whether the rule of an entry was judged for its object.
+func (r *Report) judged(entry BaselineEntry) bool {
+	if !slices.ContainsFunc(r.Rules, func(rule Rule) bool { return rule.Code == entry.Code }) {
+		return false
+	}
+	return !slices.ContainsFunc(r.NotJudged, func(gap Gap) bool {
+		return slices.Contains(gap.Codes, entry.Code) &&
+			(gap.Name == "" || nameOf(gap.Kind, gap.Namespace, gap.Name) == entry.Object)
+	})
+}
+
+// staleLines tell of the entries of the baseline that nothing corresponds to.
+func (r *Report) staleLines() []string {
+	lines := make([]string, len(r.Stale))
+	for i, entry := range r.Stale {
+		lines[i] = "the baseline has an entry that nothing corresponds to any more: " + entry
+	}
+	return lines
 }

@@ -105,7 +105,7 @@ func (r *Report) document() document {
 		d.Rules = append(d.Rules, documentRule{rule.Code, rule.Name, rule.Action})
 	}
 	for _, gap := range r.NotJudged {
-		d.NotJudged = append(d.NotJudged, documentGap(gap))
+		d.NotJudged = append(d.NotJudged, documentGap{gap.Object, gap.Codes, gap.Needs})
 	}
 	return d
 }

@@ -106,6 +106,8 @@ type Gap struct {
 	Codes  []string
 	// Needs is what would have to be known.
 	Needs string
+	// Kind, Namespace and Name are the object; without a name the rules were not judged at all.
+	Kind, Namespace, Name string
 }
 
 // Statuses of a check, which are the exit statuses of the command.
@@ -176,11 +178,13 @@ func (r *Report) count(action string) int {
 }
 
 // object names the object of a finding.
-func (f *Finding) object() string {
-	if f.Namespace != "" {
-		return fmt.Sprintf("%s %s/%s", f.Kind, f.Namespace, f.Object)
+func (f *Finding) object() string { return nameOf(f.Kind, f.Namespace, f.Object) }
+
+func nameOf(kind, namespace, name string) string {
+	if namespace != "" {
+		return fmt.Sprintf("%s %s/%s", kind, namespace, name)
 	}
-	return f.Kind + " " + f.Object
+	return kind + " " + name
 }
 
 // String returns a place as compilers do.

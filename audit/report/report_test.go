@@ -167,10 +167,39 @@ func TestABaselineAcceptsWhatItHas(t *testing.T) {
 	}
 	// One is gone, and one is new.
 	later := reports()["nasty"]
+	later.Problems = nil
 	later.Findings = append(later.Findings, reports()["found"].Findings[0])
 	later.Accept(b)
 	if diff := cmp.Diff([]string{"MF103 Istio mesh-2"}, later.Stale); diff != "" || len(later.Findings) != 1 || later.Accepted != 1 {
 		t.Errorf("%s, %d findings, %d accepted", diff, len(later.Findings), later.Accepted)
+	}
+}
+
+func TestAnEntryIsStaleOnlyIfItsRuleWasJudgedForItsObject(t *testing.T) {
+	entries := report.Baseline{Findings: []report.BaselineEntry{
+		{Fingerprint: "1", Code: "MF103", Object: "Istio mesh-2"}, {Fingerprint: "2", Code: "MF202", Object: "Namespace shop"},
+		{Fingerprint: "3", Code: "MF401", Object: "ConfigMap meshfence-system/mesh-map"},
+	}}
+	rules := []report.Rule{{Code: "MF103"}, {Code: "MF202"}, {Code: "MF401"}}
+	all := []string{"MF103 Istio mesh-2", "MF202 Namespace shop", "MF401 ConfigMap meshfence-system/mesh-map"}
+	for name, test := range map[string]struct {
+		report report.Report
+		want   []string
+	}{
+		"if all was judged, then every entry is":     {report.Report{Rules: rules}, all},
+		"if a rule is off, then its entries are not": {report.Report{Rules: rules[1:]}, all[1:]},
+		"if an object was not judged by a rule, then its entry for that is not": {report.Report{Rules: rules, NotJudged: []report.Gap{
+			{Codes: []string{"MF202"}, Kind: "Namespace", Name: "shop"}, {Codes: []string{"MF202"}, Kind: "Istio", Name: "mesh-2"},
+			{Codes: []string{"MF401"}, Kind: "ConfigMap", Namespace: "meshfence-system", Name: "mesh-map"},
+		}}, all[:1]},
+		"if a rule was not judged at all, then its entries are not":       {report.Report{Rules: rules, NotJudged: []report.Gap{{Codes: []string{"MF202"}, Kind: "pods"}}}, []string{all[0], all[2]}},
+		"if something could not be read, then none is":                    {report.Report{Rules: rules, Problems: []report.Note{{Text: "x"}}}, nil},
+		"if a finding is there and does not count, then its entry is not": {report.Report{Rules: rules, Elsewhere: []report.Finding{{Fingerprint: "2"}}}, []string{all[0], all[2]}},
+	} {
+		test.report.Accept(entries)
+		if diff := cmp.Diff(test.want, test.report.Stale); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
 }
 

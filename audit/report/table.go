@@ -18,14 +18,14 @@ func (r *Report) table(wide bool) string {
 		writeFindings(&b, r.Elsewhere, wide)
 	}
 	for _, gap := range r.NotJudged {
-		fmt.Fprintf(&b, "not judged: %s\n", terminal.Printable(gap.String()))
+		fmt.Fprintf(&b, "%s\n", terminal.Line("not judged: "+gap.String()))
 	}
 	if len(r.NotJudged) > 0 {
 		b.WriteString("\n")
 	}
-	fmt.Fprintf(&b, "%s\n", terminal.Printable(r.verdict()))
-	for _, entry := range r.Stale {
-		fmt.Fprintf(&b, "the baseline has an entry that nothing corresponds to any more: %s\n", terminal.Printable(entry))
+	fmt.Fprintf(&b, "%s\n", terminal.Line(r.verdict()))
+	for _, entry := range r.staleLines() {
+		fmt.Fprintf(&b, "%s\n", terminal.Line(entry))
 	}
 	return b.String()
 }
@@ -39,7 +39,7 @@ func writeFindings(b *strings.Builder, findings []Finding, wide bool) {
 			title = f.Place.String() + "  " + title
 		}
 		if title != last {
-			fmt.Fprintf(b, "%s\n", terminal.Printable(title))
+			fmt.Fprintf(b, "%s\n", terminal.Line(title))
 			last = title
 		}
 		for j, line := range f.message() {
@@ -47,13 +47,13 @@ func writeFindings(b *strings.Builder, findings []Finding, wide bool) {
 			if j == 0 {
 				lead = fmt.Sprintf("  %-4s ", f.Action)
 			}
-			fmt.Fprintf(b, "%s%s\n", lead, terminal.Printable(line))
+			fmt.Fprintf(b, "%s\n", terminal.Line(lead+line))
 		}
 		for _, other := range f.Related {
-			fmt.Fprintf(b, "       %s: %s\n", terminal.Printable(other.Place.String()), terminal.Printable(other.Text))
+			fmt.Fprintf(b, "%s\n", terminal.Line(fmt.Sprintf("       %s: %s", other.Place, other.Text)))
 		}
 		if wide {
-			fmt.Fprintf(b, "       field %s, fingerprint %.12s\n", terminal.Printable(f.Field), f.Fingerprint)
+			fmt.Fprintf(b, "%s\n", terminal.Line(fmt.Sprintf("       field %s, fingerprint %.12s", f.Field, f.Fingerprint)))
 		}
 		b.WriteString("\n")
 	}

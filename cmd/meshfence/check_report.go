@@ -145,7 +145,7 @@ func (p places) subject(text string) *manifest.Document {
 func gapsOf(gaps []audit.Gap) []report.Gap {
 	var all []report.Gap
 	for _, gap := range gaps {
-		one := report.Gap{Object: gap.Key.String(), Needs: gap.Needs}
+		one := report.Gap{Object: gap.Key.String(), Needs: gap.Needs, Kind: gap.Key.Kind, Namespace: gap.Key.Namespace, Name: gap.Key.Name}
 		for _, code := range gap.Codes {
 			one.Codes = append(one.Codes, string(code))
 		}
