@@ -2,12 +2,13 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/meshfence/meshfence/audit/terminal"
 )
 
-// github is one workflow command a finding, which GitHub Actions shows at the line of the file.
+// github is one workflow command a finding, which GitHub Actions shows at the line of the file; then what was not judged, and the verdict.
 func (r *Report) github() string {
 	var b strings.Builder
 	for i := range r.Findings {
@@ -23,7 +24,25 @@ func (r *Report) github() string {
 	for _, problem := range r.Problems {
 		fmt.Fprintf(&b, "::error %stitle=%s::%s\n", githubPlace(problem.Place), property("not judged"), data(problem.Text))
 	}
+	for _, notice := range []struct {
+		title string
+		lines []string
+	}{{"not judged", gapLines(r.NotJudged)}, {"baseline", r.staleLines()}, {"meshfence", []string{r.verdict()}}} {
+		if len(notice.lines) > 0 {
+			fmt.Fprintf(&b, "::notice title=%s::%s\n", property(notice.title), data(strings.Join(firstLines(notice.lines), "\n")))
+		}
+	}
 	return b.String()
+}
+
+// maxNoticed is how many lines a notice has: of a step ten notices are shown, so that each kind has one.
+const maxNoticed = 20
+
+func firstLines(lines []string) []string {
+	if len(lines) <= maxNoticed {
+		return lines
+	}
+	return append(slices.Clone(lines[:maxNoticed]), fmt.Sprintf("and %d more, which -o table lists", len(lines)-maxNoticed))
 }
 
 func githubPlace(p Place) string {

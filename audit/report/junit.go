@@ -47,7 +47,7 @@ type result struct {
 }
 
 // junit has a suite for each rule, with a test case for each object that breaks it, or one that passes. A warning passes too, and its text is the
-// case's output.
+// case's output. The last suite passes always, and has the verdict as its output.
 func (r *Report) junit() (string, error) {
 	all := suites{Name: "meshfence check"}
 	for _, rule := range r.Rules {
@@ -63,6 +63,9 @@ func (r *Report) junit() (string, error) {
 		}
 		all.Suites = append(all.Suites, input)
 	}
+	all.Suites = append(all.Suites, suite{Name: "summary", Cases: []testCase{{
+		Name: "what was looked at", Class: "meshfence.summary", Output: clean(strings.Join(r.Summary(), "\n")),
+	}}})
 	for i := range all.Suites {
 		s := &all.Suites[i]
 		for _, c := range s.Cases {

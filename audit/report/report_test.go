@@ -113,6 +113,25 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+// Each format tells what was not judged, which entries of the baseline are stale, and that nothing is wrong.
+func TestEveryFormatTellsAllThatAPersonShouldKnow(t *testing.T) {
+	for _, format := range report.Formats() {
+		found, clean := write(t, reports()["found"], format), write(t, reports()["clean"], format)
+		for _, part := range []string{"istio-system-2", "MF202 Namespace gone"} {
+			if !strings.Contains(found, part) {
+				t.Errorf("%s lacks %q", format, part)
+			}
+		}
+		verdict := "Nothing is wrong: looked at 2 Istios, 1 Namespace (the cluster) by 3 rules"
+		if format == report.JSON || format == report.YAML {
+			clean, verdict = strings.ReplaceAll(clean, `"`, ""), "denials: 0"
+		}
+		if !strings.Contains(clean, verdict) {
+			t.Errorf("%s lacks %q", format, verdict)
+		}
+	}
+}
+
 func TestTheStatusIsTheSameForEveryFormat(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -218,6 +237,7 @@ func TestWhatIsNoBaselineIsRefused(t *testing.T) {
 func FuzzWrite(f *testing.F) {
 	f.Add("a", "b", "c.yaml")
 	f.Add(nasty, nasty, nasty)
+	f.Add("::error::a", "::error::b", "::error::c.yaml")
 	f.Fuzz(func(t *testing.T, object, text, file string) {
 		finding := report.Finding{
 			Code: "MF202", Name: "RevisionOfAnotherMesh", Action: report.Deny, Kind: "Namespace", Object: object, Field: text, Detail: text, Effect: text,
@@ -225,7 +245,7 @@ func FuzzWrite(f *testing.F) {
 		}
 		r := &report.Report{
 			Version: "v1", Rules: []report.Rule{{Code: "MF202", Name: "RevisionOfAnotherMesh", Action: report.Deny}}, Findings: []report.Finding{finding},
-			Problems: []report.Note{{Place: report.Place{File: file}, Text: text}},
+			Problems: []report.Note{{Place: report.Place{File: file}, Text: text}}, NotJudged: []report.Gap{{Object: object, Needs: text}}, Stale: []string{text},
 		}
 		for _, format := range []report.Format{report.JSON, report.SARIF} {
 			var value map[string]any
@@ -247,12 +267,17 @@ func FuzzWrite(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		if got := write(t, r, report.GitHub); strings.Count(got, "\n") != 2 || strings.Contains(got, "\r") {
-			t.Fatalf("one finding and one problem are these lines:\n%s", got)
+		if got := write(t, r, report.GitHub); strings.Count(got, "\n") != 5 || strings.Contains(got, "\r") {
+			t.Fatalf("one finding, one problem and three notices are these lines:\n%s", got)
 		}
 		for _, format := range []report.Format{report.Table, report.Wide, report.Markdown} {
 			if got := write(t, r, format); strings.ContainsAny(got, "\x00\x07\x08\x1b\r\u009b") {
 				t.Fatalf("%s has control characters: %q", format, got)
+			}
+			for line := range strings.Lines(write(t, r, format)) {
+				if strings.HasPrefix(strings.TrimSpace(line), "::") {
+					t.Fatalf("%s has a command to a workflow: %q", format, line)
+				}
 			}
 		}
 		if got := write(t, r, report.Markdown); strings.Contains(got, "<script") {

@@ -3,6 +3,7 @@ package report
 import (
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -134,6 +135,9 @@ func (r *Report) sarif() (string, error) {
 			n.Locations = []sarifLocation{{Physical: physical(problem.Place)}}
 		}
 		run.Invocations[0].Notifications = append(run.Invocations[0].Notifications, n)
+	}
+	for _, text := range slices.Concat(r.notJudgedLines(), r.staleLines(), []string{r.verdict()}) {
+		run.Invocations[0].Notifications = append(run.Invocations[0].Notifications, sarifNotification{Level: "note", Message: sarifText{Text: text}})
 	}
 	return indented(sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{run}})
 }

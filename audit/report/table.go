@@ -17,8 +17,8 @@ func (r *Report) table(wide bool) string {
 		b.WriteString("Not counted:\n\n")
 		writeFindings(&b, r.Elsewhere, wide)
 	}
-	for _, gap := range r.NotJudged {
-		fmt.Fprintf(&b, "%s\n", terminal.Line("not judged: "+gap.String()))
+	for _, line := range r.notJudgedLines() {
+		fmt.Fprintf(&b, "%s\n", terminal.Line(line))
 	}
 	if len(r.NotJudged) > 0 {
 		b.WriteString("\n")
@@ -70,6 +70,25 @@ func (r *Report) refused() string {
 		return "of level deny"
 	}
 	return "would be refused"
+}
+
+// notJudgedLines tell what would need more to be judged.
+func (r *Report) notJudgedLines() []string {
+	lines := make([]string, len(r.NotJudged))
+	for i, gap := range r.NotJudged {
+		lines[i] = "not judged: " + gap.String()
+	}
+	return lines
+}
+
+// Summary is what a person should know if the report goes to files only, in lines: the verdict, with what was not judged, and the entries of the
+// baseline that nothing corresponds to.
+func (r *Report) Summary() []string {
+	verdict := r.verdict()
+	if n := len(r.NotJudged); n > 0 {
+		verdict += fmt.Sprintf("; %d not judged (-o table lists them)", n)
+	}
+	return append([]string{verdict}, r.staleLines()...)
 }
 
 // verdict sums up, in one line.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -238,6 +239,11 @@ func (c *check) write(cmd *cobra.Command, r *report.Report, targets []target) er
 		}
 		if err != nil {
 			return fmt.Errorf("--write-baseline: %w", err)
+		}
+	}
+	if !slices.ContainsFunc(targets, func(t target) bool { return t.file == "" }) {
+		for _, line := range r.Summary() {
+			tell(cmd.ErrOrStderr(), line)
 		}
 	}
 	for _, t := range targets {

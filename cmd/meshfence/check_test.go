@@ -182,6 +182,19 @@ func TestFormatsGoToFilesBesideStandardOutput(t *testing.T) {
 	}
 }
 
+func TestIfAllFormatsGoToFilesThenStandardErrorHasTheVerdict(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "x.sarif")
+	baseline := writeFile(t, "baseline.yaml", "apiVersion: meshfence.io/v1alpha1\nkind: CheckBaseline\nfindings:\n- {fingerprint: a, code: MF201, object: Namespace gone}\n")
+	_, stderr, status := output(t, "check", "-f", writeFile(t, "shop.yaml", crossed), "--baseline", baseline, "-o", "sarif="+out)
+	if want := "Nothing is wrong: looked at 1 Namespace (files) by 30 rules; 2 not judged (-o table lists them)\n" +
+		"the baseline has an entry that nothing corresponds to any more: MF201 Namespace gone\n"; stderr != want || status != 0 {
+		t.Errorf("status %d\n%s", status, cmp.Diff(want, stderr))
+	}
+	if _, stderr, _ := output(t, "check", "-f", writeFile(t, "shop.yaml", right), "-o", "sarif="+out, "-o", "github"); stderr != "" {
+		t.Errorf("beside standard output: %s", stderr)
+	}
+}
+
 // A file that stands for a cluster takes its place, without credentials.
 func TestFilesAreLaidOverAFleetFile(t *testing.T) {
 	fleet := writeFile(t, "fleet.yaml", "")
