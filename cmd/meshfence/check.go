@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -113,6 +114,8 @@ func parseTargets(outputs []string) ([]target, error) {
 		}
 		if file == "" {
 			toStdout++
+		} else if slices.ContainsFunc(targets, func(t target) bool { return t.file != "" && sameFile(t.file, file) }) {
+			return nil, fmt.Errorf("-o %s: another format goes to that file already", output)
 		}
 		targets = append(targets, target{format, file})
 	}
@@ -120,6 +123,18 @@ func parseTargets(outputs []string) ([]target, error) {
 		return nil, errors.New("-o: only one format can go to standard output; give the others a file, as in -o sarif=meshfence.sarif")
 	}
 	return targets, nil
+}
+
+// sameFile reports whether two paths name one file, as far as that can be known before it is written.
+func sameFile(a, b string) bool {
+	absoluteA, errA := filepath.Abs(a)
+	absoluteB, errB := filepath.Abs(b)
+	if errA == nil && errB == nil && absoluteA == absoluteB {
+		return true
+	}
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && infoA.Mode().IsRegular() && os.SameFile(infoA, infoB)
 }
 
 // report looks and judges.

@@ -283,6 +283,7 @@ func TestAWrongCheckIsExplained(t *testing.T) {
 		{[]string{"-o", "xml"}, `meshfence: -o "xml" is not one of table, wide, json, yaml, sarif, junit, github, markdown` + usage},
 		{[]string{"-o", "json", "-o", "table"}, "meshfence: -o: only one format can go to standard output; give the others a file, as in -o sarif=meshfence.sarif" + usage},
 		{[]string{"-o", "json="}, "meshfence: -o json=: there is no file behind the equals sign" + usage},
+		{[]string{"-o", "json=x/a.out", "-o", "yaml=./x/a.out"}, "meshfence: -o yaml=./x/a.out: another format goes to that file already" + usage},
 		{[]string{"--fail-on", "info"}, `meshfence: --fail-on "info" is not one of deny, warn, never` + usage},
 		{[]string{"--against", "nothing"}, "meshfence: --against nothing needs files to look at: -f FILE" + usage},
 		{[]string{"--replay"}, "meshfence: --replay needs files to answer: -f FILE" + usage},
