@@ -19,10 +19,10 @@ func (r *Report) github() string {
 		}
 		title := f.Code + " " + f.Name
 		text := strings.Join(append([]string{f.object() + ": " + f.Detail}, f.more()...), "\n")
-		fmt.Fprintf(&b, "::%s %stitle=%s::%s\n", command, githubPlace(f.Place), property(title), data(text))
+		fmt.Fprintf(&b, "::%s %stitle=%s::%s\n", command, r.githubPlace(f.Place), property(title), data(text))
 	}
 	for _, problem := range r.Problems {
-		fmt.Fprintf(&b, "::error %stitle=%s::%s\n", githubPlace(problem.Place), property("not judged"), data(problem.Text))
+		fmt.Fprintf(&b, "::error %stitle=%s::%s\n", r.githubPlace(problem.Place), property("not judged"), data(problem.Text))
 	}
 	for _, notice := range []struct {
 		title string
@@ -45,11 +45,11 @@ func firstLines(lines []string) []string {
 	return append(slices.Clone(lines[:maxNoticed]), fmt.Sprintf("and %d more, which -o table lists", len(lines)-maxNoticed))
 }
 
-func githubPlace(p Place) string {
+func (r *Report) githubPlace(p Place) string {
 	if p.File == "" {
 		return ""
 	}
-	text := "file=" + property(p.File) + ","
+	text := "file=" + property(r.inRepository(p.File)) + ","
 	if p.Line > 0 {
 		text += fmt.Sprintf("line=%d,", p.Line)
 	}

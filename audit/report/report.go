@@ -37,6 +37,8 @@ type Report struct {
 	Accepted int
 	accepted []Finding
 	Stale    []string
+	// InRepository is what code scanning and workflows call a file: a path with slashes, relative to the root of its repository. nil leaves paths as they are.
+	InRepository func(file string) string
 	// ListAll has the table list Elsewhere too.
 	ListAll bool
 }

@@ -122,17 +122,17 @@ func (r *Report) sarif() (string, error) {
 		f := &r.Findings[i]
 		result := sarifResult{
 			RuleID: f.Code, RuleIndex: index[f.Code], Level: level(f.Action), Message: sarifText{Text: strings.Join(append([]string{f.object() + ": " + f.Detail}, f.more()...), "\n")},
-			Locations: []sarifLocation{f.location()}, Fingerprints: map[string]string{fingerprintName: f.Fingerprint},
+			Locations: []sarifLocation{r.location(f)}, Fingerprints: map[string]string{fingerprintName: f.Fingerprint},
 		}
 		for _, other := range f.Related {
-			result.Related = append(result.Related, sarifLocation{Physical: physical(other.Place), Message: &sarifText{Text: other.Text}})
+			result.Related = append(result.Related, sarifLocation{Physical: r.physical(other.Place), Message: &sarifText{Text: other.Text}})
 		}
 		run.Results = append(run.Results, result)
 	}
 	for _, problem := range r.Problems {
 		n := sarifNotification{Level: "error", Message: sarifText{Text: problem.Text}}
 		if problem.Place.File != "" {
-			n.Locations = []sarifLocation{{Physical: physical(problem.Place)}}
+			n.Locations = []sarifLocation{{Physical: r.physical(problem.Place)}}
 		}
 		run.Invocations[0].Notifications = append(run.Invocations[0].Notifications, n)
 	}
@@ -151,24 +151,28 @@ func level(action string) string {
 
 // location has the place in a file, and always the object. An object of a cluster is in no file: code scanning refuses a result without one, so
 // that its kind and name stand in for a path.
-func (f *Finding) location() sarifLocation {
-	place := f.Place
-	if place.File == "" {
-		place = Place{File: path.Join("cluster", strings.ToLower(f.Kind), f.Namespace, f.Object), Line: 1}
+func (r *Report) location(f *Finding) sarifLocation {
+	where := r.physical(f.Place)
+	if f.Place.File == "" {
+		where = &sarifPhysical{Artifact: sarifArtifact{uri(path.Join("cluster", strings.ToLower(f.Kind), f.Namespace, f.Object))}, Region: &sarifRegion{Line: 1}}
 	}
-	return sarifLocation{Physical: physical(place), Logical: []sarifLogical{{Name: f.object(), Kind: "object"}}}
+	return sarifLocation{Physical: where, Logical: []sarifLogical{{Name: f.object(), Kind: "object"}}}
 }
 
-func physical(p Place) *sarifPhysical {
-	l := &sarifPhysical{Artifact: sarifArtifact{URI: uri(p.File)}}
+func (r *Report) physical(p Place) *sarifPhysical {
+	l := &sarifPhysical{Artifact: sarifArtifact{URI: uri(r.inRepository(p.File))}}
 	if p.Line > 0 {
 		l.Region = &sarifRegion{Line: p.Line, Column: p.Column}
 	}
 	return l
 }
 
-// uri is a path as a URI reference, relative if the path is: code scanning takes it as relative to the root of the repository.
-func uri(file string) string {
-	file = path.Clean(strings.ReplaceAll(file, "\\", "/"))
-	return (&url.URL{Path: file}).String()
+func (r *Report) inRepository(file string) string {
+	if r.InRepository == nil {
+		return file
+	}
+	return r.InRepository(file)
 }
+
+// uri is a path as a URI reference, relative if the path is: code scanning takes it as relative to the root of the repository.
+func uri(file string) string { return (&url.URL{Path: path.Clean(file)}).String() }

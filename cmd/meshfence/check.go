@@ -158,6 +158,7 @@ func (c *check) report(cmd *cobra.Command) (*report.Report, error) {
 		return nil, err
 	}
 	r.Version, r.ListAll = thisRelease(nil).version, c.all
+	r.InRepository = (&repositories{stdinName: c.stdinName}).name
 	addNotes(r, l)
 	if c.baseline != "" {
 		text, err := os.ReadFile(c.baseline)
