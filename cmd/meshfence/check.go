@@ -13,6 +13,7 @@ import (
 
 	"github.com/meshfence/meshfence/audit"
 	"github.com/meshfence/meshfence/audit/report"
+	"github.com/meshfence/meshfence/webhook/config"
 )
 
 // check is the command and its flags.
@@ -161,7 +162,7 @@ func (c *check) report(cmd *cobra.Command) (*report.Report, error) {
 	r.InRepository = (&repositories{stdinName: c.stdinName}).name
 	addNotes(r, l)
 	if c.baseline != "" {
-		text, err := os.ReadFile(c.baseline)
+		text, err := config.ReadFile(c.baseline)
 		if err != nil {
 			return nil, fmt.Errorf("--baseline: %w", err)
 		}

@@ -289,6 +289,9 @@ func TestAWrongCheckIsExplained(t *testing.T) {
 		{[]string{"--replay"}, "meshfence: --replay needs files to answer: -f FILE" + usage},
 		{[]string{"-f", ".", "--against", "missing.yaml"}, "meshfence: --against missing.yaml: it cannot be read: no such file or directory; meshfence map -o fleet writes such a file\n"},
 		{[]string{"-f", "check.go", "--baseline", "missing.yaml"}, "meshfence: --baseline: open missing.yaml: no such file or directory\n"},
+		{[]string{"-f", "check.go", "--baseline", "/dev/zero"}, "meshfence: --baseline: read /dev/zero: it is no regular file\n"},
+		{[]string{"-f", "check.go", "--baseline", "."}, "meshfence: --baseline: read .: it is a folder, and no file\n"},
+		{[]string{"-f", "check.go", "--config", "/dev/zero"}, "meshfence: --config read /dev/zero: it is no regular file; without --config the defaults are used\n"},
 		{[]string{"--kubeconfig", "/dev/null"}, "meshfence: no API server to talk to: not in a cluster, and there is no kubeconfig; set KUBECONFIG or use --kubeconfig FILE\n"},
 	} {
 		stdout, stderr, status := output(t, append([]string{"check"}, test.args...)...)

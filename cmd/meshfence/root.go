@@ -7,10 +7,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/meshfence/meshfence/audit/report"
 	"github.com/meshfence/meshfence/audit/terminal"
 	"github.com/meshfence/meshfence/webhook/config"
 )
@@ -24,7 +27,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	command, err := root.ExecuteContextC(ctx)
+	command, err := execute(ctx, root, args)
 	var failed *failure
 	var chosen outcome
 	switch {
@@ -48,6 +51,32 @@ func tell(stderr io.Writer, text string) { fmt.Fprintln(stderr, terminal.Line(te
 // tellError prints why a command ends, which may be several lines.
 func tellError(stderr io.Writer, text string) {
 	fmt.Fprintln(stderr, terminal.Lines("meshfence: "+text))
+}
+
+// leaveAfter is how long a command that was told to end may take to do it.
+const leaveAfter = time.Second
+
+// execute runs the command line. A command that looks and prints has nothing to bring to an end, and may wait for what knows no context, such as standard
+// input, or a file on a server that does not answer: when ctx has ended, it is left behind.
+func execute(ctx context.Context, root *cobra.Command, args []string) (*cobra.Command, error) {
+	command, _, err := root.Find(args)
+	if err != nil || !slices.Contains([]string{"check", "explain", "map"}, command.Name()) {
+		return root.ExecuteContextC(ctx)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- root.ExecuteContext(ctx) }()
+	select {
+	case err = <-ended:
+		return command, err
+	case <-ctx.Done():
+	}
+	select {
+	case err = <-ended:
+		return command, err
+	case <-time.After(leaveAfter):
+		tellError(root.ErrOrStderr(), "ended by a signal")
+		return command, outcome(report.StatusUnjudged)
+	}
 }
 
 func newRootCommand(register registerFunc) *cobra.Command {

@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -49,6 +52,34 @@ func TestAWrongCommandLineIsExplained(t *testing.T) {
 				t.Errorf("status %d, standard output %q, standard error (-want +got):\n%s", status, stdout, diff)
 			}
 		})
+	}
+}
+
+// One signal ends a command that looks, also while it reads what may never end.
+func TestASignalEndsACommandThatReads(t *testing.T) {
+	program := exec.Command(os.Args[0], "check", "-f", "-")
+	program.Env = append(os.Environ(), asProgram+"=1")
+	stdin, err := program.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	program.Stderr = &stderr
+	if err := program.Start(); err != nil {
+		t.Fatal(err)
+	}
+	killed := time.AfterFunc(limit, func() { _ = program.Process.Kill() })
+	defer killed.Stop()
+	// More than a pipe holds: when it is written, the program reads.
+	if _, err := stdin.Write(bytes.Repeat([]byte("# comment\n"), 100_000)); err != nil {
+		t.Fatal(err)
+	}
+	if err := program.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = program.Wait() // with status 2
+	if want := "meshfence: ended by a signal\n"; program.ProcessState.ExitCode() != 2 || stderr.String() != want {
+		t.Errorf("%v, %q, want status 2 and %q", program.ProcessState, stderr.String(), want)
 	}
 }
 

@@ -54,7 +54,7 @@ func Open(path string, codes []string) (*File, error) {
 		f.inUse.Store(Default())
 		return f, nil
 	}
-	data, err := os.ReadFile(path)
+	data, err := ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +179,7 @@ func (f *File) read() (found content, written time.Time) {
 	if info, err := os.Stat(f.path); err == nil {
 		written = info.ModTime()
 	}
-	data, err := os.ReadFile(f.path)
+	data, err := ReadFile(f.path)
 	if err != nil {
 		return content{problem: err.Error()}, written
 	}
