@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/util/validation"
+
 	"github.com/meshfence/meshfence/audit"
 	"github.com/meshfence/meshfence/audit/manifest"
 	"github.com/meshfence/meshfence/audit/observed"
@@ -158,7 +160,24 @@ func noteOf(place manifest.Place, text string) report.Note {
 	return report.Note{Place: report.Place(place), Text: text}
 }
 
+// impossible says why the API server would not store an object of this name; "" if it would.
+func impossible(d *manifest.Document) string {
+	valid := validation.IsDNS1123Subdomain
+	if d.Kind == audit.KindNamespace {
+		valid = validation.IsDNS1123Label
+	}
+	if problems := valid(d.Name); len(problems) > 0 {
+		return fmt.Sprintf("%s %q cannot be stored: its name is invalid: %s", d.Kind, d.Name, strings.Join(problems, "; "))
+	}
+	return ""
+}
+
 func addNotes(r *report.Report, l *looked) {
+	for i := range l.documents {
+		if why := impossible(&l.documents[i]); why != "" {
+			r.Problems = append(r.Problems, noteOf(l.documents[i].Place(), why))
+		}
+	}
 	for _, note := range l.problems {
 		r.Problems = append(r.Problems, noteOf(note.Place, note.Text))
 	}

@@ -104,6 +104,11 @@ func TestFilesAreCheckedWithoutACluster(t *testing.T) {
 			stderr: []string{`/meshes.yaml:4:3: Istio "a" cannot be judged: `},
 		},
 		{
+			name: "a name that no object can have", files: map[string]string{"meshes.yaml": meshes, "shop.yaml": strings.Replace(crossed, "name: shop", "name: shop; touch pwned", 1)}, status: 2,
+			stdout: []string{"MF202", "kubectl label namespace NAME istio.io/rev=mesh-2 --overwrite", "incomplete, because of 1 problem"},
+			stderr: []string{`/shop.yaml:4:3: Namespace "shop; touch pwned" cannot be stored: its name is invalid: a lowercase RFC 1123 label must `},
+		},
+		{
 			name: "the same object twice", files: map[string]string{"a.yaml": meshes, "b.yaml": crossed, "c.yaml": right},
 			stdout: []string{"Nothing is wrong"}, stderr: []string{`/b.yaml:4:3: Namespace "shop" comes again at `, "/c.yaml:4:3, and only that counts"},
 		},
