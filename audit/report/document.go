@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -157,7 +158,14 @@ func indented(value any) (string, error) {
 	return b.String(), err
 }
 
+// yaml writes JSON, which YAML is too, if a text of several lines would begin one of them with a command to a workflow: the document may be shown in
+// the log of one, and must not be another document for that.
 func (r *Report) yaml() (string, error) {
 	text, err := yaml.Marshal(r.document())
+	if err == nil && command.Match(text) {
+		return r.json()
+	}
 	return string(text), err
 }
+
+var command = regexp.MustCompile(`(?m)^\s*::`)

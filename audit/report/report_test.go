@@ -238,6 +238,7 @@ func FuzzWrite(f *testing.F) {
 	f.Add("a", "b", "c.yaml")
 	f.Add(nasty, nasty, nasty)
 	f.Add("::error::a", "::error::b", "::error::c.yaml")
+	f.Add("a\n::error::a\n", "b\n  ::error::b\nc", "::error::c.yaml")
 	f.Fuzz(func(t *testing.T, object, text, file string) {
 		finding := report.Finding{
 			Code: "MF202", Name: "RevisionOfAnotherMesh", Action: report.Deny, Kind: "Namespace", Object: object, Field: text, Detail: text, Effect: text,
@@ -274,6 +275,8 @@ func FuzzWrite(f *testing.F) {
 			if got := write(t, r, format); strings.ContainsAny(got, "\x00\x07\x08\x1b\r\u009b") {
 				t.Fatalf("%s has control characters: %q", format, got)
 			}
+		}
+		for _, format := range slices.DeleteFunc(report.Formats(), func(f report.Format) bool { return f == report.GitHub }) {
 			for line := range strings.Lines(write(t, r, format)) {
 				if strings.HasPrefix(strings.TrimSpace(line), "::") {
 					t.Fatalf("%s has a command to a workflow: %q", format, line)
