@@ -36,7 +36,7 @@ func (x *Explanation) Write(format string) (string, error) {
 // text is what a person reads: facts in rows, now and then beside each other, then what is wrong and what the webhook would say.
 func (x *Explanation) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n", terminal.Printable(x.Of))
+	fmt.Fprintf(&b, "%s\n", terminal.Line(x.Of))
 	rows := membershipRows(x.Now, x.Then)
 	for _, fact := range x.Facts {
 		value := strings.Join(fact.Value, ", ")
@@ -65,9 +65,7 @@ func (x *Explanation) text() string {
 	}
 	for _, note := range x.Notes {
 		fmt.Fprintln(&b)
-		for _, line := range lines([]string{note}) {
-			fmt.Fprintf(&b, "%s\n", terminal.Printable(line))
-		}
+		fmt.Fprintln(&b, terminal.Lines(note))
 	}
 	if x.Text != "" {
 		fmt.Fprintf(&b, "\n%s\n", x.Text)
@@ -81,7 +79,7 @@ func section(b *strings.Builder, title string, texts []string) {
 	}
 	fmt.Fprintf(b, "\n%s\n", title)
 	for _, line := range lines(texts) {
-		fmt.Fprintf(b, "  %s\n", terminal.Printable(line))
+		fmt.Fprintf(b, "  %s\n", terminal.Line(line))
 	}
 }
 
@@ -159,7 +157,7 @@ func writeRows(b *strings.Builder, rows [][]string) {
 	for _, row := range rows {
 		line := " "
 		for i, cell := range row {
-			line += " " + terminal.Printable(cell) + strings.Repeat(" ", max(1, widths[i]-len([]rune(cell))+1))
+			line += " " + terminal.Line(cell) + strings.Repeat(" ", max(1, widths[i]-len([]rune(cell))+1))
 		}
 		fmt.Fprintf(b, "%s\n", strings.TrimRight(line, " "))
 	}

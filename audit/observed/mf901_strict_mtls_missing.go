@@ -103,7 +103,7 @@ func (v *view) createStrict(namespace string) string {
 			name = "whole-mesh"
 		}
 	}
-	return fmt.Sprintf(`echo '{"apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication", "metadata": {"name": %q, "namespace": %q}, "spec": {"mtls": {"mode": "STRICT"}}}' | kubectl apply -f -`, name, namespace)
+	return fmt.Sprintf(`echo '{"apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication", "metadata": {"name": %q, "namespace": %q}, "spec": {"mtls": {"mode": "STRICT"}}}' | kubectl apply -f -`, name, policy.NameWord(namespace))
 }
 
 func patchStrict(p *peerAuthentication) string {

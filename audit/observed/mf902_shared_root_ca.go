@@ -33,8 +33,8 @@ func sharedRootCA(v *view) []policy.Offence {
 			Effect: "a pod of one mesh has a certificate that the other accepts, so mutual TLS does not keep them apart",
 			Ways: []policy.Way{
 				run("give it a certificate authority of its own, and restart istiod and its pods",
-					fmt.Sprintf("kubectl create secret generic cacerts --namespace %s --from-file=ca-cert.pem --from-file=ca-key.pem --from-file=root-cert.pem --from-file=cert-chain.pem", m.ControlPlane)),
-				run("declare it, if they are to trust each other", fmt.Sprintf("kubectl annotate %s meshfence.io/allow-overlap=%s", annotated(m), others[0].Name)),
+					fmt.Sprintf("kubectl create secret generic cacerts --namespace %s --from-file=ca-cert.pem --from-file=ca-key.pem --from-file=root-cert.pem --from-file=cert-chain.pem", policy.NameWord(m.ControlPlane))),
+				run("declare it, if they are to trust each other", fmt.Sprintf("kubectl annotate %s meshfence.io/allow-overlap=%s", annotated(m), policy.NameWord(others[0].Name))),
 			},
 			Subjects: references(others),
 		}))

@@ -42,7 +42,7 @@ func (v *view) foreign(w writer, there *rootCertificate) policy.Finding {
 	}
 	f.Ways = []policy.Way{
 		run("see which istiods discover it", fmt.Sprintf("meshfence explain namespace %s", there.Namespace)),
-		run("have istiod write it anew, and restart its pods", fmt.Sprintf("kubectl delete configmap %s --namespace %s", w.bundle, there.Namespace), restart(there.Namespace).Commands[0]),
+		run("have istiod write it anew, and restart its pods", fmt.Sprintf("kubectl delete configmap %s --namespace %s", policy.NameWord(w.bundle), policy.NameWord(there.Namespace)), restart(there.Namespace).Commands[0]),
 	}
 	return f
 }

@@ -71,7 +71,7 @@ func (v *view) gatewayWays(g *gateway, ns *mesh.Namespace) []policy.Way {
 	var ways []policy.Way
 	for _, m := range v.discovering[ns.Name] {
 		if !m.Remote() && m.ActiveRevision != "" {
-			ways = append(ways, run("have mesh "+m.Name+" deploy it", fmt.Sprintf("kubectl label %s %s --namespace %s istio.io/rev=%s --overwrite", Gateways, g.Metadata.Name, ns.Name, m.ActiveRevision)))
+			ways = append(ways, run("have mesh "+m.Name+" deploy it", fmt.Sprintf("kubectl label %s %s --namespace %s istio.io/rev=%s --overwrite", Gateways, policy.NameWord(g.Metadata.Name), policy.NameWord(ns.Name), policy.NameWord(m.ActiveRevision))))
 		}
 	}
 	if len(ways) == 0 {

@@ -20,7 +20,7 @@ func rootCertificateMissing(v *view) []policy.Offence {
 				Detail: fmt.Sprintf("%s discovers it, but it has no ConfigMap %q with the root certificate", theMesh(w.mesh), w.bundle),
 				Effect: "new pods with a sidecar wait in Init:0/1 for the ConfigMap that they mount",
 				Ways: []policy.Way{
-					run("see whether istiod runs, and what it says", fmt.Sprintf("kubectl logs --selector=app=istiod --namespace %s --tail=50", w.mesh.ControlPlane)),
+					run("see whether istiod runs, and what it says", fmt.Sprintf("kubectl logs --selector=app=istiod --namespace %s --tail=50", policy.NameWord(w.mesh.ControlPlane))),
 				},
 				Subjects: []string{w.mesh.String(), w.bundle},
 			}))

@@ -30,7 +30,7 @@ func staleRootCertificate(v *view) []policy.Offence {
 				Effect: "pods with a sidecar start with it and find no istiod that answers them; it is not renewed any more",
 				Ways: []policy.Way{
 					v.discover(left[0], ns.Name),
-					run("remove it, if the namespace has left the mesh and no pod mounts it", fmt.Sprintf("kubectl delete configmap %s --namespace %s", bundle, ns.Name)),
+					run("remove it, if the namespace has left the mesh and no pod mounts it", fmt.Sprintf("kubectl delete configmap %s --namespace %s", policy.NameWord(bundle), policy.NameWord(ns.Name))),
 				},
 				Subjects: append(references(left), bundle),
 			}))

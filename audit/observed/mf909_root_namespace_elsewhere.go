@@ -62,5 +62,5 @@ func rootAtHome(m *mesh.Mesh) policy.Way {
 		return say(fmt.Sprintf("give mesh %s the root namespace %s: meshConfig.rootNamespace, and global.istioNamespace, in the values of its chart", m.Name, m.ControlPlane))
 	}
 	return run(fmt.Sprintf("make the control-plane namespace of %s its root namespace", theMesh(m)),
-		fmt.Sprintf(`kubectl patch %s --type=merge -p '{"spec":{"values":{"meshConfig":{"rootNamespace":%q}}}}'`, kubectlName(m.Ref), m.ControlPlane))
+		fmt.Sprintf(`kubectl patch %s --type=merge -p '{"spec":{"values":{"meshConfig":{"rootNamespace":%q}}}}'`, kubectlName(m.Ref), policy.NameWord(m.ControlPlane)))
 }

@@ -27,8 +27,8 @@ func tagWithoutRevision(v *view) []policy.Offence {
 			Detail: fmt.Sprintf("it is tag %q for revision %q, which is not installed", in.tag(), revision),
 			Effect: fmt.Sprintf("new pods of namespaces with istio.io/rev=%s are refused, because the istiod that they are sent to is not there", in.tag()),
 			Ways: []policy.Way{
-				run("see which namespaces use it", "kubectl get namespaces --selector istio.io/rev="+in.tag()),
-				run("point it at a revision that is there", fmt.Sprintf("istioctl tag set %s --revision REVISION --overwrite", in.tag())),
+				run("see which namespaces use it", "kubectl get namespaces --selector istio.io/rev="+policy.NameWord(in.tag())),
+				run("point it at a revision that is there", fmt.Sprintf("istioctl tag set %s --revision REVISION --overwrite", policy.NameWord(in.tag()))),
 				run("or remove it", "kubectl delete "+string(Injectors)+" "+in.Name),
 			},
 			Subjects: []string{revision},

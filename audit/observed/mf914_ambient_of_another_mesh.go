@@ -28,7 +28,7 @@ func ambientOfAnotherMesh(v *view) []policy.Offence {
 				Effect: "ztunnel takes its traffic and knows none of its pods",
 				Ways: []policy.Way{
 					v.discover(asked, ns.Name),
-					run("or take it out of ambient mode", "kubectl label namespace "+ns.Name+" "+mesh.DataplaneModeLabel+"-"),
+					run("or take it out of ambient mode", "kubectl label namespace "+policy.NameWord(ns.Name)+" "+mesh.DataplaneModeLabel+"-"),
 				},
 				Subjects: append(references(of), asked.String()),
 			}))

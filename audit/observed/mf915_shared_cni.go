@@ -29,7 +29,7 @@ func sharedCNI(v *view) []policy.Offence {
 				Field:    "spec.version",
 				Detail:   fmt.Sprintf("%s is more than one minor version away from IstioCNI %q (%s), which all meshes share", m.Version, c.Metadata.Name, c.Spec.Version),
 				Effect:   "the node agent is tested with control planes of its own minor version and of the next one only",
-				Ways:     []policy.Way{run("bring it near enough to all meshes", fmt.Sprintf(`kubectl patch %s %s --type=merge -p '{"spec":{"version":%q}}'`, CNIs, c.Metadata.Name, m.Version))},
+				Ways:     []policy.Way{run("bring it near enough to all meshes", fmt.Sprintf(`kubectl patch %s %s --type=merge -p '{"spec":{"version":%q}}'`, CNIs, policy.NameWord(c.Metadata.Name), policy.NameWord(m.Version)))},
 				Subjects: []string{c.Metadata.Name},
 			}))
 		}
@@ -39,7 +39,7 @@ func sharedCNI(v *view) []policy.Offence {
 
 // createCNI makes the IstioCNI that the guide has.
 func (v *view) createCNI(m *mesh.Mesh) string {
-	return fmt.Sprintf(`echo '{"apiVersion": "sailoperator.io/v1", "kind": "IstioCNI", "metadata": {"name": "default"}, "spec": {"namespace": "istio-cni", "version": %q}}' | kubectl apply -f -`, m.Version)
+	return fmt.Sprintf(`echo '{"apiVersion": "sailoperator.io/v1", "kind": "IstioCNI", "metadata": {"name": "default"}, "spec": {"namespace": "istio-cni", "version": %q}}' | kubectl apply -f -`, policy.NameWord(m.Version))
 }
 
 // asksForCNI reports whether a mesh counts on the node agent: by its own object, or by its active IstioRevision, for which the operator has filled in the

@@ -6,6 +6,7 @@ import (
 
 	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/policy"
 )
 
 // plane is what the rules read of an Istio or IstioRevision besides the mesh model.
@@ -96,7 +97,7 @@ func (v *view) discovers(m *mesh.Mesh, namespace string) bool {
 func annotated(m *mesh.Mesh) string {
 	if m.Kind == mesh.KindIstiod {
 		_, name, _ := strings.Cut(m.Sources[0].Name, "/")
-		return "configmap " + name + " --namespace " + m.ControlPlane
+		return "configmap " + policy.NameWord(name) + " --namespace " + policy.NameWord(m.ControlPlane)
 	}
 	return kubectlName(m.Ref)
 }
@@ -104,7 +105,7 @@ func annotated(m *mesh.Mesh) string {
 // kubectlName is what kubectl calls the object of a mesh.
 func kubectlName(ref mesh.Ref) string {
 	if ref.Kind == api.KindIstioRevision {
-		return api.ResourceIstioRevisions + "." + api.SailGroup + " " + ref.Name
+		return api.ResourceIstioRevisions + "." + api.SailGroup + " " + policy.NameWord(ref.Name)
 	}
-	return api.ResourceIstios + "." + api.SailGroup + " " + ref.Name
+	return api.ResourceIstios + "." + api.SailGroup + " " + policy.NameWord(ref.Name)
 }

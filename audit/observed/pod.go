@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/policy"
 )
 
 // podGroup is what the pods of one owner have in common that a rule reads.
@@ -117,9 +118,9 @@ func restartOwners(groups []podGroup) []string {
 		kind, name, _ := strings.Cut(g.owner, " ")
 		switch kind {
 		case "Deployment", "StatefulSet", "DaemonSet":
-			commands = append(commands, fmt.Sprintf("kubectl rollout restart %s %s --namespace %s", strings.ToLower(kind), name, g.namespace))
+			commands = append(commands, fmt.Sprintf("kubectl rollout restart %s %s --namespace %s", strings.ToLower(kind), policy.NameWord(name), policy.NameWord(g.namespace)))
 		case "Pod":
-			commands = append(commands, fmt.Sprintf("kubectl delete pod %s --namespace %s", name, g.namespace))
+			commands = append(commands, fmt.Sprintf("kubectl delete pod %s --namespace %s", policy.NameWord(name), policy.NameWord(g.namespace)))
 		}
 	}
 	commands = slices.Compact(commands)

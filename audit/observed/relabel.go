@@ -11,7 +11,7 @@ import (
 func (v *view) discover(m *mesh.Mesh, namespace string) policy.Way {
 	ns := v.named[namespace]
 	if ns == nil {
-		return run("make the namespace, with labels that the mesh discovers", "kubectl create namespace "+namespace)
+		return run("make the namespace, with labels that the mesh discovers", "kubectl create namespace "+policy.NameWord(namespace))
 	}
 	for i := range m.Sources {
 		for _, term := range m.Sources[i].Terms {
@@ -19,12 +19,12 @@ func (v *view) discover(m *mesh.Mesh, namespace string) policy.Way {
 			if !ok || len(edits) == 0 {
 				continue
 			}
-			command := "kubectl label namespace " + namespace
+			command := "kubectl label namespace " + policy.NameWord(namespace)
 			for _, edit := range edits {
 				if edit.Remove {
 					command += " " + edit.Key + "-"
 				} else {
-					command += " " + edit.Key + "=" + edit.Value
+					command += " " + policy.ShellWord(edit.Key+"="+edit.Value)
 				}
 			}
 			return run("have the mesh discover it", command+" --overwrite")

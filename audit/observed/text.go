@@ -59,5 +59,5 @@ func say(text string) policy.Way { return policy.Way{Label: text} }
 
 // restart is the way out where pods have to be made again.
 func restart(namespace string) policy.Way {
-	return run("restart its pods", "kubectl rollout restart deployment,statefulset,daemonset --namespace "+namespace)
+	return run("restart its pods", "kubectl rollout restart deployment,statefulset,daemonset --namespace "+policy.NameWord(namespace))
 }

@@ -60,7 +60,7 @@ meshfence check --against, where there are no credentials for it.`,
 				_, err = fmt.Fprint(cmd.OutOrStdout(), text)
 			}
 			if err != nil {
-				fmt.Fprintf(cmd.ErrOrStderr(), "meshfence: %v\n", err)
+				tellError(cmd.ErrOrStderr(), err.Error())
 			}
 			if err != nil || !all {
 				return outcome(report.StatusUnjudged)
