@@ -80,7 +80,7 @@ func (in *input) look(ctx context.Context, scope audit.Scope, stdin io.Reader, s
 		l.note(found.gaps, found.absent)
 		return l, nil
 	default:
-		return l, in.readFleet(l, scope)
+		return l, in.readFleet(l, scope, stdin)
 	}
 }
 
@@ -95,11 +95,11 @@ func (l *looked) note(problems, notices []string) {
 }
 
 // readFleet reads a file that stands for a cluster.
-func (in *input) readFleet(l *looked, scope audit.Scope) error {
+func (in *input) readFleet(l *looked, scope audit.Scope, stdin io.Reader) error {
 	if in.against == files.Stdin && slices.Contains(in.paths, files.Stdin) {
 		return errors.New("--against and -f cannot both be standard input")
 	}
-	read := files.Read([]string{in.against}, files.Options{})
+	read := files.Read([]string{in.against}, files.Options{Stdin: stdin})
 	if len(read.Problems) > 0 {
 		return fmt.Errorf("--against %s; meshfence map -o fleet writes such a file", read.Problems[0])
 	}
