@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -36,8 +35,8 @@ type Options struct {
 }
 
 // Read reads the files, and the folders with all below them. A folder's files end in .yaml, .yml or .json; its hidden folders are left out, and
-// links in it are not followed. A file that is named itself may end in anything and be a link. The order is that of the paths, and within a folder
-// that of the names.
+// so are links in it, but for those to files of the same folder, as a mounted ConfigMap has them. What is named itself may end in anything and be a
+// link. The order is that of the paths, and within a folder that of the names.
 func Read(paths []string, options Options) manifest.Result {
 	r := &reader{options: options}
 	for _, path := range paths {
@@ -78,46 +77,6 @@ func (r *reader) add(path string) {
 	default:
 		r.files = append(r.files, file{path: path})
 	}
-}
-
-// addFolder walks a folder. A link in it is not followed, so that no loop is possible.
-func (r *reader) addFolder(folder string) {
-	found := len(r.files)
-	walk := func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			r.files = append(r.files, file{path: path, problem: plain(err)})
-			return nil
-		case entry.IsDir() && path != folder && strings.HasPrefix(entry.Name(), "."):
-			r.files = append(r.files, file{path: path, notice: "skipped, as it is a hidden folder"})
-			return fs.SkipDir
-		case entry.IsDir() || !isManifest(path):
-			return nil
-		case entry.Type()&fs.ModeSymlink != 0:
-			r.files = append(r.files, file{path: path, notice: "skipped, as it is a symbolic link; name it to have it read"})
-		case !entry.Type().IsRegular():
-			r.files = append(r.files, file{path: path, notice: "skipped, as it is no regular file"})
-		case isKustomization(entry.Name()):
-			r.files = append(r.files, file{path: path, notice: "the folder is read as it lies; to check what is built of it: kubectl kustomize " + filepath.Dir(path) + " | meshfence check -f -"})
-		default:
-			r.files = append(r.files, file{path: path})
-		}
-		return nil
-	}
-	if err := filepath.WalkDir(folder, walk); err != nil {
-		r.files = append(r.files, file{path: folder, problem: plain(err)})
-	}
-	if len(r.files) == found {
-		r.files = append(r.files, file{path: folder, problem: "it has no file that ends in .yaml, .yml or .json"})
-	}
-}
-
-func isManifest(path string) bool {
-	return slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path))
-}
-
-func isKustomization(name string) bool {
-	return slices.Contains([]string{"kustomization.yaml", "kustomization.yml"}, name)
 }
 
 // read reads and parses all files, as many at a time as there are processors.

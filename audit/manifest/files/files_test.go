@@ -2,6 +2,7 @@ package files_test
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/meshfence/meshfence/audit/manifest"
 	"github.com/meshfence/meshfence/audit/manifest/files"
@@ -64,12 +65,89 @@ func TestAFolderIsReadWithAllBelowIt(t *testing.T) {
 	want := []string{
 		"x at a/x.yml:4:3", "y at a/y.json:1:56", "b at b.yaml:4:3", "d at k/d.yaml:4:3",
 		"notice .git: skipped, as it is a hidden folder",
+		"notice a/loop: skipped, as it is a symbolic link to a folder; name it to have it read",
 		"notice k/kustomization.yaml: the folder is read as it lies; to check what is built of it: kubectl kustomize k | meshfence check -f -",
-		"notice link.yaml: skipped, as it is a symbolic link; name it to have it read",
+		"notice link.yaml: skipped, as it is a symbolic link to b.yaml, which is read",
 	}
 	got := told(dir, files.Read([]string{dir}, files.Options{}))
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// links makes links, by their path in a folder and what they lead to.
+func links(t *testing.T, dir string, all map[string]string) {
+	t.Helper()
+	for path, target := range all {
+		must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, path)), 0o755))
+		must(t, os.Symlink(target, filepath.Join(dir, path)))
+	}
+}
+
+func TestLinks(t *testing.T) {
+	const nothing = "problem d: it has no file that ends in .yaml, .yml or .json besides what is skipped"
+	for _, test := range []struct {
+		name         string
+		files, links map[string]string
+		path         string
+		want         []string
+	}{
+		{
+			name:  "a mounted ConfigMap",
+			files: map[string]string{"d/..2026_01_02/a.yaml": namespace("a"), "d/..2026_01_02/b.yaml": namespace("b")},
+			links: map[string]string{"d/..data": "..2026_01_02", "d/a.yaml": "..data/a.yaml", "d/b.yaml": "..data/b.yaml"},
+			want:  []string{"a at d/a.yaml:4:3", "b at d/b.yaml:4:3"},
+		},
+		{
+			name: "a folder of a mounted ConfigMap", files: map[string]string{"d/..2026_01_02/sub/a.yaml": namespace("a")},
+			links: map[string]string{"d/..data": "..2026_01_02", "d/sub": "..data/sub"},
+			want:  []string{nothing, "notice d/sub: skipped, as it is a symbolic link to a folder; name it to have it read"},
+		},
+		{
+			name: "a link to a folder, named itself", files: map[string]string{"real/a.yaml": namespace("a"), "real/sub/b.yaml": namespace("b")},
+			links: map[string]string{"d": "real"}, want: []string{"a at d/a.yaml:4:3", "b at d/sub/b.yaml:4:3"},
+		},
+		{
+			name: "a link of a folder that is a link", files: map[string]string{"real/.x/a.yaml": namespace("a")},
+			links: map[string]string{"d": "real", "real/a.yaml": ".x/a.yaml"},
+			want:  []string{"a at d/a.yaml:4:3", "notice d/.x: skipped, as it is a hidden folder"},
+		},
+		{
+			name: "a link to a file, named itself", files: map[string]string{"real/a.yaml": namespace("a")}, path: "d/x",
+			links: map[string]string{"d/x": "../real/a.yaml"}, want: []string{"a at d/x:4:3"},
+		},
+		{
+			name: "to another ending in the same folder", files: map[string]string{"d/a.txt": namespace("a")},
+			links: map[string]string{"d/a.yaml": "a.txt"}, want: []string{"a at d/a.yaml:4:3"},
+		},
+		{
+			name: "out of the folder", files: map[string]string{"a.yaml": namespace("a")}, links: map[string]string{"d/a.yaml": "../a.yaml"},
+			want: []string{nothing, "notice d/a.yaml: skipped, as it is a symbolic link to a file outside of d; name it to have it read"},
+		},
+		{
+			name: "to nothing", links: map[string]string{"d/a.yaml": "none"},
+			want: []string{nothing, "notice d/a.yaml: skipped, as it is a symbolic link that leads nowhere"},
+		},
+		{
+			name: "that are no manifests", files: map[string]string{"d/b.yaml": namespace("b")}, links: map[string]string{"d/a.md": "../a.md", "d/c.md": "b.yaml"},
+			want: []string{"b at d/b.yaml:4:3"},
+		},
+		{
+			name: "hidden folders only", files: map[string]string{"d/.git/a.yaml": namespace("a")},
+			want: []string{nothing, "notice d/.git: skipped, as it is a hidden folder"},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			for path, text := range test.files {
+				write(t, filepath.Join(dir, path), text)
+			}
+			links(t, dir, test.links)
+			got := told(dir, files.Read([]string{filepath.Join(dir, cmp.Or(test.path, "d"))}, files.Options{}))
+			if diff := gocmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }
 
@@ -83,6 +161,9 @@ func TestWhatCannotBeReadIsTold(t *testing.T) {
 	must(t, os.Mkdir(path("empty"), 0o755))
 	must(t, os.Mkdir(path("with-pipe"), 0o755))
 	must(t, syscall.Mkfifo(path("with-pipe/p.yaml"), 0o600))
+	must(t, os.Mkdir(path("with-link-to-pipe"), 0o755))
+	must(t, syscall.Mkfifo(path("with-link-to-pipe/p"), 0o600))
+	must(t, os.Symlink("p", path("with-link-to-pipe/p.yaml")))
 	must(t, os.Symlink(path("round"), path("round")))
 	must(t, os.Symlink(good, path("to-good")))
 	huge, err := os.Create(path("huge.yaml"))
@@ -91,14 +172,15 @@ func TestWhatCannotBeReadIsTold(t *testing.T) {
 	must(t, huge.Close())
 	write(t, path("no-yaml.yaml"), "a: [b\n")
 	for name, want := range map[string]string{
-		"missing.yaml": "problem missing.yaml: it cannot be read: no such file or directory",
-		"pipe.yaml":    "problem pipe.yaml: it is no regular file; for a pipe use -f - and standard input",
-		"empty":        "problem empty: it has no file that ends in .yaml, .yml or .json",
-		"with-pipe":    "notice with-pipe/p.yaml: skipped, as it is no regular file",
-		"round":        "problem round: it cannot be read: too many levels of symbolic links",
-		"huge.yaml":    "problem huge.yaml: it is larger than 10 MiB",
-		"no-yaml.yaml": "problem no-yaml.yaml:1: it cannot be read: did not find expected ',' or ']'",
-		"to-good":      "good at to-good:4:3",
+		"missing.yaml":      "problem missing.yaml: it cannot be read: no such file or directory",
+		"pipe.yaml":         "problem pipe.yaml: it is no regular file; for a pipe use -f - and standard input",
+		"empty":             "problem empty: it has no file that ends in .yaml, .yml or .json",
+		"with-pipe":         "problem with-pipe/p.yaml: it is no regular file",
+		"with-link-to-pipe": "problem with-link-to-pipe/p.yaml: it is no regular file",
+		"round":             "problem round: it cannot be read: too many levels of symbolic links",
+		"huge.yaml":         "problem huge.yaml: it is larger than 10 MiB",
+		"no-yaml.yaml":      "problem no-yaml.yaml:1: it cannot be read: did not find expected ',' or ']'",
+		"to-good":           "good at to-good:4:3",
 	} {
 		t.Run(name, func(t *testing.T) {
 			done := make(chan []string, 1)
@@ -109,7 +191,7 @@ func TestWhatCannotBeReadIsTold(t *testing.T) {
 				if strings.HasPrefix(want, "good") {
 					wants = []string{want, "good at good.yaml:4:3"}
 				}
-				if diff := cmp.Diff(wants, got); diff != "" {
+				if diff := gocmp.Diff(wants, got); diff != "" {
 					t.Error(diff)
 				}
 			case <-time.After(20 * time.Second):
@@ -127,7 +209,7 @@ func TestNoPermissionIsTold(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secret.yaml")
 	write(t, path, namespace("a"))
 	must(t, os.Chmod(path, 0))
-	if got := told(filepath.Dir(path), files.Read([]string{path}, files.Options{})); cmp.Diff([]string{"problem secret.yaml: it cannot be read: permission denied"}, got) != "" {
+	if got := told(filepath.Dir(path), files.Read([]string{path}, files.Options{})); gocmp.Diff([]string{"problem secret.yaml: it cannot be read: permission denied"}, got) != "" {
 		t.Error(got)
 	}
 }
@@ -135,16 +217,16 @@ func TestNoPermissionIsTold(t *testing.T) {
 func TestStandardInput(t *testing.T) {
 	for _, test := range []struct{ name, want string }{{"", "a at -:4:3"}, {"chart.yaml", "a at chart.yaml:4:3"}} {
 		got := told("", files.Read([]string{files.Stdin}, files.Options{Stdin: strings.NewReader(namespace("a")), StdinName: test.name}))
-		if diff := cmp.Diff([]string{test.want}, got); diff != "" {
+		if diff := gocmp.Diff([]string{test.want}, got); diff != "" {
 			t.Error(diff)
 		}
 	}
 	twice := files.Read([]string{files.Stdin, files.Stdin}, files.Options{Stdin: strings.NewReader(namespace("a"))})
-	if diff := cmp.Diff([]string{"a at -:4:3", "problem -: standard input can be read only once"}, told("", twice)); diff != "" {
+	if diff := gocmp.Diff([]string{"a at -:4:3", "problem -: standard input can be read only once"}, told("", twice)); diff != "" {
 		t.Error(diff)
 	}
 	endless := files.Read([]string{files.Stdin}, files.Options{Stdin: endless{}})
-	if diff := cmp.Diff([]string{"problem -: it is larger than 64 MiB"}, told("", endless)); diff != "" {
+	if diff := gocmp.Diff([]string{"problem -: it is larger than 64 MiB"}, told("", endless)); diff != "" {
 		t.Error(diff)
 	}
 }
