@@ -67,18 +67,26 @@ func Parse(file string, text []byte) Result {
 		r.Problems = append(r.Problems, Note{Place{File: file}, "it is no text in UTF-8; if it is UTF-16, convert it"})
 		return r
 	}
-	for _, document := range split(file, text) {
+	split(file, text, func(document part) {
 		document.source = sourceOf(document.text)
-		for _, p := range document.jsonValues() {
+		document.values(func(p part) {
 			p.nodes = &nodes{}
 			p.read(&r)
-		}
-	}
+		})
+	})
 	return r
 }
 
 // read adds the objects of one document.
 func (p part) read(r *Result) {
+	if p.json {
+		if raw, wrong := p.readJSON(); wrong != nil {
+			r.Problems = append(r.Problems, *wrong)
+		} else {
+			p.objects(raw, nil, typeOf{}, r)
+		}
+		return
+	}
 	if bytes.IndexByte(p.text, '*') >= 0 && p.expanded() > maxExpanded {
 		r.Problems = append(r.Problems, Note{p.begin(), fmt.Sprintf("it cannot be read: its aliases make more than %d MiB of it", maxExpanded>>20)})
 		return

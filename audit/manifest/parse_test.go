@@ -59,6 +59,14 @@ func TestBadInput(t *testing.T) {
 		{"UTF-16", "\xff\xfea\x00", nil, []string{"f.yaml: it is no text in UTF-8; if it is UTF-16, convert it"}, nil},
 		{"a List of nothing", "apiVersion: v1\nkind: List\nitems: []\n", nil, nil, nil},
 		{"a List with a bad item", "apiVersion: v1\nkind: List\nitems:\n- 5\n- {apiVersion: v1, kind: Namespace, metadata: {name: good}}\n", []string{"Namespace good"}, []string{"f.yaml:4:3: it cannot be read as a Kubernetes object: it is no mapping"}, nil},
+		{"text behind JSON", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"good"}}` + "\n{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"b\",}}\n", []string{"Namespace good", "Namespace b"}, nil, nil},
+		{"YAML behind JSON", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"a"}}` + "\n" + good, []string{"Namespace a", "Namespace good"}, nil, nil},
+		{"a cut-off object behind JSON", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"good"}}` + "\n{\"apiVersion\":\n", []string{"Namespace good"}, []string{"f.yaml:2: it cannot be read: did not find expected node content"}, nil},
+		{"a bracket behind JSON", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"good"}}` + "\n}\n", []string{"Namespace good"}, []string{"f.yaml:2:1: it cannot be read: did not find expected node content"}, nil},
+		{"a comment behind JSON", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"good"}}` + "\n# comment\n", []string{"Namespace good"}, nil, nil},
+		{"surrogates in JSON", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"good","annotations":{"a":"\ud83d\ude80"}}}`, []string{"Namespace good"}, nil, nil},
+		{"a key twice in JSON", "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\n\"metadata\":{\"name\":\"a\", \"n\\u0061me\":\"b\"}}", nil, []string{`f.yaml:2:25: it cannot be read: key "name" already set in map`}, nil},
+		{"a tab behind the separator", "---\t{apiVersion: v1, kind: Namespace, metadata: {name: a}}\n---\t{apiVersion: v1, kind: Namespace, metadata: {name: b}}\n---\t# comment\n" + good, []string{"Namespace a", "Namespace b", "Namespace good"}, nil, nil},
 		{"a List that holds itself", "apiVersion: v1\nkind: List\nitems: &i\n- apiVersion: v1\n  kind: List\n  items: *i\n", nil, []string{"f.yaml:1:1: it cannot be read: its aliases make more than 32 MiB of it"}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -95,6 +103,35 @@ func TestAliasesOfALargeTextAreToldAtOnce(t *testing.T) {
 	r := manifest.Parse("f.yaml", []byte(bomb))
 	if diff := cmp.Diff([]string{"f.yaml:1:1: it cannot be read: its aliases make more than 32 MiB of it"}, texts(r.Problems)); diff != "" || len(r.Documents) != 1 {
 		t.Errorf("%d documents, problems (-want +got):\n%s", len(r.Documents), diff)
+	}
+}
+
+// Ten thousand namespaces in one line, as jq -c writes them, and as many separators as a file may have.
+func TestLongTextsTakeNoTime(t *testing.T) {
+	var line strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&line, `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"app-%d","annotations":{"a":%q}}} `, i, strings.Repeat("ä", 200))
+	}
+	for _, test := range []struct {
+		name, text string
+		documents  int
+	}{
+		{"JSON in one line", line.String(), 10_000},
+		{"empty objects", strings.Repeat("{}", 200_000), 0},
+		{"separators", strings.Repeat("---\n", 10<<20/4), 0},
+		{"comments", strings.Repeat("---\n# a\n", 10<<20/8), 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			began := time.Now()
+			r := manifest.Parse("f.yaml", []byte(test.text))
+			if took := time.Since(began); len(r.Documents) != test.documents || len(r.Problems) > 0 || took > 2*time.Second {
+				t.Errorf("%d documents, %d problems in %v", len(r.Documents), len(r.Problems), took)
+			}
+		})
+	}
+	d := manifest.Parse("f.yaml", []byte(line.String())).Documents
+	if last := d[len(d)-1].Place(); last.Line != 1 || last.Column != strings.Count(line.String(), "")-1-len(`"name":"app-9999","annotations":{"a":""}}} `)-200+1 {
+		t.Errorf("the last is at %s", last)
 	}
 }
 

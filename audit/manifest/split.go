@@ -2,9 +2,6 @@ package manifest
 
 import (
 	"bytes"
-	"encoding/json"
-	"regexp"
-	"strings"
 	"sync"
 
 	"go.yaml.in/yaml/v3"
@@ -19,6 +16,8 @@ type part struct {
 	nodes *nodes
 	// line is that of the text's first line, and column how many characters of it come before: not 0 only for JSON values that share a line.
 	line, column int
+	// json says that the text is one value of JSON.
+	json bool
 }
 
 // nodes reads the nodes of a text once.
@@ -30,6 +29,10 @@ type nodes struct {
 // root returns the node of the text's value, or nil.
 func (p *part) root() *yaml.Node {
 	p.nodes.once.Do(func() {
+		if p.json {
+			p.nodes.root = jsonNodes(p.text)
+			return
+		}
 		var document yaml.Node
 		if yaml.Unmarshal(p.text, &document) == nil && document.Kind == yaml.DocumentNode && len(document.Content) > 0 {
 			p.nodes.root = document.Content[0]
@@ -50,91 +53,65 @@ func (p *part) at(line, column int) Place {
 	return Place{File: p.file, Line: p.line + line - 1, Column: column, Source: p.source}
 }
 
-// separator finds a line that ends a document: --- or ... alone, perhaps with a comment, as kubectl splits. With content behind it, --- begins
-// one too.
-func separator() *regexp.Regexp { return regexp.MustCompile(`^(?:---|\.\.\.)(?:[ \t\r]*(?:#.*)?)$`) }
+// separates reports whether a line ends a document: --- or ... alone, perhaps with a comment, as kubectl splits.
+func separates(line []byte) bool {
+	if !bytes.HasPrefix(line, []byte("---")) && !bytes.HasPrefix(line, []byte("...")) {
+		return false
+	}
+	rest := bytes.TrimSpace(line[3:])
+	return len(rest) == 0 || rest[0] == '#'
+}
 
-// split takes a text apart into documents. A line of three dashes within a block scalar is indented, so it is none that separates.
-func split(file string, text []byte) []part {
-	var parts []part
-	ends := separator()
+// begins reports whether a line begins a document and has content of it.
+func begins(line []byte) bool {
+	return bytes.HasPrefix(line, []byte("--- ")) || bytes.HasPrefix(line, []byte("---\t"))
+}
+
+// split takes a text apart into documents that are not empty. A line of three dashes within a block scalar is indented, so it is none that separates.
+func split(file string, text []byte, yield func(part)) {
 	current := part{file: file, line: 1}
-	number := 0
-	begin := 0
+	begin, number := 0, 0
+	end := func(at, next, line int) {
+		if current.text = text[begin:at]; !isBlank(current.text) {
+			yield(current)
+		}
+		current, begin = part{file: file, line: line}, next
+	}
 	for at := 0; at < len(text); {
 		number++
-		end := len(text)
+		next := len(text)
 		if i := bytes.IndexByte(text[at:], '\n'); i >= 0 {
-			end = at + i + 1
+			next = at + i + 1
 		}
-		line := bytes.TrimRight(text[at:end], "\r\n")
-		switch {
-		case ends.Match(line):
-			current.text = text[begin:at]
-			parts = append(parts, current)
-			current, begin = part{file: file, line: number + 1}, end
-		case bytes.HasPrefix(line, []byte("--- ")) && at > begin:
-			current.text = text[begin:at]
-			parts = append(parts, current)
-			current, begin = part{file: file, line: number}, at
+		switch line := text[at:next]; {
+		case separates(line):
+			end(at, next, number+1)
+		case begins(line) && at > begin:
+			end(at, at, number)
 		}
-		at = end
+		at = next
 	}
-	current.text = text[begin:]
-	return append(parts, current)
+	end(len(text), len(text), 0)
 }
 
-// jsonValues takes a stream of JSON values apart, as kubectl does; all in one if the text is none.
-func (p part) jsonValues() []part {
-	if trimmed := bytes.TrimLeft(p.text, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
-		return []part{p}
-	}
-	var values []part
-	decoder := json.NewDecoder(bytes.NewReader(p.text))
-	for decoder.More() {
-		before := decoder.InputOffset()
-		var value json.RawMessage
-		if decoder.Decode(&value) != nil {
-			return []part{p}
-		}
-		begin := before + int64(bytes.Index(p.text[before:], value))
-		one := p
-		one.text = withoutTabs(p.text[begin:decoder.InputOffset()])
-		head := p.text[:begin]
-		one.line = p.line + bytes.Count(head, []byte("\n"))
-		one.column = len([]rune(string(head[bytes.LastIndexByte(head, '\n')+1:])))
-		values = append(values, one)
-	}
-	return values
-}
-
-// withoutTabs replaces the tabs between tokens of JSON, which YAML does not allow there, by spaces, which stand where they stood.
-func withoutTabs(text []byte) []byte {
-	if !bytes.Contains(text, []byte("\t")) {
-		return text
-	}
-	clean, quoted := bytes.Clone(text), false
-	for i := 0; i < len(clean); i++ {
-		switch c := clean[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case c == '\t' && !quoted:
-			clean[i] = ' '
+// isBlank reports whether a text has nothing but comments.
+func isBlank(text []byte) bool {
+	for line := range bytes.Lines(text) {
+		if line = bytes.TrimLeft(line, " \t\r\n"); len(line) > 0 && line[0] != '#' {
+			return false
 		}
 	}
-	return clean
+	return true
 }
 
 // sourceOf returns what a comment before the object says about its origin.
 func sourceOf(text []byte) string {
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSpace(line)
-		if source, found := strings.CutPrefix(line, "# Source: "); found {
-			return strings.TrimSpace(source)
+	for line := range bytes.Lines(text) {
+		line = bytes.TrimSpace(line)
+		if source, found := bytes.CutPrefix(line, []byte("# Source: ")); found {
+			return string(bytes.TrimSpace(source))
 		}
-		if line != "" && !strings.HasPrefix(line, "#") && line != "---" {
+		if len(line) > 0 && line[0] != '#' && string(line) != "---" {
 			break
 		}
 	}
