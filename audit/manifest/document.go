@@ -78,6 +78,9 @@ type Result struct {
 	Problems []Note
 	// Notices are what was left out on purpose.
 	Notices []Note
+	// Spared is how much aliases took of Reader.Spare, in bytes. Overdrawn says that something was not read because they asked for more.
+	Spared    int
+	Overdrawn bool
 }
 
 // Last returns the documents without those of which the same object comes again, in their order: like kubectl apply, the last one counts. Each

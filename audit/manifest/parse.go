@@ -9,46 +9,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	yamlv3 "go.yaml.in/yaml/v3"
+	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 )
-
-// maxExpanded bounds what aliases make of a text, in bytes. Kubernetes' objects have no need of more.
-const maxExpanded = 32 << 20
-
-// expanded returns how many bytes the values of a text have once its aliases are written out; more than maxExpanded if it cannot be told.
-func (p *part) expanded() int {
-	root := p.root()
-	if root == nil {
-		return 0 // what is wrong with it is told by the reader of values
-	}
-	sizes := map[*yamlv3.Node]int{}
-	var size func(n *yamlv3.Node, depth int) int
-	size = func(n *yamlv3.Node, depth int) int {
-		if known, ok := sizes[n]; ok {
-			return known
-		}
-		if depth > maxDepth {
-			return maxExpanded + 1
-		}
-		sizes[n] = maxExpanded + 1 // of a node that contains itself
-		total := len(n.Value) + 1
-		if n.Kind == yamlv3.AliasNode {
-			total = size(n.Alias, depth+1)
-		}
-		for _, child := range n.Content {
-			if total = min(total+size(child, depth+1), maxExpanded+1); total > maxExpanded {
-				break
-			}
-		}
-		sizes[n] = total
-		return total
-	}
-	return size(root, 0)
-}
-
-// maxDepth bounds how deep values are nested.
-const maxDepth = 1000
 
 // isTemplate reports whether a text that cannot be read is one of Helm's, by an action where YAML has no quotes: at the begin of a line, or as a
 // bare value.
@@ -59,48 +22,78 @@ func template() *regexp.Regexp { return regexp.MustCompile(`(?m)^\s*(?:- )?(?:[\
 // maxNesting bounds Lists in Lists.
 const maxNesting = 10
 
+// Reader says what is read of texts. The zero value reads all, with few aliases.
+type Reader struct {
+	// Judged reports whether an object is of any interest; nil if all are. Others are left out, and may be anything. The name is "" if the
+	// object has none.
+	Judged func(apiVersion, kind, namespace, name string) bool
+	// Spare is how many bytes the aliases of a text may add to it beyond Growth times its size.
+	Spare int
+}
+
 // Parse reads all objects of a text.
-func Parse(file string, text []byte) Result {
-	var r Result
+func Parse(file string, text []byte) Result { return Reader{Spare: Spare}.Parse(file, text) }
+
+// Parse reads the objects of a text that are of interest.
+func (r Reader) Parse(file string, text []byte) Result {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	if i := bytes.IndexByte(text, 0); i >= 0 || !utf8.Valid(text) {
-		r.Problems = append(r.Problems, Note{Place{File: file}, "it is no text in UTF-8; if it is UTF-16, convert it"})
-		return r
+		return Result{Problems: []Note{{Place{File: file}, "it is no text in UTF-8; if it is UTF-16, convert it"}}}
+	}
+	all := &reading{judged: r.Judged, growth: newGrowth(len(text), r.Spare)}
+	if all.judged == nil {
+		all.judged = func(_, _, _, _ string) bool { return true }
 	}
 	split(file, text, func(document part) {
 		document.source = sourceOf(document.text)
 		document.values(func(p part) {
 			p.nodes = &nodes{}
-			p.read(&r)
+			all.read(p)
 		})
 	})
-	return r
+	all.Spared, all.Overdrawn = all.growth.spared(), all.growth.overdrawn
+	return all.Result
+}
+
+// reading is the reading of one text.
+type reading struct {
+	Result
+	judged func(apiVersion, kind, namespace, name string) bool
+	growth *growth
 }
 
 // read adds the objects of one document.
-func (p part) read(r *Result) {
-	if p.json {
-		if raw, wrong := p.readJSON(); wrong != nil {
-			r.Problems = append(r.Problems, *wrong)
-		} else {
-			p.objects(raw, nil, typeOf{}, r)
-		}
-		return
-	}
-	if bytes.IndexByte(p.text, '*') >= 0 && p.expanded() > maxExpanded {
-		r.Problems = append(r.Problems, Note{p.begin(), fmt.Sprintf("it cannot be read: its aliases make more than %d MiB of it", maxExpanded>>20)})
-		return
-	}
-	raw, err := yaml.YAMLToJSONStrict(p.text)
+func (r *reading) read(p part) {
+	raw, wrong := p.value(r.growth)
 	switch {
-	case err != nil && isTemplate(p.text):
-		r.Notices = append(r.Notices, Note{p.begin(), "skipped, as it is a template; check what helm template makes of it"})
-	case err != nil:
-		r.Problems = append(r.Problems, p.problem(err))
+	case wrong != nil && isTemplate(p.text):
+		r.Notices = append(r.Notices, Note{p.begin(), asTemplate})
+	case wrong != nil:
+		r.Problems = append(r.Problems, *wrong)
 	case bytes.Equal(raw, []byte("null")): // empty, or comments only
 	default:
-		p.objects(raw, nil, typeOf{}, r)
+		r.objects(p, raw, nil, typeOf{})
 	}
+}
+
+const asTemplate = "skipped, as it is a template; check what helm template makes of it"
+
+// value returns the JSON of a document, or what is wrong with it.
+func (p part) value(g *growth) (json.RawMessage, *Note) {
+	if p.json {
+		return p.readJSON()
+	}
+	if bytes.IndexByte(p.text, '*') >= 0 {
+		if root := p.root(); root != nil && !g.take(root) { // what is wrong with a text that has no root is told by the reader of values
+			return nil, &Note{p.begin(), tooManyAliases()}
+		}
+	}
+	raw, err := yaml.YAMLToJSONStrict(p.text)
+	if err != nil {
+		wrong := p.problem(err)
+		return nil, &wrong
+	}
+	return raw, nil
 }
 
 // lineOf finds the line in an error of the YAML reader.
@@ -131,66 +124,103 @@ type typeOf struct{ apiVersion, kind string }
 type head struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
-	Metadata   struct {
+	Metadata   *struct {
 		Name         string `json:"name"`
 		GenerateName string `json:"generateName"`
 		Namespace    string `json:"namespace"`
 	} `json:"metadata"`
-	Items []json.RawMessage `json:"items"`
+	Items json.RawMessage `json:"items"`
+}
+
+// name returns the object's namespace, name, and the begin of a name that the API server chooses.
+func (h *head) name() (namespace, name, generated string) {
+	if h.Metadata == nil {
+		return "", "", ""
+	}
+	return h.Metadata.Namespace, h.Metadata.Name, h.Metadata.GenerateName
 }
 
 // objects adds an object, or the items of a List.
-func (p part) objects(raw json.RawMessage, within []any, items typeOf, r *Result) {
-	note := func(text string) Note {
-		d := Document{part: p, within: within}
-		place, found := d.position("")
-		if !found {
-			place = p.begin()
-		}
-		return Note{place, text}
-	}
+func (r *reading) objects(p part, raw json.RawMessage, within []any, items typeOf) {
 	var h head
-	if err := json.Unmarshal(raw, &h); err != nil {
-		r.Problems = append(r.Problems, note("it cannot be read as a Kubernetes object: "+plain(err)))
-		return
-	}
+	err := kjson.UnmarshalCaseSensitivePreserveInts(raw, &h)
 	if h.APIVersion == "" && h.Kind == "" {
 		h.APIVersion, h.Kind = items.apiVersion, items.kind
 	}
+	namespace, name, generated := h.name()
 	switch {
-	case h.APIVersion == "" && h.Kind == "":
-		r.Notices = append(r.Notices, note("skipped, as it is no Kubernetes object: it has no apiVersion and no kind"))
-	case h.APIVersion == "":
-		r.Problems = append(r.Problems, note("it has a kind and no apiVersion"))
-	case h.Kind == "":
-		r.Problems = append(r.Problems, note("it has an apiVersion and no kind"))
+	case err != nil && h.APIVersion != "" && h.Kind != "" && !r.judged(h.APIVersion, h.Kind, namespace, name):
+	case err != nil:
+		r.problem(p, within, "it cannot be read as a Kubernetes object: "+plain(err))
+	case len(within) > 0 && bytes.Equal(raw, []byte("null")):
+		r.notice(p, within, "skipped, as this item of a List is null; kubectl refuses it")
+	case h.APIVersion == "" || h.Kind == "":
+		r.untyped(p, within, &h)
 	case strings.HasSuffix(h.Kind, "List") && h.Items != nil:
-		p.list(&h, within, r)
-	case strings.Contains(h.APIVersion+h.Kind+h.Metadata.Name+h.Metadata.Namespace, "{{"):
-		r.Notices = append(r.Notices, note("skipped, as it is a template; check what helm template makes of it"))
-	case h.Metadata.Name == "" && h.Metadata.GenerateName != "":
-		r.Notices = append(r.Notices, note(fmt.Sprintf("skipped, as the API server chooses the name of this %s (generateName)", h.Kind)))
-	case h.Metadata.Name == "":
-		r.Problems = append(r.Problems, note(fmt.Sprintf("this %s has no metadata.name", h.Kind)))
+		r.list(p, &h, within)
+	case !r.judged(h.APIVersion, h.Kind, namespace, name):
+	case strings.Contains(h.APIVersion+h.Kind+name+namespace, "{{"):
+		r.notice(p, within, asTemplate)
+	case name == "" && generated != "":
+		r.notice(p, within, fmt.Sprintf("skipped, as the API server chooses the name of this %s (generateName)", h.Kind))
+	case name == "":
+		r.problem(p, within, fmt.Sprintf("this %s has no metadata.name", h.Kind))
 	default:
-		r.Documents = append(r.Documents, Document{
-			APIVersion: h.APIVersion, Kind: h.Kind, Namespace: h.Metadata.Namespace, Name: h.Metadata.Name, Object: raw, part: p, within: within,
-		})
+		r.Documents = append(r.Documents, Document{APIVersion: h.APIVersion, Kind: h.Kind, Namespace: namespace, Name: name, Object: raw, part: p, within: within})
 	}
 }
 
-func (p part) list(h *head, within []any, r *Result) {
+// untyped tells of an object without apiVersion or kind. With metadata it is meant for Kubernetes, and without it is something else: the values or
+// the Chart.yaml of a Helm chart, for example.
+func (r *reading) untyped(p part, within []any, h *head) {
+	switch {
+	case h.APIVersion == "" && h.Kind == "":
+		r.notice(p, within, "skipped, as it is no Kubernetes object: it has no apiVersion and no kind")
+	case h.Metadata == nil && h.APIVersion == "":
+		r.notice(p, within, "skipped, as it is no Kubernetes object: it has no apiVersion and no metadata")
+	case h.Metadata == nil:
+		r.notice(p, within, "skipped, as it is no Kubernetes object: it has no kind and no metadata")
+	case h.APIVersion == "":
+		r.problem(p, within, "it has a kind and no apiVersion")
+	default:
+		r.problem(p, within, "it has an apiVersion and no kind")
+	}
+}
+
+func (r *reading) problem(p part, within []any, text string) {
+	r.Problems = append(r.Problems, Note{p.objectPlace(within), text})
+}
+
+func (r *reading) notice(p part, within []any, text string) {
+	r.Notices = append(r.Notices, Note{p.objectPlace(within), text})
+}
+
+// objectPlace returns where an object begins.
+func (p part) objectPlace(within []any) Place {
+	d := Document{part: p, within: within}
+	if place, found := d.position(""); found {
+		return place
+	}
+	return p.begin()
+}
+
+func (r *reading) list(p part, h *head, within []any) {
 	if len(within) > 2*maxNesting {
 		r.Problems = append(r.Problems, Note{p.begin(), fmt.Sprintf("it has Lists within Lists, more than %d", maxNesting)})
+		return
+	}
+	var all []json.RawMessage
+	if err := json.Unmarshal(h.Items, &all); err != nil {
+		r.problem(p, within, "it cannot be read as a List: its items are no list")
 		return
 	}
 	var items typeOf
 	if kind := strings.TrimSuffix(h.Kind, "List"); kind != "" {
 		items = typeOf{h.APIVersion, kind}
 	}
-	for i, item := range h.Items {
+	for i, item := range all {
 		path := append(append([]any{}, within...), "items", i)
-		p.objects(item, path, items, r)
+		r.objects(p, item, path, items)
 	}
 }
 

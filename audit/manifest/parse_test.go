@@ -59,6 +59,14 @@ func TestBadInput(t *testing.T) {
 		{"UTF-16", "\xff\xfea\x00", nil, []string{"f.yaml: it is no text in UTF-8; if it is UTF-16, convert it"}, nil},
 		{"a List of nothing", "apiVersion: v1\nkind: List\nitems: []\n", nil, nil, nil},
 		{"a List with a bad item", "apiVersion: v1\nkind: List\nitems:\n- 5\n- {apiVersion: v1, kind: Namespace, metadata: {name: good}}\n", []string{"Namespace good"}, []string{"f.yaml:4:3: it cannot be read as a Kubernetes object: it is no mapping"}, nil},
+		{"null in a List", "apiVersion: v1\nkind: List\nitems:\n- null\n- {apiVersion: v1, kind: Namespace, metadata: {name: good}}\n", []string{"Namespace good"}, nil, []string{"f.yaml:4:3: skipped, as this item of a List is null; kubectl refuses it"}},
+		{"null in a typed List", "apiVersion: v1\nkind: NamespaceList\nitems: [null, {metadata: {name: good}}]\n", []string{"Namespace good"}, nil, []string{"f.yaml:3:9: skipped, as this item of a List is null; kubectl refuses it"}},
+		{"a List whose items are null", "apiVersion: v1\nkind: List\nitems: null\n", nil, nil, nil},
+		{"a List whose items are a text", "apiVersion: v1\nkind: List\nitems: a\n", nil, []string{"f.yaml:1:1: it cannot be read as a List: its items are no list"}, nil},
+		{"a capital letter", "apiVersion: v1\nKind: Namespace\nmetadata: {name: a}\n", nil, []string{"f.yaml:1:1: it has an apiVersion and no kind"}, nil},
+		{"two keys that differ by a capital letter", "apiVersion: v1\nkind: Namespace\nmetadata: {name: good, Name: a}\nMetadata: {name: b}\n", []string{"Namespace good"}, nil, nil},
+		{"Chart.yaml", "apiVersion: v2\nname: meshes\nversion: 1.0.0\n", nil, nil, []string{"f.yaml:1:1: skipped, as it is no Kubernetes object: it has no kind and no metadata"}},
+		{"a kind of something else", "kind: pipeline\nsteps: []\n", nil, nil, []string{"f.yaml:1:1: skipped, as it is no Kubernetes object: it has no apiVersion and no metadata"}},
 		{"text behind JSON", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"good"}}` + "\n{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"b\",}}\n", []string{"Namespace good", "Namespace b"}, nil, nil},
 		{"YAML behind JSON", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"a"}}` + "\n" + good, []string{"Namespace a", "Namespace good"}, nil, nil},
 		{"a cut-off object behind JSON", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"good"}}` + "\n{\"apiVersion\":\n", []string{"Namespace good"}, []string{"f.yaml:2: it cannot be read: did not find expected node content"}, nil},
@@ -67,7 +75,7 @@ func TestBadInput(t *testing.T) {
 		{"surrogates in JSON", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"good","annotations":{"a":"\ud83d\ude80"}}}`, []string{"Namespace good"}, nil, nil},
 		{"a key twice in JSON", "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\n\"metadata\":{\"name\":\"a\", \"n\\u0061me\":\"b\"}}", nil, []string{`f.yaml:2:25: it cannot be read: key "name" already set in map`}, nil},
 		{"a tab behind the separator", "---\t{apiVersion: v1, kind: Namespace, metadata: {name: a}}\n---\t{apiVersion: v1, kind: Namespace, metadata: {name: b}}\n---\t# comment\n" + good, []string{"Namespace a", "Namespace b", "Namespace good"}, nil, nil},
-		{"a List that holds itself", "apiVersion: v1\nkind: List\nitems: &i\n- apiVersion: v1\n  kind: List\n  items: *i\n", nil, []string{"f.yaml:1:1: it cannot be read: its aliases make more than 32 MiB of it"}, nil},
+		{"a List that holds itself", "apiVersion: v1\nkind: List\nitems: &i\n- apiVersion: v1\n  kind: List\n  items: *i\n", nil, []string{"f.yaml:1:1: it cannot be read: its aliases make more of the text than 10 times its size and 32 MiB"}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := manifest.Parse("f.yaml", []byte(test.text))
@@ -77,6 +85,25 @@ func TestBadInput(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What is not judged may be anything: files of other programs lie in the same folders.
+func TestWhatIsNotJudgedIsNoProblem(t *testing.T) {
+	reader := manifest.Reader{Judged: func(_, kind, _, _ string) bool { return kind == "Namespace" }}
+	for text, want := range map[string]string{
+		"apiVersion: kind.x-k8s.io/v1alpha4\nkind: Cluster\nnodes: []\n":                                         "",
+		"apiVersion: v1\nkind: Config\nmetadata: {name: 5}\n":                                                    "",
+		"apiVersion: v1\nkind: Secret\nmetadata: {generateName: a-}\n":                                           "",
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: '{{ .Release.Name }}'}\n":                             "",
+		"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Pod}\n- {apiVersion: v1, kind: Namespace}": "problem f.yaml:5:3: this Namespace has no metadata.name",
+		"apiVersion: v1\nkind: Namespace\nmetadata: {name: 5}\n":                                                 "problem f.yaml:1:1: it cannot be read as a Kubernetes object: metadata.name is a number",
+	} {
+		r := reader.Parse("f.yaml", []byte(text+"\n---\n"+good))
+		got := strings.Join(append(texts(r.Problems), texts(r.Notices)...), "\n")
+		if want = strings.TrimPrefix(want, "problem "); got != want || len(r.Documents) != 1 || r.Documents[0].Name != "good" {
+			t.Errorf("%q: %v, %q, want %q", text, names(r), got, want)
+		}
 	}
 }
 
@@ -92,7 +119,7 @@ func TestAnAliasBombIsToldAtOnce(t *testing.T) {
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	if diff := cmp.Diff([]string{"f.yaml:1:1: it cannot be read: its aliases make more than 32 MiB of it"}, texts(r.Problems)); diff != "" || len(r.Documents) != 1 {
+	if diff := cmp.Diff([]string{"f.yaml:1:1: it cannot be read: its aliases make more of the text than 10 times its size and 32 MiB"}, texts(r.Problems)); diff != "" || len(r.Documents) != 1 {
 		t.Errorf("%d documents, problems (-want +got):\n%s", len(r.Documents), diff)
 	}
 }
@@ -101,7 +128,7 @@ func TestAnAliasBombIsToldAtOnce(t *testing.T) {
 func TestAliasesOfALargeTextAreToldAtOnce(t *testing.T) {
 	bomb := "a: &a \"" + strings.Repeat("x", 100_000) + "\"\nb: [" + strings.TrimSuffix(strings.Repeat("*a, ", 1000), ", ") + "]\n---\n" + good
 	r := manifest.Parse("f.yaml", []byte(bomb))
-	if diff := cmp.Diff([]string{"f.yaml:1:1: it cannot be read: its aliases make more than 32 MiB of it"}, texts(r.Problems)); diff != "" || len(r.Documents) != 1 {
+	if diff := cmp.Diff([]string{"f.yaml:1:1: it cannot be read: its aliases make more of the text than 10 times its size and 32 MiB"}, texts(r.Problems)); diff != "" || len(r.Documents) != 1 {
 		t.Errorf("%d documents, problems (-want +got):\n%s", len(r.Documents), diff)
 	}
 }
@@ -132,6 +159,45 @@ func TestLongTextsTakeNoTime(t *testing.T) {
 	d := manifest.Parse("f.yaml", []byte(line.String())).Documents
 	if last := d[len(d)-1].Place(); last.Line != 1 || last.Column != strings.Count(line.String(), "")-1-len(`"name":"app-9999","annotations":{"a":""}}} `)-200+1 {
 		t.Errorf("the last is at %s", last)
+	}
+}
+
+// bombs are documents that each become a megabyte, of a text of ten thousand characters.
+func bombs(n int) string {
+	document := "apiVersion: v1\nkind: Bomb\nmetadata: {name: a}\nx: &x \"" + strings.Repeat("x", 10_000) + "\"\ny: [" + strings.TrimSuffix(strings.Repeat("*x, ", 100), ", ") + "]\n"
+	return strings.Repeat(document+"---\n", n)
+}
+
+// What aliases may add is counted for all documents of a text together, not for each.
+func TestAliasesAreCountedForTheWholeText(t *testing.T) {
+	for _, test := range []struct {
+		name                string
+		documents, spare    int
+		read                int
+		spared, overdrawn   bool
+		firstProblem, count int
+	}{
+		{"with nothing to spare", 50, 0, 5, false, true, 5*6 + 1, 45},
+		{"with something to spare", 10, 32 << 20, 10, true, false, 0, 0},
+		{"with too little to spare", 50, 10 << 20, 15, true, true, 15*6 + 1, 35},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := manifest.Reader{Spare: test.spare}.Parse("f.yaml", []byte(bombs(test.documents)))
+			if len(r.Documents) != test.read || r.Spared > 0 != test.spared || r.Overdrawn != test.overdrawn || len(r.Problems) != test.count {
+				t.Fatalf("%d documents, %d spared, overdrawn %t, %d problems", len(r.Documents), r.Spared, r.Overdrawn, len(r.Problems))
+			}
+			if test.count > 0 && r.Problems[0].String() != fmt.Sprintf("f.yaml:%d:1: it cannot be read: its aliases make more of the text than 10 times its size and 32 MiB", test.firstProblem) {
+				t.Error(r.Problems[0])
+			}
+		})
+	}
+}
+
+// A text without aliases may be as large as it is, and one with a few, too.
+func TestAliasesThatAddLittleAreNoProblem(t *testing.T) {
+	text := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: &l {a: b}, annotations: *l}\ndata: {a: '*', b: [" + strings.Repeat("1,", 10_000) + "1]}\n"
+	if r := (manifest.Reader{}).Parse("f.yaml", []byte(text)); len(r.Documents) != 1 || len(r.Problems) > 0 || r.Spared > 0 {
+		t.Errorf("%d documents, %v", len(r.Documents), r.Problems)
 	}
 }
 

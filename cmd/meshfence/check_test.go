@@ -109,6 +109,14 @@ func TestFilesAreCheckedWithoutACluster(t *testing.T) {
 			stderr: []string{`/shop.yaml:4:3: Namespace "shop; touch pwned" cannot be stored: its name is invalid: a lowercase RFC 1123 label must `},
 		},
 		{
+			name: "files of other programs",
+			files: map[string]string{
+				"meshes.yaml": meshes, "Chart.yaml": "apiVersion: v2\nname: meshes\nversion: 1.0.0\n", "kind.yaml": "apiVersion: kind.x-k8s.io/v1alpha4\nkind: Cluster\n",
+				"report.json": `{"apiVersion": "meshfence.io/v1alpha1", "kind": "CheckReport"}`, "operator.yaml": "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec: {}\n",
+			},
+			stdout: []string{"Nothing is wrong: looked at 2 Istios, 2 Namespaces"}, stderr: []string{"/Chart.yaml:1:1: skipped, as it is no Kubernetes object: it has no kind and no metadata"},
+		},
+		{
 			name: "the same object twice", files: map[string]string{"a.yaml": meshes, "b.yaml": crossed, "c.yaml": right},
 			stdout: []string{"Nothing is wrong"}, stderr: []string{`/b.yaml:4:3: Namespace "shop" comes again at `, "/c.yaml:4:3, and only that counts"},
 		},

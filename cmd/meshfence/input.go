@@ -66,7 +66,7 @@ type looked struct {
 func (in *input) look(ctx context.Context, scope audit.Scope, stdin io.Reader, stderr io.Writer) (*looked, error) {
 	l := &looked{}
 	if len(in.paths) > 0 {
-		l.documents, l.objects = l.take(files.Read(in.paths, files.Options{Stdin: stdin, StdinName: in.stdinName}), scope)
+		l.documents, l.objects = l.take(files.Read(in.paths, files.Options{Stdin: stdin, StdinName: in.stdinName, Judged: scope.Concerns}), scope)
 	}
 	switch in.against {
 	case againstNothing:
@@ -99,7 +99,7 @@ func (in *input) readFleet(l *looked, scope audit.Scope, stdin io.Reader) error 
 	if in.against == files.Stdin && slices.Contains(in.paths, files.Stdin) {
 		return errors.New("--against and -f cannot both be standard input")
 	}
-	read := files.Read([]string{in.against}, files.Options{Stdin: stdin})
+	read := files.Read([]string{in.against}, files.Options{Stdin: stdin, Judged: scope.Concerns})
 	if len(read.Problems) > 0 {
 		return fmt.Errorf("--against %s; meshfence map -o fleet writes such a file", read.Problems[0])
 	}
@@ -116,9 +116,6 @@ func (l *looked) take(read manifest.Result, scope audit.Scope) (documents []mani
 	l.problems, l.notices = append(l.problems, read.Problems...), append(l.notices, read.Notices...)
 	for i := range read.Documents {
 		d := &read.Documents[i]
-		if !scope.Concerns(d.APIVersion, d.Kind, d.Namespace, d.Name) {
-			continue
-		}
 		decoded, err := scope.Decode(d.Kind, d.Namespace, d.Name, d.Object)
 		if err != nil {
 			l.problems = append(l.problems, manifest.Note{Place: d.Place(), Text: fmt.Sprintf("%s %q cannot be judged: %v", d.Kind, d.Name, err)})

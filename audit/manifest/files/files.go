@@ -32,6 +32,8 @@ type Options struct {
 	Stdin io.Reader
 	// StdinName is what standard input is called in places; "-" if it is "".
 	StdinName string
+	// Judged reports whether an object is of any interest, as in manifest.Reader; nil if all are.
+	Judged func(apiVersion, kind, namespace, name string) bool
 }
 
 // Read reads the files, and the folders with all below them. A folder's files end in .yaml, .yml or .json; its hidden folders are left out, and
@@ -79,20 +81,32 @@ func (r *reader) add(path string) {
 	}
 }
 
-// read reads and parses all files, as many at a time as there are processors.
+// read reads and parses all files, as many at a time as there are processors. Those whose aliases need what all files have to spare together get
+// it one after the other, in their order, so that the same files are always told the same.
 func (r *reader) read() manifest.Result {
-	results := make([]manifest.Result, len(r.files))
+	results, texts := make([]manifest.Result, len(r.files)), make([]text, len(r.files))
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, f := range r.files {
 		group.Go(func() error {
-			results[i] = r.parse(f)
+			if results[i], texts[i] = r.open(f); texts[i].content == nil {
+				return nil
+			}
+			if results[i] = texts[i].parse(r.options, 0); !results[i].Overdrawn {
+				texts[i] = text{}
+			}
 			return nil
 		})
 	}
 	_ = group.Wait() // what goes wrong is told in the results
+	spare := manifest.Spare
 	var all manifest.Result
-	for _, one := range results {
+	for i := range results {
+		if texts[i].content != nil {
+			results[i] = texts[i].parse(r.options, spare)
+			spare -= results[i].Spared
+		}
+		one := &results[i]
 		all.Documents = append(all.Documents, one.Documents...)
 		all.Problems = append(all.Problems, one.Problems...)
 		all.Notices = append(all.Notices, one.Notices...)
@@ -100,16 +114,27 @@ func (r *reader) read() manifest.Result {
 	return all
 }
 
-func (r *reader) parse(f file) manifest.Result {
+// text is what a file has.
+type text struct {
+	name    string
+	content []byte
+}
+
+func (t text) parse(options Options, spare int) manifest.Result {
+	return manifest.Reader{Judged: options.Judged, Spare: spare}.Parse(t.name, t.content)
+}
+
+// open returns the text of a file, or what is to be told instead.
+func (r *reader) open(f file) (manifest.Result, text) {
 	name := filepath.ToSlash(f.path)
 	note := func(text string) []manifest.Note {
 		return []manifest.Note{{Place: manifest.Place{File: name}, Text: text}}
 	}
 	switch {
 	case f.problem != "":
-		return manifest.Result{Problems: note(f.problem)}
+		return manifest.Result{Problems: note(f.problem)}, text{}
 	case f.notice != "":
-		return manifest.Result{Notices: note(f.notice)}
+		return manifest.Result{Notices: note(f.notice)}, text{}
 	}
 	limit, read := int64(MaxFile), readFile
 	if f.path == Stdin {
@@ -119,14 +144,14 @@ func (r *reader) parse(f file) manifest.Result {
 			name = Stdin
 		}
 	}
-	text, err := read(f.path, limit)
+	content, err := read(f.path, limit)
 	switch {
 	case errors.Is(err, errTooLarge):
-		return manifest.Result{Problems: note(fmt.Sprintf("it is larger than %d MiB", limit>>20))}
+		return manifest.Result{Problems: note(fmt.Sprintf("it is larger than %d MiB", limit>>20))}, text{}
 	case err != nil:
-		return manifest.Result{Problems: note(plain(err))}
+		return manifest.Result{Problems: note(plain(err))}, text{}
 	}
-	return manifest.Parse(name, text)
+	return manifest.Result{}, text{name, content}
 }
 
 var errTooLarge = errors.New("too large")

@@ -151,6 +151,18 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// A link may lead to an absolute path, and the folder be named by a relative one.
+func TestAnAbsoluteLinkInARelativeFolder(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "d/.x/a.yaml"), namespace("a"))
+	links(t, dir, map[string]string{"d/a.yaml": filepath.Join(dir, "d/.x/a.yaml")})
+	t.Chdir(dir)
+	want := []string{"a at d/a.yaml:4:3", "notice d/.x: skipped, as it is a hidden folder"}
+	if diff := gocmp.Diff(want, told(dir, files.Read([]string{"d"}, files.Options{}))); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Each is told, none holds anything up, and what is good beside it is read.
 func TestWhatCannotBeReadIsTold(t *testing.T) {
 	dir := t.TempDir()
@@ -198,6 +210,23 @@ func TestWhatCannotBeReadIsTold(t *testing.T) {
 				t.Fatal("it does not end")
 			}
 		})
+	}
+}
+
+// All files together have 32 MiB to spare for aliases, besides ten times their size. The first ones get it, so that each run tells the same.
+func TestAliasesAreCountedForAllFiles(t *testing.T) {
+	dir := t.TempDir()
+	bomb := "---\n" + namespace("bomb") + "x: &x \"" + strings.Repeat("x", 10_000) + "\"\ny: [" + strings.TrimSuffix(strings.Repeat("*x, ", 1000), ", ") + "]\n"
+	for i := range 5 {
+		write(t, filepath.Join(dir, fmt.Sprintf("%d.yaml", i)), bomb)
+	}
+	write(t, filepath.Join(dir, "good.yaml"), namespace("good"))
+	const problem = ".yaml:2:1: it cannot be read: its aliases make more of the text than 10 times its size and 32 MiB"
+	want := []string{"bomb at 0.yaml:5:3", "bomb at 1.yaml:5:3", "bomb at 2.yaml:5:3", "good at good.yaml:4:3", "problem 3" + problem, "problem 4" + problem}
+	for range 5 {
+		if diff := gocmp.Diff(want, told(dir, files.Read([]string{dir}, files.Options{}))); diff != "" {
+			t.Fatal(diff)
+		}
 	}
 }
 

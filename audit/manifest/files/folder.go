@@ -15,7 +15,7 @@ const mountedData = "..data"
 // folder is one that was named, with all below it.
 type folder struct {
 	path string
-	// real is its path without links.
+	// real is its absolute path without links.
 	real string
 	// files are those to read, and what is to be told instead.
 	files []file
@@ -27,7 +27,7 @@ type folder struct {
 func (r *reader) addFolder(path string) {
 	f := &folder{path: path}
 	var err error
-	if f.real, err = filepath.EvalSymlinks(path); err != nil {
+	if f.real, err = realPath(path); err != nil {
 		r.files = append(r.files, file{path: path, problem: plain(err)})
 		return
 	}
@@ -105,6 +105,15 @@ func (f *folder) link(path string) {
 	default:
 		f.read(path)
 	}
+}
+
+// realPath returns the absolute path without links: a link may lead to an absolute path though its folder was named by a relative one.
+func realPath(path string) (string, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(absolute)
 }
 
 // isHidden reports whether a file is in a hidden folder.
