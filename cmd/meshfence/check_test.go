@@ -121,6 +121,19 @@ func TestFilesAreCheckedWithoutACluster(t *testing.T) {
 			stdout: []string{"Nothing is wrong"}, stderr: []string{`/b.yaml:4:3: Namespace "shop" comes again at `, "/c.yaml:4:3, and only that counts"},
 		},
 		{
+			name: "the same namespace, once with a namespace", status: 1,
+			files:  map[string]string{"a.yaml": meshes, "b.yaml": right, "c.yaml": strings.Replace(crossed, "  name: shop\n", "  name: shop\n  namespace: x\n", 1)},
+			stdout: []string{"/c.yaml:8:5  Namespace shop\n  deny MF202"}, stderr: []string{`/b.yaml:4:3: Namespace "shop" comes again at `, "/c.yaml:4:3, and only that counts"},
+		},
+		{
+			name: "the mesh map, once with its namespace", status: 1,
+			files: map[string]string{
+				"a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: mesh-map, namespace: meshfence-system}\ndata: {mesh-1: mesh-1}\n",
+				"b.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: mesh-map}\ndata: {mesh-1: 'bad value!'}\n",
+			},
+			stdout: []string{"/b.yaml:4:8  ConfigMap meshfence-system/mesh-map"}, stderr: []string{`/a.yaml:3:12: ConfigMap "mesh-map" comes again at `, "/b.yaml:3:12, and only that counts"},
+		},
+		{
 			name: "in their order", files: map[string]string{"a.yaml": crossed, "b.yaml": meshes}, args: []string{"--replay"},
 			stdout: []string{"warn MF203 UnknownRevision", "files, replayed in their order"},
 		},

@@ -122,6 +122,7 @@ func (l *looked) take(read manifest.Result, scope audit.Scope) (documents []mani
 			continue
 		}
 		if decoded.Judged() {
+			d.Namespace = decoded.Namespace // none for a kind that has none, whatever the text says; the one that is meant if it says nothing
 			documents, objects = append(documents, *d), append(objects, decoded)
 		}
 	}
