@@ -13,12 +13,6 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// isTemplate reports whether a text that cannot be read is one of Helm's, by an action where YAML has no quotes: at the begin of a line, or as a
-// bare value.
-func isTemplate(text []byte) bool { return template().Match(text) }
-
-func template() *regexp.Regexp { return regexp.MustCompile(`(?m)^\s*(?:- )?(?:[\w./-]+:\s+)?\{\{`) }
-
 // maxNesting bounds Lists in Lists.
 const maxNesting = 10
 
@@ -64,36 +58,30 @@ type reading struct {
 
 // read adds the objects of one document.
 func (r *reading) read(p part) {
-	raw, wrong := p.value(r.growth)
+	if p.json {
+		if raw, wrong := p.readJSON(); wrong != nil {
+			r.Problems = append(r.Problems, *wrong)
+		} else {
+			r.objects(p, raw, nil, typeOf{})
+		}
+		return
+	}
+	if bytes.IndexByte(p.text, '*') >= 0 {
+		if root := p.root(); root != nil && !r.growth.take(root) { // what is wrong with a text that has no root is told by the reader of values
+			r.Problems = append(r.Problems, Note{p.begin(), tooManyAliases()})
+			return
+		}
+	}
+	raw, err := yaml.YAMLToJSONStrict(p.text)
 	switch {
-	case wrong != nil && isTemplate(p.text):
+	case err != nil && isTemplate(p.text):
 		r.Notices = append(r.Notices, Note{p.begin(), asTemplate})
-	case wrong != nil:
-		r.Problems = append(r.Problems, *wrong)
+	case err != nil:
+		r.Problems = append(r.Problems, p.problem(err))
 	case bytes.Equal(raw, []byte("null")): // empty, or comments only
 	default:
 		r.objects(p, raw, nil, typeOf{})
 	}
-}
-
-const asTemplate = "skipped, as it is a template; check what helm template makes of it"
-
-// value returns the JSON of a document, or what is wrong with it.
-func (p part) value(g *growth) (json.RawMessage, *Note) {
-	if p.json {
-		return p.readJSON()
-	}
-	if bytes.IndexByte(p.text, '*') >= 0 {
-		if root := p.root(); root != nil && !g.take(root) { // what is wrong with a text that has no root is told by the reader of values
-			return nil, &Note{p.begin(), tooManyAliases()}
-		}
-	}
-	raw, err := yaml.YAMLToJSONStrict(p.text)
-	if err != nil {
-		wrong := p.problem(err)
-		return nil, &wrong
-	}
-	return raw, nil
 }
 
 // lineOf finds the line in an error of the YAML reader.
@@ -159,7 +147,7 @@ func (r *reading) objects(p part, raw json.RawMessage, within []any, items typeO
 	case strings.HasSuffix(h.Kind, "List") && h.Items != nil:
 		r.list(p, &h, within)
 	case !r.judged(h.APIVersion, h.Kind, namespace, name):
-	case strings.Contains(h.APIVersion+h.Kind+name+namespace, "{{"):
+	case hasAction(h.APIVersion+h.Kind+name+namespace) || isTemplated(raw):
 		r.notice(p, within, asTemplate)
 	case name == "" && generated != "":
 		r.notice(p, within, fmt.Sprintf("skipped, as the API server chooses the name of this %s (generateName)", h.Kind))
