@@ -72,7 +72,7 @@ func (r *reading) read(p part) {
 			return
 		}
 	}
-	raw, err := yaml.YAMLToJSONStrict(p.text)
+	raw, err := p.readYAML()
 	switch {
 	case err != nil && isTemplate(p.text):
 		r.Notices = append(r.Notices, Note{p.begin(), asTemplate})
@@ -82,6 +82,23 @@ func (r *reading) read(p part) {
 	default:
 		r.objects(p, raw, nil, typeOf{})
 	}
+}
+
+// readYAML returns the JSON of a text that is YAML. A key twice is an error, other than for kubectl; one that overrides a merged key is none, though
+// the strict reader says so.
+func (p *part) readYAML() (json.RawMessage, error) {
+	raw, err := yaml.YAMLToJSONStrict(p.text)
+	if err == nil || !bytes.Contains(p.text, []byte("<<")) {
+		return raw, err
+	}
+	root := p.root()
+	if root == nil {
+		return nil, err
+	}
+	if key := writtenTwice(root); key != nil {
+		return nil, fmt.Errorf("line %d: key %q already set in map", key.Line, key.Value)
+	}
+	return yaml.YAMLToJSON(p.text)
 }
 
 // lineOf finds the line in an error of the YAML reader.

@@ -88,6 +88,7 @@ func TestBadInput(t *testing.T) {
 		{"a bracket behind JSON", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"good"}}` + "\n}\n", []string{"Namespace good"}, []string{"f.yaml:2:1: it cannot be read: did not find expected node content"}, nil},
 		{"a comment behind JSON", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"good"}}` + "\n# comment\n", []string{"Namespace good"}, nil, nil},
 		{"surrogates in JSON", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"good","annotations":{"a":"\ud83d\ude80"}}}`, []string{"Namespace good"}, nil, nil},
+		{"a key twice beside a merged one", "apiVersion: v1\nkind: Namespace\nmetadata:\n  annotations: &l {x: y}\n  labels: {<<: *l, x: z}\n  name: a\n  name: b\n", nil, []string{`f.yaml:7: it cannot be read: key "name" already set in map`}, nil},
 		{"a key twice in JSON", "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\n\"metadata\":{\"name\":\"a\", \"n\\u0061me\":\"b\"}}", nil, []string{`f.yaml:2:25: it cannot be read: key "name" already set in map`}, nil},
 		{"a tab behind the separator", "---\t{apiVersion: v1, kind: Namespace, metadata: {name: a}}\n---\t{apiVersion: v1, kind: Namespace, metadata: {name: b}}\n---\t# comment\n" + good, []string{"Namespace a", "Namespace b", "Namespace good"}, nil, nil},
 		{"a List that holds itself", "apiVersion: v1\nkind: List\nitems: &i\n- apiVersion: v1\n  kind: List\n  items: *i\n", nil, []string{"f.yaml:1:1: it cannot be read: its aliases make more of the text than 10 times its size and 32 MiB"}, nil},
@@ -244,12 +245,15 @@ func TestOddPathsHaveThePlaceOfTheObject(t *testing.T) {
 	}
 }
 
+const merging = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n  a: &l {x: y}\n  b: &m {x: w}\n"
+
 // kubectl reads YAML 1.1, and so does this: the objects are the same.
 func TestObjectsAreWhatKubectlSends(t *testing.T) {
 	for _, text := range []string{
 		good, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: yes, b: 0777, c: 1_000, d: ~, e: 1e3, f: 'no', g: 2001-01-01, i: 0x1F}\n",
 		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {5: a, true: b}\n",
 		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  x: |\n    a\n    b\n  y: >-\n    a\n    b\n",
+		merging + "  labels: {<<: *l, x: z}\n", merging + "  labels: {x: z, <<: *l}\n", merging + "  labels: {x: z, <<: [*m, *l]}\n",
 	} {
 		want, err := yaml.YAMLToJSON([]byte(text))
 		r := manifest.Parse("f.yaml", []byte(text))

@@ -60,32 +60,57 @@ func resolved(node *yaml.Node) *yaml.Node {
 	return node
 }
 
-// member finds a key of a mapping, also one that is merged into it; its own keys go before those.
+// member finds a key of a mapping, also one that is merged into it. As in the reader of values, what comes last wins, whether it is merged or not.
 func member(node *yaml.Node, key string, depth int) (value, at *yaml.Node) {
 	if node.Kind != yaml.MappingNode || depth > maxAliases {
 		return nil, nil
 	}
-	var merged []*yaml.Node
-	for i := 0; i+1 < len(node.Content); i += 2 {
+	for i := len(node.Content) - 2; i >= 0; i -= 2 {
 		switch k := node.Content[i]; {
-		case k.Value == key:
-			return node.Content[i+1], k
-		case k.Tag == "!!merge":
-			merged = append(merged, resolved(node.Content[i+1]))
-		}
-	}
-	for _, other := range merged {
-		candidates := []*yaml.Node{other}
-		if other.Kind == yaml.SequenceNode {
-			candidates = other.Content
-		}
-		for _, candidate := range candidates {
-			if value, at = member(resolved(candidate), key, depth+1); value != nil {
+		case k.Tag == mergeTag:
+			if value, at = mergedMember(resolved(node.Content[i+1]), key, depth+1); value != nil {
 				return value, at
 			}
+		case k.Value == key:
+			return node.Content[i+1], k
 		}
 	}
 	return nil, nil
+}
+
+const mergeTag = "!!merge"
+
+// mergedMember finds a key of what is merged: a mapping, or a list of mappings of which the first wins.
+func mergedMember(node *yaml.Node, key string, depth int) (value, at *yaml.Node) {
+	candidates := []*yaml.Node{node}
+	if node.Kind == yaml.SequenceNode {
+		candidates = node.Content
+	}
+	for _, candidate := range candidates {
+		if value, at = member(resolved(candidate), key, depth); value != nil {
+			return value, at
+		}
+	}
+	return nil, nil
+}
+
+// writtenTwice returns the first key that a mapping has twice in its text, which is not so if it overrides a merged one; nil if there is none.
+func writtenTwice(node *yaml.Node) *yaml.Node {
+	type id struct{ tag, value string }
+	keys := map[id]bool{}
+	for i, child := range node.Content {
+		if node.Kind == yaml.MappingNode && i%2 == 0 && child.Kind == yaml.ScalarNode && child.Tag != mergeTag {
+			key := id{child.Tag, child.Value}
+			if keys[key] {
+				return child
+			}
+			keys[key] = true
+		}
+		if twice := writtenTwice(child); twice != nil {
+			return twice
+		}
+	}
+	return nil
 }
 
 // stepsOf takes a path apart: a.b[c.d][0] has the steps a, b, c.d and 0. In a list a step is a number.

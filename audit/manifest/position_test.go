@@ -44,6 +44,9 @@ func TestPositions(t *testing.T) {
 		{"a whole item", "apiVersion: sailoperator.io/v1\nkind: Istio\nmetadata: {name: a}\nspec:\n  values:\n    meshConfig:\n      discoverySelectors:\n      - matchLabels: {a: b}\n      - matchExpressions:\n        - key: x\n", 0, "spec.values.meshConfig.discoverySelectors[1]", "9:9"},
 		{"an alias", "apiVersion: v1\nkind: Namespace\nmetadata:\n  annotations: &l {x: y}\n  labels: *l\n  name: a\n", 0, "metadata.labels[x]", "4:20"},
 		{"a merged key", "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n  annotations: &l\n    x: y\n  labels:\n    <<: *l\n    z: w\n", 0, "metadata.labels[x]", "6:5"},
+		{"a key that overrides a merged one", merging + "  labels:\n    <<: *l\n    x: z\n", 0, "metadata.labels[x]", "9:5"},
+		{"a key that a merged one overrides", merging + "  labels:\n    x: z\n    <<: *l\n", 0, "metadata.labels[x]", "5:10"},
+		{"the first of several merged", merging + "  labels:\n    x: z\n    <<: [*m, *l]\n", 0, "metadata.labels[x]", "6:10"},
 		{"a quoted key", "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n  labels:\n    \"istio.io/rev\": x\n", 0, "metadata.labels[istio.io/rev]", "6:5"},
 		{"a key with an explicit mark", "apiVersion: v1\nkind: Namespace\nmetadata:\n  ? name\n  : a\n", 0, "", "4:5"},
 	} {
