@@ -113,9 +113,9 @@ func (p part) problem(err error) Note {
 	place := p.begin()
 	if at := lineOf().FindStringSubmatchIndex(text); at != nil {
 		if line, err := strconv.Atoi(text[at[2]:at[3]]); err == nil {
-			line = min(line, max(1, bytes.Count(bytes.TrimRight(p.text, "\n"), []byte("\n"))+1)) // it may be one beyond the end
 			place, text = p.at(line, 1), strings.TrimSpace(text[:at[0]]+text[at[1]:])
-			place.Column = 0 // the reader names no column
+			place.Line = min(place.Line, p.line+max(0, bytes.Count(bytes.TrimRight(p.text, "\n"), []byte("\n")))) // it may be one beyond the end
+			place.Column = 0                                                                                      // the reader names no column
 		}
 	}
 	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")

@@ -88,6 +88,7 @@ func TestBadInput(t *testing.T) {
 		{"a bracket behind JSON", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"good"}}` + "\n}\n", []string{"Namespace good"}, []string{"f.yaml:2:1: it cannot be read: did not find expected node content"}, nil},
 		{"a comment behind JSON", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"good"}}` + "\n# comment\n", []string{"Namespace good"}, nil, nil},
 		{"surrogates in JSON", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"good","annotations":{"a":"\ud83d\ude80"}}}`, []string{"Namespace good"}, nil, nil},
+		{"a mistake behind what YAML takes for the end of a line", "apiVersion: v1 # a\u2028# b\nkind: [Namespace\nmetadata: {}\n", nil, []string{`f.yaml:2: it cannot be read: did not find expected ',' or ']'`}, nil},
 		{"a key twice beside a merged one", "apiVersion: v1\nkind: Namespace\nmetadata:\n  annotations: &l {x: y}\n  labels: {<<: *l, x: z}\n  name: a\n  name: b\n", nil, []string{`f.yaml:7: it cannot be read: key "name" already set in map`}, nil},
 		{"a key twice in JSON", "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\n\"metadata\":{\"name\":\"a\", \"n\\u0061me\":\"b\"}}", nil, []string{`f.yaml:2:25: it cannot be read: key "name" already set in map`}, nil},
 		{"a tab behind the separator", "---\t{apiVersion: v1, kind: Namespace, metadata: {name: a}}\n---\t{apiVersion: v1, kind: Namespace, metadata: {name: b}}\n---\t# comment\n" + good, []string{"Namespace a", "Namespace b", "Namespace good"}, nil, nil},

@@ -24,6 +24,9 @@ type part struct {
 type nodes struct {
 	once sync.Once
 	root *yaml.Node // nil if the text cannot be read
+
+	linesOnce sync.Once
+	lines     *lineMap
 }
 
 // root returns the node of the text's value, or nil.
@@ -45,8 +48,12 @@ func (p *part) begin() Place {
 	return Place{File: p.file, Line: p.line, Column: p.column + 1, Source: p.source}
 }
 
-// at returns the place of a position in the text, which begins at 1.
+// at returns the place of a position in the text, which begins at 1, as the reader of its nodes counts.
 func (p *part) at(line, column int) Place {
+	if !p.json {
+		p.nodes.linesOnce.Do(func() { p.nodes.lines = newLineMap(p.text) })
+		line, column = p.nodes.lines.editor(line, column)
+	}
 	if line == 1 {
 		column += p.column
 	}
