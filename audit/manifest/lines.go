@@ -50,11 +50,11 @@ func hasOddBreak(text []byte) bool {
 
 func isOddBreak(r rune) bool { return r == '\r' || r == '\u0085' || r == '\u2028' || r == '\u2029' }
 
-// editor returns the line and column that an editor shows.
+// editor returns the line and column that an editor shows; for a line beyond the end, those of the last.
 func (m *lineMap) editor(line, column int) (int, int) {
-	if m == nil || line < 1 || line > len(m.starts) {
+	if m == nil || line < 1 {
 		return line, column
 	}
-	start := m.starts[line-1]
+	start := m.starts[min(line, len(m.starts))-1]
 	return start.line + 1, start.column + column
 }

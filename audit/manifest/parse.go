@@ -81,6 +81,9 @@ func (r *reading) read(p part) {
 	case bytes.Equal(raw, []byte("null")): // empty, or comments only
 	default:
 		r.objects(p, raw, nil, typeOf{})
+		if note := p.unread(); note != nil {
+			r.Problems = append(r.Problems, *note)
+		}
 	}
 }
 

@@ -31,6 +31,8 @@ func names(r manifest.Result) []string {
 
 const good = "apiVersion: v1\nkind: Namespace\nmetadata: {name: good}\n"
 
+const unread = "the object ends before this, and what follows is not read; put --- on a line of its own between them"
+
 // What cannot be read is told with its line, and what follows it is read all the same.
 func TestBadInput(t *testing.T) {
 	for _, test := range []struct {
@@ -89,6 +91,13 @@ func TestBadInput(t *testing.T) {
 		{"a comment behind JSON", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"good"}}` + "\n# comment\n", []string{"Namespace good"}, nil, nil},
 		{"surrogates in JSON", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"good","annotations":{"a":"\ud83d\ude80"}}}`, []string{"Namespace good"}, nil, nil},
 		{"a mistake behind what YAML takes for the end of a line", "apiVersion: v1 # a\u2028# b\nkind: [Namespace\nmetadata: {}\n", nil, []string{`f.yaml:2: it cannot be read: did not find expected ',' or ']'`}, nil},
+		{"two objects in flow style", "# a\n{apiVersion: v1, kind: Namespace, metadata: {name: good}}\n{apiVersion: v1, kind: Namespace, metadata: {name: b}}\n", []string{"Namespace good"}, []string{"f.yaml:3: " + unread}, nil},
+		{"text behind an object in flow style", "{apiVersion: v1, kind: Namespace, metadata: {name: good}} }\n", []string{"Namespace good"}, []string{"f.yaml:1: " + unread}, nil},
+		{"a comment behind an object in flow style", "--- # a\n{apiVersion: v1, kind: Namespace, metadata: {name: good}} # b\n\n# c\n", []string{"Namespace good"}, nil, nil},
+		{"text behind an object that is indented", "  apiVersion: v1\n  kind: Namespace\n  metadata: {name: good}\napiVersion: v1\nkind: Namespace\nmetadata: {name: b}\n", []string{"Namespace good"}, []string{"f.yaml:4: " + unread}, nil},
+		{"a separator behind what YAML takes for the end of a line", good + "a: b\u2028---\u2028apiVersion: v1\nkind: Namespace\nmetadata: {name: b}\n", []string{"Namespace good"}, []string{"f.yaml:4:10: " + unread}, nil},
+		{"only carriage returns", strings.ReplaceAll(good+"---\n"+good, "\n", "\r"), []string{"Namespace good"}, []string{"f.yaml:1:59: " + unread}, nil},
+		{"a key in quotes", "\"apiVersion\": v1\nkind: Namespace\nmetadata: {name: good}\n", []string{"Namespace good"}, nil, nil},
 		{"a key twice beside a merged one", "apiVersion: v1\nkind: Namespace\nmetadata:\n  annotations: &l {x: y}\n  labels: {<<: *l, x: z}\n  name: a\n  name: b\n", nil, []string{`f.yaml:7: it cannot be read: key "name" already set in map`}, nil},
 		{"a key twice in JSON", "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\n\"metadata\":{\"name\":\"a\", \"n\\u0061me\":\"b\"}}", nil, []string{`f.yaml:2:25: it cannot be read: key "name" already set in map`}, nil},
 		{"a tab behind the separator", "---\t{apiVersion: v1, kind: Namespace, metadata: {name: a}}\n---\t{apiVersion: v1, kind: Namespace, metadata: {name: b}}\n---\t# comment\n" + good, []string{"Namespace a", "Namespace b", "Namespace good"}, nil, nil},
