@@ -81,15 +81,15 @@ func mountedFolder(path string) string {
 
 // link reads what a link leads to, if that is a file of the same folder that is not read anyway.
 func (f *folder) link(path string) {
-	real, err := filepath.EvalSymlinks(path)
+	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		if isManifest(path) {
 			f.notice(path, "skipped, as it is a symbolic link that leads nowhere")
 		}
 		return
 	}
-	info, err := os.Stat(real)
-	inside, errInside := filepath.Rel(f.real, real)
+	info, err := os.Stat(target)
+	inside, errInside := filepath.Rel(f.real, target)
 	switch {
 	case err != nil:
 		f.problem(path, plain(err))
@@ -100,7 +100,7 @@ func (f *folder) link(path string) {
 		f.notice(path, "skipped, as it is a symbolic link to a file outside of "+filepath.ToSlash(f.path)+"; name it to have it read")
 	case !info.Mode().IsRegular():
 		f.problem(path, "it is no regular file")
-	case isManifest(real) && !isHidden(inside):
+	case isManifest(target) && !isHidden(inside):
 		f.notice(path, "skipped, as it is a symbolic link to "+filepath.ToSlash(filepath.Join(f.path, inside))+", which is read")
 	default:
 		f.read(path)
