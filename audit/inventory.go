@@ -1,11 +1,14 @@
 package audit
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 
 	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/istiod"
@@ -117,6 +120,18 @@ func (s Scope) Decode(kind, namespace, name string, raw []byte) (Object, error) 
 		err = fmt.Errorf("kind %q is not judged", kind)
 	}
 	return o, err
+}
+
+// DecodeFile is Decode for an object that is to be applied: the API server drops its deletion timestamp.
+func (s Scope) DecodeFile(kind, namespace, name string, raw []byte) (Object, error) {
+	if bytes.Contains(raw, []byte("deletionTimestamp")) {
+		without, err := jsonpatch.MergePatch(raw, []byte(`{"metadata":{"deletionTimestamp":null}}`))
+		if err != nil {
+			return Object{}, err
+		}
+		raw = without
+	}
+	return s.Decode(kind, namespace, name, raw)
 }
 
 // Labels returns the labels of a namespace, nil for other kinds.

@@ -109,6 +109,10 @@ func TestFilesAreCheckedWithoutACluster(t *testing.T) {
 			stderr: []string{`/shop.yaml:4:3: Namespace "shop; touch pwned" cannot be stored: its name is invalid: a lowercase RFC 1123 label must `},
 		},
 		{
+			name: "a deletion timestamp, which the API server would drop", files: map[string]string{"meshes.yaml": meshes, "shop.yaml": strings.Replace(crossed, "name: shop", "name: shop\n  deletionTimestamp: 2026-01-01T00:00:00Z", 1)}, status: 1,
+			stdout: []string{"MF202"},
+		},
+		{
 			name: "files of other programs",
 			files: map[string]string{
 				"meshes.yaml": meshes, "Chart.yaml": "apiVersion: v2\nname: meshes\nversion: 1.0.0\n", "kind.yaml": "apiVersion: kind.x-k8s.io/v1alpha4\nkind: Cluster\n",
@@ -244,6 +248,9 @@ func TestFilesAreLaidOverAFleetFile(t *testing.T) {
 		if status != test.status || !strings.Contains(stdout, test.says) {
 			t.Errorf("%s: %d\n%s", name, status, stdout)
 		}
+	}
+	if _, stderr, status := output(t, "check", "--against", writeFile(t, "empty.yaml", "")); status != 2 || !strings.Contains(stderr, "it has no object; meshfence map -o fleet writes such a file") {
+		t.Errorf("an empty file: %d, %s", status, stderr)
 	}
 	stdout, _, status := output(t, "check", "--against", fleet)
 	if status != 1 || !strings.Contains(stdout, "(the cluster of "+fleet+")") {

@@ -66,7 +66,7 @@ type looked struct {
 func (in *input) look(ctx context.Context, scope audit.Scope, stdin io.Reader, stderr io.Writer) (*looked, error) {
 	l := &looked{}
 	if len(in.paths) > 0 {
-		l.documents, l.objects = l.take(files.Read(in.paths, files.Options{Stdin: stdin, StdinName: in.stdinName, Judged: scope.Concerns}), scope)
+		l.documents, l.objects = l.take(files.Read(in.paths, files.Options{Stdin: stdin, StdinName: in.stdinName, Judged: scope.Concerns}), scope.DecodeFile)
 	}
 	switch in.against {
 	case againstNothing:
@@ -104,7 +104,10 @@ func (in *input) readFleet(l *looked, scope audit.Scope, stdin io.Reader) error 
 		return fmt.Errorf("--against %s; meshfence map -o fleet writes such a file", read.Problems[0])
 	}
 	l.stored = &audit.Inventory{}
-	_, objects := l.take(read, scope)
+	_, objects := l.take(read, scope.Decode)
+	if len(objects) == 0 { // as a redirection leaves it when the command before it has failed
+		return fmt.Errorf("--against %s: it has no object; meshfence map -o fleet writes such a file", in.against)
+	}
 	for _, o := range objects {
 		l.stored.Put(o)
 	}
@@ -112,11 +115,11 @@ func (in *input) readFleet(l *looked, scope audit.Scope, stdin io.Reader) error 
 }
 
 // take decodes the documents that are judged, and keeps the notes.
-func (l *looked) take(read manifest.Result, scope audit.Scope) (documents []manifest.Document, objects []audit.Object) {
+func (l *looked) take(read manifest.Result, decode func(kind, namespace, name string, raw []byte) (audit.Object, error)) (documents []manifest.Document, objects []audit.Object) {
 	l.problems, l.notices = append(l.problems, read.Problems...), append(l.notices, read.Notices...)
 	for i := range read.Documents {
 		d := &read.Documents[i]
-		decoded, err := scope.Decode(d.Kind, d.Namespace, d.Name, d.Object)
+		decoded, err := decode(d.Kind, d.Namespace, d.Name, d.Object)
 		if err != nil {
 			l.problems = append(l.problems, manifest.Note{Place: d.Place(), Text: fmt.Sprintf("%s %q cannot be judged: %v", d.Kind, d.Name, err)})
 			continue
