@@ -130,7 +130,10 @@ func (b *bench) growNamespaces(ctx context.Context, r *report) error {
 	if err := b.flatness(ctx, r); err != nil {
 		return err
 	}
-	return b.compareChecks(ctx, r)
+	if err := b.compareChecks(ctx, r); err != nil {
+		return err
+	}
+	return b.compareIstiods(ctx, r)
 }
 
 // flatness compares an AdmissionReview in the cluster at its largest with one in the small cluster, which is made as large as

@@ -75,6 +75,7 @@ func run(args []string) error {
 	flags.IntVar(&p.rounds, "rounds", p.rounds, "how often everything that is compared is measured")
 	flags.IntVar(&p.requests, "requests", p.requests, "requests of each kind in a round")
 	short := flags.Bool("short", false, "small sizes, to see whether it runs; the figures mean nothing and are not stored")
+	only := flags.Bool("istiods", false, "measure only what istiods cost that the Sail operator did not install; the figures are printed, and not stored")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -89,12 +90,16 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	r, err := measure(ctx, p)
+	measured := measure
+	if *only {
+		measured = measureIstiods
+	}
+	r, err := measured(ctx, p)
 	if err != nil {
 		return err
 	}
 	fmt.Println(r.markdown())
-	if *short {
+	if *short || *only {
 		return nil
 	}
 	return r.write(filepath.Join(root, "test", "bench", "results"), filepath.Join(root, "docs", "performance"))
