@@ -151,13 +151,14 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// A link may lead to an absolute path, and the folder be named by a relative one.
-func TestAnAbsoluteLinkInARelativeFolder(t *testing.T) {
+// A folder may be named by a relative path, and the links in it lead to relative or absolute ones.
+func TestLinksInARelativeFolder(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "d/.x/a.yaml"), namespace("a"))
-	links(t, dir, map[string]string{"d/a.yaml": filepath.Join(dir, "d/.x/a.yaml")})
+	write(t, filepath.Join(dir, "d/.x/b.yaml"), namespace("b"))
+	links(t, dir, map[string]string{"d/a.yaml": filepath.Join(dir, "d/.x/a.yaml"), "d/b.yaml": ".x/b.yaml"})
 	t.Chdir(dir)
-	want := []string{"a at d/a.yaml:4:3", "notice d/.x: skipped, as it is a hidden folder"}
+	want := []string{"a at d/a.yaml:4:3", "b at d/b.yaml:4:3", "notice d/.x: skipped, as it is a hidden folder"}
 	if diff := gocmp.Diff(want, told(dir, files.Read([]string{"d"}, files.Options{}))); diff != "" {
 		t.Error(diff)
 	}

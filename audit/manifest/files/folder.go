@@ -81,7 +81,7 @@ func mountedFolder(path string) string {
 
 // link reads what a link leads to, if that is a file of the same folder that is not read anyway.
 func (f *folder) link(path string) {
-	target, err := filepath.EvalSymlinks(path)
+	target, err := realPath(path)
 	if err != nil {
 		if isManifest(path) {
 			f.notice(path, "skipped, as it is a symbolic link that leads nowhere")
