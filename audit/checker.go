@@ -164,9 +164,15 @@ func (c *Checker) discoverable(labels map[string]string) bool {
 func joined(gaps []Gap) []Gap {
 	slices.SortStableFunc(gaps, func(a, b Gap) int { return a.Key.compare(b.Key) })
 	var all []Gap
+	type same struct {
+		key   Key
+		needs string
+	}
+	places := make(map[same]int, len(gaps))
 	for _, gap := range gaps {
-		i := slices.IndexFunc(all, func(other Gap) bool { return other.Key == gap.Key && other.Needs == gap.Needs })
-		if i < 0 {
+		i, there := places[same{gap.Key, gap.Needs}]
+		if !there {
+			places[same{gap.Key, gap.Needs}] = len(all)
 			all = append(all, gap)
 			continue
 		}

@@ -53,6 +53,9 @@ func good(path string) request {
 		r.object = "{metadata: {name: new}, spec: {targetRef: {kind: Istio, name: mesh-1}}}"
 	case webhook.PathValidateMeshMap:
 		r.name, r.namespace, r.object = "mesh-map", "meshfence-system", "{metadata: {name: mesh-map}, data: {mesh-1: mesh-1}}"
+	case webhook.PathValidateIstiod:
+		r.name, r.namespace = "istio-new", "plane"
+		r.object = `{metadata: {name: istio-new, namespace: plane, labels: {istio.io/rev: new}}, data: {mesh: 'discoverySelectors: [{matchLabels: {istio-discovery: new}}]'}}`
 	case webhook.PathValidateIstio, webhook.PathValidateIstioRevision:
 		r.object = "{metadata: {name: new}, " + strings.TrimPrefix(istio("new", selecting("istio-system-new", "istio-discovery", "new")), "{kind: Istio, metadata: {name: new}, ")
 	}

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"fmt"
 
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -25,8 +26,11 @@ func validateIstiods(c *common, discoveryLabels []string) admission.Handler {
 // decodeMeshConfig reads a ConfigMap; one that is none of an istiod's has no Config.
 func decodeMeshConfig(req *admission.Request, raw []byte) (*istiod.ConfigMap, error) {
 	c, err := istiod.DecodeConfigMap(raw)
-	if err != nil || c == nil {
-		return &istiod.ConfigMap{}, err
+	if err != nil {
+		return nil, fmt.Errorf("the ConfigMap cannot be read: %w", err)
+	}
+	if c == nil {
+		return &istiod.ConfigMap{}, nil
 	}
 	if c.Namespace == "" {
 		c.Namespace = req.Namespace

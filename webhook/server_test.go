@@ -274,13 +274,14 @@ func kindOf(path string) metav1.GroupVersionKind {
 		webhook.PathMutateNamespace:          {Version: "v1", Kind: "Namespace"},
 		webhook.PathValidateIstioRevisionTag: {Group: "sailoperator.io", Version: "v1", Kind: "IstioRevisionTag"},
 		webhook.PathValidateMeshMap:          {Version: "v1", Kind: "ConfigMap"},
+		webhook.PathValidateIstiod:           {Version: "v1", Kind: "ConfigMap"},
 	}[path]
 }
 
 func paths() []string {
 	return []string{
 		webhook.PathValidateIstio, webhook.PathValidateIstioRevision, webhook.PathValidateNamespace, webhook.PathMutateNamespace,
-		webhook.PathValidateIstioRevisionTag, webhook.PathValidateMeshMap,
+		webhook.PathValidateIstioRevisionTag, webhook.PathValidateMeshMap, webhook.PathValidateIstiod,
 	}
 }
 

@@ -1,6 +1,7 @@
 package istiod
 
 import (
+	"bytes"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -124,5 +125,8 @@ func (m *rawMeta) ownedBySail() bool {
 
 // decode reads JSON. Fields of another type than the definition's are an error: the API server stores no such built-in object.
 func decode[T any](raw []byte) (object T, err error) {
+	if trimmed := bytes.TrimSpace(raw); len(trimmed) == 0 || trimmed[0] != '{' {
+		return object, sail.ErrNoObject
+	}
 	return object, kjson.UnmarshalCaseSensitivePreserveInts(raw, &object)
 }
