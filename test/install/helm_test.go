@@ -214,3 +214,28 @@ func (w *world) podsAreAllowed(namespace, name string) {
 		w.t.Errorf("a pod of %s is not allowed: %v", name, err)
 	}
 }
+
+// TestOnlySail installs meshfence so that only the istiods of the Sail operator count: it has no right to read anything of others, needs none, and judges none.
+func TestOnlySail(t *testing.T) {
+	w := start(t, nil)
+	w.helm("install", "meshfence", w.chart(), "--namespace", "meshfence-system", "--create-namespace", "--set", "certs.mode=self-signed", "--set", "istiods=sail")
+	w.rollout("meshfence-system", "meshfence")
+	w.eventually("meshfence judges", w.guarded)
+	for _, right := range []string{"list configmaps", "list deployments.apps", "watch services", "list mutatingwebhookconfigurations"} {
+		args := append([]string{"auth", "can-i"}, strings.Fields(right)...)
+		// kubectl says no by its status, too.
+		text, _ := w.try("", append(args, "--all-namespaces", "--as=system:serviceaccount:meshfence-system:meshfence")...)
+		if lines := strings.Split(strings.TrimSpace(text), "\n"); lines[len(lines)-1] != "no" {
+			t.Errorf("whether it has the right to %s: %s", right, text)
+		}
+	}
+	if text := w.kubectl("get", "validatingwebhookconfiguration", "meshfence", "-o", "jsonpath={.webhooks[*].name}"); strings.Contains(text, "istiod.validate") {
+		t.Errorf("the API server asks about mesh configurations: %s", text)
+	}
+	w.kubectl("create", "namespace", "plane")
+	w.kubectl("create", "configmap", "istio-x", "--namespace", "plane", "--from-literal=mesh=")
+	w.kubectl("label", "configmap", "istio-x", "--namespace", "plane", "istio.io/rev=x")
+	if err := w.Node.Err(); err != nil {
+		t.Error(err)
+	}
+}
