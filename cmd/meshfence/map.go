@@ -126,7 +126,7 @@ func (m *mapCommand) draw(cmd *cobra.Command, options picture.Options) (text str
 		gaps = append(gaps, problem.String())
 	}
 	if m.format == formatFleet && len(gaps) > 0 { // what is not in the file would be taken for absent
-		return "", false, errors.New("no file is written that would stand for a part of the cluster: " + strings.Join(gaps, "; "))
+		return "", false, errors.New("no file is written that would stand for a part of the cluster; standard error says what was left out")
 	}
 	if m.format == formatFleet {
 		file, err := shown.FleetFile()
