@@ -117,6 +117,9 @@ func (in *installation) controlPlane(at place) *sail.ControlPlane {
 	}
 	if d := in.deployment; d != nil {
 		cp.Spec.Values.Pilot.Env = d.Env
+		if in.values == nil { // no template for pods, so none mounts another ConfigMap than the istiod writes
+			cp.Spec.Values.Global.TrustBundleName = d.Env.TrustBundle
+		}
 	}
 	cp.Installed.ByDefault = in.byDefault
 	in.readConfig(cp)

@@ -102,7 +102,12 @@ func TestAnIstiodIsFoundByItsObjects(t *testing.T) {
 		"a text in binaryData, which istiod does not read": {
 			"{kind: ConfigMap, metadata: {name: istio-a, namespace: plane, labels: {istio.io/rev: a}}, binaryData: {mesh: eA==}}", "plane/istio-a revision=a noConfig=true malformed",
 		},
-		"a text that does not parse":          {fmt.Sprintf(configMap, "", "", "discoverySelectors: {"), "plane/istio-a revision=a malformed"},
+		"a text that does not parse": {fmt.Sprintf(configMap, "", "", "discoverySelectors: {"), "plane/istio-a revision=a malformed"},
+		"an injector without its ConfigMap, so that no pod mounts another certificate than is written": {
+			plain + "\n---\n{kind: Deployment, metadata: {name: istiod-a, namespace: plane, labels: {app: istiod, istio.io/rev: a}}, " +
+				"spec: {template: {spec: {containers: [{name: discovery, env: [{name: PILOT_CA_CERT_CONFIGMAP, value: own}]}]}}}}",
+			"plane/istio-a revision=a bundle=own selectors=1",
+		},
 		"a Deployment without a ConfigMap":    {strings.TrimPrefix(deployment, "\n---\n"), "plane/istio-a revision=a noConfig=true"},
 		"the ConfigMap of the injector alone": {"{kind: ConfigMap, metadata: {name: istio-sidecar-injector-a, namespace: plane, labels: {istio.io/rev: a}}, data: {values: '{}'}}", ""},
 		"other ConfigMaps of a revision": {
