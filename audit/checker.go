@@ -86,13 +86,25 @@ func (c *Checker) Cluster(i *Inventory, seen *observed.Cluster) Result {
 	if missing, why := i.Misses(KindNamespace); missing != "" {
 		seen.Miss(observed.Namespaces, why)
 	}
-	found, unjudged := seen.Judge(c.Policy, c.Existing(i))
+	c.addSeen(&result, c.Existing(i), seen)
+	return result
+}
+
+// Whole judges a cluster of which all meshes and namespaces are known, with what was read of it besides.
+func (c *Checker) Whole(existing policy.Existing, seen *observed.Cluster) Result {
+	result := Result{Findings: c.Policy.State(existing)}
+	c.addSeen(&result, existing, seen)
+	return result
+}
+
+// addSeen adds what only a look at a cluster shows.
+func (c *Checker) addSeen(result *Result, existing policy.Existing, seen *observed.Cluster) {
+	found, unjudged := seen.Judge(c.Policy, existing)
 	result.Findings = sorted(append(result.Findings, found...))
 	for _, u := range unjudged {
 		result.NotJudged = append(result.NotJudged, Gap{Key{Kind: string(u.Missing)}, []policy.Code{u.Code}, u.Why})
 	}
 	result.NotJudged = joined(result.NotJudged)
-	return result
 }
 
 // Files judges files alone. What is not among them is not known, rather than absent: what depends on it is listed as not judged.

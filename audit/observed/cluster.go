@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	kjson "sigs.k8s.io/json"
+
+	"github.com/meshfence/meshfence/webhook/api"
 )
 
 // Cluster is what was read of a cluster. The zero value has nothing, and says that nothing is missing.
@@ -80,6 +82,10 @@ func (c *Cluster) add(r Resource, raw []byte) error {
 		return appended(&c.ztunnels, raw)
 	case Istiods:
 		return appended(&c.istiods, raw)
+	case Istios:
+		return c.AddPlane(api.KindIstio, raw)
+	case IstioRevisions:
+		return c.AddPlane(api.KindIstioRevision, raw)
 	default:
 		return fmt.Errorf("no rule reads %s", r)
 	}

@@ -1,5 +1,7 @@
 package observed
 
+import "github.com/meshfence/meshfence/webhook/api"
+
 // Resource is what the rules read besides the objects that are judged at admission: a resource of the API server, or a part of one. The value
 // is how a report names it.
 type Resource string
@@ -24,6 +26,12 @@ const (
 	ZTunnels Resource = "ztunnels.sailoperator.io"
 	// Istiods are the Deployments with label app=istiod.
 	Istiods Resource = "deployments.apps of istiod"
+)
+
+// Istios and IstioRevisions are read for their state and what the mesh model does not have of them. Who has them already hands them to AddPlane.
+const (
+	Istios         Resource = api.ResourceIstios + "." + api.SailGroup
+	IstioRevisions Resource = api.ResourceIstioRevisions + "." + api.SailGroup
 )
 
 // What the meshes and namespaces are made of that are judged at admission. They are not added here; Miss says that some are not known.

@@ -9,11 +9,8 @@ import (
 
 	"github.com/meshfence/meshfence/audit"
 	"github.com/meshfence/meshfence/audit/observed"
-	"github.com/meshfence/meshfence/webhook/cluster/listing"
+	"github.com/meshfence/meshfence/audit/scan"
 )
-
-// maxSuspects is how many ConfigMaps are read a second time, to see whether istiods fight over them.
-const maxSuspects = 50
 
 // seen is what was read of a cluster besides the objects that are judged at admission.
 type seen struct {
@@ -42,9 +39,6 @@ func (s *source) observeNamespace(ctx context.Context, checker *audit.Checker, s
 // observeOnly reads some resources, in one namespace if that is not "".
 func (s *source) observeOnly(ctx context.Context, checker *audit.Checker, stored *audit.Inventory, stderr io.Writer, needs []observed.Resource, namespace string) (seen, error) {
 	all := seen{cluster: &observed.Cluster{}}
-	if len(needs) == 0 {
-		return all, nil
-	}
 	api, err := s.apiConfig()
 	if err != nil {
 		return all, err
@@ -53,46 +47,16 @@ func (s *source) observeOnly(ctx context.Context, checker *audit.Checker, stored
 	defer cancel()
 	bar := newProgress(stderr)
 	defer bar.end()
-	observer, err := listing.NewObserver(api)
-	if err != nil {
-		return all, err
-	}
-	existing := checker.Existing(stored)
-	observer.Progress, observer.Namespace = bar.show, namespace
-	observer.Wants = func(resource string) bool {
-		_, read := s.listed[resource]
-		return !read && slices.Contains(needs, observed.Resource(resource))
-	}
-	for _, resource := range needs {
-		for _, raw := range s.listed[string(resource)] {
-			if err := all.cluster.Add(resource, raw); err != nil {
-				all.gaps = append(all.gaps, err.Error())
-			}
-		}
-	}
-	gaps, err := observer.Read(ctx, observed.TrustBundles(existing.Fleet), func(resource string, raw []byte) error {
-		return all.cluster.Add(observed.Resource(resource), raw)
-	})
+	found, err := scan.Scan(ctx, api, checker.Existing(stored), scan.Options{Needs: needs, Listed: s.listed, Namespace: namespace, Progress: bar.show})
 	if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 		return all, fmt.Errorf("the API server %s did not list everything within %v; try again", api.Host, readLimit)
 	}
 	if err != nil {
 		return all, fmt.Errorf("the cluster cannot be read: %w", err)
 	}
-	for _, gap := range gaps {
-		if errors.Is(gap.Why, listing.ErrEnough) {
-			all.notices = append(all.notices, fmt.Sprintf("%s: only the first %d were looked at", gap.Resource, all.cluster.Count(observed.Resource(gap.Resource))))
-			continue
-		}
+	all.cluster, all.notices, all.gaps = found.Cluster, found.Notices, found.Unreadable
+	for _, gap := range found.Gaps {
 		all.gaps = append(all.gaps, gapText(gap))
-		all.cluster.Miss(observed.Resource(gap.Resource), gap.Resource+" cannot be read")
-	}
-	for _, again := range all.cluster.Suspects(existing, maxSuspects) {
-		if raw := observer.ConfigMap(ctx, again.Namespace, again.Name); raw != nil {
-			if err := all.cluster.Add(observed.RootCertificates, raw); err != nil {
-				all.gaps = append(all.gaps, err.Error())
-			}
-		}
 	}
 	return all, nil
 }

@@ -68,6 +68,8 @@ func selections(trustBundles []string) []selection {
 	return append(withoutTags, []selection{
 		{name: "peerauthentications.security.istio.io", resource: schema.GroupVersionResource{Group: "security.istio.io", Version: "v1", Resource: "peerauthentications"}},
 		{name: "configmaps with root certificates", resource: configMaps(), names: trustBundles},
+		{name: api.ResourceIstios + "." + api.SailGroup, resource: sail(api.ResourceIstios)},
+		{name: api.ResourceIstioRevisions + "." + api.SailGroup, resource: sail(api.ResourceIstioRevisions)},
 		{name: "istiocnis.sailoperator.io", resource: sail("istiocnis")},
 		{name: "ztunnels.sailoperator.io", resource: sail("ztunnels")},
 		{name: "gatewayclasses.gateway.networking.k8s.io", resource: gatewayAPI("gatewayclasses")},
@@ -80,7 +82,7 @@ func selections(trustBundles []string) []selection {
 
 // namespaced reports whether the objects are in namespaces.
 func (s *selection) namespaced() bool {
-	return !slices.Contains([]string{"mutatingwebhookconfigurations", "istiocnis", "ztunnels", "gatewayclasses"}, s.resource.Resource)
+	return !slices.Contains([]string{"mutatingwebhookconfigurations", api.ResourceIstios, api.ResourceIstioRevisions, "istiocnis", "ztunnels", "gatewayclasses"}, s.resource.Resource)
 }
 
 func configMaps() schema.GroupVersionResource {

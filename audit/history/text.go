@@ -1,0 +1,71 @@
+package history
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/meshfence/meshfence/webhook/policy"
+)
+
+// maxRecords is how many findings a text has at most, about half a megabyte of the one that an object can have. Of others is not remembered when they
+// were first seen.
+const maxRecords = 3000
+
+// nothing stands for an empty field.
+const nothing = "-"
+
+// String is what is known as a text: a line for each finding, the oldest first, with when it was first seen, the rule, the object, the mesh and the
+// fingerprint.
+func (k Known) String() string {
+	records := slices.SortedFunc(maps.Values(k.records), func(a, b Record) int {
+		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Rule.Code, b.Rule.Code), cmp.Compare(a.Fingerprint, b.Fingerprint))
+	})
+	records = records[:min(len(records), maxRecords)]
+	var text strings.Builder
+	for _, r := range records {
+		fmt.Fprintln(&text, r.Since.UTC().Format(time.RFC3339), r.Rule.Code, r.Kind, cmp.Or(r.Namespace, nothing), r.Name, cmp.Or(r.Mesh, nothing), r.Fingerprint)
+	}
+	return text.String()
+}
+
+// Parse reads what String has written; rules are those of the catalogue. The error says which lines it has left out because they were written by something else.
+func Parse(text string, rules []policy.Rule) (Known, error) {
+	k := Known{records: map[string]Record{}}
+	var wrong []int
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		r, ok := parseLine(line, rules)
+		if !ok {
+			wrong = append(wrong, number)
+			continue
+		}
+		k.records[r.Fingerprint] = r
+	}
+	if len(wrong) > 0 {
+		return k, fmt.Errorf("lines %s are not of the audit", strings.Trim(fmt.Sprint(wrong[:min(len(wrong), 10)]), "[]"))
+	}
+	return k, nil
+}
+
+func parseLine(line string, rules []policy.Rule) (Record, bool) {
+	fields := strings.Fields(line)
+	if len(fields) != 7 {
+		return Record{}, false
+	}
+	since, err := time.Parse(time.RFC3339, fields[0])
+	at := slices.IndexFunc(rules, func(r policy.Rule) bool { return string(r.Code) == fields[1] })
+	if err != nil || at < 0 {
+		return Record{}, false
+	}
+	for i, field := range fields {
+		if field == nothing {
+			fields[i] = ""
+		}
+	}
+	return Record{Since: since, Rule: rules[at], Kind: fields[2], Namespace: fields[3], Name: fields[4], Mesh: fields[5], Fingerprint: fields[6]}, true
+}
