@@ -99,7 +99,7 @@ func (k Known) Next(r Run) (Known, Change) {
 }
 
 func recordOf(f Finding) Record {
-	return Record{Fingerprint: f.Fingerprint, Since: f.Since, Rule: f.Rule, Kind: f.Kind, Namespace: f.Offence.Namespace, Name: f.Offence.Name, Mesh: f.Mesh}
+	return Record{Fingerprint: f.Fingerprint, Since: f.Since, Rule: f.Rule, Kind: f.Kind, Namespace: f.Namespace, Name: f.Name, Mesh: f.Mesh}
 }
 
 // unjudged reports whether the run could not have found it.

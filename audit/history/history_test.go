@@ -39,10 +39,10 @@ func run(at time.Time, gaps []audit.Gap, found ...policy.Offence) history.Run {
 func told(c history.Change) []string {
 	var all []string
 	for _, f := range c.Findings {
-		all = append(all, fmt.Sprintf("%s %s since %s", f.Rule.Code, f.Offence.Name, f.Since.Format(time.TimeOnly)))
+		all = append(all, fmt.Sprintf("%s %s since %s", f.Rule.Code, f.Name, f.Since.Format(time.TimeOnly)))
 	}
 	for _, f := range c.New {
-		all = append(all, fmt.Sprintf("new %s %s", f.Rule.Code, f.Offence.Name))
+		all = append(all, fmt.Sprintf("new %s %s", f.Rule.Code, f.Name))
 	}
 	for _, r := range c.Gone {
 		all = append(all, fmt.Sprintf("gone %s %s since %s", r.Rule.Code, r.Name, r.Since.Format(time.TimeOnly)))
