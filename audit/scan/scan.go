@@ -34,6 +34,8 @@ type Seen struct {
 	Cluster *observed.Cluster
 	// Gaps are the resources that could not be read.
 	Gaps []listing.Gap
+	// Absent are those that the API server does not serve: there are no such objects.
+	Absent []string
 	// Unreadable says of objects why they could not be read, a line each, and Notices what was left out on purpose.
 	Unreadable, Notices []string
 }
@@ -82,11 +84,14 @@ func (s *Seen) add(resource observed.Resource, raw []byte) {
 // miss keeps what was not read, and has the rules that need it not judged.
 func (s *Seen) miss(gaps []listing.Gap) {
 	for _, gap := range gaps {
-		if errors.Is(gap.Why, listing.ErrEnough) {
+		switch {
+		case gap.Why == nil:
+			s.Absent = append(s.Absent, gap.Resource)
+		case errors.Is(gap.Why, listing.ErrEnough):
 			s.Notices = append(s.Notices, fmt.Sprintf("%s: only the first %d were looked at", gap.Resource, s.Cluster.Count(observed.Resource(gap.Resource))))
-			continue
+		default:
+			s.Gaps = append(s.Gaps, gap)
+			s.Cluster.Miss(observed.Resource(gap.Resource), gap.Resource+" cannot be read")
 		}
-		s.Gaps = append(s.Gaps, gap)
-		s.Cluster.Miss(observed.Resource(gap.Resource), gap.Resource+" cannot be read")
 	}
 }

@@ -132,8 +132,8 @@ func NewObserver(cfg *rest.Config) (*Observer, error) {
 }
 
 // Read lists everything, one object after the other, and hands each over as JSON; trustBundles are the names of the ConfigMaps with root
-// certificates. What cannot be listed, or taken, is a gap; ErrEnough is its reason if there were more objects than are read. Where the API server does not
-// serve a resource, there are no such objects. The error says that the API server could not be reached, or did not answer in ctx's time.
+// certificates. What cannot be listed, or taken, is a gap; ErrEnough is its reason if there were more objects than are read. A gap without a reason is a resource
+// that the API server does not serve: there are no such objects. The error says that the API server could not be reached, or did not answer in ctx's time.
 func (o *Observer) Read(ctx context.Context, trustBundles []string, take func(resource string, raw []byte) error) ([]Gap, error) {
 	var gaps []Gap
 	for _, s := range selections(trustBundles) {
@@ -143,7 +143,9 @@ func (o *Observer) Read(ctx context.Context, trustBundles []string, take func(re
 		err := o.selection(ctx, &s, take)
 		var status apierrors.APIStatus
 		switch {
-		case err == nil || apierrors.IsNotFound(err):
+		case err == nil:
+		case apierrors.IsNotFound(err):
+			gaps = append(gaps, Gap{Resource: s.name})
 		case errors.As(err, &status), errors.Is(err, ErrEnough), errors.As(err, new(*untakenError)):
 			if len(gaps) == 0 || gaps[len(gaps)-1].Resource != s.name { // pods are listed twice
 				gaps = append(gaps, Gap{Resource: s.name, Why: err})
