@@ -55,6 +55,8 @@ type Options struct {
 	NarrowEvery time.Duration
 	// OnlySail leaves out the istiods that the Sail operator did not install: nothing of theirs is read.
 	OnlySail bool
+	// Changed, if not nil, is called whenever the fleet or a namespace has changed. It must not block.
+	Changed func()
 	// Registerer receives the metrics; nil for none.
 	Registerer prometheus.Registerer
 }
@@ -107,7 +109,8 @@ func New(cfg *rest.Config, opts Options) (*Cluster, error) {
 	}
 	c.mapName.Store(&opts.MeshMap)
 	c.fleet.Store(mesh.NewFleet(mesh.Objects{}))
-	c.namespaces = store.New(c.converter.convert, sync.OnceFunc(func() { time.AfterFunc(freeMemoryAfter, debug.FreeOSMemory) }))
+	freeMemory := sync.OnceFunc(func() { time.AfterFunc(freeMemoryAfter, debug.FreeOSMemory) })
+	c.namespaces = store.New(c.converter.convert, func() { freeMemory(); c.changed() })
 	c.istios = store.New(c.tellLedger(cachedControlPlane(sail.KindIstio)), c.markDirty).KeepVersions()
 	c.revisions = store.New(c.tellLedger(cachedControlPlane(sail.KindIstioRevision)), c.markDirty).KeepVersions()
 	c.tags = store.New(cachedTag, c.markDirty)
@@ -242,5 +245,13 @@ func (c *Cluster) buildFleets(ctx context.Context) {
 		c.built.Store(true)
 		c.metrics.fleets.Inc()
 		c.conditions.WakeUp()
+		c.changed()
+	}
+}
+
+// changed says that the fleet or a namespace has changed.
+func (c *Cluster) changed() {
+	if c.options.Changed != nil {
+		c.options.Changed()
 	}
 }

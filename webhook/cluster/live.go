@@ -3,12 +3,14 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/metadata"
 
@@ -90,6 +92,21 @@ func (c *Cluster) liveMap(ctx context.Context) (map[string]string, error) {
 		return nil, err
 	}
 	return readMeshMap(stored).entries, nil
+}
+
+// MeshMap returns the mesh map's ConfigMap as it is stored now, nil if there is none.
+func (c *Cluster) MeshMap(ctx context.Context) (*mesh.Map, error) {
+	stored, err := c.resources.configMaps.Get(ctx, *c.mapName.Load(), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	if err != nil {
+		return nil, err
+	}
+	// The API server stores both as maps of strings.
+	data, _, _ := unstructured.NestedStringMap(stored.Object, "data")
+	binary, _, _ := unstructured.NestedStringMap(stored.Object, "binaryData")
+	return &mesh.Map{Namespace: stored.GetNamespace(), Name: stored.GetName(), Data: data, Binary: slices.Sorted(maps.Keys(binary))}, nil
 }
 
 // maxSingle is how many objects are read one by one, if the cache has not seen them yet; if it lacks more, all are read.
