@@ -27,6 +27,11 @@ var auditRules = []Rule{
 // AuditRules returns the rules that only a look at the cluster can judge, by code.
 func AuditRules() []Rule { return slices.Clone(auditRules) }
 
+// IsAudited reports whether a rule is one of those that only a look at the cluster can judge.
+func IsAudited(r Rule) bool {
+	return slices.ContainsFunc(auditRules, func(audited Rule) bool { return audited.Code == r.Code })
+}
+
 // Action returns what a rule leads to by the configuration.
 func (p *Policy) Action(r Rule) Action { return p.settings.Actions.Of(r) }
 

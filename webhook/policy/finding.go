@@ -77,5 +77,25 @@ func (f Finding) Message() string {
 	return strings.Join(lines, "\n")
 }
 
+// Line is the finding in one line of at most limit bytes: what is wrong, what comes of it, and the first command. Words that have no room are left out from
+// the end.
+func (f Finding) Line(limit int) string {
+	text := f.head() + f.Detail
+	if f.Effect != "" {
+		text += "; " + f.Effect
+	}
+	for _, w := range f.Ways {
+		if len(w.Commands) > 0 {
+			text += "; " + w.Label + ": " + w.Commands[0]
+			break
+		}
+	}
+	text = oneLine(text)
+	for characters := limit; len(text) > limit; characters -= len(ellipsis) {
+		text = cut(text, characters)
+	}
+	return text
+}
+
 // head is what every message of the finding begins with.
 func (f Finding) head() string { return string(f.Rule.Code) + " " + f.Rule.Name + ": " }
