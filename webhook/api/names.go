@@ -28,6 +28,9 @@ const (
 	DefaultMeshMap = "mesh-map"
 	// Claims is the ledger of changes in flight.
 	Claims = "meshfence-claims"
+	// AuditLease is held by the replica that runs the audit, and AuditFindings is the ConfigMap in which it keeps what it has found.
+	AuditLease    = "meshfence-audit"
+	AuditFindings = "meshfence-findings"
 	// DefaultTrustBundle is what istiod writes its root certificate to, in every namespace that it discovers.
 	DefaultTrustBundle = "istio-ca-root-cert"
 )
