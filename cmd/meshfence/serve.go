@@ -27,13 +27,20 @@ type registerFunc func(mgr manager.Manager, s *settings, file *config.File, serv
 // the admission handlers ask it. Both follow the configuration file.
 func register(mgr manager.Manager, s *settings, file *config.File, serving certificate) error {
 	c := file.Current()
+	changes := make(chan struct{}, 1) // room for one signal: something has changed
 	known, err := cluster.New(mgr.GetConfig(), cluster.Options{
 		Namespace:       s.namespace,
 		MeshMap:         c.MeshMap.Name,
 		DiscoveryLabels: c.DiscoveryLabels,
 		Configuration:   s.name,
 		OnlySail:        s.istiods == sailIstiods,
-		Registerer:      metrics.Registry,
+		Changed: func() {
+			select {
+			case changes <- struct{}{}:
+			default:
+			}
+		},
+		Registerer: metrics.Registry,
 	})
 	if err != nil {
 		return err
@@ -57,6 +64,9 @@ func register(mgr manager.Manager, s *settings, file *config.File, serving certi
 		book.Replace(c)
 	})
 	if err := file.Register(metrics.Registry); err != nil {
+		return err
+	}
+	if err := addAudit(mgr, s, file, known, changes); err != nil {
 		return err
 	}
 	return mgr.Add(file)

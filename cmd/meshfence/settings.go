@@ -22,6 +22,9 @@ const (
 	defaultBindAddress    = ":9443"
 	defaultHealthAddress  = ":8081"
 	defaultMetricsAddress = ":8080"
+	defaultAuditInterval  = 10 * time.Minute
+	defaultAuditDelay     = 30 * time.Second
+	minAuditInterval      = 10 * time.Second
 )
 
 // namespaceFile is where Kubernetes tells a pod its namespace, beside the token of its service account.
@@ -42,6 +45,8 @@ type settings struct {
 	bindAddress    string
 	healthAddress  string
 	metricsAddress string
+	auditInterval  time.Duration
+	auditDelay     time.Duration
 	logFormat      string
 	logLevel       string
 
@@ -65,6 +70,8 @@ func (s *settings) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.bindAddress, "bind-address", defaultBindAddress, "`HOST:PORT` for admission requests")
 	flags.StringVar(&s.healthAddress, "health-bind-address", defaultHealthAddress, "`HOST:PORT` for /healthz and /readyz, over HTTP; 0 switches them off")
 	flags.StringVar(&s.metricsAddress, "metrics-bind-address", defaultMetricsAddress, "`HOST:PORT` for Prometheus at /metrics, over HTTP; 0 switches it off")
+	flags.DurationVar(&s.auditInterval, "audit-interval", defaultAuditInterval, "how often what exists is judged, by one replica, as a `DURATION` of at least 10s; a run may take half of it; 0 switches the audit off")
+	flags.DurationVar(&s.auditDelay, "audit-delay", defaultAuditDelay, "`DURATION` from a change of a mesh or of a namespace's mesh labels to the run of the audit that it causes")
 	flags.StringVar(&s.logFormat, "log-format", "auto", "`FORMAT` of the log on standard error: json, console, or auto (console at a terminal, else json)")
 	flags.StringVar(&s.logLevel, "log-level", "info", "`LEVEL` of the log: error, info (also denials), or debug (also every answer)")
 }
@@ -91,6 +98,12 @@ func (s *settings) complete() error {
 	}
 	if err := checkIstiods(&s.istiods); err != nil {
 		return err
+	}
+	if s.auditInterval != 0 && s.auditInterval < minAuditInterval {
+		return fmt.Errorf("--audit-interval %v is less than %v; 0 switches the audit off", s.auditInterval, minAuditInterval)
+	}
+	if s.auditDelay < 0 {
+		return fmt.Errorf("--audit-delay %v is negative", s.auditDelay)
 	}
 	return s.completeCerts()
 }

@@ -95,13 +95,18 @@ func (s *source) checker() (*audit.Checker, error) {
 	if err != nil {
 		return nil, err
 	}
+	return checkerOf(c, s.namespace, time.Now()), nil
+}
+
+// checkerOf returns what judges by a configuration; namespace is meshfence's own.
+func checkerOf(c *config.Configuration, namespace string, now time.Time) *audit.Checker {
 	return &audit.Checker{
 		Policy:          policy.New(webhook.Settings(c)),
 		Exempt:          c.ExemptNamespaces.Match,
 		DiscoveryLabels: c.DiscoveryLabels,
-		Scope:           audit.Scope{Namespace: s.namespace, MeshMap: c.MeshMap.Name},
-		Now:             time.Now(),
-	}, nil
+		Scope:           audit.Scope{Namespace: namespace, MeshMap: c.MeshMap.Name},
+		Now:             now,
+	}
 }
 
 // apiConfig returns how to reach the API server.

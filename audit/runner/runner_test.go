@@ -1,0 +1,301 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	openreports "github.com/openreports/reports-api/apis/openreports.io/v1alpha1"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/meshfence/meshfence/audit"
+	"github.com/meshfence/meshfence/audit/history"
+	"github.com/meshfence/meshfence/audit/observed"
+	"github.com/meshfence/meshfence/audit/scan"
+	"github.com/meshfence/meshfence/webhook/cluster/events"
+	"github.com/meshfence/meshfence/webhook/cluster/listing"
+	"github.com/meshfence/meshfence/webhook/mesh"
+	"github.com/meshfence/meshfence/webhook/policy"
+	"github.com/meshfence/meshfence/webhook/sail"
+)
+
+// fake is a cluster with one mesh and these namespaces.
+type fake struct {
+	fleet      *mesh.Fleet
+	namespaces []mesh.Namespace
+}
+
+func (f *fake) Synced() bool       { return true }
+func (f *fake) Fleet() *mesh.Fleet { return f.fleet }
+func (f *fake) Namespaces(context.Context, func() []string) ([]mesh.Namespace, error) {
+	return f.namespaces, nil
+}
+func (f *fake) MeshMap(context.Context) (*mesh.Map, error) { return nil, nil }
+
+func newFake(t *testing.T, namespaces ...mesh.Namespace) *fake {
+	t.Helper()
+	cp, err := sail.DecodeControlPlane([]byte(`{"kind": "Istio", "metadata": {"name": "mesh-1"}, "spec": {"version": "v1.30.3", "namespace": "istio-system",
+		"values": {"meshConfig": {"discoverySelectors": [{"matchLabels": {"istio-discovery": "mesh-1"}}]}}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cp.Kind = sail.KindIstio
+	return &fake{fleet: mesh.NewFleet(mesh.Objects{Istios: []*sail.ControlPlane{cp}}), namespaces: namespaces}
+}
+
+func namespace(name string, labels ...string) mesh.Namespace {
+	ns := mesh.Namespace{Name: name, Labels: map[string]string{mesh.NameLabel: name}}
+	for _, label := range labels {
+		key, value, _ := strings.Cut(label, "=")
+		ns.Labels[key] = value
+	}
+	return ns
+}
+
+// newRound is a round that sees what look returns.
+func newRound(cluster *fake, look Scan) *round {
+	counter := newErrors()
+	r := &Runner{
+		Cluster: cluster, Scan: look, Interval: time.Minute, errors: counter,
+		Checker: func(now time.Time) *audit.Checker {
+			return &audit.Checker{Policy: policy.New(policy.Settings{}), Now: now}
+		},
+	}
+	return &round{Runner: r, shown: newShown(counter)}
+}
+
+// nothingSeen is a cluster in which nothing else is.
+func nothingSeen(context.Context, policy.Existing, []observed.Resource) (scan.Seen, error) {
+	return scan.Seen{Cluster: &observed.Cluster{}}, nil
+}
+
+func codes(o *Outcome) []string {
+	var all []string
+	for _, f := range o.Findings {
+		all = append(all, string(f.Rule.Code)+" "+f.Name)
+	}
+	return all
+}
+
+// last keeps what was published last.
+type last struct{ outcome *Outcome }
+
+func (l *last) Publish(_ context.Context, o *Outcome) error { l.outcome = o; return nil }
+
+func TestARunTellsWhatIsWrong(t *testing.T) {
+	published := &last{}
+	r := newRound(newFake(t, namespace("shop", "istio.io/rev=mesh-1")), nothingSeen)
+	r.Publishers = []Publisher{published}
+	r.run(t.Context())
+	if diff := cmp.Diff([]string{"MF916 mesh-1", "MF205 shop"}, codes(published.outcome)); diff != "" { // no istiod is there either
+		t.Error(diff)
+	}
+	if len(published.outcome.New) != 2 {
+		t.Errorf("%d are new", len(published.outcome.New))
+	}
+	r.run(t.Context())
+	if len(published.outcome.New) != 0 || len(published.outcome.Findings) != 2 {
+		t.Errorf("the second run: %d new, %d findings", len(published.outcome.New), len(published.outcome.Findings))
+	}
+}
+
+// What changes while the cluster is read may be read before or after the change: a rule about what was read is not to be broken by the mixture.
+func TestWhatChangesMeanwhileIsWrongOnlyIfItIsBeforeAndAfter(t *testing.T) {
+	pod := []byte(`{"metadata": {"namespace": "shop", "name": "a", "labels": {"service.istio.io/canonical-name": "a"}, "annotations": {"istio.io/rev": "mesh-1"}}}`)
+	for name, test := range map[string]struct {
+		before, after []string
+		want          []string
+	}{
+		"wrong before and after":    {nil, nil, []string{"MF904 shop"}},
+		"right before, wrong after": {[]string{"istio-discovery=mesh-1"}, nil, nil},
+		"wrong before, right after": {nil, []string{"istio-discovery=mesh-1"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cluster, published := newFake(t, namespace("shop", test.before...)), &last{}
+			r := newRound(cluster, func(context.Context, policy.Existing, []observed.Resource) (scan.Seen, error) {
+				seen := scan.Seen{Cluster: &observed.Cluster{}}
+				cluster.namespaces = []mesh.Namespace{namespace("shop", test.after...), namespace("new")}
+				return seen, seen.Cluster.Add(observed.Pods, pod)
+			})
+			r.Publishers = []Publisher{published}
+			r.run(t.Context())
+			got := slices.DeleteFunc(codes(published.outcome), func(code string) bool { return !strings.HasPrefix(code, "MF904") })
+			if diff := cmp.Diff(test.want, got); diff != "" && len(test.want)+len(got) > 0 {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// A run that fails leaves what is shown, and what is known.
+func TestARunThatFailsChangesNothing(t *testing.T) {
+	fails := false
+	published := &last{}
+	r := newRound(newFake(t, namespace("shop", "istio.io/rev=mesh-1")), func(ctx context.Context, e policy.Existing, needs []observed.Resource) (scan.Seen, error) {
+		if fails {
+			return scan.Seen{}, errors.New("connection refused")
+		}
+		return nothingSeen(ctx, e, needs)
+	})
+	r.Publishers = []Publisher{published}
+	r.run(t.Context())
+	before, first := r.shown.succeeded, published.outcome
+	fails = true
+	r.run(t.Context())
+	if r.shown.succeeded != before || published.outcome != first || testutil.ToFloat64(r.errors) != 1 {
+		t.Errorf("succeeded %v, before %v; %v errors", r.shown.succeeded, before, testutil.ToFloat64(r.errors))
+	}
+}
+
+// What could not be looked at is not gone.
+func TestAPartialRunSaysSo(t *testing.T) {
+	partial, published := false, &last{}
+	r := newRound(newFake(t, namespace("shop")), func(context.Context, policy.Existing, []observed.Resource) (scan.Seen, error) {
+		seen := scan.Seen{Cluster: &observed.Cluster{}}
+		if partial {
+			seen.Gaps = []listing.Gap{{Resource: string(observed.Pods), Why: errors.New("forbidden")}}
+			seen.Cluster.Miss(observed.Pods, "pods cannot be read")
+			return seen, nil
+		}
+		return seen, seen.Cluster.Add(observed.Pods, []byte(`{"metadata": {"namespace": "shop", "name": "a", "annotations": {"istio.io/rev": "mesh-1"}}}`))
+	})
+	r.Publishers = []Publisher{published}
+	r.run(t.Context())
+	partial = true
+	r.run(t.Context())
+	if diff := cmp.Diff([]string{"MF916 mesh-1", "MF904 shop"}, codes(published.outcome)); diff != "" || len(published.outcome.Gone) > 0 || !r.shown.incomplete {
+		t.Errorf("gone %v, incomplete %t: %s", published.outcome.Gone, r.shown.incomplete, diff)
+	}
+}
+
+func TestMetricsAreThoseOfTheLastRun(t *testing.T) {
+	s := newShown(newErrors())
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(s)
+	if n, err := testutil.GatherAndCount(registry, "meshfence_audit_last_success_timestamp_seconds"); n != 0 || err != nil {
+		t.Errorf("%d before the first run: %v", n, err)
+	}
+	s.show(&Outcome{
+		Change:     history.Change{Findings: []history.Finding{finding("MF202", policy.Deny, "mesh-1", "a"), finding("MF202", policy.Deny, "mesh-1", "b"), finding("MF104", policy.Warn, "", "c")}},
+		Namespaces: map[audit.Standing]int{{Mesh: "mesh-1", State: audit.Injected}: 3},
+	}, 1500*time.Millisecond, time.Unix(1000, 0))
+	want := `# HELP meshfence_audit_findings What is wrong in the cluster, by rule, by the mesh that it is counted for (empty for none) and by what the rule would do at admission: deny or warn.
+# TYPE meshfence_audit_findings gauge
+meshfence_audit_findings{action="deny",mesh="mesh-1",rule="MF202"} 2
+meshfence_audit_findings{action="warn",mesh="",rule="MF104"} 1
+# HELP meshfence_audit_last_success_timestamp_seconds When the audit last finished a run, in seconds since 1970.
+# TYPE meshfence_audit_last_success_timestamp_seconds gauge
+meshfence_audit_last_success_timestamp_seconds 1000
+`
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "meshfence_audit_findings", "meshfence_audit_last_success_timestamp_seconds"); err != nil {
+		t.Error(err)
+	}
+	s.show(&Outcome{}, time.Second, time.Unix(2000, 0))
+	if n, err := testutil.GatherAndCount(registry, "meshfence_audit_findings"); n != 0 || err != nil {
+		t.Errorf("%d findings after a run without any: %v", n, err)
+	}
+}
+
+// finding is one of a rule about a namespace.
+func finding(code policy.Code, action policy.Action, of, name string) history.Finding {
+	o := policy.Offence{Kind: "Namespace", Name: name, Finding: policy.Finding{
+		Rule: policy.Rule{Code: code, Name: "Name" + string(code)}, Action: action, Detail: "it is wrong", Ways: []policy.Way{{Label: "mend it", Commands: []string{"kubectl mend"}}},
+	}}
+	return history.Finding{Offence: o, Fingerprint: audit.Fingerprint(o), Mesh: of, Since: time.Unix(1000, 0)}
+}
+
+// recorded keeps events.
+type recorded struct{ all []events.Event }
+
+func (r *recorded) Record(_ context.Context, all []events.Event) error {
+	r.all = append(r.all, all...)
+	return nil
+}
+
+func TestEventsTellWhatIsNewAndWhatIsGone(t *testing.T) {
+	to := &recorded{}
+	o := &Outcome{Change: history.Change{
+		New:  []history.Finding{finding("MF104", policy.Warn, "", "b"), finding("MF202", policy.Deny, "", "a")},
+		Gone: []history.Record{{Rule: policy.Rule{Code: "MF205", Name: "InjectedNotDiscovered"}, Kind: "Namespace", Name: "c", Since: time.Unix(0, 0)}},
+	}}
+	if err := (Events{to}).Publish(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	want := []events.Event{
+		{Kind: "Namespace", Name: "a", Warning: true, Reason: "NameMF202", Action: "Found", Note: "MF202 NameMF202: it is wrong; mend it: kubectl mend"},
+		{Kind: "Namespace", Name: "b", Warning: true, Reason: "NameMF104", Action: "Found", Note: "MF104 NameMF104: it is wrong; mend it: kubectl mend"},
+		{Kind: "Namespace", Name: "c", Reason: "InjectedNotDiscovered", Action: "Gone", Note: "MF205 InjectedNotDiscovered is no longer so; first seen 1970-01-01T00:00:00Z"},
+	}
+	if diff := cmp.Diff(want, to.all); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestEventsHaveALimit(t *testing.T) {
+	to, o := &recorded{}, &Outcome{}
+	long := finding("MF202", policy.Deny, "", "long")
+	long.Detail = strings.Repeat("a very long detail with ümläuts, ", 100)
+	o.New = append(o.New, long)
+	for i := range 200 {
+		o.New = append(o.New, finding("MF202", policy.Deny, "", fmt.Sprint(i)))
+	}
+	if err := (Events{to}).Publish(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if len(to.all) != maxEvents || len(to.all[0].Note) > events.MaxNote || !strings.HasSuffix(to.all[0].Note, "…") {
+		t.Errorf("%d events, the first one with a note of %d bytes", len(to.all), len(to.all[0].Note))
+	}
+}
+
+func TestReportsAreOfMeshes(t *testing.T) {
+	cluster := newFake(t)
+	o := &Outcome{
+		Existing:   policy.Existing{Fleet: cluster.fleet},
+		Namespaces: map[audit.Standing]int{{Mesh: "mesh-1", State: audit.Injected}: 5, {State: audit.Outside}: 2},
+		Change:     history.Change{Findings: []history.Finding{finding("MF104", policy.Warn, "mesh-1", "a"), finding("MF202", policy.Deny, "mesh-1", "b")}},
+	}
+	all := reportsOf(o)
+	if len(all) != 1 || all[0].Name != "meshfence-mesh-1" || all[0].Summary != (openreports.ReportSummary{Pass: 3, Fail: 1, Warn: 1}) || all[0].Results[0].Policy != "MF202" {
+		t.Errorf("%+v", all)
+	}
+	o.Findings = append(o.Findings, finding("MF212", policy.Warn, "", "c"))
+	if all = reportsOf(o); len(all) != 2 || all[1].Name != "meshfence-unassigned" || all[1].Summary != (openreports.ReportSummary{Pass: 1, Warn: 1}) {
+		t.Errorf("%+v", all)
+	}
+	o.Findings = nil
+	if all = reportsOf(o); len(all) != 1 || all[0].Summary.Pass != 5 {
+		t.Errorf("a mesh that is right has a report that says so: %+v", all)
+	}
+}
+
+func TestReportsHaveALimitAndSaySo(t *testing.T) {
+	o := &Outcome{Existing: policy.Existing{Fleet: newFake(t).fleet}}
+	for i := range 700 {
+		o.Findings = append(o.Findings, finding("MF104", policy.Warn, "mesh-1", fmt.Sprint(i)))
+	}
+	o.Findings = append(o.Findings, finding("MF202", policy.Deny, "mesh-1", "worst"))
+	r := reportsOf(o)[0]
+	if len(r.Results) != maxResults || r.Results[0].Subjects[0].Name != "worst" || r.Summary.Warn != 700 || r.Annotations[leftOut] != "201" {
+		t.Errorf("%d results, the first of %v, %+v, %v", len(r.Results), r.Results[0].Subjects, r.Summary, r.Annotations)
+	}
+	long, other := strings.Repeat("a", 253), strings.Repeat("a", 252)+"b"
+	if a, b := reportName(long), reportName(other); len(a) > 253 || a == b {
+		t.Errorf("%s\n%s", a, b)
+	}
+}
+
+// Every kind that a finding can be about has its resource, or no event could tell of it.
+func TestKindsAreThoseOfTheRules(t *testing.T) {
+	for _, kind := range slices.Sorted(maps.Keys(Kinds())) {
+		if Kinds()[kind].Resource == "" || Kinds()[kind].Version == "" {
+			t.Error(kind)
+		}
+	}
+}

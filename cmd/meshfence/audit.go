@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/meshfence/meshfence/audit"
+	"github.com/meshfence/meshfence/audit/observed"
+	"github.com/meshfence/meshfence/audit/runner"
+	"github.com/meshfence/meshfence/audit/scan"
+	"github.com/meshfence/meshfence/webhook/api"
+	"github.com/meshfence/meshfence/webhook/cluster"
+	"github.com/meshfence/meshfence/webhook/cluster/events"
+	"github.com/meshfence/meshfence/webhook/cluster/memory"
+	"github.com/meshfence/meshfence/webhook/cluster/reports"
+	"github.com/meshfence/meshfence/webhook/config"
+	"github.com/meshfence/meshfence/webhook/policy"
+)
+
+// addAudit adds the audit to the manager, unless it is switched off. changes has a signal when something may have changed.
+func addAudit(mgr manager.Manager, s *settings, file *config.File, known *cluster.Cluster, changes <-chan struct{}) error {
+	if s.auditInterval == 0 {
+		return nil
+	}
+	api := mgr.GetConfig()
+	kept, err := memory.New(api, s.namespace, auditMemory, auditMemoryKey)
+	if err != nil {
+		return err
+	}
+	recorder, err := events.New(api, runner.Kinds(), mgr.GetEventRecorder("meshfence"))
+	if err != nil {
+		return err
+	}
+	writer, err := reports.New(api)
+	if err != nil {
+		return err
+	}
+	return mgr.Add(&runner.Runner{
+		Cluster:    known,
+		Scan:       s.scan(mgr),
+		Checker:    func(now time.Time) *audit.Checker { return checkerOf(file.Current(), s.namespace, now) },
+		Changed:    changes,
+		Interval:   s.auditInterval,
+		Delay:      s.auditDelay,
+		Lease:      runner.Lease{API: api, Namespace: s.namespace, Name: auditLease},
+		Memory:     kept,
+		Publishers: []runner.Publisher{runner.Events{Recorder: recorder}, runner.Reports{Writer: writer}},
+		Registerer: metrics.Registry,
+	})
+}
+
+// Names of the audit's objects, in the namespace of meshfence.
+const (
+	auditLease     = api.AuditLease
+	auditMemory    = api.AuditFindings
+	auditMemoryKey = "findings"
+)
+
+// scan returns how the audit reads the cluster. Where only the istiods of the Sail operator count, there is no right to look at the objects of others.
+func (s *settings) scan(mgr manager.Manager) runner.Scan {
+	return func(ctx context.Context, existing policy.Existing, needs []observed.Resource) (scan.Seen, error) {
+		var left []observed.Resource
+		if s.istiods == sailIstiods {
+			left = []observed.Resource{observed.RootCertificates, observed.MeshConfigs, observed.Injectors, observed.Istiods}
+			needs = slices.DeleteFunc(slices.Clone(needs), func(r observed.Resource) bool { return slices.Contains(left, r) })
+		}
+		seen, err := scan.Scan(ctx, mgr.GetConfig(), existing, scan.Options{Needs: needs})
+		for _, r := range left {
+			seen.Cluster.Miss(r, "is not read with --istiods "+sailIstiods)
+		}
+		return seen, err
+	}
+}
