@@ -501,7 +501,7 @@ func TestTheWorkloadIsRestricted(t *testing.T) {
 	})
 }
 
-// What webhook/cluster says that it does (its package comment), what certs does, and nothing else.
+// What webhook/cluster says that it does (its package comment), what the audit does, what certs does, and nothing else.
 func TestRights(t *testing.T) {
 	wantCluster := []rbacv1.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"list", "watch"}},
@@ -512,6 +512,11 @@ func TestRights(t *testing.T) {
 		{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"list", "watch"}},
 		{APIGroups: []string{"admissionregistration.k8s.io"}, Resources: []string{"mutatingwebhookconfigurations"}, Verbs: []string{"list", "watch"}},
 		{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"list", "watch"}},
+		{APIGroups: []string{"security.istio.io"}, Resources: []string{"peerauthentications"}, Verbs: []string{"list"}},
+		{APIGroups: []string{"gateway.networking.k8s.io"}, Resources: []string{"gateways", "gatewayclasses"}, Verbs: []string{"list"}},
+		{APIGroups: []string{"sailoperator.io"}, Resources: []string{"istiocnis", "ztunnels"}, Verbs: []string{"list"}},
+		{APIGroups: []string{"events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}},
+		{APIGroups: []string{"openreports.io"}, Resources: []string{"clusterreports"}, Verbs: []string{"list", "create", "update", "delete"}},
 		{
 			APIGroups: []string{"admissionregistration.k8s.io"}, Resources: []string{"validatingwebhookconfigurations", "mutatingwebhookconfigurations"},
 			ResourceNames: []string{"meshfence"}, Verbs: []string{"get", "list", "watch", "patch"},
@@ -520,7 +525,9 @@ func TestRights(t *testing.T) {
 	wantOwn := []rbacv1.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list", "watch"}},
 		{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"create"}},
-		{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{"meshfence-claims"}, Verbs: []string{"update"}},
+		{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{"meshfence-claims", "meshfence-findings"}, Verbs: []string{"update"}},
+		{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"create"}},
+		{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, ResourceNames: []string{"meshfence-audit"}, Verbs: []string{"get", "update"}},
 	}
 	wantSecret := []rbacv1.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create"}},

@@ -28,8 +28,8 @@ import (
 // server allows webhooks at most 30 seconds (admissionregistration.k8s.io/v1, timeoutSeconds).
 const gracefulShutdown = 30 * time.Second
 
-// newManager makes the controller-runtime manager with its servers: webhooks, probes, metrics. There is no leader election,
-// as every replica serves, and nothing is cached unless code asks the manager's cache for an informer: its client
+// newManager makes the controller-runtime manager with its servers: webhooks, probes, metrics. It elects no leader,
+// as every replica serves and the audit has a Lease of its own, and nothing is cached unless code asks the manager's cache for an informer: its client
 // reads live.
 func newManager(ctx context.Context, s *settings, api *rest.Config, serving certificate, clock *certs.Clock) (manager.Manager, error) {
 	scheme, err := newScheme()

@@ -80,7 +80,8 @@ func newServeCommand(register registerFunc) *cobra.Command {
 		Long: `Serve admission requests over HTTPS (TLS 1.3) until SIGTERM or SIGINT, then ask
 clients for a second to close their connections, answer the requests in flight,
 for at most 30 seconds, and end. A second signal ends it at once. All replicas
-serve; there is no leader.
+serve. One of them, by a Lease, also runs the audit: it judges what exists, and
+tells of it in metrics, Events, ClusterReports and its log.
 
 A change of the configuration file takes effect without a restart, usually at once
 and at most 10 seconds later. A file with a mistake is refused as a whole: the

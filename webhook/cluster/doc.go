@@ -8,7 +8,10 @@
 //	conditions  keeps the match conditions of the webhook configurations up to date
 //	fastlist    lists namespaces with little memory; can be deleted
 //	ledger      notes the changes of meshes that are in flight
-//	listing     reads a cluster once, for the commands that look at what exists
+//	listing     reads a cluster once, for the commands that look at what exists and for the audit
+//	events      writes Events of what the audit finds
+//	reports     keeps ClusterReports of it
+//	memory      keeps it in a ConfigMap
 //
 // How it fails: while the API server cannot be reached the last known state stays, Synced stays true, and a try to
 // reconnect is made every two seconds or faster. Only the API server's own answer that it does not serve a resource (404)
@@ -27,4 +30,10 @@
 //	configmaps, the ledger's name, in our own namespace   get, update; create, which cannot be restricted to a name
 //	validating- and mutatingwebhookconfigurations,
 //	  the name meshfence                                  get, list, watch, patch      (admissionregistration.k8s.io)
+//	peerauthentications, gateways, gatewayclasses,
+//	  istiocnis, ztunnels                                 list                         (the audit, where they are served)
+//	events                                                create, patch                (events.k8s.io; the audit)
+//	clusterreports                                        list, create, update, delete (openreports.io; the audit, where served)
+//	leases, the audit's name, in our own namespace        get, update; create
+//	configmaps, the findings' name, in our own namespace  get, update; create
 package cluster

@@ -1,0 +1,96 @@
+package audit
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/meshfence/meshfence/test/harness"
+)
+
+const (
+	wrongRevision = `action="deny",mesh="mesh-1",rule="MF202"`
+	notDiscovered = `action="warn",mesh="mesh-2",rule="MF104"`
+)
+
+// A finding appears, is told of, stays without another word, and goes.
+func TestAFindingIsTold(t *testing.T) {
+	s := newSuite(t, harness.Options{})
+	must(t, s.InstallWorkload(t.Context()))
+	s.guide(t)
+	p, err := s.StartMeshfence(t.Context(), flags())
+	must(t, err)
+	eventually(t, "a first run, without findings", func() bool { return hasRun(t, p, time.Time{}) })
+	for labels, n := range findings(t, p) {
+		if !strings.Contains(labels, "MF901") { // the guide asks for it, and the stand-in makes no PeerAuthentication
+			t.Errorf("%v: %s", n, labels)
+		}
+	}
+
+	s.installReports(t)
+	s.kubectl(t, "label", "namespace", "app-mesh-1", "istio.io/rev=mesh-2", "--overwrite")
+	s.kubectl(t, "label", "namespace", "istio-system-mesh-2", "istio-discovery-")
+	eventually(t, "both findings in the metrics", func() bool {
+		all := findings(t, p)
+		return all[wrongRevision] == 1 && all[notDiscovered] == 1
+	})
+	if got := metrics(t, p)[`meshfence_namespaces{mesh="mesh-1",state="mismatched"}`]; got != 1 {
+		t.Errorf("%v namespaces are mismatched", got)
+	}
+	eventually(t, "both events", func() bool {
+		return s.told(t, "Namespace", "app-mesh-1", "RevisionOfAnotherMesh", "Found") && s.told(t, "Istio", "mesh-2", "ControlPlaneNotDiscovered", "Found")
+	})
+	if out := s.kubectl(t, "describe", "istios.sailoperator.io", "mesh-2"); !strings.Contains(out, "ControlPlaneNotDiscovered") {
+		t.Errorf("kubectl describe does not show the event:\n%s", out)
+	}
+	if out := s.kubectl(t, "events", "--namespace", "app-mesh-1"); !strings.Contains(out, "MF202 RevisionOfAnotherMesh") {
+		t.Errorf("kubectl events does not show the event in the namespace:\n%s", out)
+	}
+	eventually(t, "a report of each mesh", func() bool { return len(s.reports(t)) >= 2 })
+	first := s.reports(t)["meshfence-mesh-1"]
+	if first.Summary.Fail != 1 || len(first.Results) == 0 || first.Results[0].Policy != "MF202" || first.Results[0].Timestamp.Seconds == 0 {
+		t.Errorf("the report of mesh-1: %+v", first)
+	}
+	s.quiet(t, p)
+
+	s.kubectl(t, "label", "namespace", "app-mesh-1", "istio.io/rev=mesh-1", "--overwrite")
+	eventually(t, "the finding gone", func() bool { _, there := findings(t, p)[wrongRevision]; return !there })
+	eventually(t, "the event of that", func() bool { return s.told(t, "Namespace", "app-mesh-1", "RevisionOfAnotherMesh", "Gone") })
+	eventually(t, "the report without it", func() bool { return s.reports(t)["meshfence-mesh-1"].Summary.Fail == 0 })
+
+	s.kubectl(t, "delete", "istios.sailoperator.io,istiorevisions.sailoperator.io", "mesh-2")
+	eventually(t, "the report of the mesh gone with it", func() bool { _, there := s.reports(t)["meshfence-mesh-2"]; return !there })
+}
+
+// quiet checks that runs without a change write nothing.
+func (s *suite) quiet(t *testing.T, p *harness.Process) {
+	t.Helper()
+	before, events := s.versions(t), len(s.events(t))
+	for range 2 {
+		now := time.Now()
+		eventually(t, "another run", func() bool { return hasRun(t, p, now) })
+	}
+	if diff := cmp.Diff(before, s.versions(t)); diff != "" {
+		t.Errorf("a run without a change has written:\n%s", diff)
+	}
+	if now := len(s.events(t)); now != events {
+		t.Errorf("%d events, and before there were %d", now, events)
+	}
+}
+
+// versions are those of what the audit writes.
+func (s *suite) versions(t testing.TB) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for name, report := range s.reports(t) {
+		all[name] = report.ResourceVersion
+	}
+	var kept corev1.ConfigMap
+	must(t, s.Client.Get(t.Context(), client.ObjectKey{Namespace: harness.Namespace, Name: "meshfence-findings"}, &kept))
+	all[kept.Name] = kept.ResourceVersion
+	return all
+}
