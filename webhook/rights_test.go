@@ -160,9 +160,9 @@ func TestPodsAreLookedAtWithinBoundsAndOnlyIfAnAdmittedNamespaceMoves(t *testing
 		!strings.HasPrefix(got.Warnings[0], `MF207 MovesLiveNamespace: Namespace "blog": it moves to mesh "mesh-2", but 2 of its 3 pods have the sidecar`) {
 		t.Errorf("looked at %q: %+v", looks, got)
 	}
-	looks = nil // It has left mesh-1 before, and its pods have not.
-	if got := s.ask(t, namespaceRequest("blog", in2, "team=a")); !slices.Equal(looks, []string{"blog"}) || got.AuditAnnotations["findings"] != "MF207" {
-		t.Errorf("joins again: looked at %q: %+v", looks, got)
+	looks = nil // It may have left mesh-1 before, and its pods may not: the audit knows.
+	if got := s.ask(t, namespaceRequest("blog", in2, "team=a")); len(looks) > 0 || !got.Allowed || len(got.Warnings) > 0 {
+		t.Errorf("joins: looked at %q: %+v", looks, got)
 	}
 	off := serve(t, c, func(c *config.Configuration) { c.Rules = map[string]config.Action{"MF207": config.ActionOff} })
 	looks = nil

@@ -9,11 +9,11 @@ import (
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
-// WantsPods reports whether the pods of the namespace are worth a look: it moves to other meshes, and the rules want to know
-// whether its pods do. To look costs a request to the API server, so it is done only before an answer that
-// allows. One that no mesh has discovered so far counts too: it may have left one earlier, with pods that still have its sidecar.
+// WantsPods reports whether the pods of the namespace are worth a look: it moves to other meshes, its pods had a sidecar by the labels so far, and the rules
+// want to know whether they still have it. To look costs a request to the API server, so it is done only before an answer that allows. Where the labels
+// so far choose no revision that injects, pods with a sidecar are left from an earlier change: the audit finds them (MF904).
 func (p *Policy) WantsPods(c NamespaceChange) bool {
-	if c.Old == nil || c.New.Deleting || !p.judges("MF207") {
+	if c.Old == nil || c.New.Deleting || !p.judges("MF207") || len(c.Fleet.Injecting(c.Old.Labels)) == 0 {
 		return false
 	}
 	var room [2][4]*mesh.Mesh

@@ -97,6 +97,7 @@ func TestMF207(t *testing.T) {
 
 func TestPodsAreWorthALookOnlyIfTheNamespaceMoves(t *testing.T) {
 	off := policy.Actions{Rules: map[policy.Code]policy.Action{"MF207": policy.Off}}
+	meshes := append(guide(), "IstioRevisionTag stable; targets Istio mesh-1", "Istio default; in istio-system; selects istio-discovery=default")
 	for _, c := range []struct {
 		name     string
 		from, to string
@@ -105,21 +106,23 @@ func TestPodsAreWorthALookOnlyIfTheNamespaceMoves(t *testing.T) {
 		actions  policy.Actions
 		want     bool
 	}{
-		{name: "to another mesh", from: "istio-discovery=mesh-1", to: "istio-discovery=mesh-2", want: true},
-		{name: "to no mesh", from: "istio-discovery=mesh-1", want: true},
-		{name: "to a first mesh", from: "team=a", to: "istio-discovery=mesh-1", want: true},
-		{name: "to a first mesh, with its revision", to: "istio-discovery=mesh-1 istio.io/rev=mesh-1", want: true},
+		{name: "to another mesh", from: "istio-discovery=mesh-1 istio.io/rev=mesh-1", to: "istio-discovery=mesh-2", want: true},
+		{name: "to no mesh", from: "istio-discovery=mesh-1 istio.io/rev=mesh-1", want: true},
 		{name: "to the mesh that injects it", from: "istio.io/rev=mesh-1", to: "istio-discovery=mesh-1 istio.io/rev=mesh-1", want: true},
-		{name: "to a mesh after one that nobody knows", from: "istio.io/rev=mesh-0", to: "istio-discovery=mesh-1", want: true},
-		{name: "to a mesh after the default one", from: "istio-injection=enabled", to: "istio-discovery=mesh-1", want: true},
-		{name: "to a first mesh, without injection before", from: "istio-injection=disabled", to: "istio-discovery=mesh-1", want: true},
-		{name: "to another revision", from: "istio-discovery=mesh-1", to: "istio-discovery=mesh-1 istio.io/rev=mesh-1"},
-		{name: "between values that are no mesh's", from: "istio-discovery=a", to: "istio-discovery=b"},
-		{name: "created", to: "istio-discovery=mesh-1", create: true},
-		{name: "deleted", from: "istio-discovery=mesh-1", deleting: true},
-		{name: "rule off", from: "istio-discovery=mesh-1", to: "istio-discovery=mesh-2", actions: off},
+		{name: "out of a mesh by a tag", from: "istio-discovery=mesh-1 istio.io/rev=stable", want: true},
+		{name: "out of the default mesh", from: "istio-discovery=default istio-injection=enabled", want: true},
+		{name: "to another mesh, without injection before", from: "istio-discovery=mesh-1", to: "istio-discovery=mesh-2"},
+		{name: "to another mesh, with injection turned off before", from: "istio-discovery=mesh-1 istio.io/rev=mesh-1 istio-injection=disabled", to: "istio-discovery=mesh-2"},
+		{name: "to a first mesh", from: "team=a", to: "istio-discovery=mesh-1"},
+		{name: "to a first mesh, with its revision", to: "istio-discovery=mesh-1 istio.io/rev=mesh-1"},
+		{name: "to a mesh after a revision that does not exist", from: "istio.io/rev=mesh-0", to: "istio-discovery=mesh-1"},
+		{name: "to another revision", from: "istio-discovery=mesh-1 istio.io/rev=mesh-2", to: "istio-discovery=mesh-1 istio.io/rev=mesh-1"},
+		{name: "between values of no mesh", from: "istio-discovery=a istio.io/rev=mesh-1", to: "istio-discovery=b istio.io/rev=mesh-1"},
+		{name: "created", to: "istio-discovery=mesh-1 istio.io/rev=mesh-1", create: true},
+		{name: "deleted", from: "istio-discovery=mesh-1 istio.io/rev=mesh-1", deleting: true},
+		{name: "rule off", from: "istio-discovery=mesh-1 istio.io/rev=mesh-1", to: "istio-discovery=mesh-2", actions: off},
 	} {
-		change := policy.NamespaceChange{Old: namespace(t, "app", c.from), New: namespace(t, "app", c.to), Fleet: fleet(t, guide()...)}
+		change := policy.NamespaceChange{Old: namespace(t, "app", c.from), New: namespace(t, "app", c.to), Fleet: fleet(t, meshes...)}
 		change.New.Deleting = c.deleting
 		if c.create {
 			change.Old = nil
