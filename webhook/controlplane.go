@@ -31,7 +31,8 @@ func validateControlPlanes(c *common, kind string, discoveryLabels []string) adm
 	h := &controlPlanes{common: c, kind: kind, discoveryLabels: discoveryLabels}
 	return &kindHandler[sail.ControlPlane]{
 		common: c, kind: sail.GroupVersion.WithKind(kind), decode: h.decode, deletions: true,
-		skip: h.skip, malformed: func(cp *sail.ControlPlane) error { return cp.Malformed }, judge: h.judge,
+		skip: h.skip, malformed: func(cp *sail.ControlPlane) error { return cp.Malformed },
+		annotations: func(cp *sail.ControlPlane) map[string]string { return cp.Metadata.Annotations }, judge: h.judge,
 	}
 }
 

@@ -3,7 +3,6 @@ package webhook
 import (
 	"context"
 
-	authorizationv1 "k8s.io/api/authorization/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/meshfence/meshfence/webhook/policy"
@@ -26,13 +25,9 @@ func (c *common) override(ctx context.Context, req *admission.Request, annotatio
 		return verdict
 	}
 	override := policy.ReadOverride(annotation)
-	rights := map[policy.Code]policy.Right{}
-	ctx, cancel := context.WithTimeout(ctx, rightsTimeout)
-	defer cancel()
-	for _, code := range override.Asks(verdict) {
-		rights[code] = c.right(ctx, req, authorizationv1.ResourceAttributes{
-			Verb: policy.OverrideVerb, Group: policy.OverrideGroup, Resource: policy.OverrideResource, Name: policy.OverrideName(code),
-		})
+	asks := override.Asks(verdict)
+	rights := c.askOverrides(ctx, req, asks)
+	for _, code := range asks {
 		c.recorder.override(ctx, req, code, rights[code])
 	}
 	return override.Apply(verdict, req.UserInfo.Username, rights)

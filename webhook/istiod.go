@@ -20,7 +20,10 @@ type istiods struct{ controlPlanes }
 // validateIstiods returns the handler of CREATE, UPDATE and DELETE of such a ConfigMap. Failure policy: Fail.
 func validateIstiods(c *common, discoveryLabels []string) admission.Handler {
 	h := &istiods{controlPlanes{common: c, kind: mesh.KindIstiod, discoveryLabels: discoveryLabels}}
-	return &kindHandler[istiod.ConfigMap]{common: c, kind: configMapKind, decode: decodeMeshConfig, deletions: true, skip: skipMeshConfig, judge: h.judge}
+	return &kindHandler[istiod.ConfigMap]{
+		common: c, kind: configMapKind, decode: decodeMeshConfig, deletions: true, skip: skipMeshConfig,
+		annotations: func(c *istiod.ConfigMap) map[string]string { return c.Annotations }, judge: h.judge,
+	}
 }
 
 // decodeMeshConfig reads a ConfigMap; one that is none of an istiod's has no Config.

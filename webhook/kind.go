@@ -47,6 +47,8 @@ type kindHandler[O any] struct {
 	malformed func(*O) error
 	// notSynced, if not nil, is the response as long as the cluster's state is not known, instead of a refusal.
 	notSynced func() admission.Response
+	// annotations returns those of an object whose acceptance is judged; nil for a kind of which it is not.
+	annotations func(*O) map[string]string
 	// judge returns the response to a change that nothing above has settled.
 	judge func(ctx context.Context, req *admission.Request, old, updated *O) admission.Response
 }
@@ -74,7 +76,13 @@ func (h *kindHandler[O]) Handle(ctx context.Context, req admission.Request) admi
 	if !h.cluster.Synced() {
 		return h.whileNotSynced(ctx, &req)
 	}
-	return h.judge(ctx, &req, old, updated)
+	accepted := h.acceptance(ctx, &req, old, updated)
+	if accepted.Answer != policy.Allowed {
+		return h.reply(ctx, &req, accepted)
+	}
+	response := h.judge(ctx, &req, old, updated)
+	response.Warnings = slices.Concat(accepted.Notes, response.Warnings)
+	return response
 }
 
 // routed returns an error if a request is none that the path is for: then the webhook configuration is wrong, and the error

@@ -26,7 +26,8 @@ type meshMaps struct {
 func validateMeshMaps(c *common, name string) admission.Handler {
 	m := meshMaps{common: c, name: name}
 	return &kindHandler[kube.ConfigMap]{
-		common: c, kind: configMapKind, decode: decodeConfigMap, subresources: true, skip: m.skip, judge: m.judge,
+		common: c, kind: configMapKind, decode: decodeConfigMap, subresources: true, skip: m.skip,
+		annotations: func(c *kube.ConfigMap) map[string]string { return c.Metadata.Annotations }, judge: m.judge,
 	}
 }
 

@@ -27,7 +27,8 @@ type namespaceValidator struct{ *common }
 func validateNamespaces(c *common) admission.Handler {
 	v := namespaceValidator{c}
 	return &kindHandler[kube.Namespace]{
-		common: c, kind: namespaceKind, decode: decodeNamespace, subresources: true, skip: v.skip, judge: v.judge,
+		common: c, kind: namespaceKind, decode: decodeNamespace, subresources: true, skip: v.skip,
+		annotations: func(ns *kube.Namespace) map[string]string { return ns.Metadata.Annotations }, judge: v.judge,
 	}
 }
 

@@ -20,7 +20,7 @@ func validateTags(c *common) admission.Handler {
 	t := tags{c}
 	return &kindHandler[sail.Tag]{
 		common: c, kind: sail.GroupVersion.WithKind(sail.KindIstioRevisionTag), decode: decodeTag, deletions: true,
-		skip: t.skip, malformed: func(tag *sail.Tag) error { return tag.Malformed }, judge: t.judge,
+		skip: t.skip, malformed: func(tag *sail.Tag) error { return tag.Malformed }, annotations: func(tag *sail.Tag) map[string]string { return tag.Metadata.Annotations }, judge: t.judge,
 	}
 }
 

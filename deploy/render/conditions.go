@@ -25,7 +25,7 @@ func writeConditions(out string) error {
 		{"askedLabels", "The labels that the conditions for the default configuration ask about, as a JSON list.", string(labels)},
 		{"expression.ValidatingWebhookConfiguration", "A mesh label is not as it was before.", validate},
 		{"expression.MutatingWebhookConfiguration", "The same, and there may be something to fill in.", fill},
-		{"anyLabel.ValidatingWebhookConfiguration", "Any label is not as it was before.", match.ValidateAnyLabel},
+		{"anyLabel.ValidatingWebhookConfiguration", "Any label is not as it was before.", match.ValidateAnyLabel()},
 		{"meshConfiguration", "What an istiod reads of its mesh configuration is not as it was before.", match.MeshConfigExpression()},
 		{"anyLabel.MutatingWebhookConfiguration", "The same, and there may be something to fill in.", match.FillAnyLabel()},
 	} {

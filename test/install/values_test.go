@@ -223,7 +223,7 @@ func TestConditionsOfOtherLabels(t *testing.T) {
 	type expressions struct{ validate, fill string }
 	asked := match.Scope{Keys: config.Default().DiscoveryLabels}
 	defaults := expressions{match.ValidateExpression(asked), match.FillExpression(asked)}
-	wide := expressions{match.ValidateAnyLabel, match.FillAnyLabel()}
+	wide := expressions{match.ValidateAnyLabel(), match.FillAnyLabel()}
 	for _, test := range []struct {
 		keys []string
 		want expressions

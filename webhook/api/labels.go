@@ -30,6 +30,10 @@ const (
 	AllowOverlapUntilAnnotation = Group + "/allow-overlap-until"
 	// OverrideAnnotation names the rules whose denials are to be warnings.
 	OverrideAnnotation = Group + "/override"
+	// AcceptAnnotation names the rules, comma-separated, whose findings about the object the audit does not tell for now.
+	AcceptAnnotation = Group + "/accept"
+	// AcceptUntilAnnotation ends that, RFC 3339.
+	AcceptUntilAnnotation = Group + "/accept-until"
 	// FillAnnotation with the value "false" keeps meshfence from filling in RevisionLabel.
 	FillAnnotation = Group + "/fill"
 	// FilledRevisionAnnotation is the value of RevisionLabel that meshfence filled in last.

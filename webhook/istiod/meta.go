@@ -82,7 +82,7 @@ func (m *rawMeta) read() Meta {
 		Revision: m.Labels[api.RevisionLabel], Tag: m.Labels[api.TagLabel],
 		Installer: m.installer(), Release: m.Annotations[ReleaseAnnotation], Version: m.Labels[versionLabel],
 	}
-	for _, name := range []string{sail.AllowOverlapAnnotation, sail.AllowOverlapUntilAnnotation, sail.FillAnnotation, sail.OverrideAnnotation} {
+	for _, name := range sail.AnnotationsRead {
 		if value, ok := m.Annotations[name]; ok {
 			if read.Annotations == nil {
 				read.Annotations = map[string]string{}

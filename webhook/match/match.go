@@ -50,17 +50,26 @@ const (
 	fillAnnotation     = api.FillAnnotation
 	allowOverlap       = api.AllowOverlapAnnotation
 	allowOverlapUntil  = api.AllowOverlapUntilAnnotation
+	accept             = api.AcceptAnnotation
+	acceptUntil        = api.AcceptUntilAnnotation
 )
+
+// acceptanceChanged is the condition that what the namespace accepts is not as it was before: of whom it comes is judged.
+var acceptanceChanged = joined([]string{accept, acceptUntil}, or, func(name string) string {
+	return fmt.Sprintf("object.metadata.?annotations[?%[1]s] != oldObject.?metadata.?annotations[?%[1]s]", quote(name))
+})
 
 // ValidateAnyLabel is for when there are more keys than an expression can have: any label of the namespace is not as it was
 // before. It holds whenever ValidateExpression does, so nothing escapes, because every namespace is created with a label, its
 // name. What is sent needlessly is allowed; the price is a call for each namespace that is created or relabelled.
-const ValidateAnyLabel = "object.metadata.?labels != oldObject.?metadata.?labels"
+func ValidateAnyLabel() string { return anyLabelChanged + or + acceptanceChanged }
+
+const anyLabelChanged = "object.metadata.?labels != oldObject.?metadata.?labels"
 
 // FillAnyLabel is to FillExpression what ValidateAnyLabel is to ValidateExpression.
-func FillAnyLabel() string { return fill(ValidateAnyLabel) }
+func FillAnyLabel() string { return fill(anyLabelChanged) }
 
-// ValidateExpression returns the condition under which a namespace is judged: one of the mesh labels is not as it was
+// ValidateExpression returns the condition under which a namespace is judged: one of the mesh labels, or what it accepts, is not as it was
 // before, or the namespace is created and its name is one of the scope's. Mesh labels are istio.io/rev, istio-injection,
 // istio.io/dataplane-mode, and the given keys; on CREATE, "not as it was before" means that the label is there.
 //
@@ -69,7 +78,10 @@ func FillAnyLabel() string { return fill(ValidateAnyLabel) }
 //
 // The order and repetition of keys and names make no difference. Those that are not valid are left out: no namespace
 // can have them, and so nothing in them can break out of the expression. selector.NameLabel among the keys is AnyName.
-func ValidateExpression(scope Scope) string {
+func ValidateExpression(scope Scope) string { return acceptanceChanged + or + meshLabelsChanged(scope) }
+
+// meshLabelsChanged is ValidateExpression without what the namespace accepts.
+func meshLabelsChanged(scope Scope) string {
 	keys := append([]string{revisionLabel, injectionLabel, dataplaneModeLabel}, scope.Keys...)
 	anyName := scope.AnyName || slices.Contains(keys, selector.NameLabel)
 	keys = slices.DeleteFunc(valid(keys, validation.IsQualifiedName), func(key string) bool { return key == selector.NameLabel })
@@ -85,13 +97,13 @@ func ValidateExpression(scope Scope) string {
 }
 
 // FillExpression returns the condition under which istio.io/rev may have to be filled in, or changed after it was:
-// ValidateExpression holds, and there is no reason to leave the namespace alone that can be seen at once.
+// ValidateExpression holds because of labels or of the name, and there is no reason to leave the namespace alone that can be seen at once.
 //
 //   - The request itself sets istio.io/rev: then its author has chosen.
 //   - It creates the namespace with another label by which a person or another product has chosen.
 //   - The namespace has opted out, by a label or an annotation, and has no istio.io/rev. One that was filled in before may have
 //     to be removed.
-func FillExpression(scope Scope) string { return fill(ValidateExpression(scope)) }
+func FillExpression(scope Scope) string { return fill(meshLabelsChanged(scope)) }
 
 // fill returns the condition under which istio.io/rev may have to be filled in because something holds.
 func fill(because string) string {
@@ -157,7 +169,7 @@ const (
 var (
 	// quoted finds the string literals of a list, changedKey those that an expression asks about one by one.
 	quoted     = regexp.MustCompile(`'([^']*)'`)
-	changedKey = regexp.MustCompile(`\[\?'([^']*)'\] != oldObject\.`)
+	changedKey = regexp.MustCompile(`labels\[\?'([^']*)'\] != oldObject\.`)
 )
 
 // Read returns what an expression of this package asks about, the labels that it always asks about included. What is read of any

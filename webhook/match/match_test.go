@@ -30,6 +30,9 @@ func TestExpressionsAsText(t *testing.T) {
 	const always = `object.metadata.?labels[?'istio-injection'] != oldObject.?metadata.?labels[?'istio-injection'] ||
 object.metadata.?labels[?'istio.io/dataplane-mode'] != oldObject.?metadata.?labels[?'istio.io/dataplane-mode'] ||
 object.metadata.?labels[?'istio.io/rev'] != oldObject.?metadata.?labels[?'istio.io/rev']`
+	const accepts = `object.metadata.?annotations[?'meshfence.io/accept'] != oldObject.?metadata.?annotations[?'meshfence.io/accept'] ||
+object.metadata.?annotations[?'meshfence.io/accept-until'] != oldObject.?metadata.?annotations[?'meshfence.io/accept-until'] ||
+`
 	const validate = `object.metadata.?labels[?'example.com/mesh'] != oldObject.?metadata.?labels[?'example.com/mesh'] ||
 object.metadata.?labels[?'istio-discovery'] != oldObject.?metadata.?labels[?'istio-discovery'] ||
 ` + always
@@ -76,7 +79,7 @@ object.metadata.?annotations[?'meshfence.io/fill'] != optional.of('false')
 		"the name's label among the keys":  {of(append(few, "kubernetes.io/metadata.name")...), validate + anyName},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, match.ValidateExpression(test.asked)); diff != "" {
+			if diff := cmp.Diff(accepts+test.want, match.ValidateExpression(test.asked)); diff != "" {
 				t.Errorf("validate (-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff(filling(test.want), match.FillExpression(test.asked)); diff != "" {
@@ -84,7 +87,7 @@ object.metadata.?annotations[?'meshfence.io/fill'] != optional.of('false')
 			}
 		})
 	}
-	if diff := cmp.Diff(filling(match.ValidateAnyLabel), match.FillAnyLabel()); diff != "" {
+	if diff := cmp.Diff(filling("object.metadata.?labels != oldObject.?metadata.?labels"), match.FillAnyLabel()); diff != "" {
 		t.Errorf("any label (-want +got):\n%s", diff)
 	}
 }
@@ -130,6 +133,13 @@ func TestWhichRequestsAreSent(t *testing.T) {
 	filled := func(discovery, revision, note string) *namespace {
 		return &namespace{labels: fields{"istio-discovery": discovery, "istio.io/rev": revision}, annotations: fields{"meshfence.io/filled-revision": note}}
 	}
+	accepting := func(codes, until string, labels fields) *namespace {
+		n := &namespace{labels: labels, annotations: fields{"meshfence.io/accept": codes}}
+		if until != "" {
+			n.annotations["meshfence.io/accept-until"] = until
+		}
+		return n
+	}
 	for _, test := range []struct {
 		name     string
 		old, new *namespace
@@ -150,6 +160,13 @@ func TestWhichRequestsAreSent(t *testing.T) {
 		{"another label appears", with(nil), with(fields{"team": "a"}), false, false},
 		{"another label changes beside mesh labels", with(fields{"mesh": "a", "team": "a"}), with(fields{"mesh": "a", "team": "b"}), false, false},
 		{"only an annotation appears", with(fields{"mesh": "a"}), &namespace{labels: fields{"mesh": "a"}, annotations: fields{"x": "y"}}, false, false},
+		{"created and accepts a finding", nil, accepting("MF205", "", nil), true, false},
+		{"accepts a finding", with(fields{"mesh": "a"}), accepting("MF205", "", fields{"mesh": "a"}), true, false},
+		{"accepts another finding", accepting("MF205", "", nil), accepting("MF205,MF202", "", nil), true, false},
+		{"accepts for longer", accepting("MF205", "2030-01-01T00:00:00Z", nil), accepting("MF205", "2040-01-01T00:00:00Z", nil), true, false},
+		{"accepts for ever", accepting("MF205", "2030-01-01T00:00:00Z", nil), accepting("MF205", "", nil), true, false},
+		{"accepts no more", accepting("MF205", "", nil), with(nil), true, false},
+		{"accepts as before", accepting("MF205", "", nil), accepting("MF205", "", fields{"team": "a"}), false, false},
 		{"discovery label appears", with(nil), with(fields{"mesh": "a"}), true, true},
 		{"discovery label appears beside others", with(fields{"team": "a"}), with(fields{"team": "a", "istio-discovery": "a"}), true, true},
 		{"discovery label becomes empty", with(fields{"mesh": "a"}), with(fields{"mesh": ""}), true, true},
@@ -197,7 +214,7 @@ func TestWhichRequestsAreSent(t *testing.T) {
 			if got := matches(t, test.old, test.new, match.FillExpression(asked)); got != test.fill {
 				t.Errorf("asked to fill: got %t, want %t", got, test.fill)
 			}
-			if test.validate && !matches(t, test.old, test.new, match.ValidateAnyLabel) {
+			if test.validate && !matches(t, test.old, test.new, match.ValidateAnyLabel()) {
 				t.Error("not asked to validate, with more keys than an expression can have")
 			}
 			if got := matches(t, test.old, test.new, match.FillAnyLabel()); test.fill && !got {
@@ -240,7 +257,7 @@ func meanWhatIsDocumented(t *testing.T, asked match.Scope) {
 		if n.labels != nil && random.IntN(6) == 0 {
 			n.labels["meshfence.io/fill"] = []string{"false", "true"}[random.IntN(2)]
 		}
-		n.annotations = pick([]string{"meshfence.io/filled-revision", "meshfence.io/fill"}, "a", "b", "false")
+		n.annotations = pick([]string{"meshfence.io/filled-revision", "meshfence.io/fill", "meshfence.io/accept", "meshfence.io/accept-until"}, "a", "b", "false")
 		n.name = []string{"", "app", "blog"}[random.IntN(3)]
 		return n
 	}
@@ -274,6 +291,13 @@ func meanWhatIsDocumented(t *testing.T, asked match.Scope) {
 
 // judged is the documentation of ValidateExpression.
 func judged(asked match.Scope, old, current *namespace) bool {
+	return relabelled(asked, old, current) || slices.ContainsFunc([]string{"meshfence.io/accept", "meshfence.io/accept-until"}, func(name string) bool {
+		return old.annotation(name) != current.annotation(name)
+	})
+}
+
+// relabelled is that without what the namespace accepts.
+func relabelled(asked match.Scope, old, current *namespace) bool {
 	changes := slices.ContainsFunc(append([]string{"istio.io/rev", "istio-injection", "istio.io/dataplane-mode"}, asked.Keys...), func(key string) bool {
 		return old.label(key) != current.label(key)
 	})
@@ -289,7 +313,7 @@ func chosen() []string {
 func fillable(asked match.Scope, old, current *namespace) bool {
 	is := func(key string) bool { return current.label(key) != absent }
 	setsRevision := is("istio.io/rev") && old.label("istio.io/rev") != current.label("istio.io/rev")
-	return judged(asked, old, current) && !setsRevision && (old != nil || !slices.ContainsFunc(chosen(), is)) &&
+	return relabelled(asked, old, current) && !setsRevision && (old != nil || !slices.ContainsFunc(chosen(), is)) &&
 		(is("istio.io/rev") || current.label("meshfence.io/fill") != "false" && current.annotations["meshfence.io/fill"] != "false")
 }
 
@@ -299,6 +323,15 @@ const absent = "*"
 func (n *namespace) label(key string) string {
 	if n != nil {
 		if value, ok := n.labels[key]; ok {
+			return value
+		}
+	}
+	return absent
+}
+
+func (n *namespace) annotation(name string) string {
+	if n != nil {
+		if value, ok := n.annotations[name]; ok {
 			return value
 		}
 	}
@@ -369,7 +402,7 @@ func TestManyKeysAndNamesStayWithinTheBudget(t *testing.T) {
 func TestOldestKubernetesAcceptsTheExpressions(t *testing.T) {
 	compiler := cel.NewConditionCompiler(environment.MustBaseEnvSet(version.MajorMinor(1, 31)))
 	for _, asked := range []match.Scope{{}, of("mesh"), of("istio-discovery", "mesh"), {Names: []string{"shop"}}, {AnyName: true}} {
-		evaluator := compiler.CompileCondition(accessors(match.ValidateExpression(asked), match.FillExpression(asked), match.ValidateAnyLabel, match.FillAnyLabel()),
+		evaluator := compiler.CompileCondition(accessors(match.ValidateExpression(asked), match.FillExpression(asked), match.ValidateAnyLabel(), match.FillAnyLabel()),
 			cel.OptionalVariableDeclarations{HasAuthorizer: true}, environment.NewExpressions)
 		for _, err := range evaluator.CompilationErrors() {
 			t.Errorf("%+v: %v", asked, err)

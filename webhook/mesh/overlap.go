@@ -216,5 +216,8 @@ func (m *Mesh) names(other *Mesh) bool {
 	return slices.Contains(m.Allowed.Meshes, other.Name) || other.Owner != "" && slices.Contains(m.Allowed.Meshes, other.Owner)
 }
 
+// End reads such a time; one that cannot be read is the zero time.
+func End(rfc3339 string) time.Time { return sail.End(rfc3339) }
+
 // Moment returns a time as AllowOverlapUntilAnnotation takes it.
 func Moment(t time.Time) string { return sail.Moment(t) }

@@ -64,6 +64,11 @@ var mapRules = []rule[mesh.Map]{
 	{Rule: Rule{"MF403", "MeshMapUnknown", Warn}, state: meshMapUnknown, unchangedFor: sameEntry},
 }
 
+// acceptRules are the rules about what an object of any kind accepts, in the order of reports.
+var acceptRules = []rule[Acceptance]{
+	{Rule: Rule{"MF501", "NotAllowedToAccept", Deny}, change: notAllowedToAccept},
+}
+
 // Some rules of meshes can also be broken from the other side: by what becomes of a namespace, a tag or the mesh map, or by a DELETE. They
 // are in the catalogue once, with the meshes, and come first in reports, because of their codes.
 var (
@@ -92,7 +97,7 @@ func meshRule(code Code) Rule {
 
 // Catalogue returns the rules that judge requests, by code. AllRules has the others too.
 func Catalogue() []Rule {
-	return slices.Concat(rulesOf(meshRules), rulesOf(namespaceRules), rulesOf(tagRules), rulesOf(mapRules))
+	return slices.Concat(rulesOf(meshRules), rulesOf(namespaceRules), rulesOf(tagRules), rulesOf(mapRules), rulesOf(acceptRules))
 }
 
 func rulesOf[T any](rules []rule[T]) []Rule {
@@ -103,7 +108,7 @@ func rulesOf[T any](rules []rule[T]) []Rule {
 	return all
 }
 
-// Judged returns the rules that judge, each with the action that the configuration gives it, by code: with changes all of them, and without
+// Judged returns the rules that judge what is not of one user, each with the action that the configuration gives it, by code: with changes all of them, and without
 // only those that judge what exists as it stands.
 func (p *Policy) Judged(changes bool) []Rule {
 	all := slices.Concat(judgedOfRules(meshRules, p, changes), judgedOfRules(namespaceRules, p, changes), judgedOfRules(tagRules, p, changes), judgedOfRules(mapRules, p, changes))

@@ -94,7 +94,7 @@ type listed struct {
 }
 
 func catalogueEntries() []listed {
-	return slices.Concat(entriesOf(meshRules), entriesOf(namespaceRules), entriesOf(tagRules), entriesOf(mapRules))
+	return slices.Concat(entriesOf(meshRules), entriesOf(namespaceRules), entriesOf(tagRules), entriesOf(mapRules), entriesOf(acceptRules))
 }
 
 func entriesOf[T any](rules []rule[T]) []listed {

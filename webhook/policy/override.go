@@ -39,24 +39,8 @@ type Override struct {
 // ReadOverride reads the annotation; an empty one asks for nothing. White space around a code does not count, nor does a
 // code that stands there twice.
 func ReadOverride(annotation string) Override {
-	if annotation == "" {
-		return Override{}
-	}
-	known := map[string]bool{}
-	for _, r := range Catalogue() {
-		known[string(r.Code)] = true
-	}
 	var o Override
-	for word := range strings.SplitSeq(annotation, ",") {
-		word = strings.TrimSpace(word)
-		switch {
-		case word == "":
-		case !known[word]:
-			o.Unknown = append(o.Unknown, word)
-		case !slices.Contains(o.Codes, Code(word)):
-			o.Codes = append(o.Codes, Code(word))
-		}
-	}
+	o.Codes, o.Unknown = codesIn(annotation, Catalogue())
 	return o
 }
 
@@ -76,7 +60,7 @@ func (o Override) Asks(v Verdict) []Code {
 // that say so; those of the others stay, and say why. If none stays, then what the request causes is told too. rights are the user's, by code; a code that is missing there could
 // not be asked about.
 func (o Override) Apply(v Verdict, user string, rights map[Code]Right) Verdict {
-	after := Verdict{Answer: Allowed, Notes: slices.Concat(v.Notes, o.notes()), Warnings: slices.Clone(v.Warnings)}
+	after := Verdict{Answer: Allowed, Notes: slices.Concat(v.Notes, notRules(OverrideAnnotation, o.Unknown, Catalogue(), "no rule that a request can break")), Warnings: slices.Clone(v.Warnings)}
 	for _, f := range v.Denials {
 		switch {
 		case !slices.Contains(o.Codes, f.Rule.Code):
@@ -116,22 +100,22 @@ func notOverridden(f Finding, user string, right Right) Finding {
 	return f
 }
 
-// notes tell of what the annotation names and no rule has for a code.
-func (o Override) notes() []string {
+// notRules tell of words of an annotation that are none of these rules' codes.
+func notRules(annotation string, unknown []string, rules []Rule, what string) []string {
 	var all []string
-	for _, r := range Catalogue() {
+	for _, r := range rules {
 		all = append(all, string(r.Code))
 	}
 	var notes []string
-	for _, word := range o.Unknown[:min(unknownNamed, len(o.Unknown))] {
-		note := fmt.Sprintf("the annotation %s names %q, which is no rule that a request can break", OverrideAnnotation, word)
+	for _, word := range unknown[:min(unknownNamed, len(unknown))] {
+		note := fmt.Sprintf("the annotation %s names %q, which is %s", annotation, word, what)
 		if meant := nearest(strings.ToUpper(word), all); meant != "" {
 			note += fmt.Sprintf(". Did you mean %q?", meant)
 		}
 		notes = append(notes, note)
 	}
-	if rest := len(o.Unknown) - len(notes); rest > 0 {
-		notes = append(notes, fmt.Sprintf("the annotation %s names %d more words that are no rules", OverrideAnnotation, rest))
+	if rest := len(unknown) - len(notes); rest > 0 {
+		notes = append(notes, fmt.Sprintf("the annotation %s names %d more words that are no rules", annotation, rest))
 	}
 	return notes
 }

@@ -31,6 +31,8 @@ type World struct {
 	User   string
 	Rights map[mesh.Ref]Right
 	Pods   *mesh.Pods
+	// overriding are the user's rights to override rules; only in judgements of what an object accepts.
+	overriding map[Code]Right
 	// searches bounds what is asked about overlaps that were there before; what was not looked at counts as new. Only a
 	// mesh with very many selectors that all change and all overlap gets there.
 	searches *selector.Searches

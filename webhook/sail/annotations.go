@@ -15,12 +15,15 @@ const (
 	AllowOverlapUntilAnnotation = api.AllowOverlapUntilAnnotation
 	// OverrideAnnotation names the rules whose denials are to be warnings.
 	OverrideAnnotation = api.OverrideAnnotation
+	// AcceptAnnotation names the rules whose findings the audit does not tell, and AcceptUntilAnnotation ends that, RFC 3339.
+	AcceptAnnotation      = api.AcceptAnnotation
+	AcceptUntilAnnotation = api.AcceptUntilAnnotation
 	// FillAnnotation with the value "false" keeps meshfence from filling in istio.io/rev.
 	FillAnnotation = api.FillAnnotation
 )
 
-// annotationsRead are all of them.
-var annotationsRead = []string{AllowOverlapAnnotation, AllowOverlapUntilAnnotation, OverrideAnnotation, FillAnnotation}
+// AnnotationsRead are all of them.
+var AnnotationsRead = []string{AllowOverlapAnnotation, AllowOverlapUntilAnnotation, OverrideAnnotation, AcceptAnnotation, AcceptUntilAnnotation, FillAnnotation}
 
 // AllowedOverlap is a declaration that this mesh may overlap with others.
 type AllowedOverlap struct {
@@ -50,13 +53,14 @@ func (m Meta) AllowedOverlap() AllowedOverlap {
 		}
 	}
 	if until, ok := m.Annotations[AllowOverlapUntilAnnotation]; ok {
-		end := endOrPast(until)
+		end := End(until)
 		declared.Until, declared.End = until, &end
 	}
 	return declared
 }
 
-func endOrPast(rfc3339 string) time.Time {
+// End reads a time as AllowOverlapUntilAnnotation and AcceptUntilAnnotation have it, in whole seconds; one that cannot be read is the zero time.
+func End(rfc3339 string) time.Time {
 	end, err := time.Parse(time.RFC3339, strings.TrimSpace(rfc3339))
 	if err != nil {
 		return time.Time{}

@@ -19,7 +19,7 @@ const (
 // keepJudged drops the annotations and owners that nothing reads: a person may write a quarter of a megabyte of them.
 func (m *Meta) keepJudged() {
 	var kept map[string]string
-	for _, name := range annotationsRead {
+	for _, name := range AnnotationsRead {
 		if value, ok := m.Annotations[name]; ok {
 			if kept == nil {
 				kept = map[string]string{}
@@ -93,7 +93,7 @@ func shorten(texts []text, annotations map[string]string) error {
 			first = &FieldError{Field: path, Found: fmt.Sprintf("a text of %d bytes", size), Limit: limit}
 		}
 	}
-	for _, name := range annotationsRead {
+	for _, name := range AnnotationsRead {
 		if size := len(annotations[name]); size > maxAnnotation {
 			annotations[name] = ""
 			complain("metadata.annotations["+name+"]", size, maxAnnotation)

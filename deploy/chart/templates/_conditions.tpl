@@ -7,6 +7,8 @@
 
 {{/* A mesh label is not as it was before. */}}
 {{- define "meshfence.expression.ValidatingWebhookConfiguration" -}}
+object.metadata.?annotations[?'meshfence.io/accept'] != oldObject.?metadata.?annotations[?'meshfence.io/accept'] ||
+object.metadata.?annotations[?'meshfence.io/accept-until'] != oldObject.?metadata.?annotations[?'meshfence.io/accept-until'] ||
 object.metadata.?labels[?'istio-discovery'] != oldObject.?metadata.?labels[?'istio-discovery'] ||
 object.metadata.?labels[?'istio-injection'] != oldObject.?metadata.?labels[?'istio-injection'] ||
 object.metadata.?labels[?'istio.io/dataplane-mode'] != oldObject.?metadata.?labels[?'istio.io/dataplane-mode'] ||
@@ -39,7 +41,9 @@ object.metadata.?annotations[?'meshfence.io/fill'] != optional.of('false')
 
 {{/* Any label is not as it was before. */}}
 {{- define "meshfence.anyLabel.ValidatingWebhookConfiguration" -}}
-object.metadata.?labels != oldObject.?metadata.?labels
+object.metadata.?labels != oldObject.?metadata.?labels ||
+object.metadata.?annotations[?'meshfence.io/accept'] != oldObject.?metadata.?annotations[?'meshfence.io/accept'] ||
+object.metadata.?annotations[?'meshfence.io/accept-until'] != oldObject.?metadata.?annotations[?'meshfence.io/accept-until']
 {{- end -}}
 
 {{/* What an istiod reads of its mesh configuration is not as it was before. */}}

@@ -12,7 +12,7 @@ import (
 )
 
 var languages = map[string]language{
-	"validate": {match.ValidateExpression, match.ValidateAnyLabel},
+	"validate": {match.ValidateExpression, match.ValidateAnyLabel()},
 	"fill":     {match.FillExpression, match.FillAnyLabel()},
 }
 

@@ -100,7 +100,7 @@ func New(o Options) *Updater {
 			writer: writer{client: resource, language: language, writes: o.Writes},
 		})
 	}
-	add(o.Validating, language{match.ValidateExpression, match.ValidateAnyLabel})
+	add(o.Validating, language{match.ValidateExpression, match.ValidateAnyLabel()})
 	add(o.Mutating, language{match.FillExpression, match.FillAnyLabel()})
 	return u
 }
