@@ -32,6 +32,8 @@ type Result struct {
 	// Elsewhere is what becomes wrong because of what Findings says: with objects that are in no file, or that a file leaves as they are, and
 	// what admission does not tell beside a refusal.
 	Elsewhere []policy.Offence
+	// Accepted is what objects of a cluster accept for now; it is not among Findings.
+	Accepted []Accepted
 	// NotJudged is what could not be decided, because it depends on objects that are not known.
 	NotJudged []Gap
 }
@@ -87,6 +89,7 @@ func (c *Checker) Cluster(i *Inventory, seen *observed.Cluster) Result {
 		seen.Miss(observed.Namespaces, why)
 	}
 	c.addSeen(&result, c.Existing(i), seen)
+	result.Findings, result.Accepted = Accept(result.Findings, i.annotations, c.Now)
 	return result
 }
 

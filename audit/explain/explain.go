@@ -8,6 +8,7 @@ import (
 
 	"github.com/meshfence/meshfence/audit"
 	"github.com/meshfence/meshfence/audit/observed"
+	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
 	"github.com/meshfence/meshfence/webhook/spelling"
@@ -111,12 +112,24 @@ func (e *Explainer) newExplanation(key audit.Key) *Explanation {
 			x.Findings = append(x.Findings, o.Action.String()+" "+o.Message())
 		}
 	}
+	for _, o := range result.Accepted {
+		if (audit.Key{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}) == key {
+			x.Notes = append(x.Notes, "Accepted by its annotation "+acceptedUntil(o)+o.Message())
+		}
+	}
 	for _, gap := range result.NotJudged {
 		if gap.Key == key {
 			x.Notes = append(x.Notes, "Not judged: "+joinCodes(gap.Codes)+", for which "+gap.Needs+" would have to be known.")
 		}
 	}
 	return x
+}
+
+func acceptedUntil(o audit.Accepted) string {
+	if o.Until == "" {
+		return api.AcceptAnnotation + ": "
+	}
+	return fmt.Sprintf("%s until %s: ", api.AcceptAnnotation, o.Until)
 }
 
 func joinCodes(codes []policy.Code) string {

@@ -19,6 +19,8 @@ type Finding struct {
 	Mesh string
 	// Since is when it was first seen.
 	Since time.Time
+	// Accepted says that its object accepts it for now.
+	Accepted bool
 }
 
 // Record is what is remembered of a finding.
@@ -30,6 +32,8 @@ type Record struct {
 	Kind, Namespace, Name string
 	// Mesh is Finding.Mesh.
 	Mesh string
+	// Accepted is Finding.Accepted.
+	Accepted bool
 }
 
 // Known is what the last run has left. The zero value knows of no run.
@@ -43,8 +47,8 @@ type Known struct {
 type Run struct {
 	// Time is when it began.
 	Time time.Time
-	// Findings are in the order of reports.
-	Findings []policy.Offence
+	// Findings are in the order of reports, and Accepted what objects accept for now.
+	Findings, Accepted []policy.Offence
 	// MeshOf names the mesh that a finding is counted for.
 	MeshOf func(policy.Offence) string
 	// NotJudged is what could not be looked at.
@@ -55,7 +59,8 @@ type Run struct {
 type Change struct {
 	// Findings is all that is wrong, as far as is known, in the order of reports.
 	Findings []Finding
-	// New are those that no run has found before, Gone those that a run has found before and this one would have found.
+	// New are those that no run has found before, or that their objects accept no more. Gone are those that a run has found before and this one would have
+	// found. Neither has what is, or was, accepted.
 	New  []Finding
 	Gone []Record
 }
@@ -64,14 +69,16 @@ type Change struct {
 func (k Known) Next(r Run) (Known, Change) {
 	next := Known{records: map[string]Record{}, last: map[string]Finding{}}
 	var change Change
-	for _, o := range r.Findings {
-		f := Finding{Offence: o, Fingerprint: audit.Fingerprint(o), Mesh: r.MeshOf(o), Since: r.Time.Truncate(time.Second)}
+	for i, o := range slices.Concat(r.Findings, r.Accepted) {
+		f := Finding{Offence: o, Fingerprint: audit.Fingerprint(o), Mesh: r.MeshOf(o), Since: r.Time.Truncate(time.Second), Accepted: i >= len(r.Findings)}
 		if _, twice := next.last[f.Fingerprint]; twice {
 			continue // the same finding in other words
 		}
-		if before, known := k.records[f.Fingerprint]; known {
+		before, known := k.records[f.Fingerprint]
+		if known {
 			f.Since = before.Since
-		} else {
+		}
+		if !f.Accepted && (!known || before.Accepted) {
 			change.New = append(change.New, f)
 		}
 		change.Findings = append(change.Findings, f)
@@ -83,7 +90,9 @@ func (k Known) Next(r Run) (Known, Change) {
 			continue
 		}
 		if !r.unjudged(record) {
-			change.Gone = append(change.Gone, record)
+			if !record.Accepted {
+				change.Gone = append(change.Gone, record)
+			}
 			continue
 		}
 		next.records[fingerprint] = record
@@ -99,7 +108,7 @@ func (k Known) Next(r Run) (Known, Change) {
 }
 
 func recordOf(f Finding) Record {
-	return Record{Fingerprint: f.Fingerprint, Since: f.Since, Rule: f.Rule, Kind: f.Kind, Namespace: f.Namespace, Name: f.Name, Mesh: f.Mesh}
+	return Record{Fingerprint: f.Fingerprint, Since: f.Since, Rule: f.Rule, Kind: f.Kind, Namespace: f.Namespace, Name: f.Name, Mesh: f.Mesh, Accepted: f.Accepted}
 }
 
 // unjudged reports whether the run could not have found it.

@@ -91,6 +91,42 @@ func sorted(texts []string) map[string]int {
 	return count
 }
 
+// What its object accepts is not told, until it is accepted no more; another replica knows it too.
+func TestWhatIsAcceptedIsNotTold(t *testing.T) {
+	known := history.Known{}
+	accepting := func(at time.Time, o ...policy.Offence) history.Run {
+		r := run(at, nil)
+		r.Accepted = o
+		return r
+	}
+	for _, step := range []struct {
+		name string
+		run  history.Run
+		want []string
+	}{
+		{"first seen, and accepted", accepting(noon, offence(t, "MF202", "shop")), []string{"MF202 shop since 12:00:00"}},
+		{"accepted no more", run(noon.Add(time.Minute), nil, offence(t, "MF202", "shop")), []string{"MF202 shop since 12:00:00", "new MF202 shop"}},
+		{"still there", run(noon.Add(2*time.Minute), nil, offence(t, "MF202", "shop")), []string{"MF202 shop since 12:00:00"}},
+		{"accepted again", accepting(noon.Add(3*time.Minute), offence(t, "MF202", "shop")), []string{"MF202 shop since 12:00:00"}},
+		{"gone", run(noon.Add(4*time.Minute), nil), nil},
+	} {
+		var change history.Change
+		known, change = known.Next(step.run)
+		if diff := cmp.Diff(sorted(step.want), sorted(told(change))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", step.name, diff)
+		}
+		for _, f := range change.Findings {
+			if f.Accepted != (len(step.run.Accepted) > 0) {
+				t.Errorf("%s: accepted is %t", step.name, f.Accepted)
+			}
+		}
+		var err error
+		if known, err = history.Parse(known.String(), policy.AllRules()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // Another replica goes on where this one stopped.
 func TestWhatIsKnownIsReadAgain(t *testing.T) {
 	known, _ := history.Known{}.Next(run(noon, nil, offence(t, "MF202", "shop"), offence(t, "MF904", "app")))

@@ -15,8 +15,11 @@ import (
 // were first seen.
 const maxRecords = 3000
 
-// nothing stands for an empty field.
-const nothing = "-"
+// nothing stands for an empty field, and accepted is the last field of a finding that its object accepts.
+const (
+	nothing  = "-"
+	accepted = "accepted"
+)
 
 // String is what is known as a text: a line for each finding, the oldest first, with when it was first seen, the rule, the object, the mesh and the
 // fingerprint.
@@ -27,7 +30,11 @@ func (k Known) String() string {
 	records = records[:min(len(records), maxRecords)]
 	var text strings.Builder
 	for _, r := range records {
-		fmt.Fprintln(&text, r.Since.UTC().Format(time.RFC3339), r.Rule.Code, r.Kind, cmp.Or(r.Namespace, nothing), r.Name, cmp.Or(r.Mesh, nothing), r.Fingerprint)
+		fields := []any{r.Since.UTC().Format(time.RFC3339), r.Rule.Code, r.Kind, cmp.Or(r.Namespace, nothing), r.Name, cmp.Or(r.Mesh, nothing), r.Fingerprint}
+		if r.Accepted {
+			fields = append(fields, accepted)
+		}
+		fmt.Fprintln(&text, fields...)
 	}
 	return text.String()
 }
@@ -54,7 +61,8 @@ func Parse(text string, rules []policy.Rule) (Known, error) {
 
 func parseLine(line string, rules []policy.Rule) (Record, bool) {
 	fields := strings.Fields(line)
-	if len(fields) != 7 {
+	isAccepted := len(fields) == 8 && fields[7] == accepted
+	if len(fields) != 7 && !isAccepted {
 		return Record{}, false
 	}
 	since, err := time.Parse(time.RFC3339, fields[0])
@@ -67,5 +75,5 @@ func parseLine(line string, rules []policy.Rule) (Record, bool) {
 			fields[i] = ""
 		}
 	}
-	return Record{Since: since, Rule: rules[at], Kind: fields[2], Namespace: fields[3], Name: fields[4], Mesh: fields[5], Fingerprint: fields[6]}, true
+	return Record{Since: since, Rule: rules[at], Kind: fields[2], Namespace: fields[3], Name: fields[4], Mesh: fields[5], Fingerprint: fields[6], Accepted: isAccepted}, true
 }

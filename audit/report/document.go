@@ -18,6 +18,7 @@ type document struct {
 	Rules      []documentRule    `json:"rules"`
 	Findings   []documentFinding `json:"findings"`
 	Elsewhere  []documentFinding `json:"notCounted"`
+	ByObject   []documentFinding `json:"acceptedByObject"`
 	NotJudged  []documentGap     `json:"notJudged"`
 	Problems   []documentNote    `json:"problems"`
 	Notices    []documentNote    `json:"notices"`
@@ -49,6 +50,7 @@ type documentFinding struct {
 	Place       *documentPlace  `json:"place,omitempty"`
 	Related     []documentOther `json:"related,omitempty"`
 	Fingerprint string          `json:"fingerprint"`
+	Until       string          `json:"acceptedUntil,omitempty"`
 }
 
 type documentObject struct {
@@ -95,7 +97,7 @@ func (r *Report) document() document {
 	d := document{
 		APIVersion: APIVersion, Kind: Kind, Version: r.Version, Source: r.Source,
 		Summary:  documentSummary{Objects: map[string]int{}, Denials: r.count(Deny), Warnings: r.count(Warn), Accepted: r.Accepted},
-		Findings: documentFindings(r.Findings), Elsewhere: documentFindings(r.Elsewhere),
+		Findings: documentFindings(r.Findings), Elsewhere: documentFindings(r.Elsewhere), ByObject: documentFindings(r.ByObject),
 		Rules: []documentRule{}, NotJudged: []documentGap{}, Problems: documentNotes(r.Problems), Notices: documentNotes(r.Notices),
 		Stale: append([]string{}, r.Stale...),
 	}
@@ -117,7 +119,7 @@ func documentFindings(findings []Finding) []documentFinding {
 		f := &findings[i]
 		one := documentFinding{
 			Code: f.Code, Name: f.Name, Action: f.Action, Object: documentObject{f.Kind, f.Namespace, f.Object}, Field: f.Field,
-			Detail: f.Detail, Effect: f.Effect, Ways: []documentWay{}, Place: documentPlaceOf(f.Place), Fingerprint: f.Fingerprint,
+			Detail: f.Detail, Effect: f.Effect, Ways: []documentWay{}, Place: documentPlaceOf(f.Place), Fingerprint: f.Fingerprint, Until: f.Until,
 		}
 		for _, w := range f.Ways {
 			one.Ways = append(one.Ways, documentWay{w.Label, append([]string{}, w.Commands...)})

@@ -27,7 +27,7 @@ func (r *Report) github() string {
 	for _, notice := range []struct {
 		title string
 		lines []string
-	}{{"not judged", gapLines(r.NotJudged)}, {"baseline", r.staleLines()}, {"meshfence", []string{r.verdict()}}} {
+	}{{"not judged", gapLines(r.NotJudged)}, {"accepted", r.acceptedLines()}, {"baseline", r.staleLines()}, {"meshfence", []string{r.verdict()}}} {
 		if len(notice.lines) > 0 {
 			fmt.Fprintf(&b, "::notice title=%s::%s\n", property(notice.title), data(strings.Join(firstLines(notice.lines), "\n")))
 		}

@@ -102,6 +102,11 @@ func (r *Report) suiteOf(rule Rule) suite {
 		}
 		s.Cases = append(s.Cases, c)
 	}
+	for i := range r.ByObject {
+		if f := &r.ByObject[i]; f.Code == rule.Code {
+			s.Cases = append(s.Cases, testCase{Name: clean(f.object()), Class: "meshfence." + f.Code, Skipped: &skipped{clean("accepted by its annotation" + f.until() + ": " + f.Detail)}})
+		}
+	}
 	for _, gap := range r.NotJudged {
 		if slices.Contains(gap.Codes, rule.Code) {
 			s.Cases = append(s.Cases, testCase{

@@ -37,7 +37,7 @@ func (r *Report) markdown() string {
 	for _, list := range []struct {
 		title string
 		lines []string
-	}{{"Not judged", gapLines(r.NotJudged)}, {"Problems", noteLines(r.Problems)}, {"Baseline", r.staleLines()}} {
+	}{{"Not judged", gapLines(r.NotJudged)}, {"Accepted by their objects", r.acceptedLines()}, {"Problems", noteLines(r.Problems)}, {"Baseline", r.staleLines()}} {
 		if len(list.lines) > 0 {
 			fmt.Fprintf(&b, "\n%s:\n\n", list.title)
 			for _, line := range list.lines {

@@ -27,6 +27,8 @@ type Report struct {
 	Findings []Finding
 	// Elsewhere are findings that do not count: what was wrong before, and what becomes wrong with objects that are not among the files.
 	Elsewhere []Finding
+	// ByObject are findings that do not count, because their objects accept them for now.
+	ByObject []Finding
 	// NotJudged is what would need more to be judged.
 	NotJudged []Gap
 	// Problems are what could not be read: because of them the report is incomplete.
@@ -70,6 +72,8 @@ type Finding struct {
 	Ways           []Way
 	// Fingerprint stays the same when texts and places change.
 	Fingerprint string
+	// Until is when the object no longer accepts it, "" for never; only of ByObject.
+	Until string
 	// Place is where the field stands, and Related are places that have to do with it; Place is zero for an object of a cluster.
 	Place   Place
 	Related []Related
@@ -155,7 +159,7 @@ func (r *Report) Status(failOn FailOn) int {
 
 // Sort puts findings and notes into the order in which every format shows them: by place, and without one by object; then by code.
 func (r *Report) Sort() {
-	for _, findings := range [][]Finding{r.Findings, r.Elsewhere} {
+	for _, findings := range [][]Finding{r.Findings, r.Elsewhere, r.ByObject} {
 		slices.SortStableFunc(findings, func(a, b Finding) int {
 			return cmp.Or(comparePlaces(a.Place, b.Place), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace),
 				cmp.Compare(a.Object, b.Object), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Detail, b.Detail),

@@ -44,6 +44,8 @@ func reports() map[string]*report.Report {
 		Code: "MF214", Name: "AmbientOutsideMesh", Action: report.Warn, Kind: "Namespace", Object: "shop", Field: "metadata.labels", Detail: "it is not discovered",
 		Fingerprint: strings.Repeat("1b", 32),
 	}
+	accepted := stored
+	accepted.Object, accepted.Until, accepted.Fingerprint = "cart", "2030-01-31T00:00:00Z", strings.Repeat("3d", 32)
 	bad := report.Finding{
 		Code: "MF202", Name: "RevisionOfAnotherMesh", Action: report.Deny, Kind: "ConfigMap", Namespace: "n|s", Object: nasty, Field: nasty, Detail: nasty, Effect: nasty,
 		Ways: []report.Way{{Label: nasty, Commands: []string{nasty, nasty}}}, Fingerprint: strings.Repeat("2c", 32),
@@ -55,14 +57,14 @@ func reports() map[string]*report.Report {
 		"found": {
 			Version: "v1.0.0", Source: "files", Looked: counts, Rules: rules, Findings: []report.Finding{stored, overlap}, Elsewhere: []report.Finding{stored},
 			NotJudged: []report.Gap{{Object: `Istio "mesh-2"`, Codes: []string{"MF104", "MF202"}, Needs: `its control-plane namespace "istio-system-2"`}},
-			Notices:   []report.Note{{Place: report.Place{File: ".git"}, Text: "skipped"}}, Accepted: 3, Stale: []string{"MF202 Namespace gone"},
+			Notices:   []report.Note{{Place: report.Place{File: ".git"}, Text: "skipped"}}, Accepted: 3, ByObject: []report.Finding{accepted}, Stale: []string{"MF202 Namespace gone"},
 		},
 		"problems": {
 			Version: "v1.0.0", Source: "files", Rules: rules, Findings: []report.Finding{overlap},
 			Problems: []report.Note{{Place: report.Place{File: "bad.yaml", Line: 3}, Text: "it cannot be read"}, {Text: "the baseline cannot be read"}},
 		},
 		"nasty": {
-			Version: nasty, Source: nasty, Rules: rules, Findings: []report.Finding{bad}, NotJudged: []report.Gap{{Object: nasty, Codes: []string{"MF202"}, Needs: nasty}},
+			Version: nasty, Source: nasty, Rules: rules, Findings: []report.Finding{bad}, ByObject: []report.Finding{bad}, NotJudged: []report.Gap{{Object: nasty, Codes: []string{"MF202"}, Needs: nasty}},
 			Problems: []report.Note{{Place: report.Place{File: nasty, Line: 1, Column: 2}, Text: nasty}},
 		},
 	}

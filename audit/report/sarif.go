@@ -69,6 +69,14 @@ type sarifResult struct {
 	Locations    []sarifLocation   `json:"locations"`
 	Related      []sarifLocation   `json:"relatedLocations,omitempty"`
 	Fingerprints map[string]string `json:"partialFingerprints"`
+	// Suppressions are why a result does not count.
+	Suppressions []sarifSuppression `json:"suppressions,omitempty"`
+}
+
+type sarifSuppression struct {
+	Kind          string `json:"kind"`
+	Status        string `json:"status"`
+	Justification string `json:"justification"`
 }
 
 type sarifLocation struct {
@@ -118,11 +126,13 @@ func (r *Report) sarif() (string, error) {
 			ID: rule.Code, Name: rule.Name, Short: sarifText{Text: rule.Name}, Help: help, HelpURI: rule.URI, Configuration: sarifRuleLevel{level(rule.Action)},
 		})
 	}
-	for i := range r.Findings {
-		f := &r.Findings[i]
+	for i, f := range slices.Concat(r.Findings, r.ByObject) {
 		result := sarifResult{
 			RuleID: f.Code, RuleIndex: index[f.Code], Level: level(f.Action), Message: sarifText{Text: strings.Join(append([]string{f.object() + ": " + f.Detail}, f.more()...), "\n")},
-			Locations: []sarifLocation{r.location(f)}, Fingerprints: map[string]string{fingerprintName: f.Fingerprint},
+			Locations: []sarifLocation{r.location(&f)}, Fingerprints: map[string]string{fingerprintName: f.Fingerprint},
+		}
+		if i >= len(r.Findings) {
+			result.Suppressions = []sarifSuppression{{Kind: "inSource", Status: "accepted", Justification: "accepted by an annotation of the object" + f.until()}}
 		}
 		for _, other := range f.Related {
 			result.Related = append(result.Related, sarifLocation{Physical: r.physical(other.Place), Message: &sarifText{Text: other.Text}})

@@ -17,11 +17,13 @@ func (r *Report) table(wide bool) string {
 		b.WriteString("Not counted:\n\n")
 		writeFindings(&b, r.Elsewhere, wide)
 	}
-	for _, line := range r.notJudgedLines() {
-		fmt.Fprintf(&b, "%s\n", terminal.Line(line))
-	}
-	if len(r.NotJudged) > 0 {
-		b.WriteString("\n")
+	for _, lines := range [][]string{r.notJudgedLines(), r.acceptedLines()} {
+		for _, line := range lines {
+			fmt.Fprintf(&b, "%s\n", terminal.Line(line))
+		}
+		if len(lines) > 0 {
+			b.WriteString("\n")
+		}
 	}
 	fmt.Fprintf(&b, "%s\n", terminal.Line(r.verdict()))
 	for _, entry := range r.staleLines() {
@@ -81,6 +83,24 @@ func (r *Report) notJudgedLines() []string {
 	return lines
 }
 
+// acceptedLines tell what objects accept, each in a line.
+func (r *Report) acceptedLines() []string {
+	lines := make([]string, len(r.ByObject))
+	for i := range r.ByObject {
+		f := &r.ByObject[i]
+		lines[i] = fmt.Sprintf("accepted: %s %s of %s%s", f.Code, f.Name, f.object(), f.until())
+	}
+	return lines
+}
+
+// until says when the object no longer accepts the finding.
+func (f *Finding) until() string {
+	if f.Until == "" {
+		return ""
+	}
+	return " until " + f.Until
+}
+
 // Summary is what a person should know if the report goes to files only, in lines: the verdict, with what was not judged, and the entries of the
 // baseline that nothing corresponds to.
 func (r *Report) Summary() []string {
@@ -111,6 +131,9 @@ func (r *Report) verdict() string {
 	text += fmt.Sprintf(": looked at %s (%s) by %s", r.looked(), r.Source, plural(len(r.Rules), "rule"))
 	if r.Accepted > 0 {
 		text += fmt.Sprintf("; the baseline accepts %d more", r.Accepted)
+	}
+	if n := len(r.ByObject); n > 0 {
+		text += fmt.Sprintf("; %s by annotation", plural(n, "finding")+" accepted")
 	}
 	if n := len(r.Elsewhere); n > 0 && r.ListAll {
 		text += fmt.Sprintf("; %s not counted", plural(n, "finding"))

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/meshfence/meshfence/audit"
+	"github.com/meshfence/meshfence/audit/history"
 )
 
 // shown are the metrics of the last run, which only the replica has that runs the audit.
@@ -39,7 +40,7 @@ func newShown(errors prometheus.Counter) *shown {
 	return &shown{
 		errors: errors,
 		findings: desc("meshfence_audit_findings",
-			"What is wrong in the cluster, by rule, by the mesh that it is counted for (empty for none) and by what the rule would do at admission: deny or warn.",
+			"What is wrong in the cluster, by rule, by the mesh that it is counted for (empty for none) and by what the rule would do at admission: deny or warn, or accepted if the object accepts it.",
 			"rule", "mesh", "action"),
 		namespaces: desc("meshfence_namespaces",
 			"Namespaces by mesh (empty for none) and state: injected, discovered (and not injected), mismatched (meshes fight over it, or one injects it that does not discover it) or outside.",
@@ -55,11 +56,19 @@ func (s *shown) show(o *Outcome, took time.Duration, ended time.Time) {
 	counts := map[findingKey]int{}
 	for i := range o.Findings {
 		f := &o.Findings[i]
-		counts[findingKey{string(f.Rule.Code), f.Mesh, f.Action.String()}]++
+		counts[findingKey{string(f.Rule.Code), f.Mesh, actionOf(f)}]++
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counts, s.standings, s.succeeded, s.took, s.incomplete = counts, o.Namespaces, ended, took, len(o.NotJudged) > 0 || len(o.Problems) > 0
+}
+
+// actionOf is what a finding is counted by.
+func actionOf(f *history.Finding) string {
+	if f.Accepted {
+		return "accepted"
+	}
+	return f.Action.String()
 }
 
 // Describe implements prometheus.Collector.

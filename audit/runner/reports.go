@@ -81,7 +81,7 @@ func reportName(mesh string) string {
 func report(name string, findings []history.Finding, namespaces int) openreports.ClusterReport {
 	findings = slices.Clone(findings)
 	slices.SortStableFunc(findings, func(a, b history.Finding) int {
-		return cmp.Or(int(b.Action)-int(a.Action), cmp.Compare(a.Rule.Code, b.Rule.Code), cmp.Compare(a.Kind, b.Kind),
+		return cmp.Or(severity(b)-severity(a), cmp.Compare(a.Rule.Code, b.Rule.Code), cmp.Compare(a.Kind, b.Kind),
 			cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Fingerprint, b.Fingerprint))
 	})
 	r := openreports.ClusterReport{
@@ -95,9 +95,12 @@ func report(name string, findings []history.Finding, namespaces int) openreports
 		if f.Kind == audit.KindNamespace {
 			wrong[f.Name] = true
 		}
-		if f.Action == policy.Deny {
+		switch {
+		case f.Accepted:
+			r.Summary.Skip++
+		case f.Action == policy.Deny:
 			r.Summary.Fail++
-		} else {
+		default:
 			r.Summary.Warn++
 		}
 		if i < maxResults {
@@ -109,6 +112,14 @@ func report(name string, findings []history.Finding, namespaces int) openreports
 		r.Annotations = map[string]string{leftOut: strconv.Itoa(left)}
 	}
 	return r
+}
+
+// severity orders findings: what is accepted is the least.
+func severity(f history.Finding) int {
+	if f.Accepted {
+		return 0
+	}
+	return int(f.Action)
 }
 
 // result is a finding in a report.
@@ -126,6 +137,9 @@ func result(f *history.Finding) openreports.ReportResult {
 	}
 	if f.Action == policy.Deny {
 		r.Severity, r.Result = "high", "fail"
+	}
+	if f.Accepted {
+		r.Result, r.Scored = "skip", false
 	}
 	if f.Field != "" {
 		r.Properties["field"] = f.Field

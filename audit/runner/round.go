@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -41,7 +42,7 @@ func (r *round) run(ctx context.Context) {
 	}
 	var change history.Change
 	r.known, change = r.known.Next(history.Run{
-		Time: began, Findings: o.found, NotJudged: o.NotJudged,
+		Time: began, Findings: o.found, Accepted: o.accepted, NotJudged: o.NotJudged,
 		MeshOf: func(f policy.Offence) string { return audit.MeshOf(f, o.Existing) },
 	})
 	o.Change = change
@@ -67,7 +68,7 @@ func (r *round) fail(ctx context.Context, err error, what string) {
 // looked is an Outcome before it is compared with what was known.
 type looked struct {
 	Outcome
-	found []policy.Offence
+	found, accepted []policy.Offence
 }
 
 // look reads the cluster and judges it. What changed while it was read is judged as it was before and as it is after, and only what is wrong both times
@@ -95,9 +96,43 @@ func (r *round) look(ctx context.Context, began time.Time) (*looked, error) {
 		}
 		result.Findings = slices.DeleteFunc(result.Findings, func(o policy.Offence) bool { return policy.IsAudited(o.Rule) && !both[audit.Fingerprint(o)] })
 	}
-	return &looked{found: result.Findings, Outcome: Outcome{
+	left, accepted, err := r.accept(ctx, result.Findings, began)
+	if err != nil {
+		return nil, err
+	}
+	return &looked{found: left, accepted: accepted, Outcome: Outcome{
 		Existing: after, Namespaces: audit.CountNamespaces(after, result.Findings), NotJudged: result.NotJudged, Problems: problemsOf(seen), Absent: seen.Absent, Began: began,
 	}}, nil
+}
+
+// accept takes out of findings what their objects accept now.
+func (r *Runner) accept(ctx context.Context, findings []policy.Offence, now time.Time) (left, accepted []policy.Offence, err error) {
+	type room struct{ kind, namespace string }
+	names := map[room]map[string]bool{}
+	for i := range findings {
+		o := &findings[i]
+		if in := (room{o.Kind, o.Namespace}); slices.Contains(audit.Accepting(), o.Kind) {
+			if names[in] == nil {
+				names[in] = map[string]bool{}
+			}
+			names[in][o.Name] = true
+		}
+	}
+	annotations := map[audit.Key]map[string]string{}
+	for in, of := range names {
+		read, err := r.Annotations.Of(ctx, Kinds()[in.kind], in.namespace, slices.Sorted(maps.Keys(of)))
+		if err != nil {
+			return nil, nil, fmt.Errorf("read what objects accept: %w", err)
+		}
+		for name, a := range read {
+			annotations[audit.Key{Kind: in.kind, Namespace: in.namespace, Name: name}] = a
+		}
+	}
+	left, silent := audit.Accept(findings, func(key audit.Key) map[string]string { return annotations[key] }, now)
+	for i := range silent {
+		accepted = append(accepted, silent[i].Offence)
+	}
+	return left, accepted, nil
 }
 
 // existing is what informers know, and the mesh map.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/meshfence/meshfence/audit"
 	"github.com/meshfence/meshfence/audit/history"
@@ -29,6 +30,11 @@ type Cluster interface {
 
 // Scan reads what only a look at the cluster shows: scan.Scan with the cluster's address. An error means that the API server could not be reached.
 type Scan func(ctx context.Context, existing policy.Existing, needs []observed.Resource) (scan.Seen, error)
+
+// Annotations reads the annotations of objects of a resource in a namespace, "" for a resource without namespaces, by name; package listing has it.
+type Annotations interface {
+	Of(ctx context.Context, resource schema.GroupVersionResource, namespace string, names []string) (map[string]map[string]string, error)
+}
 
 // Memory keeps what is known of findings for the next run, perhaps of another replica.
 type Memory interface {
@@ -62,6 +68,8 @@ type Outcome struct {
 type Runner struct {
 	Cluster Cluster
 	Scan    Scan
+	// Annotations tell what objects accept.
+	Annotations Annotations
 	// Checker returns what judges, by the configuration of the moment.
 	Checker func(now time.Time) *audit.Checker
 	// Changed has a signal whenever the fleet or a namespace may have changed.

@@ -14,6 +14,7 @@ import (
 	openreports "github.com/openreports/reports-api/apis/openreports.io/v1alpha1"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/meshfence/meshfence/audit"
 	"github.com/meshfence/meshfence/audit/history"
@@ -63,7 +64,7 @@ func namespace(name string, labels ...string) mesh.Namespace {
 func newRound(cluster *fake, look Scan) *round {
 	counter := newErrors()
 	r := &Runner{
-		Cluster: cluster, Scan: look, Interval: time.Minute, errors: counter,
+		Cluster: cluster, Scan: look, Annotations: annotated{}, Interval: time.Minute, errors: counter,
 		Checker: func(now time.Time) *audit.Checker {
 			return &audit.Checker{Policy: policy.New(policy.Settings{}), Now: now}
 		},
@@ -134,6 +135,46 @@ func TestWhatChangesMeanwhileIsWrongOnlyIfItIsBeforeAndAfter(t *testing.T) {
 	}
 }
 
+// annotated are the annotations of objects, by name; "" has an error for all.
+type annotated map[string]map[string]string
+
+func (a annotated) Of(_ context.Context, _ schema.GroupVersionResource, _ string, names []string) (map[string]map[string]string, error) {
+	if _, fails := a[""]; fails {
+		return nil, errors.New("connection refused")
+	}
+	of := map[string]map[string]string{}
+	for _, name := range names {
+		of[name] = a[name]
+	}
+	return of, nil
+}
+
+func TestWhatAnObjectAcceptsIsKnownAndNotTold(t *testing.T) {
+	published := &last{}
+	r := newRound(newFake(t, namespace("shop", "istio.io/rev=mesh-1"), namespace("cart", "istio.io/rev=mesh-1")), nothingSeen)
+	r.Publishers, r.Annotations = []Publisher{published}, annotated{"shop": {"meshfence.io/accept": "MF205"}, "cart": {"meshfence.io/accept": "MF202"}}
+	r.run(t.Context())
+	accepted := map[string]bool{}
+	for _, f := range published.outcome.Findings {
+		accepted[f.Name] = f.Accepted
+	}
+	if want := map[string]bool{"mesh-1": false, "cart": false, "shop": true}; !maps.Equal(want, accepted) || len(published.outcome.New) != 2 {
+		t.Errorf("accepted: %v, new: %d", accepted, len(published.outcome.New))
+	}
+	report := reportsOf(published.outcome)[1] // they are in no mesh
+	if got := report.Summary; got != (openreports.ReportSummary{Fail: 1, Skip: 1}) || report.Results[1].Result != "skip" {
+		t.Errorf("%+v, %+v", got, report.Results)
+	}
+	if n := r.shown.counts[findingKey{"MF205", "", "accepted"}]; n != 1 {
+		t.Errorf("metrics: %v", r.shown.counts)
+	}
+	first := published.outcome
+	r.Annotations = annotated{"": nil}
+	if r.run(t.Context()); published.outcome != first || testutil.ToFloat64(r.errors) != 1 {
+		t.Error("a run went on without knowing what is accepted")
+	}
+}
+
 // A run that fails leaves what is shown, and what is known.
 func TestARunThatFailsChangesNothing(t *testing.T) {
 	fails := false
@@ -186,7 +227,7 @@ func TestMetricsAreThoseOfTheLastRun(t *testing.T) {
 		Change:     history.Change{Findings: []history.Finding{finding("MF202", policy.Deny, "mesh-1", "a"), finding("MF202", policy.Deny, "mesh-1", "b"), finding("MF104", policy.Warn, "", "c")}},
 		Namespaces: map[audit.Standing]int{{Mesh: "mesh-1", State: audit.Injected}: 3},
 	}, 1500*time.Millisecond, time.Unix(1000, 0))
-	want := `# HELP meshfence_audit_findings What is wrong in the cluster, by rule, by the mesh that it is counted for (empty for none) and by what the rule would do at admission: deny or warn.
+	want := `# HELP meshfence_audit_findings What is wrong in the cluster, by rule, by the mesh that it is counted for (empty for none) and by what the rule would do at admission: deny or warn, or accepted if the object accepts it.
 # TYPE meshfence_audit_findings gauge
 meshfence_audit_findings{action="deny",mesh="mesh-1",rule="MF202"} 2
 meshfence_audit_findings{action="warn",mesh="",rule="MF104"} 1

@@ -15,6 +15,7 @@ import (
 	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/cluster"
 	"github.com/meshfence/meshfence/webhook/cluster/events"
+	"github.com/meshfence/meshfence/webhook/cluster/listing"
 	"github.com/meshfence/meshfence/webhook/cluster/memory"
 	"github.com/meshfence/meshfence/webhook/cluster/reports"
 	"github.com/meshfence/meshfence/webhook/config"
@@ -39,17 +40,22 @@ func addAudit(mgr manager.Manager, s *settings, file *config.File, known *cluste
 	if err != nil {
 		return err
 	}
+	annotations, err := listing.NewAnnotations(api)
+	if err != nil {
+		return err
+	}
 	return mgr.Add(&runner.Runner{
-		Cluster:    known,
-		Scan:       s.scan(mgr),
-		Checker:    func(now time.Time) *audit.Checker { return checkerOf(file.Current(), s.namespace, now) },
-		Changed:    changes,
-		Interval:   s.auditInterval,
-		Delay:      s.auditDelay,
-		Lease:      runner.Lease{API: api, Namespace: s.namespace, Name: auditLease},
-		Memory:     kept,
-		Publishers: []runner.Publisher{runner.Events{Recorder: recorder}, runner.Reports{Writer: writer}},
-		Registerer: metrics.Registry,
+		Cluster:     known,
+		Scan:        s.scan(mgr),
+		Annotations: annotations,
+		Checker:     func(now time.Time) *audit.Checker { return checkerOf(file.Current(), s.namespace, now) },
+		Changed:     changes,
+		Interval:    s.auditInterval,
+		Delay:       s.auditDelay,
+		Lease:       runner.Lease{API: api, Namespace: s.namespace, Name: auditLease},
+		Memory:      kept,
+		Publishers:  []runner.Publisher{runner.Events{Recorder: recorder}, runner.Reports{Writer: writer}},
+		Registerer:  metrics.Registry,
 	})
 }
 

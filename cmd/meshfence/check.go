@@ -217,6 +217,11 @@ func (c *check) judgedCluster(cmd *cobra.Command, checker *audit.Checker, l *loo
 	addObserved(r, checker, seen.cluster)
 	result := checker.Cluster(l.stored, seen.cluster)
 	r.Findings, r.NotJudged = newPlaces(nil).findings(result.Findings), gapsOf(result.NotJudged)
+	for i := range result.Accepted {
+		f := newPlaces(nil).finding(&result.Accepted[i].Offence)
+		f.Until = result.Accepted[i].Until
+		r.ByObject = append(r.ByObject, f)
+	}
 	return r, nil
 }
 

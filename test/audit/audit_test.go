@@ -19,7 +19,7 @@ const (
 
 // A finding appears, is told of, stays without another word, and goes.
 func TestAFindingIsTold(t *testing.T) {
-	s := newSuite(t, harness.Options{})
+	s := newSuite(t)
 	must(t, s.InstallWorkload(t.Context()))
 	s.guide(t)
 	p, err := s.StartMeshfence(t.Context(), flags())
@@ -56,6 +56,20 @@ func TestAFindingIsTold(t *testing.T) {
 		t.Errorf("the report of mesh-1: %+v", first)
 	}
 	s.quiet(t, p)
+
+	s.kubectl(t, "annotate", "namespace", "app-mesh-1", "meshfence.io/accept=MF202", "meshfence.io/accept-until=2999-01-31T00:00:00Z")
+	s.kubectl(t, "annotate", "istios.sailoperator.io", "mesh-2", "meshfence.io/accept=MF104")
+	eventually(t, "both findings accepted", func() bool {
+		all := findings(t, p)
+		return all[`action="accepted",mesh="mesh-1",rule="MF202"`] == 1 && all[`action="accepted",mesh="mesh-2",rule="MF104"`] == 1 &&
+			all[wrongRevision] == 0 && all[notDiscovered] == 0
+	})
+	eventually(t, "the report says so", func() bool { return s.reports(t)["meshfence-mesh-1"].Summary.Skip == 1 })
+	s.kubectl(t, "annotate", "namespace", "app-mesh-1", "meshfence.io/accept-until=2020-01-31T00:00:00Z", "--overwrite")
+	eventually(t, "what is accepted no more comes back", func() bool { return findings(t, p)[wrongRevision] == 1 })
+	if now := s.reports(t)["meshfence-mesh-1"].Results[0]; now.Timestamp != first.Results[0].Timestamp {
+		t.Errorf("first seen at %v, and before at %v", now.Timestamp, first.Results[0].Timestamp)
+	}
 
 	s.kubectl(t, "label", "namespace", "app-mesh-1", "istio.io/rev=mesh-1", "--overwrite")
 	eventually(t, "the finding gone", func() bool { _, there := findings(t, p)[wrongRevision]; return !there })

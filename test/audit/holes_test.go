@@ -31,7 +31,7 @@ type hole struct {
 
 // TestWhatAdmissionCannotSeeTheAuditFinds makes each hole that docs/guarantees.md names, and some that only a look shows, and waits for the audit to name it.
 func TestWhatAdmissionCannotSeeTheAuditFinds(t *testing.T) {
-	s := newSuite(t, harness.Options{})
+	s := newSuite(t)
 	must(t, s.InstallWorkload(t.Context()))
 	s.guide(t)
 	p, err := s.StartMeshfence(t.Context(), flags())

@@ -20,7 +20,7 @@ func leaders(t testing.TB, replicas []*harness.Process) []*harness.Process {
 
 // One replica runs the audit. When it is killed, or loses the API server, another one goes on with what it has found, and nothing is there twice.
 func TestOneReplicaRunsTheAudit(t *testing.T) {
-	s := newSuite(t, harness.Options{})
+	s := newSuite(t)
 	must(t, s.InstallWorkload(t.Context()))
 	s.guide(t)
 	s.kubectl(t, "label", "namespace", "app-mesh-1", "istio.io/rev=mesh-2", "--overwrite")

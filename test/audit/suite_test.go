@@ -43,9 +43,9 @@ func must(t testing.TB, err error) {
 // suite is a cluster whose requests do not go through meshfence unless a test says so: what is wrong is there already.
 type suite struct{ *harness.Cluster }
 
-func newSuite(t *testing.T, options harness.Options) *suite {
+func newSuite(t *testing.T) *suite {
 	t.Helper()
-	started, err := harness.Start(t.Context(), options)
+	started, err := harness.Start(t.Context(), harness.Options{})
 	must(t, err)
 	t.Cleanup(func() {
 		if err := started.Stop(); err != nil {
