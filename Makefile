@@ -26,7 +26,7 @@ UNIT_PACKAGES = $(filter-out $(MODULE)/test/%,$(shell go list ./...))
 # Every Go module of the repository, by its folder.
 MODULES := $(patsubst %/go.mod,%,$(patsubst go.mod,./go.mod,$(wildcard go.mod test/*/go.mod test/*/*/go.mod)))
 # Those with tests of their own: they need what others publish, cert-manager for one, and what that needs.
-FOREIGN_TESTS := $(patsubst %/go.mod,%,$(wildcard test/foreign/go.mod))
+FOREIGN_TESTS := $(patsubst %/go.mod,%,$(wildcard test/foreign/go.mod test/monitoring/go.mod))
 
 GOLANGCI_LINT := bin/tools/golangci-lint
 GOLANGCI_LINT_MODULE := test/tools/golangci-lint

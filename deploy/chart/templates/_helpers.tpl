@@ -182,3 +182,19 @@ MinimumCertificateDuration and MinimumRenewBefore) or meshfence itself (certs.Op
 {{ toYaml . }}
 {{- end -}}
 {{- end -}}
+
+{{- /* The alerts about what the audit finds, by the rules that they are about. */}}
+{{- define "meshfence.auditAlerts" -}}
+- {alert: MeshfenceMeshesOverlap, rules: MF102|MF103|MF201, severity: critical, summary: "Several meshes discover the same namespaces, and overwrite each other's root certificate there."}
+- {alert: MeshfenceSelectorsInvalidLive, rules: MF101|MF910, severity: critical, summary: "A mesh's discoverySelectors cannot be read: its istiod runs on the old ones, and on none once it restarts."}
+- {alert: MeshfenceNamespacesMismatched, rules: MF202|MF203|MF205, severity: warning, summary: "Namespaces choose a revision that is not of the mesh that discovers them."}
+- {alert: MeshfencePodsOfAnotherMesh, rules: MF904, severity: warning, summary: "Pods have the sidecar of a mesh that does not discover their namespace."}
+- {alert: MeshfenceRootCertificateMissing, rules: MF903|MF907, severity: critical, summary: "Namespaces do not have the root certificate of their mesh: pods do not start, or do not trust one another."}
+- {alert: MeshfenceMTLSNotStrict, rules: MF901, severity: warning, summary: "A mesh beside others accepts plain text: workloads of other meshes can call its own."}
+{{- end }}
+{{- /* The interval of the audit in seconds. */}}
+{{- define "meshfence.auditSeconds" -}}
+{{- $interval := .Values.audit.interval -}}
+{{- $number := regexFind "^[0-9]+" $interval | int -}}
+{{- if hasSuffix "h" $interval }}{{ mul $number 3600 }}{{ else if hasSuffix "m" $interval }}{{ mul $number 60 }}{{ else }}{{ $number }}{{ end -}}
+{{- end }}
