@@ -146,6 +146,7 @@ func TestEveryManifestIsOfItsType(t *testing.T) {
 			"Namespace /meshfence-system",
 			"NetworkPolicy meshfence-system/meshfence",
 			"PodDisruptionBudget meshfence-system/meshfence",
+			"ResourceQuota meshfence-system/meshfence-priority",
 			"ServiceAccount meshfence-system/meshfence",
 			"ConfigMap meshfence-system/meshfence-configuration",
 			"ClusterRole /meshfence",
@@ -241,6 +242,10 @@ func webhooksFailAsDesigned(t *testing.T, file string) {
 	for _, object := range []metav1.Object{validating, mutating} {
 		annotations := object.GetAnnotations()
 		delete(annotations, "argocd.argoproj.io/sync-wave")
+		if annotations["admissions.enforcer/disabled"] != "true" {
+			t.Error("AKS would change the namespaceSelectors")
+		}
+		delete(annotations, "admissions.enforcer/disabled")
 		if diff := gocmp.Diff(inject, annotations); diff != "" {
 			t.Errorf("the authority is injected by annotations (-want +got):\n%s", diff)
 		}
@@ -405,7 +410,11 @@ func workloadFitsTheRest(t *testing.T, file string) {
 			t.Errorf("the pods' %s does not keep Istio's sidecar out: %v", what, values)
 		}
 	}
+	if template.Labels["istio.io/dataplane-mode"] != "none" {
+		t.Error("the pods are in ambient mode if their namespace is")
+	}
 	delete(template.Labels, "sidecar.istio.io/inject")
+	delete(template.Labels, "istio.io/dataplane-mode")
 	for what, selector := range map[string]map[string]string{
 		"Deployment": deployment.Spec.Selector.MatchLabels, "Service": service.Spec.Selector, "PodDisruptionBudget": budget.Spec.Selector.MatchLabels,
 		"NetworkPolicy": network.Spec.PodSelector.MatchLabels,

@@ -39,13 +39,13 @@ func always() []safe {
 		{"Deployment", "meshfence", pod + "/securityContext", `{runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}`, "the Pod Security level restricted; OpenShift chooses the user id"},
 		{"Deployment", "meshfence", pod + "/terminationGracePeriodSeconds", `45`, "5 seconds of preStop, 1 of notice to clients, 30 for requests in flight, and some to spare"},
 		{"Deployment", "meshfence", pod + "/topologySpreadConstraints", `[
-			{maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: ` + selected + `}},
-			{maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: ` + selected + `}}]`,
+			{maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: ` + selected + `}, matchLabelKeys: [pod-template-hash]},
+			{maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: ` + selected + `}, matchLabelKeys: [pod-template-hash]}]`,
 			"a node or zone that fails does not take both; in a cluster of one node both run"},
 		{"Deployment", "meshfence", "keys of " + container, `[args, env, image, imagePullPolicy, lifecycle, livenessProbe, name, ports, readinessProbe, resources, securityContext, startupProbe, terminationMessagePolicy, volumeMounts]`, "the image's own entrypoint, and one container"},
 		{"Deployment", "meshfence", container + "/name", `meshfence`, "the annotation default-container names it"},
 		{"Deployment", "meshfence", container + "/imagePullPolicy", `IfNotPresent`, "a node that has the image starts a replica while the registry is away"},
-		{"Deployment", "meshfence", container + "/args", `[serve, --name=meshfence, --config=/etc/meshfence/config.yaml, --cert-dir=/var/run/meshfence/certs, --log-level=info, --log-format=json]`, "certificate and configuration are what is mounted; denials are in the log"},
+		{"Deployment", "meshfence", container + "/args", `[serve, --name=meshfence, --config=/etc/meshfence/config.yaml, --cert-dir=/var/run/meshfence/certs, --audit-interval=10m, --audit-delay=30s, --log-level=info, --log-format=json]`, "certificate and configuration are what is mounted; denials are in the log"},
 		{"Deployment", "meshfence", container + "/securityContext", `{allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}`, "the Pod Security level restricted, and nothing can be written into the image"},
 		{"Deployment", "meshfence", container + "/startupProbe", `{httpGet: {path: /healthz, port: health}, periodSeconds: 2, failureThreshold: 60}`, "two minutes for the certificate to appear, before liveness counts"},
 		{"Deployment", "meshfence", container + "/livenessProbe", `{httpGet: {path: /healthz, port: health}, periodSeconds: 10}`, "it asks about the process only: /readyz fails until the cluster has been read, and a restart would only begin that again"},
@@ -57,7 +57,7 @@ func always() []safe {
 		{"Deployment", "meshfence", container + "/terminationMessagePolicy", `FallbackToLogsOnError`, "kubectl describe pod says why it does not start"},
 		{"Deployment", "meshfence", container + "/volumeMounts", `[{name: configuration, mountPath: /etc/meshfence, readOnly: true}, {name: certs, mountPath: /var/run/meshfence/certs, readOnly: true}]`, "whole folders, because a file that is mounted with subPath never changes; and read only"},
 		{"Deployment", "meshfence", pod + "/volumes", `[{name: configuration, configMap: {name: meshfence-configuration}}, {name: certs, secret: {secretName: meshfence-serving}}]`, "not optional: without a certificate a pod waits and does not start"},
-		{"Deployment", "meshfence", "spec/template/metadata/labels", `{app.kubernetes.io/name: meshfence, app.kubernetes.io/instance: meshfence, sidecar.istio.io/inject: "false"}`, "it must come up when no mesh works"},
+		{"Deployment", "meshfence", "spec/template/metadata/labels", `{app.kubernetes.io/name: meshfence, app.kubernetes.io/instance: meshfence, sidecar.istio.io/inject: "false", istio.io/dataplane-mode: none}`, "it must come up when no mesh works"},
 		{"Deployment", "meshfence", "spec/template/metadata/annotations", `{kubectl.kubernetes.io/default-container: meshfence, sidecar.istio.io/inject: "false"}`, "the same for injectors that look at the annotation"},
 
 		{"PodDisruptionBudget", "meshfence", "spec", `{minAvailable: 1, unhealthyPodEvictionPolicy: AlwaysAllow, selector: {matchLabels: ` + selected + `}}`,
@@ -92,7 +92,7 @@ func always() []safe {
 func of() map[string][]safe {
 	return map[string][]safe{
 		`certs.mode="self-signed"`: {
-			{"Deployment", "meshfence", "spec/template/spec/containers/0/args", `[serve, --name=meshfence, --config=/etc/meshfence/config.yaml, --certs=self-signed, --certs-ca-duration=8760h, --certs-duration=2160h, --log-level=info, --log-format=json]`, "the lifetimes are the values'"},
+			{"Deployment", "meshfence", "spec/template/spec/containers/0/args", `[serve, --name=meshfence, --config=/etc/meshfence/config.yaml, --certs=self-signed, --certs-ca-duration=8760h, --certs-duration=2160h, --audit-interval=10m, --audit-delay=30s, --log-level=info, --log-format=json]`, "the lifetimes are the values'"},
 			{"Deployment", "meshfence", "spec/template/spec/volumes", `[{name: configuration, configMap: {name: meshfence-configuration}}]`, "the key is read from the API server, and in no file"},
 			{"Deployment", "meshfence", "spec/template/spec/containers/0/volumeMounts", `[{name: configuration, mountPath: /etc/meshfence, readOnly: true}]`, "the same"},
 		},
@@ -114,7 +114,7 @@ func of() map[string][]safe {
 				"metrics for these peers only, and out to the API server's ports only"},
 		},
 		`extraArgs=["--log-level=debug"]`: {
-			{"Deployment", "meshfence", "spec/template/spec/containers/0/args/6", `--log-level=debug`, "the last flag of a name counts"},
+			{"Deployment", "meshfence", "spec/template/spec/containers/0/args/8", `--log-level=debug`, "the last flag of a name counts"},
 		},
 		// Both the Deployment's pods and that of helm test, which waits for a node, or an image, otherwise.
 		`{"nodeSelector":{"pool":"system"},"tolerations":[{"operator":"Exists"}],"affinity":{"nodeAffinity":{}},"topologySpreadConstraints":[{"maxSkew":2}],"image":{"pullSecrets":[{"name":"r"}],"digest":"sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}}`: {
@@ -129,9 +129,9 @@ func of() map[string][]safe {
 			{"Deployment", "meshfence", "spec/template/spec/affinity", `{nodeAffinity: {}}`, "it runs where it is told to"},
 			{"Deployment", "meshfence", "spec/template/spec/topologySpreadConstraints", `[{maxSkew: 2}]`, "instead of the default ones"},
 		},
-		`priorityQuota=true`: {
+		`priorityClassName="system-node-critical"`: {
 			{"ResourceQuota", "meshfence-priority", "apiVersion", `v1`, "the API server takes it"},
-			{"ResourceQuota", "meshfence-priority", "spec", `{hard: {pods: "4"}, scopeSelector: {matchExpressions: [{scopeName: PriorityClass, operator: In, values: [system-cluster-critical]}]}}`, "all replicas, and as many that still end, and no other class"},
+			{"ResourceQuota", "meshfence-priority", "spec", `{hard: {pods: "4"}, scopeSelector: {matchExpressions: [{scopeName: PriorityClass, operator: In, values: [system-node-critical]}]}}`, "all replicas, and as many that still end, and no other class"},
 		},
 		`metrics={"serviceMonitor":{"enabled":true},"prometheusRule":{"enabled":true}}`: {
 			{"ServiceMonitor", "meshfence", "spec", `{selector: {matchLabels: ` + selected + `}, endpoints: [{port: metrics, path: /metrics, interval: 30s}]}`, "the alerts have something to look at"},

@@ -112,7 +112,7 @@ func TestValues(t *testing.T) {
 		{`config=null`, "ConfigMap", `\n#rules: {}\n`},
 		{`resources=null`, "Deployment", `"securityContext":`},
 		{`podLabels=null`, "Deployment", `"replicas":2`},
-		{`podLabels={"team":"mesh"}`, "Deployment", `"app.kubernetes.io/name":"meshfence","sidecar.istio.io/inject":"false","team":"mesh"`},
+		{`podLabels={"team":"mesh"}`, "Deployment", `"istio.io/dataplane-mode":"none","sidecar.istio.io/inject":"false","team":"mesh"`},
 		{`podAnnotations={"team":"mesh"}`, "Deployment", `"sidecar.istio.io/inject":"false","team":"mesh"`},
 		{`serviceAccount.annotations=null`, "ServiceAccount", `"name":"meshfence"`},
 		{`priorityClassName=""`, "Deployment", `"replicas":2`},
@@ -180,10 +180,18 @@ func TestWrongValues(t *testing.T) {
 // What the schema cannot say is refused by the templates.
 func TestImpossibleValues(t *testing.T) {
 	for set, want := range map[string]string{
-		`fullnameOverride=""`:                     "", // The release's own name, meshfence, will do.
-		`podDisruptionBudget.minAvailable=2`:      "podDisruptionBudget.minAvailable is 2 of 2 replicas: no node with one of them could ever be drained",
-		`podDisruptionBudget.minAvailable="100%"`: "podDisruptionBudget.minAvailable is 100% of 2 replicas",
-		`podDisruptionBudget.minAvailable="50%"`:  "",
+		`fullnameOverride=""`:                                         "", // The release's own name, meshfence, will do.
+		`podDisruptionBudget.minAvailable=2`:                          "podDisruptionBudget.minAvailable is 2 of 2 replicas: no node with one of them could ever be drained",
+		`podDisruptionBudget.minAvailable="100%"`:                     "podDisruptionBudget.minAvailable is 100% of 2 replicas",
+		`podDisruptionBudget.minAvailable="50%"`:                      "",
+		`podDisruptionBudget.minAvailable="51%"`:                      "podDisruptionBudget.minAvailable is 51% of 2 replicas", // Kubernetes rounds up.
+		`{"podDisruptionBudget":{"minAvailable":"67%"},"replicas":3}`: "podDisruptionBudget.minAvailable is 67% of 3 replicas",
+		`{"podDisruptionBudget":{"minAvailable":"66%"},"replicas":3}`: "",
+		`enabled=true`:                                              "", // Of a chart that has this one as a dependency, with condition: meshfence.enabled.
+		`global={"imageRegistry":"example.com"}`:                    "",
+		`podLabels={"istio.io/dataplane-mode":"ambient"}`:           "podLabels cannot set istio.io/dataplane-mode, which the chart sets",
+		`webhooks.labels={"meshfence.io/part":"mine"}`:              "webhooks.labels cannot set meshfence.io/part, which the chart sets",
+		`webhooks.annotations={"argocd.argoproj.io/sync-wave":"9"}`: "webhooks.annotations cannot set argocd.argoproj.io/sync-wave, which the chart sets",
 
 		`certs.certManager.renewBefore="2160h"`:                            "certs.certManager.renewBefore is 2160h, and certs.certManager.duration 2160h: a certificate must be renewed before it ends, but not at once",
 		`certs.certManager={"duration":"1h30m","renewBefore":"5400s"}`:     "certs.certManager.renewBefore is 5400s",
