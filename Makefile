@@ -151,7 +151,7 @@ stress: build controlplane $(KREW) $(KREW_VALIDATOR) ## run the long forms of th
 	done
 
 .PHONY: verify
-verify: fmt-check vet lint tidy-check generate-check ## run all checks: format, vet, lint, layering, tidy go.mod files, generated files
+verify: fmt-check vet lint tidy-check generate-check workflow-check ## run all checks: format, vet, lint, layering, tidy go.mod files, generated files, workflows
 
 .PHONY: fmt
 fmt: $(GOLANGCI_LINT) ## format the Go code and order its imports
@@ -198,6 +198,10 @@ generate-check: $(HELM)
 		diff -u "$$file" "$$fresh/$$file" || { echo "$$file is not what deploy/chart and webhook/match give, run make generate"; exit 1; }; \
 	done
 	@$(HELM) lint --strict --quiet deploy/chart
+
+.PHONY: workflow-check
+workflow-check:
+	@cd test/tools/actionlint && go tool actionlint -shellcheck= -pyflakes= ../../../.github/workflows/*.yaml
 
 .PHONY: controlplane
 controlplane: $(ASSETS_NEEDED) ## build kube-apiserver, etcd and kubectl (K8S=1.37); KUBEBUILDER_ASSETS=dir uses others
