@@ -54,9 +54,9 @@ func (c certificates) named(digest string) string {
 	return "SHA-256 " + digest[:enough] + "…"
 }
 
-// rootCertificate is a ConfigMap that an istiod has written its root certificate to.
+// rootCertificate is what is kept of a ConfigMap that an istiod has written its root certificate to: there is one in every namespace of a mesh.
 type rootCertificate struct {
-	meta
+	version      string
 	certificates certificates
 	// rewritten says that it was written again while the cluster was read.
 	rewritten bool
@@ -64,6 +64,20 @@ type rootCertificate struct {
 
 // rootCertificateKey is the key of the certificate (istio/pkg/config/constants: CACertNamespaceConfigMapDataName).
 const rootCertificateKey = "root-cert.pem"
+
+// parsed is parseCertificates, once for each bundle: a mesh's is the same in all its namespaces.
+func (c *Cluster) parsed(bundle []byte) certificates {
+	sum := sha256.Sum256(bundle)
+	all, known := c.bundles[sum]
+	if !known {
+		if c.bundles == nil {
+			c.bundles = map[[sha256.Size]byte]certificates{}
+		}
+		all = parseCertificates(bundle)
+		c.bundles[sum] = all
+	}
+	return all
+}
 
 // addCertificate reads a ConfigMap. One that comes a second time, with another resourceVersion, was written in between.
 func (c *Cluster) addCertificate(raw []byte) error {
@@ -75,9 +89,9 @@ func (c *Cluster) addCertificate(raw []byte) error {
 		c.certificates = map[objectKey]*rootCertificate{}
 	}
 	key := object.Metadata.key()
-	read := &rootCertificate{meta: object.Metadata, certificates: parseCertificates([]byte(object.Data[rootCertificateKey]))}
+	read := &rootCertificate{version: object.Metadata.ResourceVersion, certificates: c.parsed([]byte(object.Data[rootCertificateKey]))}
 	if before := c.certificates[key]; before != nil {
-		read.rewritten = before.rewritten || before.ResourceVersion != read.ResourceVersion
+		read.rewritten = before.rewritten || before.version != read.version
 	}
 	c.certificates[key] = read
 	return nil

@@ -1,6 +1,7 @@
 package observed
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 
@@ -16,8 +17,9 @@ type Cluster struct {
 	peerAuthentications []peerAuthentication
 	injectors           []injector
 	certificates        map[objectKey]*rootCertificate
+	bundles             map[[sha256.Size]byte]certificates // what parsed has parsed
 	configs             []meshConfig
-	pods                map[podGroup]*podCount
+	pods                map[podGroup]int
 	gateways            []gateway
 	classes             map[string]string // controllers by name of the class
 	cnis                []cni

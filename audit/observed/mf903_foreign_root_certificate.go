@@ -16,13 +16,13 @@ func foreignRootCertificate(v *view) []policy.Offence {
 			if there == nil || len(own) == 0 || len(own.common(there.certificates)) > 0 && !there.rewritten {
 				continue
 			}
-			found = append(found, ofNamespace(ns.Name, v.foreign(w, there)))
+			found = append(found, ofNamespace(ns.Name, v.foreign(ns.Name, w, there)))
 		}
 	}
 	return found
 }
 
-func (v *view) foreign(w writer, there *rootCertificate) policy.Finding {
+func (v *view) foreign(namespace string, w writer, there *rootCertificate) policy.Finding {
 	others := v.whose(there.certificates)
 	f := policy.Finding{
 		Field:    "metadata.labels",
@@ -41,8 +41,8 @@ func (v *view) foreign(w writer, there *rootCertificate) policy.Finding {
 		f.Detail = fmt.Sprintf("its ConfigMap %q has a root certificate that is no known mesh's, while %s discovers it", w.bundle, theMesh(w.mesh))
 	}
 	f.Ways = []policy.Way{
-		run("see which istiods discover it", fmt.Sprintf("meshfence explain namespace %s", there.Namespace)),
-		run("have istiod write it anew, and restart its pods", fmt.Sprintf("kubectl delete configmap %s --namespace %s", policy.NameWord(w.bundle), policy.NameWord(there.Namespace)), restart(there.Namespace).Commands[0]),
+		run("see which istiods discover it", fmt.Sprintf("meshfence explain namespace %s", namespace)),
+		run("have istiod write it anew, and restart its pods", fmt.Sprintf("kubectl delete configmap %s --namespace %s", policy.NameWord(w.bundle), policy.NameWord(namespace)), restart(namespace).Commands[0]),
 	}
 	return f
 }

@@ -40,7 +40,7 @@ func (c *Cluster) Namespace(e policy.Existing, name string, labels map[string]st
 		if byRevision[g.injected] == 0 {
 			revisions = append(revisions, g.injected)
 		}
-		byRevision[g.injected] += v.pods[g].pods
+		byRevision[g.injected] += v.pods[g]
 	}
 	slices.Sort(revisions)
 	for _, revision := range revisions {

@@ -20,9 +20,6 @@ type podGroup struct {
 	injected, asked string
 }
 
-// podCount is how many pods a group has.
-type podCount struct{ pods int }
-
 // addPod counts a pod, and keeps nothing else of it. One that is being deleted, or has ended, is left out.
 func (c *Cluster) addPod(raw []byte) error {
 	pod, err := decode[struct {
@@ -34,12 +31,9 @@ func (c *Cluster) addPod(raw []byte) error {
 	m := &pod.Metadata
 	group := podGroup{m.Namespace, ownerOf(m), m.Annotations[mesh.PodRevisionAnnotation], m.Labels[mesh.RevisionLabel]}
 	if c.pods == nil {
-		c.pods = map[podGroup]*podCount{}
+		c.pods = map[podGroup]int{}
 	}
-	if c.pods[group] == nil {
-		c.pods[group] = &podCount{}
-	}
-	c.pods[group].pods++
+	c.pods[group]++
 	return nil
 }
 
@@ -93,7 +87,7 @@ func (v *view) elsewhere(meshes []*mesh.Mesh, namespace string) bool {
 func (v *view) counted(groups []podGroup) (pods int, owners string) {
 	var names []string
 	for _, g := range groups {
-		pods += v.pods[g].pods
+		pods += v.pods[g]
 		names = append(names, g.owner)
 	}
 	names = slices.Compact(names)

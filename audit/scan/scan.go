@@ -22,6 +22,8 @@ type Options struct {
 	Needs []observed.Resource
 	// Listed are objects that were read already, as JSON, by resource. A resource with an entry, even an empty one, is not read again.
 	Listed map[string][][]byte
+	// PageSize, if not 0, is how many objects are asked for at once.
+	PageSize int64
 	// Namespace, if not "", limits what is in namespaces to that one.
 	Namespace string
 	// Progress, if not nil, is called with the number of objects read so far, by resource.
@@ -50,7 +52,7 @@ func Scan(ctx context.Context, api *rest.Config, existing policy.Existing, o Opt
 	if err != nil {
 		return seen, err
 	}
-	observer.Progress, observer.Namespace = o.Progress, o.Namespace
+	observer.Progress, observer.Namespace, observer.PageSize = o.Progress, o.Namespace, o.PageSize
 	observer.Wants = func(resource string) bool {
 		_, read := o.Listed[resource]
 		return !read && slices.Contains(o.Needs, observed.Resource(resource))

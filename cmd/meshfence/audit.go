@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
@@ -66,15 +67,24 @@ const (
 	auditMemoryKey = "findings"
 )
 
+// How fast the audit reads: pages of so many objects, so many a second, and so many at once. It has minutes, and requests for admission come first: neither meshfence nor the API server is to be busy with it.
+const (
+	auditPage  = 50
+	auditPages = 15
+	auditBurst = 15
+)
+
 // scan returns how the audit reads the cluster. Where only the istiods of the Sail operator count, there is no right to look at the objects of others.
 func (s *settings) scan(mgr manager.Manager) runner.Scan {
+	api := rest.CopyConfig(mgr.GetConfig())
+	api.QPS, api.Burst = auditPages, auditBurst
 	return func(ctx context.Context, existing policy.Existing, needs []observed.Resource) (scan.Seen, error) {
 		var left []observed.Resource
 		if s.istiods == sailIstiods {
 			left = []observed.Resource{observed.RootCertificates, observed.MeshConfigs, observed.Injectors, observed.Istiods}
 			needs = slices.DeleteFunc(slices.Clone(needs), func(r observed.Resource) bool { return slices.Contains(left, r) })
 		}
-		seen, err := scan.Scan(ctx, mgr.GetConfig(), existing, scan.Options{Needs: needs})
+		seen, err := scan.Scan(ctx, api, existing, scan.Options{Needs: needs, PageSize: auditPage})
 		for _, r := range left {
 			seen.Cluster.Miss(r, "is not read with --istiods "+sailIstiods)
 		}

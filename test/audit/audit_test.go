@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -107,4 +108,43 @@ func (s *suite) versions(t testing.TB) map[string]string {
 	must(t, s.Client.Get(t.Context(), client.ObjectKey{Namespace: harness.Namespace, Name: "meshfence-findings"}, &kept))
 	all[kept.Name] = kept.ResourceVersion
 	return all
+}
+
+// What the API server does not serve is named, and looked at once it is there.
+func TestWhatIsInstalledLaterIsLookedAt(t *testing.T) {
+	s := newSuite(t)
+	must(t, s.InstallWorkload(t.Context()))
+	s.guide(t)
+	const definition = "peerauthentications.security.istio.io"
+	s.kubectl(t, "delete", "crd", definition)
+	p, err := s.StartMeshfence(t.Context(), flags())
+	must(t, err)
+	plain := func(mesh string) bool { return findings(t, p)[`action="warn",mesh="`+mesh+`",rule="MF901"`] == 1 }
+	eventually(t, "both meshes accept plain text", func() bool { return plain("mesh-1") && plain("mesh-2") })
+	notServed := func(resource string) bool {
+		lines := strings.Split(s.MeshfenceLog(), "\n")
+		for i := len(lines) - 1; i >= 0; i-- {
+			if strings.Contains(lines[i], "What the audit looks at has changed") {
+				_, list, _ := strings.Cut(lines[i], `"notServed":`)
+				list, _, _ = strings.Cut(list, "]")
+				return strings.Contains(list, `"`+resource+`"`)
+			}
+		}
+		return false
+	}
+	if !notServed("peerauthentications") || !notServed("gateways") {
+		t.Errorf("what is not served is not named:\n%s", s.MeshfenceLog())
+	}
+
+	root, err := harness.Root()
+	must(t, err)
+	s.kubectl(t, "apply", "-f", filepath.Join(root, "test", "testdata", "crds", "security.istio.io_peerauthentications.yaml"))
+	s.kubectl(t, "wait", "--for=condition=Established", "crd/"+definition)
+	for _, mesh := range []string{"mesh-1", "mesh-2"} {
+		s.apply(t, "{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: default, namespace: istio-system-"+mesh+"}, spec: {mtls: {mode: STRICT}}}")
+	}
+	eventually(t, "none does any more", func() bool { return hasRun(t, p, time.Time{}) && !plain("mesh-1") && !plain("mesh-2") })
+	if notServed("peerauthentications") || !notServed("gateways") {
+		t.Errorf("what is served now is named:\n%s", s.MeshfenceLog())
+	}
 }

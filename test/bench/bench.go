@@ -133,6 +133,9 @@ func (b *bench) growNamespaces(ctx context.Context, r *report) error {
 	if err := b.compareChecks(ctx, r); err != nil {
 		return err
 	}
+	if err := b.compareAudit(ctx, r); err != nil {
+		return err
+	}
 	return b.compareIstiods(ctx, r)
 }
 

@@ -19,16 +19,15 @@ import (
 type operation string
 
 const (
-	// join sets the discovery label: istio.io/rev is filled in and the result judged. Both calls are needed, with a look at
-	// the namespace's pods (MF207).
+	// join sets the discovery label: istio.io/rev is filled in and the result judged. Both calls are needed.
 	join operation = "join"
-	// leave takes both labels away: only the validating call is needed, with a look at the pods.
+	// leave takes both labels away: only the validating call is needed, with a look at the namespace's pods (MF207).
 	leave operation = "leave"
 	// drop takes istio.io/rev away. It makes room for inject and is not measured.
 	drop operation = "drop"
 	// inject sets istio.io/rev where the discovery label is there: only the validating call is needed.
 	inject operation = "inject"
-	// both sets the discovery label and istio.io/rev: only the validating call is needed, with a look at the pods.
+	// both sets the discovery label and istio.io/rev: only the validating call is needed.
 	both operation = "both"
 	// plain sets a label that no webhook looks at. No call is needed.
 	plain operation = "plain"
@@ -46,7 +45,7 @@ type load struct {
 
 // judges says that the target is a meshfence, which refuses what is wrong, and fills that istio.io/rev is filled in.
 func (l *load) judges() bool {
-	return l.target.letter == "c" || l.target.letter == "d" || l.target.letter == "i"
+	return l.target.letter == "c" || l.target.letter == "d" || l.target.letter == "p" || l.target.letter == "i"
 }
 
 func (l *load) fills() bool { return l.judges() || l.target.letter == "f" }

@@ -75,6 +75,8 @@ func run(args []string) error {
 	flags.IntVar(&p.rounds, "rounds", p.rounds, "how often everything that is compared is measured")
 	flags.IntVar(&p.requests, "requests", p.requests, "requests of each kind in a round")
 	short := flags.Bool("short", false, "small sizes, to see whether it runs; the figures mean nothing and are not stored")
+	onlyAudit := flags.Bool("audit", false, "measure only the audit of the server; the figures are printed, and not stored")
+	earlier := flags.String("beside", "", "compare only with this `BINARY`, an earlier meshfence; the figures are printed, and not stored")
 	only := flags.Bool("istiods", false, "measure only what istiods cost that the Sail operator did not install; the figures are printed, and not stored")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -90,19 +92,29 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	measured := measure
-	if *only {
-		measured = measureIstiods
-	}
-	r, err := measured(ctx, p)
+	r, err := chosen(*only, *onlyAudit, *earlier)(ctx, p)
 	if err != nil {
 		return err
 	}
 	fmt.Println(r.markdown())
-	if *short || *only {
+	if *short || *only || *onlyAudit || *earlier != "" {
 		return nil
 	}
 	return r.write(filepath.Join(root, "test", "bench", "results"), filepath.Join(root, "docs", "performance"))
+}
+
+// chosen is what is measured: everything, or one part.
+func chosen(istiods, audit bool, earlier string) func(context.Context, plan) (*report, error) {
+	switch {
+	case earlier != "":
+		return measureBeside(earlier)
+	case istiods:
+		return measureIstiods
+	case audit:
+		return measureAudit
+	default:
+		return measure
+	}
 }
 
 // progress tells a person who waits what is being done.

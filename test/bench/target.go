@@ -23,7 +23,7 @@ const (
 
 // target is what the API server asks about a namespace, if anything.
 type target struct {
-	// letter is that of the comparison: a, b, c, d, f, g, h.
+	// letter is that of the comparison: a, b, c, d, f, g, h, i, p.
 	letter, name string
 	// measures are the operations for which the target is there; nil for all.
 	measures []operation

@@ -1,6 +1,7 @@
 package listing
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -112,6 +113,8 @@ type Observer struct {
 	names   metadata.Interface
 	// Wants, if not nil, says which resources are to be read; the others are left alone.
 	Wants func(resource string) bool
+	// PageSize, if not 0, is how many objects are asked for at once.
+	PageSize int64
 	// Namespace, if not "", limits what is in namespaces to that one.
 	Namespace string
 	// Progress, if not nil, is called with the number of objects read so far, by resource.
@@ -197,7 +200,7 @@ func (o *Observer) list(ctx context.Context, s *selection, name string, take fun
 		return o.objects.Resource(s.resource).Namespace(namespace).List(ctx, page)
 	}
 	pages := pager.New(list)
-	pages.PageSize, pages.PageBufferSize = pageSize, 1
+	pages.PageSize, pages.PageBufferSize = cmp.Or(o.PageSize, pageSize), 1
 	count := 0
 	return pages.EachListItem(ctx, options, func(item runtime.Object) error {
 		if count++; s.limit > 0 && count > s.limit {
