@@ -2,6 +2,7 @@ package kube_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -71,6 +72,33 @@ func TestWhoOwnsTheRevisionIsReadFromTheManagedFields(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			raw := []byte(labelled + test.fields + `]}}`)
+			ns, err := kube.DecodeNamespace(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := kube.OriginOf(ns, raw).Owner; got != test.want {
+				t.Errorf("got %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestARevisionThatKubectlHasAppliedOnTheClientsSideIsOwned(t *testing.T) {
+	const unowned = `"managedFields": [{"operation": "Update", "fieldsV1": {"f:metadata": {"f:labels": {"f:team": {}}}}}]`
+	for name, test := range map[string]struct {
+		applied string
+		want    policy.Owner
+	}{
+		"if its file has the value, then it is owned":                      {`{"metadata": {"labels": {"istio.io/rev": "mesh-1"}}}`, policy.SomeOwner},
+		"if its file has another value, then the managed fields speak":     {`{"metadata": {"labels": {"istio.io/rev": "mesh-2"}}}`, policy.NoOwner},
+		"if its file does not have the label, then the managed fields do":  {`{"metadata": {"labels": {"team": "a"}}}`, policy.NoOwner},
+		"if what was applied cannot be read, then the managed fields do":   {`{"metadata": []}`, policy.NoOwner},
+		"if what was applied is no object, then the managed fields do":     {`null`, policy.NoOwner},
+		"if nothing was applied on the client's side, then so do they too": {``, policy.NoOwner},
+	} {
+		t.Run(name, func(t *testing.T) {
+			raw := fmt.Appendf(nil, `{"metadata": {"name": "shop", "labels": {"istio.io/rev": "mesh-1"}, "annotations": {"kubectl.kubernetes.io/last-applied-configuration": %q}, %s}}`,
+				test.applied, unowned)
 			ns, err := kube.DecodeNamespace(raw)
 			if err != nil {
 				t.Fatal(err)

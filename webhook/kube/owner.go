@@ -1,6 +1,7 @@
 package kube
 
 import (
+	corev1 "k8s.io/api/core/v1"
 	kjson "sigs.k8s.io/json"
 
 	"github.com/meshfence/meshfence/webhook/api"
@@ -43,9 +44,11 @@ func Rewritten(raw []byte) bool {
 }
 
 // managers are the field managers of a namespace, with the labels and annotations that each owns. The values are not read: a
-// field that is owned is a key (k8s.io/apimachinery, FieldsV1).
+// field that is owned is a key (k8s.io/apimachinery, FieldsV1). Beside them is what kubectl has applied on the client's side.
 type managers struct {
 	Metadata struct {
+		Labels        map[string]string `json:"labels"`
+		Annotations   map[string]string `json:"annotations"`
 		ManagedFields []struct {
 			Operation string `json:"operation"`
 			FieldsV1  struct {
@@ -65,7 +68,12 @@ const applied = "Apply"
 // a namespace, are read for those alone. What cannot be read counts as unknown: then only the annotation speaks.
 func ownerOf(raw []byte) policy.Owner {
 	read := managers{}
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, &read); err != nil || len(read.Metadata.ManagedFields) == 0 {
+	switch err := kjson.UnmarshalCaseSensitivePreserveInts(raw, &read); {
+	case err != nil:
+		return policy.UnknownOwner
+	case inLastApplied(read.Metadata.Annotations[corev1.LastAppliedConfigAnnotation], read.Metadata.Labels[mesh.RevisionLabel]):
+		return policy.SomeOwner
+	case len(read.Metadata.ManagedFields) == 0:
 		return policy.UnknownOwner
 	}
 	owner := policy.NoOwner
@@ -80,4 +88,15 @@ func ownerOf(raw []byte) policy.Owner {
 		owner = policy.CopyingOwner
 	}
 	return owner
+}
+
+// inLastApplied reports whether what kubectl has applied on the client's side has this istio.io/rev. A value that the namespace
+// has already is left out of its patch, so that no manager comes to own it: only the annotation says that it stands in a file.
+func inLastApplied(annotation, revision string) bool {
+	file := Namespace{}
+	if annotation == "" || kjson.UnmarshalCaseSensitivePreserveInts([]byte(annotation), &file) != nil {
+		return false
+	}
+	written, present := file.Metadata.Labels[mesh.RevisionLabel]
+	return present && written == revision
 }

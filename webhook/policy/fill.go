@@ -110,8 +110,7 @@ func writes(c FillChange, had string) bool {
 }
 
 // mayHaveFilled reports whether the value is one that is or was filled in for the labels: the mesh map's entry for one of
-// them, a revision or tag of a mesh that asks for them, or what is the name of nothing any more. An older revision was the active one
-// once, and is gone after the next updates; a tag can be deleted, and an entry of the mesh map change.
+// them, a revision or tag of a mesh that asks for them, or one that was of such a mesh, which has gone since or has turned remote.
 func (p *Policy) mayHaveFilled(revision string, labels map[string]string, fleet *mesh.Fleet) bool {
 	if len(p.settings.FillFrom) == 0 {
 		return false
@@ -122,9 +121,25 @@ func (p *Policy) mayHaveFilled(revision string, labels map[string]string, fleet 
 		entry, ok := fleet.Mapped(value)
 		return present && ok && entry == revision
 	}
-	gone := fleet.Revision(revision) == nil && p.target(labels, fleet).mesh != ""
-	return gone || slices.Contains(p.settings.FillFrom, MeshMap) && slices.ContainsFunc(p.settings.DiscoveryLabels, mapped) ||
-		askedForBy(revision, labels, fleet)
+	return slices.Contains(p.settings.FillFrom, MeshMap) && slices.ContainsFunc(p.settings.DiscoveryLabels, mapped) ||
+		askedForBy(revision, labels, fleet) || !servesHere(revision, fleet) && (p.target(labels, fleet).mesh != "" || labelled(labels))
+}
+
+// servesHere reports whether a revision or tag is of a mesh that discovers namespaces of this cluster. What was filled in is no more
+// once its mesh is deleted, one of its tags, or an older revision after the next updates; or it is left to a mesh that has turned remote.
+func servesHere(revision string, fleet *mesh.Fleet) bool {
+	return slices.ContainsFunc(owners(fleet.Revision(revision)), func(m *mesh.Mesh) bool { return !m.Remote() })
+}
+
+// labelled reports whether a namespace has any label for which something may have been filled in: which ones a mesh that has gone
+// asked for is not known.
+func labelled(labels map[string]string) bool {
+	for key := range labels {
+		if key != mesh.NameLabel {
+			return true
+		}
+	}
+	return false
 }
 
 // askedForBy reports whether a mesh that has the revision, or whose tag it is, asks for the labels.

@@ -102,6 +102,36 @@ func TestWhoseARevisionIs(t *testing.T) {
 			want: followed("mesh-1 mesh-2", mesh2Mapped),
 		},
 		{
+			name:  "if no manager owns it and its mesh has gone, then it was filled in, and follows",
+			fleet: []string{guide()[1]}, from: filledFor1, to: movedTo2, owner: policy.NoOwner,
+			want: follows,
+		},
+		{
+			name:  "if no manager owns it and its mesh, which asked for another label, has gone, then it follows too",
+			fleet: []string{guide()[1]}, from: "team=a istio.io/rev=mesh-1", to: "team=a " + movedTo2, owner: policy.NoOwner,
+			want: follows,
+		},
+		{
+			name:  "if no manager owns it and its mesh has gone, then it leaves with the discovery label",
+			fleet: []string{guide()[1]}, from: filledFor1, to: "istio.io/rev=mesh-1", owner: policy.NoOwner,
+			want: removed("this namespace loses its discovery label"),
+		},
+		{
+			name:  "if no manager owns it and its mesh has gone, then it yields",
+			fleet: []string{guide()[1]}, from: filledFor1, to: filledFor1 + " istio-injection=enabled", owner: policy.NoOwner,
+			want: removed("this namespace has istio-injection=enabled"),
+		},
+		{
+			name:  "if no manager owns it and its mesh has turned remote, then it was filled in, and follows",
+			fleet: []string{guide()[0] + "; profile remote", guide()[1]}, from: filledFor1, to: movedTo2, owner: policy.NoOwner,
+			want: follows,
+		},
+		{
+			name:  "if no manager owns it and its mesh has turned remote, then it leaves with the discovery label",
+			fleet: []string{guide()[0] + "; profile remote", guide()[1]}, from: filledFor1, to: "istio.io/rev=mesh-1", owner: policy.NoOwner,
+			want: removed("this namespace loses its discovery label"),
+		},
+		{
 			name: "if nothing is ever filled in, then what no manager owns was written by another webhook",
 			from: filledFor1, to: movedTo2, owner: policy.NoOwner, fillFrom: []policy.FillSource{},
 			want: nothing(),
