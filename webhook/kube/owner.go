@@ -1,7 +1,6 @@
 package kube
 
 import (
-	corev1 "k8s.io/api/core/v1"
 	kjson "sigs.k8s.io/json"
 
 	"github.com/meshfence/meshfence/webhook/api"
@@ -71,7 +70,7 @@ func ownerOf(raw []byte) policy.Owner {
 	switch err := kjson.UnmarshalCaseSensitivePreserveInts(raw, &read); {
 	case err != nil:
 		return policy.UnknownOwner
-	case inLastApplied(read.Metadata.Annotations[corev1.LastAppliedConfigAnnotation], read.Metadata.Labels[mesh.RevisionLabel]):
+	case inLastApplied(read.Metadata.Annotations[lastApplied], read.Metadata.Labels[mesh.RevisionLabel]):
 		return policy.SomeOwner
 	case len(read.Metadata.ManagedFields) == 0:
 		return policy.UnknownOwner
@@ -89,6 +88,9 @@ func ownerOf(raw []byte) policy.Owner {
 	}
 	return owner
 }
+
+// lastApplied is the annotation in which kubectl keeps what it has applied on the client's side (k8s.io/api/core/v1).
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
 // inLastApplied reports whether what kubectl has applied on the client's side has this istio.io/rev. A value that the namespace
 // has already is left out of its patch, so that no manager comes to own it: only the annotation says that it stands in a file.
