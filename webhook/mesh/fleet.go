@@ -168,9 +168,10 @@ func (m *Mesh) settledSource(revision string) *Source {
 	return m.source(revision)
 }
 
-// installing leaves out the meshes for whose revision the operator refuses to install a tag.
+// installing leaves out the meshes for whose revision the operator refuses to install a tag. The change of an Istio decides that,
+// not the copy of it that follows.
 func installing(meshes []*Mesh, target sail.TargetRef) []*Mesh {
-	return slices.DeleteFunc(slices.Clone(meshes), func(m *Mesh) bool { return m.source(revisionOf(m, target)).RefusesTags })
+	return slices.DeleteFunc(slices.Clone(meshes), func(m *Mesh) bool { return m.settledSource(revisionOf(m, target)).RefusesTags })
 }
 
 // revisionOf names the revision of a mesh that a tag stands for.

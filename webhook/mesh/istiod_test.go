@@ -261,8 +261,11 @@ func TestFactATagOfARemoteRevisionInjectsNothing(t *testing.T) {
 		"the Istio whose older revision is here": {
 			[]string{istio("mesh-1", "{profile: remote}"), revision("old", "mesh-1", "{}"), tag("prod", "Istio", "mesh-1")}, nil,
 		},
-		"an Istio that is here now, whose IstioRevision is not yet": {
-			[]string{istio("mesh-1", "{}"), revision("mesh-1", "mesh-1", "{values: {profile: remote}}"), tag("prod", "Istio", "mesh-1")}, nil,
+		"an Istio that is here now, whose IstioRevision the operator has not brought up to date yet": {
+			[]string{istio("mesh-1", "{}"), revision("mesh-1", "mesh-1", "{values: {profile: remote}}"), tag("prod", "Istio", "mesh-1")}, []string{`Istio "mesh-1"`},
+		},
+		"an Istio of the profile remote now, whose IstioRevision is not yet": {
+			[]string{istio("mesh-1", "{profile: remote}"), revision("mesh-1", "mesh-1", "{}"), tag("prod", "Istio", "mesh-1")}, nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

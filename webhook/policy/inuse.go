@@ -43,6 +43,40 @@ func settled(m *mesh.Mesh) *mesh.Mesh {
 	return &after
 }
 
+// usesActive reports whether it is the active revision of an Istio that injects a namespace with these labels.
+func usesActive(m *mesh.Mesh, fleet *mesh.Fleet, labels map[string]string) bool {
+	injection := fleet.InjectionOf(labels)
+	return m.Kind == mesh.KindIstio && injection.By && fleet.LeadsTo(injection.Revision) == m.ActiveRevision && belongs(fleet.Revision(injection.Revision), m)
+}
+
+// serving is what a mesh, once it is settled, discovers of what it injects: what its active revision injects has to be discovered by that
+// one. That an older revision discovers it too keeps nothing in the mesh: the sidecars are connected to the active istiod,
+// and the operator removes the older one once nothing uses it.
+type serving struct {
+	mesh  *mesh.Mesh
+	fleet *mesh.Fleet
+	// all is about all revisions; active about the active one alone, nil if there are no others.
+	all, active *mesh.Finder
+}
+
+func newServing(m *mesh.Mesh, fleet *mesh.Fleet) *serving {
+	after := settled(m)
+	s := &serving{mesh: m, fleet: fleet, all: mesh.NewFinder(after)}
+	if m.Kind == mesh.KindIstio && len(after.Sources) > 1 {
+		own := *after
+		own.Sources = own.Sources[:1]
+		s.active = mesh.NewFinder(&own)
+	}
+	return s
+}
+
+func (s *serving) discovers(labels map[string]string) bool {
+	if s.active != nil && usesActive(s.mesh, s.fleet, labels) {
+		return s.active.Discover(labels)
+	}
+	return s.all.Discover(labels)
+}
+
 // labelAll are the commands that make the edits to the first namespaces: those with the same edits share one. One without
 // edits is left out.
 func labelAll(namespaces []*mesh.Namespace, edits func(*mesh.Namespace) []selector.Edit) []string {

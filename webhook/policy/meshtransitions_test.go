@@ -150,3 +150,44 @@ func clusterWith(t *testing.T, s meshState) *mesh.Fleet {
 	}
 	return fleet(t, append(besides(), s.line)...)
 }
+
+// TestTheOperatorMayCopyWhatWasAdmitted: once a change of an Istio is admitted, the operator's write of the same values into its IstioRevision is
+// no request that a person could correct. What would be refused for it has to be refused at the Istio.
+func TestTheOperatorMayCopyWhatWasAdmitted(t *testing.T) {
+	for _, from := range meshStates() {
+		for _, to := range meshStates() {
+			stored, copied := copyOf(t, from), copyOf(t, to)
+			if stored == "" || copied == "" {
+				continue
+			}
+			older := "IstioRevision mesh-1-v1-28-0; of mesh-1; in istio-system-1; version v1.28.0; selects istio-discovery=mesh-1"
+			for _, others := range [][]string{besides(), append(besides(), older), append(besides(), "IstioRevisionTag default; targets Istio mesh-1")} {
+				others = append(others, stored)
+				c := meshCase{others: others, from: from.line, to: to.line, namespaces: residents(t)}
+				if verdict := c.judge(t); verdict.Answer != policy.Allowed {
+					continue
+				}
+				name, _, _ := strings.Cut(copied, ";")
+				c.from, c.to = stored, copied
+				if was, _, _ := strings.Cut(stored, ";"); was != name {
+					c.from, c.to, c.create = "", "", copied
+				}
+				c.others = append(slices.Clone(others), to.line)
+				if verdict := c.judge(t); verdict.Answer != policy.Allowed {
+					t.Errorf("%s -> %s: admitted, but the operator's copy is not: %s\n%v", from.name, to.name, outcome(verdict), verdict.Denials)
+				}
+			}
+		}
+	}
+}
+
+// copyOf is the IstioRevision that the operator makes of an Istio, "" for none.
+func copyOf(t *testing.T, state meshState) string {
+	t.Helper()
+	if state.line == "" {
+		return ""
+	}
+	_, properties, _ := strings.Cut(state.line, "; ")
+	name := mesh.NewFleet(objects(t, state.line)).Meshes()[0].ActiveRevision
+	return "IstioRevision " + name + "; of mesh-1; " + strings.Replace(properties, "; RevisionBased", "", 1)
+}

@@ -39,12 +39,16 @@ func strandsNamespaces(old, updated *mesh.Mesh, w *World) []Finding {
 
 // strandsFinding is the finding about some of the namespaces. how is how the mesh injects them.
 func strandsFinding(old, updated *mesh.Mesh, stranded []*mesh.Namespace, how string, w *World) Finding {
-	return Finding{
+	f := Finding{
 		Field:  selectorsField,
 		Detail: fmt.Sprintf("it would no longer discover namespaces that it injects%s: %s", how, namespaceNames(namesOf(stranded))),
 		Effect: fmt.Sprintf("the mesh would lose their services, and the ConfigMap %s there would go stale", old.Sources[0].TrustBundle),
 		Ways:   w.remedied(func() remedy { return keepOrRelease(old, updated, stranded, w) }),
 	}
+	if older := mesh.NewFinder(settled(updated)); !all(stranded, func(ns *mesh.Namespace) bool { return !older.Discover(ns.Labels) }) {
+		f.Effect += " once its older revisions are gone"
+	}
+	return f
 }
 
 // keepOrRelease offers to bring the namespaces under the new selectors, and to take them out of the mesh.
@@ -114,7 +118,11 @@ func all(namespaces []*mesh.Namespace, condition func(*mesh.Namespace) bool) boo
 // no labels do that without touching those that choose the revision.
 func joinEdits(m *mesh.Mesh, ns *mesh.Namespace, w *World) []selector.Edit {
 	var best []selector.Edit
-	for _, source := range settled(m).Sources {
+	sources := settled(m).Sources
+	if usesActive(m, w.Fleet, ns.Labels) {
+		sources = sources[:1]
+	}
+	for _, source := range sources {
 		for _, term := range source.Terms {
 			edits, ok := term.Selector.Edits(ns.Labels)
 			if !ok || best != nil && len(edits) >= len(best) || edited(edits, mesh.RevisionLabel) || edited(edits, mesh.InjectionLabel) {

@@ -130,14 +130,35 @@ func TestMF111(t *testing.T) {
 			want: "allow",
 		},
 		{
-			name: "if an older revision still discovers the namespace, then it is not stranded",
+			name: "if only an older revision still discovers what the active one injects, then it is stranded",
 			others: []string{
 				"IstioRevision mesh-1-v1-29-6; of mesh-1; in istio-system-1; version v1.29.6; selects istio-discovery=mesh-1",
 			},
 			from:       "Istio mesh-1; in istio-system-1; RevisionBased; version v1.30.3; selects istio-discovery=mesh-1",
 			to:         "Istio mesh-1; in istio-system-1; RevisionBased; version v1.30.3; selects team=a",
 			namespaces: apps(t, "app: istio-discovery=mesh-1 istio.io/rev=mesh-1-v1-30-3"),
+			want:       "deny MF111",
+		},
+		{
+			name: "if the older revision that injects the namespace still discovers it, then it is not stranded",
+			others: []string{
+				"IstioRevision mesh-1-v1-29-6; of mesh-1; in istio-system-1; version v1.29.6; selects istio-discovery=mesh-1",
+			},
+			from:       "Istio mesh-1; in istio-system-1; RevisionBased; version v1.30.3; selects istio-discovery=mesh-1",
+			to:         "Istio mesh-1; in istio-system-1; RevisionBased; version v1.30.3; selects team=a",
+			namespaces: apps(t, "app: istio-discovery=mesh-1 istio.io/rev=mesh-1-v1-29-6"),
 			want:       "allow",
+		},
+		{
+			name: "if a new version comes with new selectors, then what a tag takes along is stranded",
+			others: []string{
+				"IstioRevision mesh-1-v1-29-6; of mesh-1; in istio-system-1; version v1.29.6; selects istio-discovery=mesh-1",
+				"IstioRevisionTag stable; targets Istio mesh-1",
+			},
+			from:       "Istio mesh-1; in istio-system-1; RevisionBased; version v1.29.6; selects istio-discovery=mesh-1",
+			to:         "Istio mesh-1; in istio-system-1; RevisionBased; version v1.30.3; selects team=a",
+			namespaces: apps(t, "app: istio-discovery=mesh-1 istio.io/rev=stable"),
+			want:       "deny MF111",
 		},
 		{
 			name: "if a new version comes with new selectors, then the old revision, which keeps its own, is not forgotten",

@@ -152,16 +152,15 @@ func (moved *movement) strands(ns *mesh.Namespace) bool {
 // newMovement compares what a mesh discovers before, if there is an old one, and after. The control-plane namespace of a new mesh
 // is expected to join.
 func newMovement(old, updated *mesh.Mesh, w *World) movement {
-	after, rechosen := settled(updated), rechosen(w.without(), w.Fleet)
-	before := takenOver(updated, w)
+	before, rechosen, renamed := takenOver(updated, w), rechosen(w.without(), w.Fleet), false
 	if old != nil {
-		before = settled(old)
+		before, renamed = old, old.ActiveRevision != updated.ActiveRevision
 	}
-	if rechosen.none() && sameSelectors(before, after) {
+	if rechosen.none() && !renamed && sameSelectors(settled(before), settled(updated)) {
 		return movement{}
 	}
 	var moved movement
-	then, now, either := mesh.NewFinder(before), mesh.NewFinder(after), mesh.NewFinder(before, after)
+	then, now, either := newServing(before, w.Before), newServing(updated, w.Fleet), mesh.NewFinder(settled(before), settled(updated))
 	for i := range w.Namespaces {
 		ns := &w.Namespaces[i]
 		// Nearly all namespaces are other meshes' business, and one look tells.
@@ -170,7 +169,7 @@ func newMovement(old, updated *mesh.Mesh, w *World) movement {
 		}
 		switch touched := rechosen.by(ns.Labels); {
 		case either.Discover(ns.Labels):
-			moved.add(ns, then.Discover(ns.Labels), now.Discover(ns.Labels), touched, old, updated, w)
+			moved.add(ns, then.discovers(ns.Labels), now.discovers(ns.Labels), touched, old, updated, w)
 		case touched:
 			moved.touched = append(moved.touched, ns)
 		}

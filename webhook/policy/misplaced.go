@@ -78,15 +78,15 @@ func within(meshes, others []*mesh.Mesh) bool {
 // side is a fleet on one side of a change.
 type side struct {
 	fleet *mesh.Fleet
-	// changed is the fleet's mesh that changes, and settled finds what it discovers (see settled); nil if none does.
+	// changed is the fleet's mesh that changes, and serving what it discovers; nil if none does.
 	changed *mesh.Mesh
-	settled *mesh.Finder
+	serving *serving
 }
 
 func newSide(fleet *mesh.Fleet, ref mesh.Ref) *side {
 	s := &side{fleet: fleet}
 	if m := fleet.Mesh(ref); m != nil {
-		s.changed, s.settled = m, mesh.NewFinder(settled(m))
+		s.changed, s.serving = m, newServing(m, fleet)
 	}
 	return s
 }
@@ -104,7 +104,7 @@ func (s *side) standing(labels map[string]string) standing {
 	if injection := s.fleet.InjectionOf(labels); injection.By {
 		at.injecting, at.byDefault = owners(s.fleet.Revision(injection.Revision)), injection.ByDefault()
 	}
-	if s.changed != nil && !s.settled.Discover(labels) {
+	if s.changed != nil && !s.serving.discovers(labels) {
 		at.discovering = slices.DeleteFunc(at.discovering, func(m *mesh.Mesh) bool { return m == s.changed })
 	}
 	return at
