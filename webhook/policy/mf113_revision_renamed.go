@@ -50,13 +50,16 @@ func stillNaming(users []*mesh.Namespace, mapped []string) string {
 }
 
 // renameEverywhere gives those that name the old revision the tag that follows the mesh, or, if there is none or several do, the
-// new revision.
+// new revision, and the labels that its selectors ask for.
 func renameEverywhere(users []*mesh.Namespace, mapped []string, old, m *mesh.Mesh, w *World) remedy {
 	name := followingTag(m, w.Fleet)
 	if name == "" {
 		name = m.ActiveRevision
 	}
-	use := func(ns *mesh.Namespace) []selector.Edit { return injectBy(name, ns.Labels) }
+	use := func(ns *mesh.Namespace) []selector.Edit {
+		edits := injectBy(name, ns.Labels)
+		return sortedEdits(append(edits, joinEdits(m, &mesh.Namespace{Name: ns.Name, Labels: apply(ns.Labels, edits)}, w)...))
+	}
 	after := newSide(w.Fleet, m.Ref)
 	var able, unable []*mesh.Namespace
 	for _, ns := range users[:min(len(users), maxNamed)] {
@@ -71,7 +74,7 @@ func renameEverywhere(users []*mesh.Namespace, mapped []string, old, m *mesh.Mes
 		ways = append(ways, run("change their labels when the new istiod is ready"+likewise(users), labelAll(able, use)...))
 	}
 	if len(unable) > 0 {
-		ways = append(ways, say(fmt.Sprintf("istio.io/rev=%s alone would not be admitted for %s: their owners have to put their other labels right too, "+
+		ways = append(ways, say(fmt.Sprintf("istio.io/rev=%s alone does not put %s right: their owners have to correct their other labels too, "+
 			"or have a selector changed", name, namespaceNames(namesOf(unable)))))
 	}
 	if len(mapped) > 0 {

@@ -94,6 +94,16 @@ func TestMF113(t *testing.T) {
 			want: "warn MF113",
 		},
 		{
+			name:   "if the selectors change together with the version, then the command has the labels that the new ones ask for",
+			others: oldRevision, from: old, to: "Istio prod; in istio-system-prod; selects team=prod; version v1.30.3; RevisionBased", namespaces: app,
+			want: "warn MF113",
+		},
+		{
+			name:   "if the new selectors ask for what no command can change, then there is none",
+			others: oldRevision, from: old, to: "Istio prod; in istio-system-prod; selects kubernetes.io/metadata.name=other; version v1.30.3; RevisionBased", namespaces: app,
+			want: "warn MF113",
+		},
+		{
 			name:   "if the configuration makes it a denial, then it is refused",
 			others: oldRevision, from: old, to: updated, namespaces: app,
 			actions: policy.Actions{Rules: map[policy.Code]policy.Action{"MF113": policy.Deny}},
