@@ -76,8 +76,8 @@ func clashes(comparison *mesh.Comparison, m, other *mesh.Mesh) iter.Seq[mesh.Ove
 }
 
 // overlappedBefore reports whether the change puts no namespace into both meshes that could not be in both already: then it
-// makes nothing worse, even if it rewrites the selectors. Beside a mesh that discovers everything no selector can be
-// right, so there the finding stays the old one, and the change may well repair something else.
+// makes nothing worse, even if it rewrites the selectors. Beside a mesh that takes namespaces without asking for a label hardly any
+// selector can be right, so there the finding stays the old one, and the change may well repair something else.
 func overlappedBefore(f Finding, old, updated *mesh.Mesh, w *World) bool {
 	for _, other := range w.Fleet.Meshes() {
 		if f.Subjects[0] == other.String() && !overlapsNoMore(old, updated, other, w) {
@@ -96,9 +96,11 @@ func overlapsNoMore(old, updated, other *mesh.Mesh, w *World) bool {
 	}
 	before := make(map[mesh.Ref][]selector.Selector, len(stored.Sources))
 	sources := make(map[mesh.Ref]*mesh.Source, len(stored.Sources))
+	taken := make(map[mesh.Ref]bool, len(stored.Sources))
 	for i := range stored.Sources {
 		source := &stored.Sources[i]
 		before[source.Ref], sources[source.Ref] = selectorsFought(old, source, stored, w.Now), source
+		taken[source.Ref] = takesUnasked(source, before[source.Ref])
 	}
 	changed := withoutOld(updated, before, stored, other)
 	for pair := range clashes(mesh.Compare(changed, w.Now), changed, other) {
@@ -106,7 +108,7 @@ func overlapsNoMore(old, updated, other *mesh.Mesh, w *World) bool {
 			return false
 		}
 		shared := before[pair.OtherSource.Ref]
-		if pair.OtherTerm.Selector.Everything() && selectsEverything(sources[pair.OtherSource.Ref]) && len(shared) > 0 || slices.ContainsFunc(shared, pair.Term.Selector.Equal) {
+		if !pair.OtherTerm.Selector.AsksForLabel() && taken[pair.OtherSource.Ref] || slices.ContainsFunc(shared, pair.Term.Selector.Equal) {
 			continue
 		}
 		if _, covered := w.searches.Uncovered(pair.Region(), shared); covered != selector.Covered {
@@ -116,9 +118,11 @@ func overlapsNoMore(old, updated, other *mesh.Mesh, w *World) bool {
 	return true
 }
 
-// selectsEverything reports whether a selector of the source selects every namespace.
-func selectsEverything(s *mesh.Source) bool {
-	return slices.ContainsFunc(s.Terms, func(t mesh.Term) bool { return t.Selector.Everything() })
+// takesUnasked reports whether a source takes namespaces of some selectors without asking for a label.
+func takesUnasked(s *mesh.Source, selectors []selector.Selector) bool {
+	return slices.ContainsFunc(s.Terms, func(t mesh.Term) bool {
+		return !t.Selector.AsksForLabel() && slices.ContainsFunc(selectors, func(of selector.Selector) bool { return selector.Overlaps(of, t.Selector) })
+	})
 }
 
 // coveredBy reports whether a source of the other mesh, as it is stored, discovers the namespaces of an overlap already. It

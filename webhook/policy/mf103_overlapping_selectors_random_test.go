@@ -77,8 +77,22 @@ func selectorsOf(o mesh.Objects) []*metav1.LabelSelector {
 	return o.Istios[len(o.Istios)-1].Spec.Values.MeshConfig.DiscoverySelectors
 }
 
+// asks says for each namespace whether mesh-2 discovers it through a selector that asks for a label, and unasked through one that does not.
+func asks(f *mesh.Fleet) (asking, unasked []bool) {
+	for _, labels := range tellingNamespaces() {
+		var by [2]bool
+		for _, term := range f.Named("mesh-2").Sources[0].Terms {
+			if term.Selector.Matches(labels) {
+				by[map[bool]int{true: 0, false: 1}[term.Selector.AsksForLabel()]] = true
+			}
+		}
+		asking, unasked = append(asking, by[0]), append(unasked, by[1])
+	}
+	return asking, unasked
+}
+
 // A mesh is refused if it shares a namespace with another one, and an update if it shares one that it did not share before;
-// beside a mesh that discovers everything, where no selector can be right, only if it shared none before. An update that shares
+// where the other takes it without asking for a label, only if it did so with none that was shared before. An update that shares
 // no more is told of it, unless it leaves the selectors alone.
 func TestForRandomMeshesOverlapsAreRefusedIfAndOnlyIfANamespaceSaysSo(t *testing.T) {
 	r := rand.New(rand.NewPCG(41, 42))
@@ -91,8 +105,8 @@ func TestForRandomMeshesOverlapsAreRefusedIfAndOnlyIfANamespaceSaysSo(t *testing
 	judge := policy.New(policy.Settings{Actions: actions, DiscoveryLabels: []string{"env"}})
 	seen := map[string]int{}
 	for range 3000 {
-		line, everything := randomMesh(r, "mesh-2"), r.IntN(8) == 0
-		if everything {
+		line := randomMesh(r, "mesh-2")
+		if r.IntN(8) == 0 {
 			line = "Istio mesh-2; in istio-system-mesh-2; selects {}"
 		}
 		other := objects(t, line)
@@ -101,11 +115,16 @@ func TestForRandomMeshesOverlapsAreRefusedIfAndOnlyIfANamespaceSaysSo(t *testing
 		ref := mesh.Ref{Kind: sail.KindIstio, Name: "mesh-1"}
 		after, before := shared(mesh.NewFleet(updated)), shared(mesh.NewFleet(old))
 		create, update := policy.Allowed, policy.Allowed
+		asking, unasked := asks(mesh.NewFleet(old))
+		taken := false
+		for i := range before {
+			taken = taken || before[i] && unasked[i]
+		}
 		for i := range after {
 			if after[i] {
 				create = policy.Denied
 			}
-			if after[i] && !before[i] && (!everything || !slices.Contains(before, true)) {
+			if after[i] && !before[i] && (asking[i] || !taken) {
 				update = policy.Denied
 			}
 		}

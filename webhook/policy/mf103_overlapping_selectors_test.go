@@ -283,6 +283,30 @@ func TestMF103WhenAMeshIsUpdated(t *testing.T) {
 			want: "deny MF103",
 		},
 		{
+			name:   "if the other mesh takes nearly all namespaces without asking for a label, then it stops no change of one that it overlaps with",
+			others: []string{"Istio mesh-1; in istio-system-1; selects env notin (prod)"},
+			from:   mesh2 + "selects istio-discovery=mesh-2", to: mesh2 + "selects istio-discovery in (mesh-2,mesh-2b)",
+			want: "warn MF103",
+		},
+		{
+			name:   "if the other mesh takes what lacks a label, then it stops no change of one that it overlaps with",
+			others: []string{"Istio mesh-1; in istio-system-1; selects !env"},
+			from:   mesh2 + "selects istio-discovery=mesh-2", to: mesh2 + "selects istio-discovery=mesh-2 | team=a",
+			want: "warn MF103",
+		},
+		{
+			name:   "if it kept apart from such a mesh, then it begins to overlap",
+			others: []string{"Istio mesh-1; in istio-system-1; selects env notin (prod)"},
+			from:   mesh2 + "selects env=prod", to: mesh2 + "selects env=prod | team=a",
+			want: "deny MF103",
+		},
+		{
+			name:   "if such a mesh asks for labels too, then those stop a change",
+			others: []string{"Istio mesh-1; in istio-system-1; selects env notin (prod) | team=b"},
+			from:   mesh2 + "selects team=a", to: mesh2 + "selects team in (a,b)",
+			want: "deny MF103",
+		},
+		{
 			name:   "if it overlaps with one more mesh, then only that one denies",
 			others: append(other, "Istio mesh-3; in istio-system-3; selects team=c"),
 			from:   mesh2 + "selects team=a", to: mesh2 + "selects team in (a,c)",
