@@ -332,6 +332,42 @@ func TestFactARevisionWhoseOwnerIsGoneStillDiscoversAndInjects(t *testing.T) {
 	}
 }
 
+// They run in one namespace and share the Secret of their authority, as they did when their Istio was there.
+func TestFactTheRevisionsThatOneIstioHasLeftBehindAreOneMesh(t *testing.T) {
+	const older, newer = "{version: v1.29.6, namespace: istio-system-1}", "{version: v1.30.3, namespace: istio-system-1}"
+	for name, test := range map[string]struct {
+		objects, want []string
+	}{
+		"until the garbage collector comes":     {[]string{revision("a", "mesh-1", older), revision("b", "mesh-1", newer)}, []string{`IstioRevision "b"`}},
+		"while it removes their owners":         {[]string{revision("mesh-1-v1-29-6", "", older), revision("mesh-1-v1-30-3", "mesh-1", newer)}, []string{`IstioRevision "mesh-1-v1-30-3"`}},
+		"for good, by name and version":         {[]string{revision("mesh-1-v1-29-6", "", older), revision("mesh-1-v1-30-3", "", newer)}, []string{`IstioRevision "mesh-1-v1-30-3"`}},
+		"for good, by the alias of the version": {[]string{revision("mesh-1-v1-29-latest", "", older), revision("mesh-1-v1-30-3", "", newer)}, []string{`IstioRevision "mesh-1-v1-30-3"`}},
+		"until the Istio is made again": {
+			[]string{istio("mesh-1", "{version: v1.30.3, namespace: istio-system-1, updateStrategy: {type: RevisionBased}}"), revision("mesh-1-v1-29-6", "", older), revision("mesh-1-v1-30-3", "", newer)},
+			[]string{`Istio "mesh-1"`},
+		},
+		"not those of two Istios": {
+			[]string{revision("mesh-1-v1-29-6", "", older), revision("mesh-2-v1-30-3", "", newer)}, []string{`IstioRevision "mesh-1-v1-29-6"`, `IstioRevision "mesh-2-v1-30-3"`},
+		},
+		"not those of two namespaces": {
+			[]string{revision("mesh-1-v1-29-6", "", "{version: v1.29.6, namespace: other}"), revision("mesh-1-v1-30-3", "", newer)},
+			[]string{`IstioRevision "mesh-1-v1-29-6"`, `IstioRevision "mesh-1-v1-30-3"`},
+		},
+		"not an Istio's of another namespace": {
+			[]string{istio("mesh-1", "{version: v1.30.3, namespace: other, updateStrategy: {type: RevisionBased}}"), revision("mesh-1-v1-29-6", "", older)},
+			[]string{`Istio "mesh-1"`, `IstioRevision "mesh-1-v1-29-6"`},
+		},
+		"not those whose names are not of a version": {
+			[]string{revision("a", "", older), revision("b", "", newer), revision("c", "", "{namespace: istio-system-1}"), revision("d-", "", "{namespace: istio-system-1}")},
+			[]string{`IstioRevision "a"`, `IstioRevision "b"`, `IstioRevision "c"`, `IstioRevision "d-"`},
+		},
+	} {
+		if diff := cmp.Diff(test.want, names(fleet(t, test.objects...).Meshes())); diff != "" {
+			t.Errorf("%s: meshes (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 func TestFactATagsNameIsARevisionOfWhatItPointsAt(t *testing.T) {
 	meshes := []string{
 		istio("mesh-1", "{version: v1.30.0, updateStrategy: {type: RevisionBased}}"),

@@ -58,25 +58,30 @@ func (f *Fleet) Next(objects Objects) *Fleet { return newFleet(objects, listsOf(
 
 func newFleet(objects Objects, read lists) *Fleet {
 	f := &Fleet{revisions: map[string]*Revision{}, tags: slices.Concat(objects.Tags, objects.IstiodTags), meshMap: objects.Map, objects: objects}
-	istios := map[string]bool{}
+	istios := map[string]*sail.ControlPlane{}
 	for _, istio := range objects.Istios {
-		istios[istio.Metadata.Name] = true
+		istios[istio.Metadata.Name] = istio
 	}
 	owned, takenOver, active := map[string][]*sail.ControlPlane{}, map[string]TakenOver{}, byActiveRevision(objects.Istios)
+	var left []*sail.ControlPlane
 	for _, r := range objects.Revisions {
 		owner := r.Metadata.Controller(sail.KindIstio)
 		switch taker, taken := active[r.Metadata.Name]; {
-		case istios[owner]:
+		case istios[owner] != nil:
 			owned[owner] = append(owned[owner], r)
 		case taken && owner == "":
 			owned[taker] = append(owned[taker], r)
 			takenOver[taker] = TakenOver{Name: r.Metadata.Name, ControlPlane: controlPlaneNamespace(r)}
+		case owner == "" && olderOf(r, istios[origin(r)]):
+			owned[origin(r)] = append(owned[origin(r)], r)
 		default:
-			// An owner that is gone owns nothing: until the garbage collector comes, the revision's istiod still runs.
-			m := newMesh(r, nil, read)
-			m.Owner = owner
-			f.meshes = append(f.meshes, m)
+			left = append(left, r)
 		}
+	}
+	for _, revisions := range byOrigin(left) {
+		m := newMesh(revisions[0], revisions[1:], read)
+		m.Owner = ownerOf(revisions)
+		f.meshes = append(f.meshes, m)
 	}
 	for _, istio := range objects.Istios {
 		m := newMesh(istio, owned[istio.Metadata.Name], read)

@@ -28,8 +28,8 @@ func (r Ref) String() string {
 	return r.Kind + ` "` + r.Name + `"`
 }
 
-// Mesh is one control plane installation: an Istio with its IstioRevisions, an IstioRevision that no Istio owns or takes
-// over, or all istiods of a namespace that the Sail operator did not install: they share the Secret of their authority, a leader lock and a
+// Mesh is one control plane installation: an Istio with its IstioRevisions, the IstioRevisions that an Istio has left behind, an
+// IstioRevision that no Istio owns or takes over, or all istiods of a namespace that the Sail operator did not install: they share the Secret of their authority, a leader lock and a
 // root certificate.
 type Mesh struct {
 	Ref

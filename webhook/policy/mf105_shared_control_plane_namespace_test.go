@@ -23,6 +23,15 @@ func TestMF105(t *testing.T) {
 			want:    "allow",
 		},
 		{
+			name: "if the revisions that it has left behind are there when it is made again, then they are its own",
+			others: []string{
+				"IstioRevision mesh-1-v1-29-6; in istio-system-1; version v1.29.6; selects istio-discovery=mesh-1",
+				"IstioRevision mesh-1-v1-30-3; in istio-system-1; version v1.30.3; selects istio-discovery=mesh-1",
+			},
+			create: "Istio mesh-1; in istio-system-1; RevisionBased; version v1.30.3; selects istio-discovery=mesh-1",
+			want:   "warn MF106",
+		},
+		{
 			name:   "if it has its own, then it is admitted",
 			others: other, create: mesh2 + "; in istio-system-2",
 			want: "allow",

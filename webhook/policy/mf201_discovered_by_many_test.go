@@ -28,6 +28,15 @@ func TestMF201WhenANamespaceIsCreated(t *testing.T) {
 			want: "allow",
 		},
 		{
+			name: "if two revisions that a deleted Istio has left behind discover it, then they are one mesh",
+			fleet: []string{
+				"IstioRevision mesh-1-v1-29-6; of mesh-1; in istio-system-1; version v1.29.6; selects istio-discovery=mesh-1",
+				"IstioRevision mesh-1-v1-30-3; of mesh-1; in istio-system-1; version v1.30.3; selects istio-discovery=mesh-1",
+			},
+			create: "istio-discovery=mesh-1 istio.io/rev=mesh-1-v1-29-6",
+			want:   "allow",
+		},
+		{
 			name:   "if none discovers it, then it is admitted",
 			create: "team=a",
 			want:   "allow",
