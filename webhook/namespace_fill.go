@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"strings"
 
@@ -54,11 +55,39 @@ func (f namespaceFiller) judge(ctx context.Context, req *admission.Request, old,
 		Before: kube.OriginOf(old, req.OldObject.Raw), After: kube.OriginOf(updated, req.Object.Raw),
 		Rewritten: kube.LosesRevision(old, updated) && kube.Rewritten(req.Object.Raw),
 	})
+	if len(fill.Warnings) > 0 && f.mayNotJoin(ctx, req, old, updated, fill) {
+		fill.Warnings = nil
+	}
 	if fill.Answer == policy.LeaveAlone {
 		return allowWarning(fill.Warnings...)
 	}
 	f.recorder.fill(ctx, req, fill)
 	return patch(fill.Warnings, patchOf(updated, fill))
+}
+
+// mayNotJoin reports whether the namespace is going to be refused because the user may not use a mesh that it joins (MF210): then nothing
+// is stored that could be told. The fill itself does not depend on it, and the question is asked only where that rule is on.
+func (f namespaceFiller) mayNotJoin(ctx context.Context, req *admission.Request, old, updated *kube.Namespace, fill policy.Fill) bool {
+	change := policy.NamespaceChange{Old: old.ToMesh(), New: filledWith(updated.ToMesh(), fill), Fleet: f.cluster.Fleet(), Now: f.now(), User: req.UserInfo.Username}
+	if f.exempt.user(change.User) || len(f.policy.Joins(change)) == 0 {
+		return false
+	}
+	f.askRights(ctx, req, &change)
+	verdict := f.policy.Namespace(change)
+	override := policy.ReadOverride(updated.Metadata.Annotations[policy.OverrideAnnotation])
+	return verdict.Answer == policy.Denied && len(override.Asks(verdict)) == 0
+}
+
+// filledWith is the namespace as it is validated.
+func filledWith(ns *mesh.Namespace, fill policy.Fill) *mesh.Namespace {
+	labels := map[string]string{}
+	maps.Copy(labels, ns.Labels)
+	if fill.Revision != "" {
+		labels[mesh.RevisionLabel] = fill.Revision
+	} else if fill.Answer == policy.Remove {
+		delete(labels, mesh.RevisionLabel)
+	}
+	return &mesh.Namespace{Name: ns.Name, Labels: labels, Deleting: ns.Deleting}
 }
 
 // patchOperation is one of a JSON patch (RFC 6902); "add" replaces a member that is there already.

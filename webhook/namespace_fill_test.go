@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	admissionv1 "k8s.io/api/admission/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 
 	"github.com/meshfence/meshfence/webhook"
 	"github.com/meshfence/meshfence/webhook/config"
@@ -185,4 +186,28 @@ func TestAFilledInNamespaceIsAllowed(t *testing.T) {
 	if diff := cmp.Diff(admitted(), got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+}
+
+// A request that is refused stores nothing that was filled in, so that is not told.
+func TestWhatIsFilledInIsNotToldToAUserWhoMayNotUseTheMesh(t *testing.T) {
+	c := twoMeshes(t)
+	may := false
+	c.allow = func(authorizationv1.SubjectAccessReviewSpec) (bool, error) { return may, nil }
+	s := serve(t, c, asksForRights())
+	const filled = "annotations: {meshfence.io/filled-revision: mesh-1}"
+	created := fillRequest("{name: blog, labels: {istio-discovery: mesh-1}}", "")
+	moved := fillRequest("{name: blog, labels: {istio-discovery: mesh-2, istio.io/rev: mesh-1}, "+filled+"}",
+		"{name: blog, labels: {istio-discovery: mesh-1, istio.io/rev: mesh-1}, "+filled+"}")
+	for _, r := range []request{created, moved} {
+		r.user = "jane"
+		if got := s.ask(t, r); !got.Allowed || len(got.Patch) == 0 || len(got.Warnings) > 0 {
+			t.Errorf("refused later: %+v", got)
+		}
+		r.user = "system:kube-controller-manager"
+		if got := s.ask(t, r); len(got.Warnings) == 0 {
+			t.Errorf("exempt: %+v", got)
+		}
+	}
+	may, created.user = true, "jane"
+	checkFilled(t, s.ask(t, created), "mesh-1", patchOf(addMesh1, addAnnotations, rememberMesh1))
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	authorizationv1 "k8s.io/api/authorization/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/meshfence/meshfence/webhook/kube"
@@ -64,28 +63,6 @@ func (v namespaceValidator) others(ctx context.Context, fleet *mesh.Fleet) []mes
 		return nil
 	}
 	return v.exempt.without(all)
-}
-
-// askRights asks for the rights that the user has to the meshes that the namespace joins. What has been asked in this request
-// already is not asked again, or a slow API server would use up the time that there is for an answer.
-func (v namespaceValidator) askRights(ctx context.Context, req *admission.Request, change *policy.NamespaceChange) {
-	joins := v.policy.Joins(*change)
-	if len(joins) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, rightsTimeout)
-	defer cancel()
-	rights := make(map[mesh.Ref]policy.Right, len(joins))
-	for _, ref := range joins {
-		right, asked := change.Rights[ref]
-		if !asked {
-			right = v.right(ctx, req, authorizationv1.ResourceAttributes{
-				Verb: policy.UseVerb, Group: policy.UseGroup, Resource: policy.UseResource(ref), Name: ref.Name,
-			})
-		}
-		rights[ref] = right
-	}
-	change.Rights = rights
 }
 
 // pods sees what it can of the namespace's pods in the time that there is.

@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/meshfence/meshfence/webhook/mesh"
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
@@ -35,4 +36,26 @@ func (c *common) right(ctx context.Context, req *admission.Request, what authori
 	default:
 		return policy.Refused
 	}
+}
+
+// askRights asks for the rights that the user has to the meshes that the namespace joins. What has been asked in this request
+// already is not asked again, or a slow API server would use up the time that there is for an answer.
+func (c *common) askRights(ctx context.Context, req *admission.Request, change *policy.NamespaceChange) {
+	joins := c.policy.Joins(*change)
+	if len(joins) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, rightsTimeout)
+	defer cancel()
+	rights := make(map[mesh.Ref]policy.Right, len(joins))
+	for _, ref := range joins {
+		right, asked := change.Rights[ref]
+		if !asked {
+			right = c.right(ctx, req, authorizationv1.ResourceAttributes{
+				Verb: policy.UseVerb, Group: policy.UseGroup, Resource: policy.UseResource(ref), Name: ref.Name,
+			})
+		}
+		rights[ref] = right
+	}
+	change.Rights = rights
 }
