@@ -176,17 +176,28 @@ func (p *Policy) add(c FillChange) Fill {
 // mean either. If the annotation was lost before, only that the namespace is written whole tells the two apart.
 func (p *Policy) restore(c FillChange) Fill {
 	from, to := p.target(withoutRevision(c.Old.Labels), c.Fleet), p.target(c.New.Labels, c.Fleet)
-	if from.mesh != to.mesh {
-		return p.add(c)
+	replaced := c.After.Filled == "" && (c.Before.Filled != "" || c.Rewritten)
+	fill := p.add(c)
+	if from.mesh == to.mesh {
+		fill = p.again(c, to, replaced)
 	}
-	revision, _ := p.value(to, c.Fleet)
-	if revision == "" || p.barred(c) != "" || p.withheld(to, c.Fleet) != "" {
+	if fill.Answer != LeaveAlone || len(fill.Warnings) > 0 || !replaced || c.OptedOut {
+		return fill
+	}
+	return leaveAlone(p.unlessRefused(c, "", noteLines(fmt.Sprintf("meshfence does not fill in istio.io/rev=%s again, without which this namespace was replaced, because %s",
+		c.Old.Labels[mesh.RevisionLabel], p.notAgain(c, from, to))))...)
+}
+
+// again is restore for a namespace that stays in its mesh.
+func (p *Policy) again(c FillChange, in target, replaced bool) Fill {
+	revision, _ := p.value(in, c.Fleet)
+	if revision == "" || p.barred(c) != "" || p.withheld(in, c.Fleet) != "" {
 		return leaveAlone()
 	}
 	had := c.Old.Labels[mesh.RevisionLabel]
-	if c.Before.Filled == "" && !c.Rewritten || c.After.Filled != "" {
+	if !replaced {
 		return leaveAlone(p.unlessRefused(c, "", noteLines(fmt.Sprintf("meshfence does not fill in istio.io/rev=%s again as long as this namespace stays in mesh %q",
-			had, to.mesh), run("to opt out for good", optOut(c.New))))...)
+			had, in.mesh), run("to opt out for good", optOut(c.New))))...)
 	}
 	if _, wrong := p.wouldBreak(c, had); !wrong {
 		revision = had // as long as it stays in a mesh, a person decides when a namespace leaves an older revision
@@ -194,7 +205,33 @@ func (p *Policy) restore(c FillChange) Fill {
 		return leaveAlone()
 	}
 	return Fill{Answer: Add, Revision: revision, Warnings: p.unlessRefused(c, revision,
-		filledIn(c, revision+" again", "this namespace was replaced without it and "+to.why))}
+		filledIn(c, revision+" again", "this namespace was replaced without it and "+in.why))}
+}
+
+// notAgain says why an istio.io/rev that is gone is not filled in again.
+func (p *Policy) notAgain(c FillChange, from, to target) string {
+	switch barred, withheld := p.barred(c), p.withheld(to, c.Fleet); {
+	case barred != "":
+		return "this namespace " + barred
+	case to.mesh == "":
+		return leaving(from, to)
+	case withheld != "":
+		return fmt.Sprintf("this namespace is in mesh %q and %s", to.mesh, withheld)
+	default:
+		return fmt.Sprintf("there is no revision that can be filled in for mesh %q", to.mesh)
+	}
+}
+
+// leaving says how a namespace comes to be in no mesh for which something is filled in.
+func leaving(from, to target) string {
+	switch {
+	case to.several:
+		return "its labels name several meshes"
+	case from.mesh != "":
+		return fmt.Sprintf("this namespace leaves mesh %q", from.mesh)
+	default:
+		return "this namespace loses its discovery label"
+	}
 }
 
 // revise decides about an istio.io/rev that was filled in and that the request leaves as it is. What it comes to is a way in
@@ -234,12 +271,8 @@ func (p *Policy) follow(c FillChange) Fill {
 		return p.followToMesh(c, to)
 	case askedForBy(had, labels, c.Fleet), !from.known() && !p.loses(c):
 		return leaveAlone()
-	case to.several:
-		return p.remove(c, "its labels name several meshes")
-	case from.mesh != "":
-		return p.remove(c, fmt.Sprintf("this namespace leaves mesh %q", from.mesh))
 	default:
-		return p.remove(c, "this namespace loses its discovery label")
+		return p.remove(c, leaving(from, to))
 	}
 }
 

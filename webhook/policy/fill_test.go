@@ -102,6 +102,13 @@ func staysAway() policy.Fill {
 		`to opt out for good: kubectl annotate namespace app meshfence.io/fill=false`}}
 }
 
+// gone is mesh-1 that was filled in earlier and without which the namespace is replaced.
+func gone(why string) policy.Fill {
+	return policy.Fill{Answer: policy.LeaveAlone, Warnings: []string{
+		"meshfence does not fill in istio.io/rev=mesh-1 again, without which this namespace was replaced, because " + why,
+	}}
+}
+
 func told(revision, why, namespace string) []string {
 	what := "meshfence filled in istio.io/rev=" + revision + ", because " + why
 	how := "to opt out: kubectl annotate namespace " + namespace + " meshfence.io/fill=false && kubectl label namespace " + namespace + " istio.io/rev-"

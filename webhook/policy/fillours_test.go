@@ -308,14 +308,39 @@ func TestWhenAFilledInRevisionIsRemoved(t *testing.T) {
 			want: nothing(),
 		},
 		{
-			name: "if the discovery label goes with it, then nothing is told",
+			name: "if it is replaced by one without the discovery label, then that is told",
 			from: filledFor1, to: "", filledBefore: "mesh-1", replaced: true,
+			want: gone(`this namespace leaves mesh "mesh-1"`),
+		},
+		{
+			name: "if the annotation was lost before it is replaced by one without the discovery label, then that is told",
+			from: filledFor1, to: "", owner: policy.NoOwner, rewritten: true,
+			want: gone(`this namespace leaves mesh "mesh-1"`),
+		},
+		{
+			name:  "if its mesh has gone before it is replaced by one without the discovery label, then that is told",
+			fleet: []string{guide()[1]}, from: filledFor1, to: "", filledBefore: "mesh-1", replaced: true,
+			want: gone("this namespace loses its discovery label"),
+		},
+		{
+			name: "if a person removes it together with the discovery label, then nothing is told",
+			from: filledFor1, to: "", filledBefore: "mesh-1",
 			want: nothing(),
 		},
 		{
-			name: "if it is replaced by one that has istio-injection, then nothing is told",
+			name: "if it is replaced by one that has istio-injection, then that is told",
 			from: filledFor1, to: "istio-discovery=mesh-1 istio-injection=enabled", filledBefore: "mesh-1", replaced: true,
-			want: nothing(),
+			want: gone("this namespace has istio-injection=enabled"),
+		},
+		{
+			name:  "if it is replaced by one of a mesh of ambient mode, then that is told",
+			fleet: []string{guide()[0], guide()[1] + "; profile ambient"}, from: filledFor1, to: "istio-discovery=mesh-2", filledBefore: "mesh-1", replaced: true,
+			want: gone(`this namespace is in mesh "mesh-2" and that is a mesh of ambient mode`),
+		},
+		{
+			name: "if it is replaced and nothing is filled in any more, then that is told",
+			from: filledFor1, to: "istio-discovery=mesh-1", filledBefore: "mesh-1", replaced: true, fillFrom: []policy.FillSource{},
+			want: gone(`there is no revision that can be filled in for mesh "mesh-1"`),
 		},
 		{
 			name: "if nothing is filled in any more, then nothing is told",
