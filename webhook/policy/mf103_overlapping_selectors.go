@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,11 +29,12 @@ func overlappingSelectors(m *mesh.Mesh, w *World) []Finding {
 		}
 	}
 	namespacesOf(found, m, w)
+	fought := sync.OnceValue(func() []*mesh.Mesh { return meshesFought(m, w) })
 	findings := make([]Finding, len(found))
 	for i := range found {
 		findings[i] = overlapFinding(m, &found[i], w)
 		if i < maxDenials { // a remedy is looked for among all selectors
-			findings[i].Ways = w.remedied(func() remedy { return disjoinRemedy(m, &found[i], findings[i], w) })
+			findings[i].Ways = w.remedied(func() remedy { return disjoinRemedy(m, &found[i], fought(), findings[i], w) })
 		}
 	}
 	return findings
@@ -270,10 +272,11 @@ func namespacesOf(found []clash, m *mesh.Mesh, w *World) {
 	}
 }
 
-// disjoinRemedy are the ways to end an overlap: other selectors, its declaration, and another name of the ConfigMap.
-func disjoinRemedy(m *mesh.Mesh, c *clash, f Finding, w *World) remedy {
+// disjoinRemedy are the ways to end an overlap: other selectors, its declaration, and another name of the ConfigMap. One declaration is
+// about all meshes that it fights with: a second one would undo the first.
+func disjoinRemedy(m *mesh.Mesh, c *clash, fought []*mesh.Mesh, f Finding, w *World) remedy {
 	is := w.curedOf(m.Ref, f, overlappingSelectors)
-	overlap := overlapWays(m, []*mesh.Mesh{c.other}, w, is)
+	overlap := overlapWays(m, fought, w, is)
 	if c.first.Source != &m.Sources[0] { // a revision has values of its own: only a declaration is about all of the mesh
 		overlap = overlap[:min(1, len(overlap))]
 	}
@@ -284,11 +287,13 @@ func disjoinRemedy(m *mesh.Mesh, c *clash, f Finding, w *World) remedy {
 func selectorsApart(m *mesh.Mesh, c *clash, w *World, is cured) remedy {
 	other, pair := c.other, c.first
 	older := pair.OtherSource != &other.Sources[0]
-	switch {
+	switch takes := takesEverything(m, other, w); {
 	case pair.Source != &m.Sources[0]:
 		return remedy{say(revisionRemedy(m, pair.Source, "selector"))}
-	case pair.OtherTerm.Selector.Everything() && !older:
+	case takes == &other.Sources[0]:
 		return otherFirst(other, w, is)
+	case takes != nil:
+		return remedy{say(revisionRemedy(other, takes, "selector"))}
 	}
 	if keep := keepSelectors(m, w, is); len(keep) > 0 {
 		return keep
@@ -299,7 +304,20 @@ func selectorsApart(m *mesh.Mesh, c *clash, w *World, is cured) remedy {
 			return ways
 		}
 	}
-	return remedy{apartByHand(m, other, pair, older, w)}
+	return apartByHand(m, other, pair, older, w, is)
+}
+
+// takesEverything is the source of another mesh that selects every namespace and may not overlap with m, nil if there is none: beside that no
+// selector of m can be right.
+func takesEverything(m, other *mesh.Mesh, w *World) *mesh.Source {
+	for i := range other.Sources {
+		source := &other.Sources[i]
+		everything := slices.ContainsFunc(source.Terms, func(t mesh.Term) bool { return t.Selector.Everything() })
+		if everything && mesh.ExcuseOf(m, &m.Sources[0], other, source, w.Now) == mesh.NoExcuse {
+			return source
+		}
+	}
+	return nil
 }
 
 // otherFirst gives a mesh that discovers everything a selector of its own, or has its istiod read those that it has.
@@ -313,36 +331,45 @@ func otherFirst(other *mesh.Mesh, w *World, is cured) remedy {
 	return ownSelectors(label, other, w, is).or(byHand(other, w))
 }
 
-// apartByHand says what the owners of the meshes can do.
-func apartByHand(m, other *mesh.Mesh, pair mesh.Overlap, older bool, w *World) Way {
+// apartByHand says what the owners of the meshes can do. What changes a mesh that is stored is only told if it is admitted and helps.
+func apartByHand(m, other *mesh.Mesh, pair mesh.Overlap, older bool, w *World, is cured) remedy {
 	r, ok := pair.Term.Selector.Exclude(pair.OtherTerm.Selector)
-	if ok && len(r.Values) <= maxValues && leavesSomething(m, pair, r) {
-		return run(fmt.Sprintf("keep them apart by one more item of matchExpressions in %s of %s", pair.Term.Path, m.Ref), requirement(r))
+	why := fmt.Sprintf("%s takes all that this selector matches", other.Ref)
+	switch list, place := withRequirement(m, pair, r); {
+	case ok && len(r.Values) > maxValues:
+		why = fmt.Sprintf("%s takes very many values of %s", other.Ref, r.Key)
+	case !ok || place < 0:
+	case !w.Updating || w.mends(proposal{editing: editing{m.Ref, mesh.Edit{Selectors: list}}}, w.Namespaces, is):
+		return remedy{run(fmt.Sprintf("keep them apart by one more item of matchExpressions in %s of %s", pair.Term.Path, m.Ref), requirement(r))}
+	default:
+		why = "one more requirement here is not enough"
 	}
 	if older {
-		return say(revisionRemedy(other, pair.OtherSource, "selector"))
+		return remedy{say(revisionRemedy(other, pair.OtherSource, "selector"))}
 	}
-	why := fmt.Sprintf("%s takes all that this selector matches", other.Ref)
-	if ok && len(r.Values) > maxValues {
-		why = fmt.Sprintf("%s takes very many values of %s", other.Ref, r.Key)
+	if w.Updating {
+		return ownSelectors(giveSelector, m, w, is).or(fmt.Sprintf("%s: choose another one for %s, or narrow that of %s first", why, pair.Term.Path, other.Ref))
 	}
 	if own, ok := ownSelector(m, w); ok {
-		return run(fmt.Sprintf("%s: choose another one for %s, for example", why, pair.Term.Path), selectorYAML(own))
+		return remedy{run(fmt.Sprintf("%s: choose another one for %s, for example", why, pair.Term.Path), selectorYAML(own))}
 	}
-	return say(fmt.Sprintf("%s: choose another one for %s, or narrow that of %s first", why, pair.Term.Path, other.Ref))
+	return remedy{say(fmt.Sprintf("%s: choose another one for %s, or narrow that of %s first", why, pair.Term.Path, other.Ref))}
 }
 
-// leavesSomething reports whether a selector matches anything with one more requirement.
-func leavesSomething(m *mesh.Mesh, pair mesh.Overlap, r metav1.LabelSelectorRequirement) bool {
+// withRequirement are the selectors of a mesh with one more requirement in the one of a pair, and the place of that; it is negative if nothing
+// would be left there.
+func withRequirement(m *mesh.Mesh, pair mesh.Overlap, r metav1.LabelSelectorRequirement) (list []*metav1.LabelSelector, place int) {
 	i := slices.IndexFunc(m.Sources[0].Terms, func(t mesh.Term) bool { return t.Path == pair.Term.Path })
-	items := m.Sources[0].Items()
-	if i < 0 || i >= len(items) || items[i] == nil {
-		return true
+	list = slices.Clone(m.Sources[0].Items())
+	if i < 0 || i >= len(list) || list[i] == nil {
+		return list, -1
 	}
-	item := items[i].DeepCopy()
-	item.MatchExpressions = append(item.MatchExpressions, r)
-	parsed, errs := selector.Parse(item, nil)
-	return len(errs) == 0 && !parsed.Nothing()
+	list[i] = list[i].DeepCopy()
+	list[i].MatchExpressions = append(list[i].MatchExpressions, r)
+	if parsed, errs := selector.Parse(list[i], nil); len(errs) > 0 || parsed.Nothing() {
+		return list, -1
+	}
+	return list, i
 }
 
 // revisionRemedy tells how something goes away, such as a selector, that is not a mesh's own but that of one of its

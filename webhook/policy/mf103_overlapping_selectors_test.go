@@ -307,6 +307,18 @@ func TestMF103WhenAMeshIsUpdated(t *testing.T) {
 			want: "deny MF103",
 		},
 		{
+			name:   "if what would keep them apart strands a namespace, then that is no way out",
+			others: []string{"Istio mesh-1; in istio-system-1; selects env=prod"}, namespaces: apps(t, "app: team=a env=prod istio.io/rev=mesh-2"),
+			from: mesh2 + "selects team=a", to: mesh2 + "selects team=a | team=c",
+			want: "deny MF103",
+		},
+		{
+			name:   "if what would keep them apart strands a namespace that no label keeps, then only words are left",
+			others: []string{"Istio mesh-1; in istio-system-1; selects kubernetes.io/metadata.name=app"}, namespaces: apps(t, "app: team=a istio.io/rev=mesh-2"),
+			from: mesh2 + "selects team=a", to: mesh2 + "selects team=a | env=c",
+			want: "deny MF103",
+		},
+		{
 			name:   "if it overlaps with one more mesh, then only that one denies",
 			others: append(other, "Istio mesh-3; in istio-system-3; selects team=c"),
 			from:   mesh2 + "selects team=a", to: mesh2 + "selects team in (a,c)",
