@@ -226,19 +226,23 @@ func declaring(m *mesh.Mesh, others []*mesh.Mesh, w *World) (edit mesh.Edit, ok 
 	return edit, len(names) <= maxNamed
 }
 
-// maxNarrowed is how many selectors two meshes may have for a command that narrows them.
+// maxNarrowed is how many selectors the meshes may have for a command that narrows those of one.
 const maxNarrowed = 40
 
-// narrowed are the selectors of a mesh without what another one selects too; ok is false if nothing is left, or if it takes too much.
-func narrowed(m, other *mesh.Mesh) (list []*metav1.LabelSelector, ok bool) {
-	if terms(m)+terms(other) > maxNarrowed {
+// narrowed are the selectors of a mesh without what others select too; ok is false if nothing is left, or if it takes too much.
+func narrowed(m *mesh.Mesh, others []*mesh.Mesh) (list []*metav1.LabelSelector, ok bool) {
+	selectors := terms(m)
+	for _, other := range others {
+		selectors += terms(other)
+	}
+	if selectors > maxNarrowed {
 		return nil, false
 	}
 	for _, item := range m.Sources[0].Items() {
 		if item == nil {
 			return nil, false
 		}
-		item, ok := excludingAll(item.DeepCopy(), other)
+		item, ok := excludingAll(item.DeepCopy(), others)
 		if !ok {
 			return nil, false
 		}
@@ -249,25 +253,18 @@ func narrowed(m, other *mesh.Mesh) (list []*metav1.LabelSelector, ok bool) {
 	return list, len(list) > 0
 }
 
-// excludingAll adds requirements until no selector of the other mesh overlaps; nil if nothing is left.
-func excludingAll(item *metav1.LabelSelector, other *mesh.Mesh) (*metav1.LabelSelector, bool) {
+// excludingAll adds requirements until no selector of other meshes overlaps; nil if nothing is left.
+func excludingAll(item *metav1.LabelSelector, others []*mesh.Mesh) (*metav1.LabelSelector, bool) {
 	had := len(item.MatchExpressions)
-	for i := range other.Sources {
-		for _, term := range other.Sources[i].Terms {
-			parsed, errs := selector.Parse(item, nil)
-			if len(errs) > 0 {
-				return nil, false
-			}
-			if !selector.Overlaps(parsed, term.Selector) {
-				continue
-			}
-			r, ok := parsed.Exclude(term.Selector)
-			if !ok {
-				return nil, true // the other one takes all that it selects
-			}
-			item.MatchExpressions = append(item.MatchExpressions, r)
-			if len(item.MatchExpressions) > had+maxExclusions || len(r.Values) > maxValues {
-				return nil, false
+	for _, other := range others {
+		for i := range other.Sources {
+			for _, term := range other.Sources[i].Terms {
+				switch left, ok := excludingOne(item, term.Selector); {
+				case !ok, left != nil && len(left.MatchExpressions) > had+maxExclusions:
+					return nil, false
+				case left == nil:
+					return nil, true
+				}
 			}
 		}
 	}
@@ -276,4 +273,19 @@ func excludingAll(item *metav1.LabelSelector, other *mesh.Mesh) (*metav1.LabelSe
 		return nil, len(errs) == 0
 	}
 	return item, true
+}
+
+// excludingOne adds the requirement that keeps a selector apart from another one, if it needs any; nil if the other one takes all that it
+// selects.
+func excludingOne(item *metav1.LabelSelector, from selector.Selector) (*metav1.LabelSelector, bool) {
+	parsed, errs := selector.Parse(item, nil)
+	if len(errs) > 0 || !selector.Overlaps(parsed, from) {
+		return item, len(errs) == 0
+	}
+	r, ok := parsed.Exclude(from)
+	if !ok {
+		return nil, true
+	}
+	item.MatchExpressions = append(item.MatchExpressions, r)
+	return item, len(r.Values) <= maxValues
 }

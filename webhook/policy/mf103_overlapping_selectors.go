@@ -280,11 +280,11 @@ func disjoinRemedy(m *mesh.Mesh, c *clash, fought []*mesh.Mesh, f Finding, w *Wo
 	if c.first.Source != &m.Sources[0] { // a revision has values of its own: only a declaration is about all of the mesh
 		overlap = overlap[:min(1, len(overlap))]
 	}
-	return append(selectorsApart(m, c, w, is), overlap...)
+	return append(selectorsApart(m, c, fought, w, is), overlap...)
 }
 
 // selectorsApart are selectors that no longer overlap.
-func selectorsApart(m *mesh.Mesh, c *clash, w *World, is cured) remedy {
+func selectorsApart(m *mesh.Mesh, c *clash, fought []*mesh.Mesh, w *World, is cured) remedy {
 	other, pair := c.other, c.first
 	older := pair.OtherSource != &other.Sources[0]
 	switch takes := takesEverything(m, other, w); {
@@ -298,9 +298,14 @@ func selectorsApart(m *mesh.Mesh, c *clash, w *World, is cured) remedy {
 	if keep := keepSelectors(m, w, is); len(keep) > 0 {
 		return keep
 	}
-	if list, ok := narrowed(m, other); ok && w.Updating {
+	others := slices.DeleteFunc(slices.Clone(fought), func(f *mesh.Mesh) bool { return takesEverything(m, f, w) != nil })
+	if list, ok := narrowed(m, others); ok && w.Updating {
 		p, ok := selecting(m, list, "")
-		if ways := w.ways(fmt.Sprintf("leave to %s what it takes", other.Ref), p, ok, is); len(ways) > 0 {
+		label := fmt.Sprintf("leave to %s what it takes", other.Ref)
+		if len(others) > 1 {
+			label = fmt.Sprintf("leave to %s what they take", joinAnd(refs(others)))
+		}
+		if ways := w.ways(label, p, ok, is); len(ways) > 0 {
 			return ways
 		}
 	}
