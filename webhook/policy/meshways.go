@@ -1,8 +1,10 @@
 package policy
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -173,6 +175,52 @@ func keepSelectors(m *mesh.Mesh, w *World, is cured) remedy {
 	return remedy{say("leave its discoverySelectors as they are stored")}
 }
 
+// rightBefore is the mesh as it is stored, if a change of it is refused and it was right until now; nil if not. A command that sets what the
+// change takes away would change nothing then: the way out is not to take it away.
+func (w *World) rightBefore(m *mesh.Mesh, is cured) *mesh.Mesh {
+	stored := w.Before.Mesh(m.Ref)
+	if stored == nil || w.base() == w.Fleet || !is(w.Before, w.Namespaces) {
+		return nil
+	}
+	return stored
+}
+
+// keepBundle keeps the name of the ConfigMap that a mesh has had, if that is what a refused change takes away and ends the finding;
+// ok is false if the change is about something else.
+func keepBundle(m *mesh.Mesh, w *World, is cured) (ways remedy, ok bool) {
+	stored := w.rightBefore(m, is)
+	if stored == nil || stored.Sources[0].MountedBundle == m.Sources[0].MountedBundle {
+		return nil, false
+	}
+	name := stored.Sources[0].MountedBundle
+	if kept := w.Fleet.Edited(m.Ref, mesh.Edit{TrustBundle: name}, true); kept == nil || !is(kept, w.Namespaces) {
+		return nil, true
+	}
+	return remedy{say(fmt.Sprintf("keep the name of its ConfigMap that is stored, global.trustBundleName: %s", yamlValue(name)))}, true
+}
+
+// keepDeclaration is the same for a declared overlap.
+func keepDeclaration(m *mesh.Mesh, w *World, is cured) (ways remedy, ok bool) {
+	stored := w.rightBefore(m, is)
+	if stored == nil || reflect.DeepEqual(stored.Allowed, m.Allowed) {
+		return nil, false
+	}
+	kept := w.Fleet.Edited(m.Ref, mesh.Edit{Allowed: stored.Allowed.Meshes, Until: stored.Allowed.Until}, true)
+	if kept == nil || !is(kept, w.Namespaces) {
+		return nil, true
+	}
+	return remedy{say(fmt.Sprintf("keep the declared overlap that is stored, %s: %q", mesh.AllowOverlapAnnotation, strings.Join(stored.Allowed.Meshes, ",")))}, true
+}
+
+// keepReading keeps a mesh's istiod reading its selectors.
+func keepReading(m *mesh.Mesh, w *World, is cured) remedy {
+	stored := w.rightBefore(m, is)
+	if stored == nil || m.Sources[0].Listing != mesh.Unread || stored.Sources[0].Listing == mesh.Unread || !goodOnceRead(m, w) {
+		return nil
+	}
+	return remedy{say(fmt.Sprintf("leave %s as it is stored: its istiod reads its discoverySelectors now", cmp.Or(m.Sources[0].By, m.Sources[0].String())))}
+}
+
 // overlapWays offers to declare an overlap with other meshes, and to end the fight by another name of the ConfigMap. They are the
 // only ways out where an operator owns the other meshes.
 func overlapWays(m *mesh.Mesh, others []*mesh.Mesh, w *World, is cured) remedy {
@@ -194,11 +242,16 @@ func overlapWays(m *mesh.Mesh, others []*mesh.Mesh, w *World, is cured) remedy {
 	if allowed.Until != "" {
 		annotations = append(annotations, mesh.AllowOverlapUntilAnnotation+"="+allowed.Until)
 	}
-	return slices.Concat(
-		w.ways(declare, proposal{editing{m.Ref, allowed}, []string{annotateCommand(m, annotations...)}}, nameable, is),
-		w.ways(rename, proposal{
-			editing{m.Ref, mesh.Edit{TrustBundle: bundle}}, setValues(m, bundleSetting(bundle)),
-		}, len(validation.IsDNS1123Subdomain(bundle)) == 0, is))
+	declaring, kept := keepDeclaration(m, w, is)
+	if !kept {
+		declaring = w.ways(declare, proposal{editing{m.Ref, allowed}, []string{annotateCommand(m, annotations...)}}, nameable, is)
+	}
+	renaming, kept := keepBundle(m, w, is)
+	if !kept {
+		p := proposal{editing{m.Ref, mesh.Edit{TrustBundle: bundle}}, setValues(m, bundleSetting(bundle))}
+		renaming = w.ways(rename, p, len(validation.IsDNS1123Subdomain(bundle)) == 0, is)
+	}
+	return slices.Concat(declaring, renaming)
 }
 
 // lacksConfig reports whether there is no ConfigMap of an istiod that could be annotated.

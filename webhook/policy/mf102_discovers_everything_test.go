@@ -189,7 +189,7 @@ func TestMF102WhenAMeshIsUpdated(t *testing.T) {
 	const selective, everything = "Istio mesh-1; in istio-system-1; selects istio-discovery=mesh-1", "Istio mesh-1; in istio-system-1; selects {}"
 	runMeshCases(t, []meshCase{
 		{
-			name:   "if its istiod is to read no selectors any more, then it is refused, with a command that works",
+			name:   "if its istiod is to read no selectors any more, then it is refused, and the setting is to be kept",
 			others: []string{"Istio other; in istio-system-other; selects istio-discovery=other"},
 			from:   "Istio all; in istio-system-all; selects istio-discovery=all", to: "Istio all; in istio-system-all; selects istio-discovery=all; with {pilot: {configMap: false}}",
 			want: "deny MF102",

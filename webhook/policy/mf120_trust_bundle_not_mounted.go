@@ -38,6 +38,9 @@ func mountBundle(m *mesh.Mesh, f Finding, w *World) remedy {
 	case len(validation.IsDNS1123Subdomain(name)) > 0:
 		return remedy{say(fmt.Sprintf("name the ConfigMap in %s instead, and leave PILOT_CA_CERT_CONFIGMAP out", trustBundleField))}
 	case w.Updating:
+		if ways, kept := keepBundle(m, w, w.curedOf(m.Ref, f, trustBundleNotMounted)); kept && len(ways) > 0 {
+			return ways
+		}
 		p := proposal{editing{m.Ref, mesh.Edit{TrustBundle: name}}, setValues(m, bundleSetting(name))}
 		return w.ways("use one name for both", p, true, w.curedOf(m.Ref, f, trustBundleNotMounted)).or(fmt.Sprintf("leave PILOT_CA_CERT_CONFIGMAP out, or give %s the same name", trustBundleField))
 	default:

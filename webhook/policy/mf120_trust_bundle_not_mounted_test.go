@@ -11,6 +11,7 @@ func TestMF120(t *testing.T) {
 	runMeshCases(t, []meshCase{
 		{name: "if only istiod's environment renames it, then it is refused", create: mesh + "; env-bundle own", want: "deny MF120"},
 		{name: "if that comes later, then the command renames the other", from: mesh, to: mesh + "; env-bundle own", want: "deny MF120"},
+		{name: "if the values that renamed both are taken away, then they are to be kept", from: mesh + "; bundle own; env-bundle own", to: mesh + "; env-bundle own", want: "deny MF120"},
 		{
 			name: "if it was so before, then an edit of something else is told nothing",
 			from: mesh + "; env-bundle own", to: mesh + "; env-bundle own; version v1.30.3", want: "allow",

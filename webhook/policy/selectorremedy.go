@@ -27,12 +27,16 @@ func selectorRemedy(m *mesh.Mesh, f Finding, others []*mesh.Mesh, w *World) reme
 	default:
 		ways = keepSelectors(m, w, is)
 		if len(ways) == 0 {
+			ways = keepReading(m, w, is)
+		}
+		if len(ways) == 0 {
 			ways = ownSelectors(giveSelector, m, w, is)
 		}
 		if len(ways) == 0 {
 			ways = remedy{say(byHand(m, w))}
 		}
-		if own.Listing != mesh.Invalid && own.Listing != mesh.Unread {
+		stored := w.rightBefore(m, is)
+		if own.Listing != mesh.Invalid && own.Listing != mesh.Unread && (stored == nil || !stored.SameLists(m)) {
 			ways = append(remedy{say(misspelt)}, ways...)
 		}
 	}
