@@ -33,7 +33,7 @@ func membershipChanges(old, updated *mesh.Mesh, w *World) []Finding {
 		return append([]Finding{f}, comesAfter(updated, joining, w)...)
 	}
 	f.Ways = w.remedied(func() remedy { return remedy{putBack(old, updated, w)} })
-	return []Finding{f}
+	return append([]Finding{f}, idleFindings("whose istio.io/rev names nothing", updated, uninjected(updated, joining, namesNothing, w), w)...)
 }
 
 // leavesTheCluster counts what a mesh discovered that does not discover anything here any more. Its namespaces may be another istiod's from
@@ -74,14 +74,19 @@ func putBack(old, updated *mesh.Mesh, w *World) Way {
 
 // comesAfter tells which of the namespaces that a new mesh discovers nothing injects.
 func comesAfter(m *mesh.Mesh, joining []*mesh.Namespace, w *World) []Finding {
-	idle := uninjected(m, joining, w)
+	return append(idleFindings("that choose no revision", m, uninjected(m, joining, choosesNothing, w), w),
+		idleFindings("whose istio.io/rev names nothing", m, uninjected(m, joining, namesNothing, w), w)...)
+}
+
+// idleFindings is one finding about namespaces, described by which, that a mesh discovers and nothing injects; none if there are none.
+func idleFindings(which string, m *mesh.Mesh, idle []*mesh.Namespace, w *World) []Finding {
 	if len(idle) == 0 {
 		return nil
 	}
 	inject := func(ns *mesh.Namespace) []selector.Edit { return injectBy(revisionOf(m, w.Fleet), ns.Labels) }
 	return []Finding{{
 		Field:    selectorsField,
-		Detail:   fmt.Sprintf("it discovers namespaces that choose no revision: %s", namespaceNames(namesOf(idle))),
+		Detail:   fmt.Sprintf("it discovers namespaces %s: %s", which, namespaceNames(namesOf(idle))),
 		Effect:   "nothing injects them",
 		Subjects: namesOf(idle),
 		Ways: w.remedied(func() remedy {
@@ -93,19 +98,29 @@ func comesAfter(m *mesh.Mesh, joining []*mesh.Namespace, w *World) []Finding {
 	}}
 }
 
-// uninjected are the namespaces that a new mesh discovers because it asks for their labels, and that choose no revision: what is
-// filled in when a label comes after the mesh is missing where the mesh comes after the label. A mesh of ambient mode is not
+// uninjected are the namespaces that a mesh comes to discover because it asks for their labels, and that nothing injects although no label
+// of theirs says so: what is filled in when a label comes after the mesh is missing where the mesh comes after the label, and what was
+// a revision once may be none any more. A mesh of ambient mode is not
 // expected to inject, nor one that has opted out of that, nor anything in the namespace of a control plane. Where selectors ask for istio.io/rev, that label does more
 // than to choose a revision, and is not proposed.
-func uninjected(m *mesh.Mesh, joining []*mesh.Namespace, w *World) []*mesh.Namespace {
+func uninjected(m *mesh.Mesh, joining []*mesh.Namespace, because func(map[string]string, *World) bool, w *World) []*mesh.Namespace {
 	revision := revisionOf(m, w.Fleet)
 	if m.NoFill || m.AmbientBy != "" || !isLabelValue(revision) || !belongs(w.Fleet.Revision(revision), m) || slices.Contains(w.Fleet.SelectorKeys(), mesh.RevisionLabel) {
 		return nil
 	}
 	return slices.DeleteFunc(slices.Clone(joining), func(ns *mesh.Namespace) bool {
-		return choosesAlready(ns.Labels) || len(w.Fleet.Injecting(ns.Labels)) > 0 || w.ControlPlane(ns.Name) || w.Fleet.ControlPlaneOf(ns.Name) != nil || !selectsByLabel(m, ns.Labels) ||
+		return !because(ns.Labels, w) || len(w.Fleet.Injecting(ns.Labels)) > 0 || w.ControlPlane(ns.Name) || w.Fleet.ControlPlaneOf(ns.Name) != nil || !selectsByLabel(m, ns.Labels) ||
 			len(wanted(w.Fleet.DiscoveredBy(ns.Labels), ns.Labels)) > 1
 	})
+}
+
+func choosesNothing(labels map[string]string, _ *World) bool { return !choosesAlready(labels) }
+
+// namesNothing reports whether what a namespace chooses is no revision, or no more, nor a tag of any. If that is so only since this change,
+// then other rules tell it.
+func namesNothing(labels map[string]string, w *World) bool {
+	revision, chosen := labels[mesh.RevisionLabel]
+	return chosen && len(owners(w.Before.Revision(revision))) == 0 && len(owners(w.Fleet.Revision(revision))) == 0 && !choosesAlready(withoutRevision(labels)) && !mesh.NeverInjected(labels[mesh.NameLabel])
 }
 
 // choosesAlready reports whether a label already decides what becomes of a namespace's pods.

@@ -25,6 +25,12 @@ func TestMF114WhenAMeshIsCreated(t *testing.T) {
 			want: "warn MF114",
 		},
 		{
+			name:   "if what they choose is no revision any more, or a tag of nothing, then nothing injects them either",
+			others: []string{"IstioRevisionTag stable; targets Istio gone"}, create: mesh1ByDiscovery,
+			namespaces: apps(t, "app: istio-discovery=mesh-1 istio.io/rev=gone", "off: istio-discovery=mesh-1 istio.io/rev=gone istio-injection=disabled", "web: istio-discovery=mesh-1 istio.io/rev=stable"),
+			want:       "warn MF114 warn MF114",
+		},
+		{
 			name:   "if the mesh is one of ambient mode, then it is not expected to inject",
 			create: mesh1ByDiscovery + "; ambient", namespaces: apps(t, "app: istio-discovery=mesh-1"),
 			want: "warn MF114",
@@ -108,6 +114,11 @@ func TestMF114WhenAMeshIsUpdated(t *testing.T) {
 			namespaces: apps(t, "app-1: team=a", "app-2: team=a istio-discovery=mesh-1", "app-3: team=a", "gone (deleting): team=a",
 				"istio-system-1: istio-discovery=mesh-1", "other: env=prod"),
 			want: "warn MF114",
+		},
+		{
+			name: "if what joins chooses what is no revision any more, then nothing injects it",
+			from: mesh1ByDiscovery, to: mesh1ByDiscovery + " | team=a", namespaces: apps(t, "app: team=a istio.io/rev=gone", "web: team=a"),
+			want: "warn MF114 warn MF114",
 		},
 		{
 			name: "if the same namespaces stay in, then there is nothing to tell",
