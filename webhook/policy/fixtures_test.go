@@ -251,6 +251,7 @@ type namespaceCase struct {
 	fleet            []string // guide() if there are none
 	create, from, to string
 	deleting         bool
+	all              []mesh.Namespace // the cluster's; nil if they cannot be had
 	// pods, user and rights are what the webhook has asked for, if it has.
 	pods    *mesh.Pods
 	user    string
@@ -271,6 +272,9 @@ func (c namespaceCase) judge(t *testing.T) policy.Verdict {
 		change.Old, change.New = namespace(t, "app", c.from), namespace(t, "app", c.to)
 	}
 	change.New.Deleting = c.deleting
+	if c.all != nil {
+		change.All = func() []mesh.Namespace { return c.all }
+	}
 	s := settings()
 	s.Actions = c.actions
 	return policy.New(s).Namespace(change)

@@ -25,11 +25,11 @@ func discoveredByMany(ns *mesh.Namespace, w *World) []Finding {
 		f.Ways = w.remedied(func() remedy { return keepOne(ns, f, fighting, len(unasked) == 0, w) })
 		found = append(found, f)
 	}
-	if len(unasked) > 0 {
-		fighting := meshesOf(unasked)
-		f := manyFinding(ns, unasked, becauseTaken(fighting, ns.Labels))
+	for _, fights := range byTaker(unasked, ns.Labels) {
+		fighting := meshesOf(fights)
+		f := manyFinding(ns, fights, becauseTaken(fighting, ns.Labels))
 		f.Action = Warn
-		f.Ways = w.remedied(func() remedy { return changeMeshes(ns, f, takers(fighting, ns.Labels), w) })
+		f.Ways = w.remedied(func() remedy { return changeMeshes(ns, f, inAll(takers(fighting, ns.Labels), fights), w) })
 		found = append(found, f)
 	}
 	return found
@@ -43,13 +43,18 @@ func manyFinding(ns *mesh.Namespace, fights []fight, because string) Finding {
 		Effect: fmt.Sprintf("their istiods would overwrite each other's ConfigMap %s in it, and its pods would see x509 errors that come and go", bundle.TrustBundle),
 	}
 	for _, pair := range fights {
-		f.Subjects = append(f.Subjects, pair.a.String()+" and "+pair.b.String())
+		f.Subjects = append(f.Subjects, pair.String())
 	}
 	return f
 }
 
 // fight is two meshes, by name, that discover a namespace and overwrite each other's ConfigMap in it.
 type fight struct{ a, b *mesh.Mesh }
+
+func (f fight) of(m *mesh.Mesh) bool { return f.a == m || f.b == m }
+
+// String is what a finding about the fight has as a subject.
+func (f fight) String() string { return f.a.String() + " and " + f.b.String() }
 
 // fightsOver returns the fights of the meshes that discover a namespace: asked are those in which both ask for a label of it,
 // so that other labels end them.
@@ -164,8 +169,36 @@ func takers(meshes []*mesh.Mesh, labels map[string]string) []*mesh.Mesh {
 	})
 }
 
-// changeMeshes says which mesh has to change, not the namespace, with the commands of the first ones: one of them is enough for
-// each fight.
+// byTaker puts fights together that the change of one mesh ends, which takes the namespace without asking for a label: all, if one is in all.
+func byTaker(fights []fight, labels map[string]string) (parts [][]fight) {
+	takers := takers(meshesOf(fights), labels)
+	if len(inAll(takers, fights)) > 0 {
+		return [][]fight{fights}
+	}
+	for _, m := range takers {
+		var own, others []fight
+		for _, pair := range fights {
+			if pair.of(m) {
+				own = append(own, pair)
+			} else {
+				others = append(others, pair)
+			}
+		}
+		if fights = others; len(own) > 0 {
+			parts = append(parts, own)
+		}
+	}
+	return parts
+}
+
+// inAll returns the meshes that are in all fights.
+func inAll(meshes []*mesh.Mesh, fights []fight) []*mesh.Mesh {
+	return slices.DeleteFunc(slices.Clone(meshes), func(m *mesh.Mesh) bool {
+		return slices.ContainsFunc(fights, func(pair fight) bool { return !pair.of(m) })
+	})
+}
+
+// changeMeshes says which mesh has to change, not the namespace, with the commands of the first ones: one of them is enough.
 func changeMeshes(ns *mesh.Namespace, f Finding, meshes []*mesh.Mesh, w *World) remedy {
 	is := func(after *mesh.Fleet, namespaces []mesh.Namespace) bool {
 		i := slices.IndexFunc(namespaces, func(other mesh.Namespace) bool { return other.Name == ns.Name })

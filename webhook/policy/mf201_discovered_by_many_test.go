@@ -60,6 +60,18 @@ func TestMF201WhenANamespaceIsCreated(t *testing.T) {
 			want:   "warn MF201",
 		},
 		{
+			name:   "if both discover everything, then the change of either is a command",
+			fleet:  []string{"Istio mesh-1; in istio-system-1", "Istio mesh-2; in istio-system-2; selects {}"},
+			create: "team=a", all: apps(t, "other: istio.io/rev=mesh-1"),
+			want: "warn MF201",
+		},
+		{
+			name:   "if two discover everything beside one that asks for its label, then both have to change, each with a command",
+			fleet:  []string{"Istio mesh-1; in istio-system-1", "Istio mesh-2; in istio-system-2; selects {}", "Istio mesh-3; in istio-system-3; selects team=a"},
+			create: "team=a", all: apps(t, "other: istio.io/rev=mesh-1"),
+			want: "warn MF201 warn MF201",
+		},
+		{
 			name:  "if one has an invalid selector, then it counts as discovering everything",
 			fleet: crossing("Istio mesh-3; in istio-system-3; selects team=c | raw team in b"), create: "team=a",
 			want: "warn MF201",
