@@ -26,7 +26,7 @@ func deletedInUse(old *mesh.Mesh, w *World) []Finding {
 	} else {
 		gone := slices.DeleteFunc(slices.Clone(old.Revisions), after.Has)
 		f.Detail = fmt.Sprintf("namespaces use IstioRevision %s of %s, by its name or through a tag: %s", quoteAll(gone), old.Ref, namespaceNames(namesOf(inUse)))
-		f.Ways = w.remedied(func() remedy { return useRevision(revisionOf(after, w.Fleet), inUse, w) })
+		f.Ways = w.remedied(func() remedy { return useRevision(after, inUse, w) })
 	}
 	return append([]Finding{f}, found...)
 }
@@ -51,13 +51,21 @@ func deletedDefault(old *mesh.Mesh, byDefault []*mesh.Namespace, w *World) []Fin
 	}}
 }
 
-// useRevision names the revision that remains.
-func useRevision(revision string, inUse []*mesh.Namespace, w *World) remedy {
-	use := func(ns *mesh.Namespace) []selector.Edit { return injectBy(revision, ns.Labels) }
-	if !w.injectedAfter(inUse, use) {
-		return remedy{say(fmt.Sprintf("change their labels so that they use the revision %q", revision))}
+// useRevision gives the namespaces the name of the revision that remains, and the labels that its selectors ask for; what cannot have them
+// can do without sidecars.
+func useRevision(m *mesh.Mesh, inUse []*mesh.Namespace, w *World) remedy {
+	revision := revisionOf(m, w.Fleet)
+	use := func(ns *mesh.Namespace) []selector.Edit { return use(revision, m, ns, w) }
+	if w.injectedAfter(inUse, use) {
+		return remedy{run(fmt.Sprintf("use the revision %q%s", revision, likewise(inUse)), labelAll(inUse, use)...)}
 	}
-	return remedy{run(fmt.Sprintf("use the revision %q%s", revision, likewise(inUse)), labelAll(inUse, use)...)}
+	return append(remedy{say(fmt.Sprintf("have a selector of %s match them, and then have them use the revision %q", m.Ref, revision))}, w.withoutInjection(inUse)...)
+}
+
+// use are the edits after which a namespace is injected by a revision of a mesh, and discovered by the mesh as far as labels decide that.
+func use(revision string, m *mesh.Mesh, ns *mesh.Namespace, w *World) []selector.Edit {
+	edits := injectBy(revision, ns.Labels)
+	return sortedEdits(append(edits, joinEdits(m, &mesh.Namespace{Name: ns.Name, Labels: apply(ns.Labels, edits)}, w)...))
 }
 
 // injectedAfter reports whether changes of the first namespaces' labels are admitted, also after the deletion, and something injects
@@ -78,11 +86,15 @@ func (w *World) allowsAll(namespaces []*mesh.Namespace, edits func(*mesh.Namespa
 
 // moveOrRelease offers to move the namespaces of a mesh that goes, and to leave them without sidecars.
 func moveOrRelease(inUse []*mesh.Namespace, w *World) remedy {
-	ways := moveAll(inUse, w)
-	if w.allowsAll(inUse, w.released) {
-		ways = append(ways, run("turn injection off there"+likewise(inUse), labelAll(inUse, w.released)...))
+	return append(moveAll(inUse, w), w.withoutInjection(inUse)...).or("give the namespaces the labels of another mesh, or take those away that choose this one")
+}
+
+// withoutInjection offers to leave namespaces without sidecars.
+func (w *World) withoutInjection(namespaces []*mesh.Namespace) remedy {
+	if !w.allowsAll(namespaces, w.released) {
+		return nil
 	}
-	return ways.or("give the namespaces the labels of another mesh, or take those away that choose this one")
+	return remedy{run("turn injection off there"+likewise(namespaces), labelAll(namespaces, w.released)...)}
 }
 
 // moveAll offers to move namespaces to the first mesh that can have them all. What a deleted Istio has left behind is no place to go

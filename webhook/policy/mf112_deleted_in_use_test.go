@@ -96,6 +96,13 @@ func pruned(t *testing.T, revision string, namespaces []mesh.Namespace, lines ..
 	return policy.New(settings()).Mesh(change)
 }
 
+func TestMF112WhenNoLabelBringsANamespaceUnderTheRevisionThatRemains(t *testing.T) {
+	compare(t, pruned(t, "prod-v1-29-6", apps(t, "app: team=a istio.io/rev=prod-v1-29-6"),
+		"Istio prod; in istio-system-prod; RevisionBased; version v1.30.3; selects kubernetes.io/metadata.name=other",
+		"IstioRevision prod-v1-29-6; of prod; in istio-system-prod; version v1.29.6; selects team=a",
+	), "warn MF112")
+}
+
 func TestMF112WhenOneRevisionOfAMeshIsDeleted(t *testing.T) {
 	prod := []string{
 		"Istio prod; in istio-system-prod; RevisionBased; version v1.30.3; selects istio-discovery=prod",
@@ -120,6 +127,12 @@ func TestMF112WhenOneRevisionOfAMeshIsDeleted(t *testing.T) {
 			name:       "if a namespace uses it, then that is told, with the revision to use",
 			revision:   "prod-v1-29-6",
 			namespaces: apps(t, "app: istio-discovery=prod istio.io/rev=prod-v1-29-6", "web: istio-discovery=prod istio.io/rev=prod-v1-30-3"),
+			want:       "warn MF112",
+		},
+		{
+			name:       "if only that revision discovers a namespace that uses it, then the command has the label that the others ask for",
+			revision:   "prod-v1-29-6",
+			namespaces: apps(t, "app: team=a istio.io/rev=prod-v1-29-6"),
 			want:       "warn MF112",
 		},
 		{

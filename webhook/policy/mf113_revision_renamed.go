@@ -56,10 +56,7 @@ func renameEverywhere(users []*mesh.Namespace, mapped []string, old, m *mesh.Mes
 	if name == "" {
 		name = m.ActiveRevision
 	}
-	use := func(ns *mesh.Namespace) []selector.Edit {
-		edits := injectBy(name, ns.Labels)
-		return sortedEdits(append(edits, joinEdits(m, &mesh.Namespace{Name: ns.Name, Labels: apply(ns.Labels, edits)}, w)...))
-	}
+	use := func(ns *mesh.Namespace) []selector.Edit { return use(name, m, ns, w) }
 	after := newSide(w.Fleet, m.Ref)
 	var able, unable []*mesh.Namespace
 	for _, ns := range users[:min(len(users), maxNamed)] {
