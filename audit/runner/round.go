@@ -32,7 +32,7 @@ type round struct {
 }
 
 // garbage is how much garbage there may be during a run, in per cent of what is in use; Go's own is 100.
-const garbage = 40
+const garbage = 25
 
 // run looks, judges and tells.
 func (r *round) run(ctx context.Context) {

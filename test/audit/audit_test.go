@@ -132,7 +132,7 @@ func TestWhatIsInstalledLaterIsLookedAt(t *testing.T) {
 		}
 		return false
 	}
-	if !notServed("peerauthentications") || !notServed("gateways") {
+	if !notServed("peerauthentications.security.istio.io") {
 		t.Errorf("what is not served is not named:\n%s", s.MeshfenceLog())
 	}
 
@@ -144,7 +144,7 @@ func TestWhatIsInstalledLaterIsLookedAt(t *testing.T) {
 		s.apply(t, "{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: default, namespace: istio-system-"+mesh+"}, spec: {mtls: {mode: STRICT}}}")
 	}
 	eventually(t, "none does any more", func() bool { return hasRun(t, p, time.Time{}) && !plain("mesh-1") && !plain("mesh-2") })
-	if notServed("peerauthentications") || !notServed("gateways") {
+	if notServed("peerauthentications.security.istio.io") {
 		t.Errorf("what is served now is named:\n%s", s.MeshfenceLog())
 	}
 }
