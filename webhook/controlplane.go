@@ -24,6 +24,8 @@ type controlPlanes struct {
 	kind string
 	// discoveryLabels are the label keys that the API server asks about in any case.
 	discoveryLabels []string
+	// located puts places in the object into a verdict; nil where the paths of its fields say all.
+	located func(*admission.Request, policy.Verdict) policy.Verdict
 }
 
 // validateControlPlanes returns the handler of CREATE, UPDATE and DELETE of an Istio or IstioRevision. Failure policy: Fail.

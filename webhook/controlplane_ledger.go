@@ -92,6 +92,9 @@ func concerned(claims []ledger.Claim, findings []policy.Finding) []ledger.Claim 
 
 // answer records the judgement and returns the reply.
 func (h *controlPlanes) answer(ctx context.Context, req *admission.Request, j judgement) admission.Response {
+	if h.located != nil {
+		j.verdict = h.located(req, j.verdict)
+	}
 	response := h.reply(ctx, req, j.verdict)
 	if len(j.waits) > 0 {
 		return inFlight(response, j.waits)

@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -19,11 +20,28 @@ type istiods struct{ controlPlanes }
 
 // validateIstiods returns the handler of CREATE, UPDATE and DELETE of such a ConfigMap. Failure policy: Fail.
 func validateIstiods(c *common, discoveryLabels []string) admission.Handler {
-	h := &istiods{controlPlanes{common: c, kind: mesh.KindIstiod, discoveryLabels: discoveryLabels}}
+	h := &istiods{controlPlanes{common: c, kind: mesh.KindIstiod, discoveryLabels: discoveryLabels, located: withLines}}
 	return &kindHandler[istiod.ConfigMap]{
 		common: c, kind: configMapKind, decode: decodeMeshConfig, deletions: true, skip: skipMeshConfig,
 		annotations: func(c *istiod.ConfigMap) map[string]string { return c.Annotations }, judge: h.judge,
 	}
+}
+
+// withLines tells of fields in the text of a mesh configuration in which line of it they stand.
+func withLines(req *admission.Request, verdict policy.Verdict) policy.Verdict {
+	if len(verdict.Denials)+len(verdict.Warnings) == 0 {
+		return verdict
+	}
+	lines, own := istiod.Lines(req.Object.Raw), req.Namespace+"/"+req.Name
+	for _, list := range []*[]policy.Finding{&verdict.Denials, &verdict.Warnings} {
+		*list = slices.Clone(*list)
+		for i := range *list {
+			if f := &(*list)[i]; f.In == "" || f.In == own {
+				f.Field = lines(f.Field)
+			}
+		}
+	}
+	return verdict
 }
 
 // decodeMeshConfig reads a ConfigMap; one that is none of an istiod's has no Config.

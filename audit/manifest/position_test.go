@@ -52,6 +52,28 @@ func TestPositions(t *testing.T) {
 		{"the first of several merged", merging + "  labels:\n    x: z\n    <<: [*m, *l]\n", 0, "metadata.labels[x]", "6:10"},
 		{"a quoted key", "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n  labels:\n    \"istio.io/rev\": x\n", 0, "metadata.labels[istio.io/rev]", "6:5"},
 		{"a key with an explicit mark", "apiVersion: v1\nkind: Namespace\nmetadata:\n  ? name\n  : a\n", 0, "", "4:5"},
+		{"in a literal text", meshText("|-\n    rootNamespace: x\n    discoverySelectors:\n    - matchExpressions:\n      - {key: a, operator: in}\n"), 0, "data.mesh: discoverySelectors[0].matchExpressions[0].operator", "9:18"},
+		{"a list in a literal text", meshText("|\n    rootNamespace: x\n    discoverySelectors: [{}]\n"), 0, "data.mesh: discoverySelectors", "7:5"},
+		{"with its line in the text", meshText("|\n    rootNamespace: x\n    discoverySelectors: [{}]\n"), 0, "data.mesh: line 2: discoverySelectors[0]", "7:26"},
+		{"a line in the text, of which no more is known", meshText("|\n    rootNamespace: x\n    a: [\n"), 0, "data.mesh: line 2", "7:5"},
+		{"what the text has not", meshText("|\n    rootNamespace: x\n"), 0, "data.mesh: discoverySelectors", "5:3"},
+		{"a text that cannot be read", meshText("|\n    a: [\n"), 0, "data.mesh: discoverySelectors", "5:3"},
+		{"under the name of the definition", meshText("|\n    discovery_selectors: [{}]\n"), 0, "data.mesh: discoverySelectors[0]", "6:27"},
+		{"empty lines before and in the text", meshText("|\n\n\n    # a\n\n    discoverySelectors:\n\n    - matchLabels:\n        a: b\n"), 0, "data.mesh: discoverySelectors[0].matchLabels[a]", "13:9"},
+		{"an indentation that is told", meshText("|2-\n      discoverySelectors:\n      - {}\n"), 0, "data.mesh: discoverySelectors[0]", "7:9"},
+		{"a comment behind the indicator", meshText("|- # the mesh | of us\n    discoverySelectors: [{}]\n"), 0, "data.mesh: discoverySelectors[0]", "6:26"},
+		{"an anchor before the text", meshText("&text\n    !!str |\n    discoverySelectors: [{}]\n"), 0, "data.mesh: discoverySelectors[0]", "7:26"},
+		{"an alias for the text", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio}\ndata:\n  other: &text |\n    discoverySelectors: [{}]\n  mesh: *text\n", 0, "data.mesh: discoverySelectors[0]", "6:26"},
+		{"a folded text", meshText(">-\n    discoverySelectors:\n\n    - matchLabels: {a:\n    b}\n\n    - matchLabels:\n        {c: d}\n"), 0, "data.mesh: discoverySelectors[1].matchLabels[c]", "12:10"},
+		{"a folded text in one line", meshText(">\n    {rootNamespace: x,\n    discoverySelectors: [\n    {}, {}]}\n"), 0, "data.mesh: discoverySelectors[1]", "8:9"},
+		{"a text in CRLF", strings.ReplaceAll(meshText("|-\n    rootNamespace: x\n    discoverySelectors: [{}]\n"), "\n", "\r\n"), 0, "data.mesh: discoverySelectors[0]", "7:26"},
+		{"a text in double quotes", meshText(`"rootNamespace: x\ndiscoverySelectors: [{}]"`), 0, "data.mesh: discoverySelectors[0]", "5:9"},
+		{"a text in single quotes", meshText("'discoverySelectors: [{}]'"), 0, "data.mesh: discoverySelectors[0]", "5:9"},
+		{"a text in quotes that has not the field", meshText("'rootNamespace: x'"), 0, "data.mesh: discoverySelectors[0]", "5:3"},
+		{"a text in JSON", `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"istio"},"data":{"mesh":"discoverySelectors: [{}]"}}`, 0, "data.mesh: discoverySelectors[0]", "1:82"},
+		{"JSON in a literal text", meshText("|\n    {\"rootNamespace\": \"x\",\n     \"discoverySelectors\": [{}]}\n"), 0, "data.mesh: discoverySelectors[0]", "7:29"},
+		{"letters of several bytes in the text", meshText("|\n    # ä…\n    {é: ö, discoverySelectors: [{}]}\n"), 0, "data.mesh: discoverySelectors[0]", "7:33"},
+		{"in the second document", "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n---\n" + meshText("|\n    discoverySelectors: [{}]\n"), 1, "data.mesh: discoverySelectors[0]", "10:26"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := manifest.Parse("f.yaml", []byte(test.text))
@@ -64,6 +86,11 @@ func TestPositions(t *testing.T) {
 			}
 		})
 	}
+}
+
+// meshText is a ConfigMap whose text begins in column 9 of line 5.
+func meshText(text string) string {
+	return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio}\ndata:\n  mesh: " + text
 }
 
 // helm template says above each document which file of the chart it comes from.

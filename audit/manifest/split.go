@@ -27,6 +27,9 @@ type nodes struct {
 
 	linesOnce sync.Once
 	lines     *lineMap
+
+	textsLock sync.Mutex
+	texts     map[*yaml.Node]scalarText
 }
 
 // root returns the node of the text's value, or nil.

@@ -4,6 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -11,6 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/meshfence/meshfence/webhook/selector"
+	"github.com/meshfence/meshfence/webhook/yamlpath"
 )
 
 // MeshKey is the key of a ConfigMap that has the mesh configuration.
@@ -47,9 +52,65 @@ func ParseMeshConfig(text string) (*MeshConfig, error) {
 		err = unmarshal(object, read)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("it does not parse: %w", err)
+		return nil, newTextError(text, err)
 	}
 	return read, nil
+}
+
+// TextError is why the text of a mesh configuration does not parse.
+type TextError struct {
+	// Problem is what is wrong.
+	Problem string
+	// Field is the path of the field that has another type, without the indices of lists; "" if it is not YAML, or no field is known.
+	Field string
+	// At is the line of the text, from 1; 0 if it is not known.
+	At int
+}
+
+// Error says what is wrong.
+func (e *TextError) Error() string { return "it does not parse: " + e.Problem }
+
+// Line is the line of the text, from 1; 0 if it is not known.
+func (e *TextError) Line() int { return e.At }
+
+var lineInError = regexp.MustCompile(`\bline (\d+): `)
+
+// newTextError puts errors of the readers of YAML and JSON into words without the types of Go.
+func newTextError(text string, err error) *TextError {
+	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
+		e := &TextError{Problem: fmt.Sprintf("it is %s, and no fields", withArticle(wrong.Value)), Field: wrong.Field}
+		if e.Field != "" {
+			e.Problem = fmt.Sprintf("%s: found %s where istiod reads %s", e.Field, withArticle(wrong.Value), withArticle(jsonType(wrong.Type)))
+		}
+		if len(text) <= maxLocated {
+			e.At = yamlpath.ReadText(text).FindType(e.Field, wrong.Value)
+		}
+		return e
+	}
+	e := &TextError{Problem: strings.TrimPrefix(strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "), "yaml: ")}
+	if at := lineInError.FindStringSubmatch(e.Problem); at != nil {
+		e.At, _ = strconv.Atoi(at[1]) // it is a number, or too great for one
+	}
+	return e
+}
+
+// jsonType is the type of JSON that is read as a type of Go.
+func jsonType(of reflect.Type) string {
+	switch of.Kind() {
+	case reflect.Slice:
+		return "array"
+	case reflect.String:
+		return "string"
+	default:
+		return "object"
+	}
+}
+
+func withArticle(noun string) string {
+	if strings.ContainsAny(noun[:1], "ao") {
+		return "an " + noun
+	}
+	return "a " + noun
 }
 
 // unmarshal reads JSON under the names that protobuf gives fields in JSON, and under those of their definition, which count where the others are absent

@@ -45,6 +45,8 @@ type Finding struct {
 	Action Action
 	// Field is the path of the field that is at fault.
 	Field string
+	// In has the namespace and name of the ConfigMap that has the field, where an istiod has one; "" for the object that is judged.
+	In string
 	// Detail says in one sentence what is wrong, with the names and label values. It names neither the object nor the field: what prints
 	// a finding has said both. Where it needs the object it says "it".
 	Detail string

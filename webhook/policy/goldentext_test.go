@@ -71,7 +71,7 @@ func findingText(f policy.Finding) string {
 	if f.Action != f.Rule.Action {
 		text += fmt.Sprintf(" (default: %s)", f.Rule.Action)
 	}
-	text += "\n" + field("field", f.Field) + field("detail", f.Detail) + field("effect", f.Effect)
+	text += "\n" + field("field", f.Field) + field("in", f.In) + field("detail", f.Detail) + field("effect", f.Effect)
 	for _, way := range f.Ways {
 		text += field("way", way.Label)
 		for _, command := range way.Commands {

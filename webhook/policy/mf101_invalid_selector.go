@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -28,6 +29,7 @@ func invalidItems(own *mesh.Source) []Finding {
 		}
 		found = append(found, Finding{
 			Field:    err.Field,
+			In:       configMapOf(own),
 			Detail:   err.ErrorBody(),
 			Effect:   effectOfInvalid,
 			Ways:     remedy{say("correct that item: In and NotIn take values, Exists and DoesNotExist take none, keys and values follow the syntax of labels")},
@@ -42,7 +44,7 @@ func unreadableText(m *mesh.Mesh) []Finding {
 	var found []Finding
 	for i := range m.Sources {
 		s := &m.Sources[i]
-		f := Finding{Field: "data.mesh", Effect: effectOfInvalid, Ways: remedy{say("correct the text: istiod reads YAML, as istio.io/api's MeshConfig has it")}}
+		f := Finding{Field: fieldOfText(s.Unreadable), In: configMapOf(s), Effect: effectOfInvalid, Ways: remedy{say("correct the text: istiod reads YAML, as istio.io/api's MeshConfig has it")}}
 		switch {
 		case s.Unreadable != nil:
 			f.Detail = fmt.Sprintf("the mesh configuration of %s cannot be read: %s", s.Ref, cut(s.Unreadable.Error(), maxSelector))
@@ -56,4 +58,13 @@ func unreadableText(m *mesh.Mesh) []Finding {
 		found = append(found, f)
 	}
 	return found
+}
+
+// fieldOfText is the path of the text of a mesh configuration, with the line at which it does not parse, if that is known.
+func fieldOfText(err error) string {
+	const field = "data.mesh"
+	if at := (interface{ Line() int })(nil); errors.As(err, &at) && at.Line() > 0 {
+		return fmt.Sprintf("%s: line %d", field, at.Line())
+	}
+	return field
 }

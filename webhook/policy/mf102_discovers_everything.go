@@ -16,7 +16,7 @@ func discoversEverything(m *mesh.Mesh, w *World) []Finding {
 		return nil
 	}
 	others := meshesFought(m, w)
-	f := Finding{Field: path, Subjects: meshSubjects(others)}
+	f := Finding{Field: path, In: configMapOf(&m.Sources[0]), Subjects: meshSubjects(others)}
 	switch {
 	case len(others) > 0:
 		f.Detail = fmt.Sprintf("%s, including those of %s", why, theOthers(m, others))

@@ -208,6 +208,7 @@ func overlapFinding(m *mesh.Mesh, c *clash, w *World) Finding {
 	}
 	f := Finding{
 		Field:    first.Term.Path,
+		In:       configMapOf(first.Source),
 		Detail:   detail,
 		Effect:   fmt.Sprintf("their istiods would overwrite each other's ConfigMap %s there", first.Source.TrustBundle),
 		Subjects: []string{other.String()},

@@ -71,9 +71,16 @@ func OffenceOf(m *mesh.Mesh, f Finding) Offence {
 	if m.Kind == mesh.KindIstiod {
 		inWordsOfTheChart(found)
 	}
-	about := aboutMesh(m)
-	about.Finding = found[0]
-	return about
+	return aboutMesh(m).of(found[0])
+}
+
+// of is the offence of a finding. One that tells in which object its field is, is about that object.
+func (o Offence) of(f Finding) Offence {
+	o.Finding = f
+	if namespace, name, found := strings.Cut(f.In, "/"); found {
+		o.Namespace, o.Name = namespace, name
+	}
+	return o
 }
 
 // aboutMesh names the object of a mesh: of istiods that the Sail operator did not install the ConfigMap of the first.
@@ -133,8 +140,7 @@ func add[T any](s *stateOf, rules []rule[T], object *T, w *World, about Offence)
 		}
 		for _, f := range r.complete(r.state(object, w), object) {
 			f.Action = min(f.Action, action)
-			about.Finding = f
-			s.found = append(s.found, about)
+			s.found = append(s.found, about.of(f))
 		}
 	}
 }
