@@ -12,8 +12,7 @@ import (
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
-// fill does to a namespace, which it writes, what the mutating webhook would. A value of a file that is stored already counts as not written,
-// since kubectl apply does not send it.
+// fill does to a namespace, which it writes, what the mutating webhook would.
 func (c *Checker) fill(o *Object, old Object, fleet *mesh.Fleet) (policy.Fill, error) {
 	if c.exempts(o.Name) {
 		return policy.Fill{}, nil

@@ -46,11 +46,29 @@ func (s Scope) applied(stored, file Object) (Object, error) {
 // over returns an object of a file as it is once the file is applied, and what was stored before.
 func (s Scope) over(stored *Inventory, file Object) (updated, old Object, err error) {
 	old, existed := stored.Get(file.Key)
-	if !existed {
-		return file, old, nil
+	updated = file
+	if existed {
+		updated, err = s.applied(old, file)
 	}
-	updated, err = s.applied(old, file)
+	if err != nil || updated.namespace == nil {
+		return updated, old, err
+	}
+	updated, err = s.remembering(updated, file)
 	return updated, old, err
+}
+
+// remembering returns an object with what was applied, as kubectl apply leaves it there: by that an istio.io/rev that stands in the file is its
+// author's, also if it is stored with that value already (and server-side apply would own it).
+func (s Scope) remembering(o, file Object) (Object, error) {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{lastApplied: string(file.Raw)}}})
+	if err != nil {
+		return Object{}, fmt.Errorf("%s cannot be remembered: %w", file.Key, err)
+	}
+	raw, err := jsonpatch.MergePatch(o.Raw, patch)
+	if err != nil {
+		return Object{}, fmt.Errorf("%s cannot be remembered: %w", file.Key, err)
+	}
+	return s.Decode(o.Kind, o.Namespace, o.Name, raw)
 }
 
 // lay returns a cluster with files applied to it, istio.io/rev filled in as the webhook would.

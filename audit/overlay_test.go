@@ -43,6 +43,11 @@ func TestFilesLaidOverACluster(t *testing.T) {
 			files: []string{namespace("app-1", "team: a")},
 		},
 		{
+			name: "a label that was filled in is a person's once it stands in a file", stored: []string{filledIn},
+			files:    []string{namespace("app-1", "istio-discovery: mesh-2, istio.io/rev: mesh-1")},
+			findings: []string{"MF202 Namespace app-1"},
+		},
+		{
 			name:     "a label of a person does not follow: the file does not name it",
 			files:    []string{namespace("app-1", "istio-discovery: mesh-2")},
 			findings: []string{"MF202 Namespace app-1"},
