@@ -108,9 +108,9 @@ func drawings(t *testing.T) []drawn {
 	var all []drawn
 	for _, p := range d.Panels {
 		one := drawn{panel: p.panel, Unit: p.FieldConfig.Defaults.Unit, Thresholds: p.FieldConfig.Defaults.Thresholds.Steps}
-		one.panel.Targets = nil
+		one.Targets = nil
 		for _, target := range p.Targets {
-			one.panel.Targets = append(one.panel.Targets, struct{ Expr string }{target.Expr})
+			one.Targets = append(one.Targets, struct{ Expr string }{target.Expr})
 			one.Legends = append(one.Legends, target.LegendFormat)
 		}
 		all = append(all, one)
@@ -190,6 +190,22 @@ func (p *painter) instant(text string) promql.Vector {
 	return vector
 }
 
+// overTime is an expression over the six hours.
+func (p *painter) overTime(text string) promql.Matrix {
+	p.t.Helper()
+	query, err := p.engine.NewRangeQuery(context.Background(), p.storage, nil, expr(text), time.Unix(600, 0), p.end, 5*time.Minute)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(query.Close) // until then what it has returned is in use
+	found, err := query.Exec(context.Background()).Matrix()
+	if err != nil {
+		p.t.Fatalf("%s: %v", text, err)
+	}
+	slices.SortFunc(found, func(a, b promql.Series) int { return labels.Compare(a.Metric, b.Metric) })
+	return found
+}
+
 func (p *painter) stat(d *drawn, x, y, w, h int) {
 	vector := p.instant(d.Targets[0].Expr)
 	text, color := "no data", "#8e8e8e"
@@ -226,17 +242,7 @@ func (p *painter) lines(d *drawn, x, y, w, h int) {
 	var legends []string
 	most := 0.0
 	for i, target := range d.Targets {
-		query, err := p.engine.NewRangeQuery(context.Background(), p.storage, nil, expr(target.Expr), time.Unix(600, 0), p.end, 5*time.Minute)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		defer query.Close()
-		found, err := query.Exec(context.Background()).Matrix()
-		if err != nil {
-			p.t.Fatalf("%s: %v", target.Expr, err)
-		}
-		slices.SortFunc(found, func(a, b promql.Series) int { return labels.Compare(a.Metric, b.Metric) })
-		for _, series := range found {
+		for _, series := range p.overTime(target.Expr) {
 			matrix, legends = append(matrix, series), append(legends, legend(d.Legends[i], series.Metric))
 			for _, point := range series.Floats {
 				most = max(most, point.F)
