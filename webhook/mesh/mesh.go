@@ -141,10 +141,15 @@ const (
 // RevisionBased reports whether each version of the mesh has a revision of its own: update strategy RevisionBased.
 func (m *Mesh) RevisionBased() bool { return m.Kind != KindIstiod && m.ActiveRevision != m.Name }
 
-// Remote reports whether no source of the mesh runs an istiod that serves this cluster.
+// Remote reports whether no source of the mesh runs an istiod that serves this cluster. An IstioRevision into which the operator is going to
+// write the values of the Istio says nothing of its own.
 func (m *Mesh) Remote() bool {
-	return !slices.ContainsFunc(m.Sources, func(s Source) bool { return s.Listing != Remote })
+	return !slices.ContainsFunc(m.Sources, func(s Source) bool { return s.Listing != Remote && !m.Copied(&s) })
 }
+
+// Copied reports whether a source is the active IstioRevision of an Istio: the operator copies the Istio's values into it
+// (reconcileActiveRevision in sail-operator/controllers/istio/istio_controller.go).
+func (m *Mesh) Copied(s *Source) bool { return s.Ref != m.Ref && s.Name == m.ActiveRevision }
 
 // Discovers returns the first term of the mesh that matches the labels, and its source; nil if none does.
 func (m *Mesh) Discovers(labels map[string]string) (*Source, *Term) {

@@ -32,14 +32,11 @@ func namesOf(namespaces []*mesh.Namespace) []string {
 	return names
 }
 
-// settled is the mesh as it will be a moment later: the operator copies the Istio's values into its active IstioRevision
-// (reconcileActiveRevision in sail-operator/controllers/istio/istio_controller.go). Until then that has the old selectors,
-// and would hide what a change of the Istio's does. Older revisions keep theirs.
+// settled is the mesh as it will be a moment later: the operator copies the Istio's values into its active IstioRevision. Until then that has
+// the old selectors, and would hide what a change of the Istio's does. Older revisions keep theirs.
 func settled(m *mesh.Mesh) *mesh.Mesh {
 	after := *m
-	after.Sources = slices.DeleteFunc(slices.Clone(m.Sources), func(s mesh.Source) bool {
-		return s.Ref != m.Ref && s.Name == m.ActiveRevision
-	})
+	after.Sources = slices.DeleteFunc(slices.Clone(m.Sources), func(s mesh.Source) bool { return m.Copied(&s) })
 	return &after
 }
 
