@@ -35,13 +35,18 @@ func setValues(m *mesh.Mesh, settings ...setting) []string {
 		if s.Version != "" {
 			command += " --version " + ShellWord(strings.TrimPrefix(s.Version, "v"))
 		}
-		command += " --reuse-values"
+		command += " --reset-then-reuse-values" // which null takes a value away from, unlike --reuse-values
 		for _, set := range settings {
 			command += " --set-json " + ShellWord(set.path+"="+set.json)
 		}
 		commands = append(commands, command)
 	}
 	return commands
+}
+
+// uninstall removes a release.
+func uninstall(release, namespace string) string {
+	return "helm uninstall " + NameWord(release) + " --namespace " + NameWord(namespace)
 }
 
 // patchValues merges values into the spec of an object of the Sail operator.

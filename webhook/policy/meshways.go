@@ -71,6 +71,9 @@ func selecting(m *mesh.Mesh, list []*metav1.LabelSelector, unread string) (p pro
 	if unread != "" {
 		settings = append(settings, readSetting(unread))
 	}
+	if lacksConfig(m) {
+		settings = append(settings, readSetting(""))
+	}
 	commands := setValues(m, settings...)
 	return proposal{editing{m.Ref, mesh.Edit{Selectors: list, Reads: unread}}, commands}, len(commands) > 0
 }
@@ -248,10 +251,19 @@ func overlapWays(m *mesh.Mesh, others []*mesh.Mesh, w *World, is cured) remedy {
 	}
 	renaming, kept := keepBundle(m, w, is)
 	if !kept {
-		p := proposal{editing{m.Ref, mesh.Edit{TrustBundle: bundle}}, setValues(m, bundleSetting(bundle))}
+		p := proposal{editing{m.Ref, mesh.Edit{TrustBundle: bundle}}, setValues(m, bundleSettings(m, bundle)...)}
 		renaming = w.ways(rename, p, len(validation.IsDNS1123Subdomain(bundle)) == 0, is)
 	}
 	return slices.Concat(declaring, renaming)
+}
+
+// uninstalling are the commands that uninstall a mesh whose istiods have no mesh configuration: what a refused installation by Helm leaves.
+func uninstalling(m *mesh.Mesh) remedy {
+	s := &m.Sources[0]
+	if !lacksConfig(m) || s.Release == "" {
+		return nil
+	}
+	return remedy{run("or uninstall it, if its installation has failed", uninstall(s.Release, m.ControlPlane))}
 }
 
 // lacksConfig reports whether there is no ConfigMap of an istiod that could be annotated.
@@ -259,9 +271,13 @@ func lacksConfig(m *mesh.Mesh) bool {
 	return m.Kind == mesh.KindIstiod && m.Sources[0].Listing == mesh.Unread && m.Sources[0].By == ""
 }
 
-// bundleSetting names the ConfigMap of the root certificate.
-func bundleSetting(name string) setting {
-	return setting{"global.trustBundleName", fmt.Sprintf("%q", name)}
+// bundleSettings name the ConfigMap of the root certificate. The chart makes the variable of it, which Helm 4 does not install twice.
+func bundleSettings(m *mesh.Mesh, name string) []setting {
+	settings := []setting{{"global.trustBundleName", fmt.Sprintf("%q", name)}}
+	if own := &m.Sources[0]; m.Kind == mesh.KindIstiod && own.TrustBundle != own.MountedBundle {
+		settings = append(settings, setting{"pilot.env.PILOT_CA_CERT_CONFIGMAP", "null"})
+	}
+	return settings
 }
 
 // declaring adds the others to what a mesh declares; ok is false if they are too many for a command. What can be no mesh's name is left out.

@@ -334,7 +334,7 @@ func otherFirst(other *mesh.Mesh, w *World, is cured) remedy {
 			return ways
 		}
 	}
-	return ownSelectors(label, other, w, is).or(byHand(other, w))
+	return append(ownSelectors(label, other, w, is).or(byHand(other, w)), uninstalling(other)...)
 }
 
 // apartByHand says what the owners of the meshes can do. What changes a mesh that is stored is only told if it is admitted and helps.

@@ -40,7 +40,7 @@ func discoversEverythingOnceDeleted(old *mesh.Mesh, w *World) []Finding {
 func uninstallFirst(m *mesh.Mesh, loss *Loss) remedy {
 	for i := range m.Sources {
 		if s := &m.Sources[i]; s.Revision == loss.Revision && s.Release != "" {
-			return remedy{run("uninstall the istiod, which deletes the ConfigMap too", fmt.Sprintf("helm uninstall %s --namespace %s", NameWord(s.Release), NameWord(m.ControlPlane)))}
+			return remedy{run("uninstall the istiod, which deletes the ConfigMap too", uninstall(s.Release, m.ControlPlane))}
 		}
 	}
 	selector := "app=istiod," + mesh.RevisionLabel + "=" + loss.Revision

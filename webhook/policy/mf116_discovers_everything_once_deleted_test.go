@@ -53,6 +53,10 @@ func TestMF116AndOtherRulesOfInstalledIstiods(t *testing.T) {
 			create: "Istio mesh-2; in istio-system-2; selects group=1", namespaces: planes, want: "deny MF103",
 		},
 		{
+			name: "if Helm has left an istiod without its mesh configuration, then it may be uninstalled", others: []string{"Istiod group-1/istio-a; release istiod-1; no-config"},
+			create: "Istio mesh-2; in istio-system-2; selects group=2", namespaces: planes, want: "deny MF103",
+		},
+		{
 			name: "if a namespace that it injects would no longer be discovered, then it is refused", others: []string{two},
 			from: one, to: "Istiod group-1/istio-a; release istiod-1; version v1.30.1; selects group=3",
 			namespaces: append(planes, apps(t, "shop: group=1 istio.io/rev=a")...), want: "deny MF111",

@@ -41,7 +41,7 @@ func mountBundle(m *mesh.Mesh, f Finding, w *World) remedy {
 		if ways, kept := keepBundle(m, w, w.curedOf(m.Ref, f, trustBundleNotMounted)); kept && len(ways) > 0 {
 			return ways
 		}
-		p := proposal{editing{m.Ref, mesh.Edit{TrustBundle: name}}, setValues(m, bundleSetting(name))}
+		p := proposal{editing{m.Ref, mesh.Edit{TrustBundle: name}}, setValues(m, bundleSettings(m, name)...)}
 		return w.ways("use one name for both", p, true, w.curedOf(m.Ref, f, trustBundleNotMounted)).or(fmt.Sprintf("leave PILOT_CA_CERT_CONFIGMAP out, or give %s the same name", trustBundleField))
 	default:
 		return remedy{run("use one name for both", valuesLine(m, fmt.Sprintf("global: {trustBundleName: %s}", yamlValue(name))))}
