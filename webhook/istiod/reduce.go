@@ -31,6 +31,7 @@ func Reduce(kind string, object map[string]any) {
 // judgedVariables are the variables of istiod's environment that sail.Env has.
 var judgedVariables = []string{
 	"PILOT_ENABLE_AMBIENT", "PILOT_CA_CERT_CONFIGMAP", "PILOT_CRL_CONFIGMAP", "EXTERNAL_ISTIOD", "ENABLE_CLUSTER_TRUST_BUNDLE_API", "REVISION",
+	"SHARED_MESH_CONFIG",
 }
 
 // environments are the containers of a Deployment with the variables that are judged.

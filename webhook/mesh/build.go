@@ -78,6 +78,7 @@ func newSource(cp *sail.ControlPlane, revision string, read lists) Source {
 		MountedBundle:      mountedBundle(values),
 		RevocationList:     revocationList(values),
 		ClusterTrustBundle: enabled(values.Pilot.Env.ClusterTrustBundle),
+		Shared:             values.Pilot.Env.Shared != "",
 		InjectsByDefault:   injectsByDefault(values),
 		RefusesTags:        profile == sail.ProfileRemote,
 

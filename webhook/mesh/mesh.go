@@ -100,6 +100,8 @@ type Source struct {
 	// ClusterTrustBundle says that its istiod writes the root certificate to the one ClusterTrustBundle of all istiods that
 	// do so, and to no ConfigMap.
 	ClusterTrustBundle bool
+	// Shared says that its istiod has a second mesh configuration (SHARED_MESH_CONFIG), which is not read.
+	Shared bool
 	// InjectsByDefault says that its injector takes every namespace that does not say otherwise, once it is the one of the
 	// name default.
 	InjectsByDefault bool

@@ -47,6 +47,10 @@ func everythingBecause(m *mesh.Mesh) (why, path string) {
 		}
 		switch own.Listing {
 		case mesh.Unset:
+			if own.Shared {
+				return "it has no discoverySelectors of its own, and those of the ConfigMap that SHARED_MESH_CONFIG names are not read here, so that it counts as " +
+					"discovering every namespace", term.Path
+			}
 			return "without discoverySelectors it discovers every namespace", term.Path
 		case mesh.Invalid:
 			return "with a selector that does not parse it counts as discovering every namespace", term.Path

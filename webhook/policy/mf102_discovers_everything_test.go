@@ -77,6 +77,14 @@ func TestMF102WhenAMeshIsCreated(t *testing.T) {
 			want: "deny MF102",
 		},
 		{
+			name:   "if its selectors may be in a second mesh configuration, which is not read, then that is said",
+			others: other, create: "Istio all; in istio-system-all; with {pilot: {env: {SHARED_MESH_CONFIG: other}}}", want: "deny MF102",
+		},
+		{
+			name:   "if a second mesh configuration comes under selectors of its own, then these count",
+			others: other, create: "Istio all; in istio-system-all; selects istio-discovery=all; with {pilot: {env: {SHARED_MESH_CONFIG: other}}}", want: "allow",
+		},
+		{
 			name:   "if its istiod takes itself for another revision (REVISION), then likewise",
 			others: other, create: "Istio all; in istio-system-all; selects istio-discovery=all; with {pilot: {env: {REVISION: other}}}",
 			want: "deny MF102",

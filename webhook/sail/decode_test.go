@@ -59,7 +59,7 @@ func TestDecodeControlPlaneReadsEveryFieldThatIsJudged(t *testing.T) {
 				"pilot": {
 					"env": {
 						"PILOT_ENABLE_AMBIENT": "1", "PILOT_CA_CERT_CONFIGMAP": "other", "PILOT_CRL_CONFIGMAP": "crl", "EXTERNAL_ISTIOD": "t",
-						"ENABLE_CLUSTER_TRUST_BUNDLE_API": "true", "REVISION": "r"
+						"ENABLE_CLUSTER_TRUST_BUNDLE_API": "true", "REVISION": "r", "SHARED_MESH_CONFIG": "s"
 					},
 					"configMap": false, "crlConfigMapName": "lists", "istiodRemote": {"enabled": true, "enabledLocalInjectorIstiod": false}
 				}
@@ -88,7 +88,7 @@ func TestDecodeControlPlaneReadsEveryFieldThatIsJudged(t *testing.T) {
 				Injector:     sail.Injector{EnableNamespacesByDefault: true},
 				Pilot: sail.Pilot{
 					Env: sail.Env{
-						Ambient: &on, TrustBundle: "other", CRL: "crl", ExternalIstiod: "t", ClusterTrustBundle: "true", Revision: &r,
+						Ambient: &on, TrustBundle: "other", CRL: "crl", ExternalIstiod: "t", ClusterTrustBundle: "true", Revision: &r, Shared: "s",
 					},
 					ConfigMap: &no, CRLConfigMapName: "lists", IstiodRemote: sail.IstiodRemote{Enabled: &yes, EnabledLocalInjectorIstiod: &no},
 				},
@@ -193,6 +193,7 @@ func controlPlanePlaces() []place {
 		{values(`"pilot": {"env": {"PILOT_CRL_CONFIGMAP": %s}}`), "spec.values.pilot.env.PILOT_CRL_CONFIGMAP", "string"},
 		{values(`"pilot": {"env": {"EXTERNAL_ISTIOD": %s}}`), "spec.values.pilot.env.EXTERNAL_ISTIOD", "string"},
 		{values(`"pilot": {"env": {"ENABLE_CLUSTER_TRUST_BUNDLE_API": %s}}`), "spec.values.pilot.env.ENABLE_CLUSTER_TRUST_BUNDLE_API", "string"},
+		{values(`"pilot": {"env": {"SHARED_MESH_CONFIG": %s}}`), "spec.values.pilot.env.SHARED_MESH_CONFIG", "string"},
 		{values(`"pilot": {"env": {"REVISION": %s}}`), "spec.values.pilot.env.REVISION", "string"},
 		{values(`"pilot": {"envVarFrom": %s}`), "spec.values.pilot.envVarFrom", "array"},
 		{values(`"pilot": {"envVarFrom": [%s]}`), "spec.values.pilot.envVarFrom", "object"},

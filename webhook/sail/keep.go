@@ -73,6 +73,7 @@ func (cp *ControlPlane) texts() (texts []text, annotations map[string]string) {
 		text{env + "PILOT_CRL_CONFIGMAP", &v.Pilot.Env.CRL},
 		text{env + "EXTERNAL_ISTIOD", &v.Pilot.Env.ExternalIstiod},
 		text{env + "ENABLE_CLUSTER_TRUST_BUNDLE_API", &v.Pilot.Env.ClusterTrustBundle},
+		text{env + "SHARED_MESH_CONFIG", &v.Pilot.Env.Shared},
 		text{env + "REVISION", orEmpty(v.Pilot.Env.Revision)},
 	), cp.Metadata.Annotations
 }
@@ -152,5 +153,7 @@ func (e *Env) set(name, value string) {
 		e.ClusterTrustBundle = value
 	case "REVISION":
 		e.Revision = &value
+	case "SHARED_MESH_CONFIG":
+		e.Shared = value
 	}
 }

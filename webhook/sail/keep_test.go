@@ -59,8 +59,8 @@ func textPlaces(places []place) []place {
 func TestATextThatIsTooLongIsNamedByItsPathAndNotKept(t *testing.T) {
 	long, fits := strings.Repeat("x", 254), strings.Repeat("x", 253)
 	places := textPlaces(controlPlanePlaces())
-	if len(places) != 14 {
-		t.Errorf("%d places, want 14", len(places))
+	if len(places) != 15 {
+		t.Errorf("%d places, want 15", len(places))
 	}
 	for _, p := range places {
 		if cp := decode(t, fmt.Sprintf(p.around, fmt.Sprintf("%q", fits))); cp.Malformed != nil {
@@ -150,11 +150,11 @@ func TestAVariableOfEnvVarFromReplacesThatOfEnv(t *testing.T) {
 		"envVarFrom": [
 			{"name": "EXTERNAL_ISTIOD", "value": "true"}, {"name": "EXTERNAL_ISTIOD", "valueFrom": {"configMapKeyRef": {"name": "a", "key": "b"}}},
 			{"name": "PILOT_ENABLE_AMBIENT", "value": ""}, {"name": "PILOT_CA_CERT_CONFIGMAP", "value": "a"},
-			{"name": "ENABLE_CLUSTER_TRUST_BUNDLE_API", "value": "1"}, {"name": "REVISION"}, {"name": "OTHER", "value": "b"}
+			{"name": "ENABLE_CLUSTER_TRUST_BUNDLE_API", "value": "1"}, {"name": "REVISION"}, {"name": "SHARED_MESH_CONFIG", "value": "s"}, {"name": "OTHER", "value": "b"}
 		]
 	}}}}`)
 	empty := ""
-	want := sail.Pilot{Env: sail.Env{ExternalIstiod: "(valueFrom)", CRL: "kept", TrustBundle: "a", ClusterTrustBundle: "1", Ambient: &empty, Revision: &empty}}
+	want := sail.Pilot{Env: sail.Env{ExternalIstiod: "(valueFrom)", CRL: "kept", TrustBundle: "a", ClusterTrustBundle: "1", Ambient: &empty, Revision: &empty, Shared: "s"}}
 	if diff := cmp.Diff(want, got.Spec.Values.Pilot); diff != "" || got.Malformed != nil {
 		t.Errorf("malformed: %v (-want +got):\n%s", got.Malformed, diff)
 	}

@@ -165,6 +165,8 @@ type Env struct {
 	// Revision replaces the revision that istiod takes itself for, and with it the ConfigMap that it reads its mesh
 	// configuration from. An empty text is another value than none.
 	Revision *string `json:"REVISION,omitempty"`
+	// Shared names a second ConfigMap with mesh configuration, which counts where the istiod's own says nothing. It is not read.
+	Shared string `json:"SHARED_MESH_CONFIG,omitempty"`
 }
 
 // EnvVar is a variable of istiod's environment whose value may stand elsewhere.
