@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/meshfence/meshfence/test/harness"
+	"github.com/meshfence/meshfence/test/harness/transcript"
 )
 
 // istioVersion is what Istio's release builder would call the charts.
@@ -116,7 +117,7 @@ const (
 )
 
 // TestEveryCommandAboutAnIstiodOfHelmIsAdmittedAndCures pastes the commands of messages about istiods that Helm has installed into a shell, as they are
-// printed: the chart comes from a repository called istio. No command of istioctl has all its words: its revision is the user's to choose.
+// printed: the chart comes from a repository called istio. It begins with the consoles of docs/install.md. No command of istioctl has all its words: its revision is the user's to choose.
 func TestEveryCommandAboutAnIstiodOfHelmIsAdmittedAndCures(t *testing.T) {
 	cluster, err := harness.Start(t.Context(), harness.Options{})
 	if err != nil {
@@ -135,6 +136,14 @@ func TestEveryCommandAboutAnIstiodOfHelmIsAdmittedAndCures(t *testing.T) {
 	if _, err := cluster.StartMeshfence(t.Context(), harness.ProcessOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	replay := func(name string) {
+		t.Helper()
+		if _, err := transcript.Replay(t.Context(), cluster, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replay("istiod-overlaps")
+	replay("istiod-apart")
 	for _, test := range remediesByHelm() {
 		t.Run(test.name, func(t *testing.T) {
 			h := &helmed{h.Cluster, t, h.chart}
@@ -277,7 +286,7 @@ func (h *helmed) clean() {
 		h.t.Fatal(err)
 	}
 	for i := range all.Items {
-		if ns := &all.Items[i]; strings.HasPrefix(ns.Name, "usergroup-") || ns.Name == "shop" {
+		if ns := &all.Items[i]; strings.HasPrefix(ns.Name, "usergroup-") || ns.Name == "shop" || ns.Name == "app-ns-1" {
 			h.finalize(ns)
 		}
 	}

@@ -236,7 +236,7 @@ func overlapWays(m *mesh.Mesh, others []*mesh.Mesh, w *World, is cured) remedy {
 	nameable = nameable && !lacksConfig(m)
 	if !w.Updating && w.Before.Mesh(m.Ref) == nil {
 		var ways remedy
-		if nameable {
+		if nameable && m.Sources[0].Release == "" { // Istio's chart has no value for annotations
 			ways = append(ways, run(declare, fmt.Sprintf("annotations: {%s: %q}", mesh.AllowOverlapAnnotation, strings.Join(allowed.Allowed, ","))))
 		}
 		return append(ways, run(rename, valuesLine(m, fmt.Sprintf("global: {trustBundleName: %s}", yamlValue(bundle)))))

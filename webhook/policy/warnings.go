@@ -77,7 +77,7 @@ func more(findings []Finding) string {
 // warningLines returns the finding as warnings.
 func (f Finding) warningLines(object string) []string {
 	head, about := f.head(), []string{oneLine(object)}
-	if strings.HasPrefix(f.Field, selectorsField+"[") || strings.HasPrefix(f.Field, inText) { // nothing else says which is meant
+	if strings.HasPrefix(f.Field, selectorsField+"[") || strings.HasPrefix(f.Field, inText) && strings.HasSuffix(f.Field, "]") { // nothing else says which is meant
 		about = append(about, f.Field)
 	}
 	if text := strings.TrimSpace(strings.Join(about, " ")); text != "" && length(head+text) <= oneWarning/2 {
