@@ -84,11 +84,14 @@ func TestAFindingIsTold(t *testing.T) {
 // quiet checks that runs without a change write nothing.
 func (s *suite) quiet(t *testing.T, p *harness.Process) {
 	t.Helper()
-	before, events := s.versions(t), len(s.events(t))
-	for range 2 {
+	another := func() {
 		now := time.Now()
 		eventually(t, "another run", func() bool { return hasRun(t, p, now) })
 	}
+	another() // the one that is under way may still write
+	before, events := s.versions(t), len(s.events(t))
+	another()
+	another()
 	if diff := cmp.Diff(before, s.versions(t)); diff != "" {
 		t.Errorf("a run without a change has written:\n%s", diff)
 	}
