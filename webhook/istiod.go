@@ -78,6 +78,9 @@ func guarded(c *istiod.ConfigMap) bool {
 
 // judge judges a change of a mesh configuration, or its deletion. One that loses the labels by which it is known counts as deleted.
 func (h *istiods) judge(ctx context.Context, req *admission.Request, old, updated *istiod.ConfigMap) admission.Response {
+	if byCleaner(req) && !guarded(old) {
+		return allow() // what kubectl delete --cascade=orphan leaves of an IstioRevision
+	}
 	parts := h.cluster.Known().Parts
 	if !guarded(updated) {
 		return h.judgeLoss(ctx, req, parts, old, updated != nil)

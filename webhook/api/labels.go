@@ -30,6 +30,9 @@ const (
 	AllowOverlapUntilAnnotation = Group + "/allow-overlap-until"
 	// OverrideAnnotation names the rules whose denials are to be warnings.
 	OverrideAnnotation = Group + "/override"
+	// ManagedByLabel and MaistraVersionLabel tell that the Sail operator's library, or Service Mesh 2, has installed an istiod.
+	ManagedByLabel      = "managed-by"
+	MaistraVersionLabel = "maistra-version"
 	// AcceptAnnotation names the rules, comma-separated, whose findings about the object the audit does not tell for now.
 	AcceptAnnotation = Group + "/accept"
 	// AcceptUntilAnnotation ends that, RFC 3339.

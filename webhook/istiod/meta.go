@@ -14,9 +14,7 @@ import (
 // Labels and annotations by which the objects of an istiod tell who installed it
 // (istio/manifests/charts/istio-control/istio-discovery/templates/zzz_profile.yaml; sail-operator/pkg/install).
 const (
-	managedByLabel  = "managed-by"
 	sailLibrary     = "sail-library"
-	maistraLabel    = "maistra-version"
 	versionLabel    = "app.kubernetes.io/version"
 	operatorVersion = "operator.istio.io/version"
 	// ReleaseAnnotation has the name of the Helm release of an object.
@@ -94,7 +92,7 @@ func (m *rawMeta) read() Meta {
 }
 
 func (m *rawMeta) installer() Installer {
-	_, maistra := m.Labels[maistraLabel]
+	_, maistra := m.Labels[api.MaistraVersionLabel]
 	_, byOperator := m.Labels[operatorVersion]
 	_, byHelm := m.Annotations[ReleaseAnnotation]
 	switch {
@@ -102,7 +100,7 @@ func (m *rawMeta) installer() Installer {
 		return SailOperator
 	case maistra:
 		return Maistra
-	case m.Labels[managedByLabel] == sailLibrary:
+	case m.Labels[api.ManagedByLabel] == sailLibrary:
 		return SailLibrary
 	case byHelm:
 		return Helm

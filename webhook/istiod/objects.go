@@ -79,12 +79,13 @@ func (o *Objects) installations() map[place]*installation {
 }
 
 // is reports whether there is an istiod, or webhooks that call one, and the Sail operator has not installed it. The injector's ConfigMap alone makes none, and neither
-// does a Service Mesh 2 (MF208 knows its members).
+// does a Service Mesh 2 (MF208 knows its members). Nor does what is not judged when it is written, as a Deployment or a ConfigMap of the Sail library, unless there are
+// webhooks, which only administrators of the cluster can make: a tenant's Deployment must not stand in the way of all meshes.
 func (in *installation) is() bool {
 	if by := in.installer(); by == SailOperator || by == Maistra {
 		return false
 	}
-	return in.config != nil || in.deployment != nil || in.injector != nil
+	return in.injector != nil || in.config != nil && in.config.Installer < SailLibrary
 }
 
 // installer is what the objects say, those that say most.
@@ -179,8 +180,10 @@ func (o *Objects) Tags() []*sail.Tag {
 			add(&i.Meta, i.Service)
 		}
 	}
-	for _, s := range o.Services {
-		add(&s.Meta, s.Namespace)
+	for _, s := range o.Services { // a Service alone could be a tenant's: the webhooks of its revision are not
+		if slices.ContainsFunc(o.Injectors, func(i *Injector) bool { return i.Service == s.Namespace && i.Revision == s.Revision }) {
+			add(&s.Meta, s.Namespace)
+		}
 	}
 	slices.SortStableFunc(all, func(a, b *sail.Tag) int { return cmp.Compare(a.Metadata.Name, b.Metadata.Name) })
 	return all

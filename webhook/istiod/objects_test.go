@@ -65,6 +65,7 @@ func shown(cp *sail.ControlPlane) string {
 
 const (
 	configMap   = "{kind: ConfigMap, metadata: {name: istio-a, namespace: plane, labels: {istio.io/rev: a%s}%s}, data: {mesh: '%s'}}"
+	webhooks    = "\n---\n{kind: MutatingWebhookConfiguration, metadata: {name: istio-sidecar-injector-a-plane, labels: {istio.io/rev: a}}, webhooks: [{clientConfig: {service: {namespace: plane}}}]}"
 	deployment  = "\n---\n{kind: Deployment, metadata: {name: istiod-a, namespace: plane, labels: {app: istiod, istio.io/rev: a}}}"
 	oneSelector = "discoverySelectors: [{matchLabels: {x: a}}]"
 )
@@ -87,7 +88,11 @@ func TestAnIstiodIsFoundByItsObjects(t *testing.T) {
 			fmt.Sprintf(configMap, ", operator.istio.io/version: 1.30.1", "", oneSelector), "plane/istio-a revision=a by=istioctl selectors=1",
 		},
 		"by the Sail library": {
-			fmt.Sprintf(configMap, ", managed-by: sail-library", "", oneSelector), "plane/istio-a revision=a by=sail-library selectors=1",
+			fmt.Sprintf(configMap, ", managed-by: sail-library", "", oneSelector) + webhooks, "plane/istio-a revision=a by=sail-library selectors=1",
+		},
+		"what is not judged, as what a tenant could label so, without webhooks": {fmt.Sprintf(configMap, ", managed-by: sail-library", "", "") + deployment, ""},
+		"a Deployment that has lost its ConfigMap": {
+			strings.TrimPrefix(deployment, "\n---\n") + webhooks, "plane/istio-a revision=a noConfig=true",
 		},
 		"by the Sail operator, whose objects say more": {
 			fmt.Sprintf(configMap, "", ", ownerReferences: [{apiVersion: sailoperator.io/v1, kind: IstioRevision, name: a, uid: u}]", oneSelector) + deployment, "",
@@ -108,8 +113,8 @@ func TestAnIstiodIsFoundByItsObjects(t *testing.T) {
 				"spec: {template: {spec: {containers: [{name: discovery, env: [{name: PILOT_CA_CERT_CONFIGMAP, value: own}]}]}}}}",
 			"plane/istio-a revision=a bundle=own selectors=1",
 		},
-		"a Deployment without a ConfigMap":    {strings.TrimPrefix(deployment, "\n---\n"), "plane/istio-a revision=a noConfig=true"},
-		"the ConfigMap of the injector alone": {"{kind: ConfigMap, metadata: {name: istio-sidecar-injector-a, namespace: plane, labels: {istio.io/rev: a}}, data: {values: '{}'}}", ""},
+		"a Deployment alone, which a tenant can make": {strings.TrimPrefix(deployment, "\n---\n"), ""},
+		"the ConfigMap of the injector alone":         {"{kind: ConfigMap, metadata: {name: istio-sidecar-injector-a, namespace: plane, labels: {istio.io/rev: a}}, data: {values: '{}'}}", ""},
 		"other ConfigMaps of a revision": {
 			"{kind: ConfigMap, metadata: {name: istio-a-gatewayclass-x, namespace: plane, labels: {istio.io/rev: a}}, data: {deployment: x}}\n---\n" +
 				"{kind: ConfigMap, metadata: {name: values-a, namespace: plane, labels: {istio.io/rev: a}}, data: {merged-values: x}}", "",
@@ -165,11 +170,12 @@ func TestTagsOfIstiods(t *testing.T) {
 		text string
 		want []string
 	}{
-		"webhooks":                    {fmt.Sprintf(tag, ""), []string{"prod: Istiod plane/a"}},
-		"webhooks and a Service":      {fmt.Sprintf(tag, "") + "\n---\n" + service, []string{"prod: Istiod plane/a"}},
-		"a Service alone":             {service, []string{"prod: Istiod plane/a"}},
-		"one name in two planes":      {fmt.Sprintf(tag, "") + "\n---\n" + strings.ReplaceAll(service, "plane", "other"), []string{"prod: Istiod plane/a", "prod: Istiod other/a"}},
-		"that of an IstioRevisionTag": {fmt.Sprintf(tag, ", ownerReferences: [{apiVersion: sailoperator.io/v1, kind: IstioRevisionTag, name: prod, uid: u}]"), nil},
+		"webhooks":               {fmt.Sprintf(tag, ""), []string{"prod: Istiod plane/a"}},
+		"webhooks and a Service": {fmt.Sprintf(tag, "") + "\n---\n" + service, []string{"prod: Istiod plane/a"}},
+		"a Service beside the webhooks of its revision": {service + webhooks, []string{"prod: Istiod plane/a"}},
+		"a Service alone, which a tenant can make":      {service, nil},
+		"one name in two planes":                        {fmt.Sprintf(tag, "") + "\n---\n" + strings.ReplaceAll(service+webhooks, "plane", "other"), []string{"prod: Istiod plane/a", "prod: Istiod other/a"}},
+		"that of an IstioRevisionTag":                   {fmt.Sprintf(tag, ", ownerReferences: [{apiVersion: sailoperator.io/v1, kind: IstioRevisionTag, name: prod, uid: u}]"), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string

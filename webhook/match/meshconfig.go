@@ -1,6 +1,10 @@
 package match
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/meshfence/meshfence/webhook/api"
+)
 
 // The match condition of the webhook about mesh configurations of istiods. The API server sends only ConfigMaps with the label istio.io/rev, of whichever name: the
 // rest is left to the expression. On CREATE oldObject is null, on DELETE object is.
@@ -9,17 +13,23 @@ import "strings"
 const MeshConfigName = "mesh-configuration"
 
 // MeshConfigExpression returns the condition under which a ConfigMap is judged: it has the name of a mesh configuration, none of the Sail operator's objects owns it, and
-// what istiod or meshfence read of it is not as it was before.
+// what istiod or meshfence read of it is not as it was before, or it belonged to another program. The name is that of the object: a request has none where the API server
+// makes it.
 func MeshConfigExpression() string {
-	changed := []string{
-		"object == null", created,
+	changes := []string{
+		"object == null", created, ownedBySail("oldObject"),
 		"object.?data[?'mesh'] != oldObject.?data[?'mesh']",
-		changed(quote(revisionLabel)),
+		changed(quote(revisionLabel)), changed(quote(api.ManagedByLabel)), changed(quote(api.MaistraVersionLabel)),
 	}
-	for _, annotation := range []string{allowOverlap, allowOverlapUntil, fillAnnotation} {
-		changed = append(changed, strings.ReplaceAll("object.metadata.?annotations[?'X'] != oldObject.?metadata.?annotations[?'X']", "X", annotation))
+	for _, annotation := range []string{allowOverlap, allowOverlapUntil, fillAnnotation, api.AcceptAnnotation, api.AcceptUntilAnnotation} {
+		changes = append(changes, strings.ReplaceAll("object.metadata.?annotations[?'X'] != oldObject.?metadata.?annotations[?'X']", "X", annotation))
 	}
-	return `(request.name == 'istio' || request.name.startsWith('istio-') && !request.name.startsWith('istio-ca-')) &&
-!(object == null ? oldObject : object).metadata.?ownerReferences.orValue([]).exists(owner, owner.apiVersion.startsWith('sailoperator.io/')) && (
-` + strings.Join(changed, or) + "\n)"
+	const judged = "(object == null ? oldObject : object)"
+	name := judged + ".metadata.name"
+	return "(" + name + " == 'istio' || " + name + ".startsWith('istio-') && !(" + name + " in ['istio-ca-root-cert', 'istio-ca-crl'])) &&\n!" +
+		ownedBySail(judged) + " && (\n" + strings.Join(changes, or) + "\n)"
+}
+
+func ownedBySail(object string) string {
+	return object + ".metadata.?ownerReferences.orValue([]).exists(owner, owner.apiVersion.startsWith('" + api.SailGroup + "/'))"
 }

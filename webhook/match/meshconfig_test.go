@@ -30,6 +30,9 @@ func TestWhichConfigMapsAreSent(t *testing.T) {
 	owned := func(c *corev1.ConfigMap) {
 		c.OwnerReferences = []metav1.OwnerReference{{APIVersion: "sailoperator.io/v1", Kind: "IstioRevision", Name: "a", UID: "u"}}
 	}
+	labelled := func(key string) func(*corev1.ConfigMap) {
+		return func(c *corev1.ConfigMap) { c.Labels[key] = "x" }
+	}
 	for name, test := range map[string]struct {
 		old, current *corev1.ConfigMap
 		want         bool
@@ -45,12 +48,18 @@ func TestWhichConfigMapsAreSent(t *testing.T) {
 		"another key":                      {of("istio-a"), of("istio-a", data("meshNetworks", "y")), false},
 		"an annotation of another program": {of("istio-a"), of("istio-a", annotated("example.com/x")), false},
 		"of another name":                  {nil, of("values-a"), false},
-		"a root certificate":               {nil, of("istio-ca-root-cert"), false},
-		"the Sail operator's":              {nil, of("istio-a", owned), false},
-		"the Sail operator's, deleted":     {of("istio-a", owned), nil, false},
-		"a name that only looks like it":   {nil, of("istiod"), false},
-		"without data or labels":           {of("istio-a", none), of("istio-a", none), false},
-		"deleted without data or labels":   {of("istio-a", none), nil, true},
+		"of a revision that begins as a certificate's name": {nil, of("istio-ca-west"), true},
+		"the Sail operator no longer owns it":               {of("istio-a", owned), of("istio-a"), true},
+		"the Sail operator adopts it":                       {of("istio-a"), of("istio-a", owned), false},
+		"it becomes the Sail library's":                     {of("istio-a"), of("istio-a", labelled("managed-by")), true},
+		"it was Service Mesh 2's":                           {of("istio-a", labelled("maistra-version")), of("istio-a"), true},
+		"findings are accepted":                             {of("istio-a"), of("istio-a", annotated("meshfence.io/accept")), true},
+		"a root certificate":                                {nil, of("istio-ca-root-cert"), false},
+		"the Sail operator's":                               {nil, of("istio-a", owned), false},
+		"the Sail operator's, deleted":                      {of("istio-a", owned), nil, false},
+		"a name that only looks like it":                    {nil, of("istiod"), false},
+		"without data or labels":                            {of("istio-a", none), of("istio-a", none), false},
+		"deleted without data or labels":                    {of("istio-a", none), nil, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			operation, options, shown := admission.Update, runtime.Object(&metav1.UpdateOptions{}), test.current

@@ -48,15 +48,20 @@ object.metadata.?annotations[?'meshfence.io/accept-until'] != oldObject.?metadat
 
 {{/* What an istiod reads of its mesh configuration is not as it was before. */}}
 {{- define "meshfence.meshConfiguration" -}}
-(request.name == 'istio' || request.name.startsWith('istio-') && !request.name.startsWith('istio-ca-')) &&
+((object == null ? oldObject : object).metadata.name == 'istio' || (object == null ? oldObject : object).metadata.name.startsWith('istio-') && !((object == null ? oldObject : object).metadata.name in ['istio-ca-root-cert', 'istio-ca-crl'])) &&
 !(object == null ? oldObject : object).metadata.?ownerReferences.orValue([]).exists(owner, owner.apiVersion.startsWith('sailoperator.io/')) && (
 object == null ||
 oldObject == null ||
+oldObject.metadata.?ownerReferences.orValue([]).exists(owner, owner.apiVersion.startsWith('sailoperator.io/')) ||
 object.?data[?'mesh'] != oldObject.?data[?'mesh'] ||
 object.metadata.?labels[?'istio.io/rev'] != oldObject.?metadata.?labels[?'istio.io/rev'] ||
+object.metadata.?labels[?'managed-by'] != oldObject.?metadata.?labels[?'managed-by'] ||
+object.metadata.?labels[?'maistra-version'] != oldObject.?metadata.?labels[?'maistra-version'] ||
 object.metadata.?annotations[?'meshfence.io/allow-overlap'] != oldObject.?metadata.?annotations[?'meshfence.io/allow-overlap'] ||
 object.metadata.?annotations[?'meshfence.io/allow-overlap-until'] != oldObject.?metadata.?annotations[?'meshfence.io/allow-overlap-until'] ||
-object.metadata.?annotations[?'meshfence.io/fill'] != oldObject.?metadata.?annotations[?'meshfence.io/fill']
+object.metadata.?annotations[?'meshfence.io/fill'] != oldObject.?metadata.?annotations[?'meshfence.io/fill'] ||
+object.metadata.?annotations[?'meshfence.io/accept'] != oldObject.?metadata.?annotations[?'meshfence.io/accept'] ||
+object.metadata.?annotations[?'meshfence.io/accept-until'] != oldObject.?metadata.?annotations[?'meshfence.io/accept-until']
 )
 {{- end -}}
 
