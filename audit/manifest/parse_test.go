@@ -159,6 +159,9 @@ func TestAliasesOfALargeTextAreToldAtOnce(t *testing.T) {
 	}
 }
 
+// noTime is many times what the texts take, with the race detector on a busy machine; where each document costs time in proportion to the whole text they take hours.
+const noTime = 20 * time.Second
+
 // Ten thousand namespaces in one line, as jq -c writes them, and as many separators as a file may have.
 func TestLongTextsTakeNoTime(t *testing.T) {
 	var line strings.Builder
@@ -177,7 +180,7 @@ func TestLongTextsTakeNoTime(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			began := time.Now()
 			r := manifest.Parse("f.yaml", []byte(test.text))
-			if took := time.Since(began); len(r.Documents) != test.documents || len(r.Problems) > 0 || took > 2*time.Second {
+			if took := time.Since(began); len(r.Documents) != test.documents || len(r.Problems) > 0 || took > noTime {
 				t.Errorf("%d documents, %d problems in %v", len(r.Documents), len(r.Problems), took)
 			}
 		})
