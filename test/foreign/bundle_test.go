@@ -37,6 +37,10 @@ func TestTheBundleIsValid(t *testing.T) {
 	}
 	for _, result := range results {
 		for _, problem := range append(result.Errors, result.Warnings...) {
+			// The validator knows events by their name alone: of events.k8s.io the version v1beta1 was removed, and v1 is written.
+			if strings.Contains(problem.Error(), `Migrate the API(s) for events: (["ClusterServiceVersion.Spec.InstallStrategy.StrategySpec.ClusterPermissions[0].Rules[11]"])`) {
+				continue
+			}
 			t.Errorf("%s: %v", result.Name, problem)
 		}
 	}
