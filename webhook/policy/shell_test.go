@@ -99,7 +99,7 @@ func hostileAnswers(t *testing.T, name string) []policy.Finding {
 func TestNoCommandRunsWhatANameSays(t *testing.T) {
 	shell, err := exec.LookPath("sh")
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	for _, name := range []string{"$(touch${IFS}pwned)", "a;touch${IFS}pwned;", "a'`touch${IFS}pwned`'", "a\ntouch pwned\n", "--all"} {
 		var commands []string
