@@ -24,6 +24,8 @@ type controlPlanes struct {
 	kind string
 	// discoveryLabels are the label keys that the API server asks about in any case.
 	discoveryLabels []string
+	// installing asks whether the user may create a mesh; nil where a right to the object says that.
+	installing func(context.Context, *admission.Request, *sail.ControlPlane) *policy.Installing
 	// located puts places in the object into a verdict; nil where the paths of its fields say all.
 	located func(*admission.Request, policy.Verdict) policy.Verdict
 }

@@ -31,6 +31,10 @@ type judgement struct {
 // It ends early when the client no longer waits for the answer, with one that does not allow.
 func (h *controlPlanes) weigh(ctx context.Context, req *admission.Request, state ledger.State, old, updated *sail.ControlPlane) judgement {
 	var j judgement
+	var installing *policy.Installing
+	if h.installing != nil && old == nil {
+		installing = h.installing(ctx, req, updated)
+	}
 	for i, world := range ledger.Worlds(state.Stored, state.Claims) {
 		if ctx.Err() != nil {
 			return judgement{}
@@ -39,6 +43,7 @@ func (h *controlPlanes) weigh(ctx context.Context, req *admission.Request, state
 		if err != nil {
 			return judgement{err: err}
 		}
+		change.Installing = installing
 		if change.New == nil {
 			return judgement{verdict: policy.Verdict{Answer: policy.Allowed}}
 		}

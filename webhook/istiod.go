@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
@@ -21,6 +22,7 @@ type istiods struct{ controlPlanes }
 // validateIstiods returns the handler of CREATE, UPDATE and DELETE of such a ConfigMap. Failure policy: Fail.
 func validateIstiods(c *common, discoveryLabels []string) admission.Handler {
 	h := &istiods{controlPlanes{common: c, kind: mesh.KindIstiod, discoveryLabels: discoveryLabels, located: withLines}}
+	h.installing = h.mayInstall
 	return &kindHandler[istiod.ConfigMap]{
 		common: c, kind: configMapKind, decode: decodeMeshConfig, deletions: true, skip: skipMeshConfig,
 		annotations: func(c *istiod.ConfigMap) map[string]string { return c.Annotations }, judge: h.judge,
@@ -127,6 +129,21 @@ func (h *istiods) judgeLoss(ctx context.Context, req *admission.Request, parts i
 		change.Losing = &policy.Loss{Revision: gone.OfRevision, ConfigMap: gone.Name, Unlabelled: unlabelled}
 	}
 	return h.finish(ctx, req, gone.Annotations, h.policy.Mesh(change))
+}
+
+// mayInstall asks whether the user may install an istiod, if no webhooks say that an administrator has done so in the namespace.
+func (h *istiods) mayInstall(ctx context.Context, req *admission.Request, made *sail.ControlPlane) *policy.Installing {
+	namespace := made.Spec.Namespace
+	if !h.policy.AsksForInstallers() || slices.ContainsFunc(h.cluster.Known().Parts.Injectors, func(i *istiod.Injector) bool { return i.Service == namespace }) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, rightsTimeout)
+	defer cancel()
+	right := h.right(ctx, req, authorizationv1.ResourceAttributes{Verb: "create", Group: "admissionregistration.k8s.io", Resource: "mutatingwebhookconfigurations"})
+	if right == policy.Refused {
+		right = h.right(ctx, req, authorizationv1.ResourceAttributes{Verb: policy.InstallVerb, Group: policy.InstallGroup, Resource: policy.InstallResource, Name: namespace})
+	}
+	return &policy.Installing{User: req.UserInfo.Username, Right: right}
 }
 
 // terminating reports whether a namespace is being deleted: what is in it goes too, in no order.

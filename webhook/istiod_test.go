@@ -2,11 +2,13 @@ package webhook_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	admissionv1 "k8s.io/api/admission/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 
 	"github.com/meshfence/meshfence/webhook"
 	"github.com/meshfence/meshfence/webhook/istiod"
@@ -124,5 +126,40 @@ func TestTwoIstiodsCannotHaveOneRevision(t *testing.T) {
 	other := strings.ReplaceAll(meshConfig("istio-a", "discoverySelectors: [{matchLabels: {istio-discovery: other}}]"), `"namespace":"plane"`, `"namespace":"elsewhere"`)
 	if got := said(serve(t, withIstiods(t, other)).ask(t, istiodRequest(meshConfig("istio-a", "discoverySelectors: [{matchLabels: {istio-discovery: plane}}]"), ""))); got != "deny MF106" {
 		t.Error(got)
+	}
+}
+
+// A user of one namespace makes no mesh of it.
+func TestAMeshIsMadeByUsersWhoMayInstallOne(t *testing.T) {
+	right := istiodRequest(meshConfig("istio-a", "discoverySelectors: [{matchLabels: {istio-discovery: plane}}]"), "")
+	ask := func(change func(*cluster)) string {
+		c := withIstiods(t)
+		c.tenant = true
+		change(c)
+		return said(serve(t, c).ask(t, right))
+	}
+	installing := func(allowed bool, err error) func(authorizationv1.SubjectAccessReviewSpec) (bool, error) {
+		return func(review authorizationv1.SubjectAccessReviewSpec) (bool, error) {
+			what := review.ResourceAttributes
+			return allowed && what.Verb == "install" && what.Group == "meshfence.io" && what.Resource == "istiods" && what.Name == "plane", err
+		}
+	}
+	for name, test := range map[string]struct {
+		change  func(*cluster)
+		refused bool
+	}{
+		"without the right":            {func(*cluster) {}, true},
+		"with the right":               {func(c *cluster) { c.allow = installing(true, nil) }, false},
+		"if the right cannot be asked": {func(c *cluster) { c.allow = installing(false, errors.New("no")) }, true},
+		"where there are webhooks": {func(c *cluster) {
+			c.objects = c.objects.WithParts(istiod.Objects{Injectors: []*istiod.Injector{{Service: "plane"}}})
+		}, false},
+		"where there are others' alone": {func(c *cluster) {
+			c.objects = c.objects.WithParts(istiod.Objects{Injectors: []*istiod.Injector{{Service: "other"}}})
+		}, true},
+	} {
+		if got := ask(test.change); strings.Contains(got, "MF121 NotAllowedToInstall") != test.refused {
+			t.Errorf("%s: %s", name, got)
+		}
 	}
 }

@@ -29,6 +29,7 @@ var meshRules = []rule[mesh.Mesh]{
 	{Rule: Rule{"MF118", "MisplacesNamespaces", Deny}, change: misplacesNamespaces},
 	{Rule: Rule{"MF119", "SharedClusterTrustBundle", Deny}, state: sharedClusterTrustBundle, unchanged: sameClusterTrustBundle},
 	{Rule: Rule{"MF120", "TrustBundleNotMounted", Deny}, state: trustBundleNotMounted, unchanged: sameMountedBundle},
+	{Rule: Rule{"MF121", "NotAllowedToInstall", Deny}, change: notAllowedToInstall},
 }
 
 // namespaceRules are the rules about a Namespace, in the order of reports.

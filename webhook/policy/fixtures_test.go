@@ -297,6 +297,7 @@ type meshCase struct {
 	exempt           func(namespace string) bool
 	deleting         bool
 	losing           *policy.Loss
+	installing       *policy.Installing
 	actions          policy.Actions
 	want             string // the codes, as outcome writes them; the text is in testdata/findings
 }
@@ -320,7 +321,7 @@ func (c meshCase) judge(t *testing.T) policy.Verdict {
 	}
 	change := meshChange(before, after, ref)
 	change.Namespaces, change.Exempt, change.Deleting, change.Creating = c.namespaces, c.exempt, c.deleting, c.create != ""
-	change.Losing, change.Removing = c.losing, c.losing != nil
+	change.Losing, change.Removing, change.Installing = c.losing, c.losing != nil, c.installing
 	s := settings()
 	s.Actions = c.actions
 	return policy.New(s).Mesh(change)

@@ -108,6 +108,8 @@ type MeshChange struct {
 	Removing bool
 	// Losing is the mesh configuration that the change takes from an istiod which runs; nil if it takes none.
 	Losing *Loss
+	// Installing is the creation of a mesh that the user may not be allowed to; nil if that is no question.
+	Installing *Installing
 }
 
 // Mesh judges a change of a mesh. One that is being deleted is never denied: its finalizers must get through.
@@ -120,7 +122,7 @@ func (p *Policy) Mesh(c MeshChange) Verdict {
 		updated = nil
 	}
 	w := p.world(c.Before, c.Fleet, c.Namespaces, c.Now, c.Old != nil)
-	w.losing = c.Losing
+	w.losing, w.installing = c.Losing, c.Installing
 	w.beside, w.exempt, w.creating = c.Beside, c.Exempt, c.Creating || c.Old == nil
 	w.searches = &selector.Searches{Left: maxSearches * selector.SearchBudget}
 	w.moves = sync.OnceValue(func() movement { return newMovement(c.Old, updated, w) })

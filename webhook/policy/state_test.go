@@ -15,7 +15,7 @@ import (
 )
 
 // ofChanges are the rules about a change, which a state cannot break. MF104 about a namespace is one of them too: as a state it is the mesh's.
-var ofChanges = []policy.Code{"MF111", "MF112", "MF113", "MF114", "MF116", "MF118", "MF207", "MF209", "MF210", "MF302", "MF303", "MF501"}
+var ofChanges = []policy.Code{"MF111", "MF112", "MF113", "MF114", "MF116", "MF118", "MF121", "MF207", "MF209", "MF210", "MF302", "MF303", "MF501"}
 
 // takesOver reports whether a finding is that the operator takes an IstioRevision over, which is told of the change that brings it
 // about.

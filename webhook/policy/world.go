@@ -47,6 +47,8 @@ type World struct {
 	exempt func(namespace string) bool
 	// losing is as in MeshChange.
 	losing *Loss
+	// installing is as in MeshChange.
+	installing *Installing
 	// creating says that the request is a CREATE, also if it is of a part of a mesh that there is.
 	creating bool
 
