@@ -96,7 +96,7 @@ func (b *bench) auditing(ctx context.Context, args ...string) (*harness.Process,
 
 // auditless is the memory, in MiB, of a meshfence that runs no audit, when it is at rest.
 func (b *bench) auditless(ctx context.Context) (float64, error) {
-	process, err := b.auditing(ctx, "--audit-interval=0")
+	process, err := b.auditing(ctx, noAudit)
 	if err != nil {
 		return 0, err
 	}
@@ -187,7 +187,7 @@ func (b *bench) besideAudit(ctx context.Context, c *clients) (row, error) {
 		for _, mode := range []struct {
 			to   *sample
 			args []string
-		}{{&with, []string{auditSeldom, auditAtOnce}}, {&without, []string{"--audit-interval=0"}}} {
+		}{{&with, []string{auditSeldom, auditAtOnce}}, {&without, []string{noAudit}}} {
 			s, err := b.timeJoins(ctx, c, mode.args)
 			if err != nil {
 				return row{}, err

@@ -37,7 +37,7 @@ func measureBeside(binary string) func(context.Context, plan) (*report, error) {
 
 // beside are the rows. Neither runs the audit, which the earlier one may not have.
 func (b *bench) beside(ctx context.Context, binary string) (rows []row, err error) {
-	if _, err := b.main.StartMeshfence(ctx, harness.ProcessOptions{Args: []string{"--audit-interval=0"}}); err != nil {
+	if _, err := b.main.StartMeshfence(ctx, withoutAudit()); err != nil {
 		return nil, err
 	}
 	earlier, err := b.main.StartReplica(ctx, harness.ProcessOptions{Binary: binary})

@@ -13,8 +13,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/meshfence/meshfence/test/harness"
 )
 
 const (
@@ -70,7 +68,7 @@ func (b *bench) memoryAtRest(ctx context.Context) ([]float64, error) {
 				return nil, err
 			}
 		}
-		if _, err := b.small.StartMeshfence(ctx, harness.ProcessOptions{}); err != nil {
+		if _, err := b.small.StartMeshfence(ctx, withoutAudit()); err != nil {
 			return nil, err
 		}
 		mib, err := atRest(ctx, b.small.Meshfence().PID())

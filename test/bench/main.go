@@ -93,10 +93,12 @@ func run(args []string) error {
 		return err
 	}
 	r, err := chosen(*only, *onlyAudit, *earlier)(ctx, p)
+	if r != nil { // also what was measured before it failed
+		fmt.Println(r.markdown())
+	}
 	if err != nil {
 		return err
 	}
-	fmt.Println(r.markdown())
 	if *short || *only || *onlyAudit || *earlier != "" {
 		return nil
 	}
@@ -130,10 +132,10 @@ func measure(ctx context.Context, p plan) (r *report, err error) {
 	}
 	defer func() { err = errors.Join(err, b.stop()) }()
 	if err := b.growMeshes(ctx, r); err != nil {
-		return nil, err
+		return r, err
 	}
 	if err := b.growNamespaces(ctx, r); err != nil {
-		return nil, err
+		return r, err
 	}
 	r.Rows = append(r.Rows, r.growthRows()...)
 	r.Took = time.Since(begin).Round(time.Second).String()

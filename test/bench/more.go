@@ -162,7 +162,7 @@ func (b *bench) optionalRows(ctx context.Context, c *comparison) ([]row, error) 
 	if err := os.WriteFile(config, []byte("apiVersion: meshfence.io/v1alpha1\nkind: Configuration\nrules:\n  MF210: deny\n"), 0o600); err != nil {
 		return nil, err
 	}
-	if _, err := b.main.StartMeshfence(ctx, harness.ProcessOptions{Config: config}); err != nil {
+	if _, err := b.main.StartMeshfence(ctx, harness.ProcessOptions{Config: config, Args: []string{noAudit}}); err != nil {
 		return nil, err
 	}
 	targets := c.chosen("b", "d")
@@ -179,7 +179,7 @@ func (b *bench) optionalRows(ctx context.Context, c *comparison) ([]row, error) 
 	if err := b.main.StopMeshfence(); err != nil {
 		return nil, err
 	}
-	if _, err := b.main.StartMeshfence(ctx, harness.ProcessOptions{}); err != nil {
+	if _, err := b.main.StartMeshfence(ctx, withoutAudit()); err != nil {
 		return nil, err
 	}
 	return []row{

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/meshfence/meshfence/test/harness"
 )
 
 // cpu is the time that a process has run on any core since its start. The kernel counts it in nanoseconds for each thread
@@ -50,6 +52,12 @@ func resident(pid int) (float64, error) {
 	}
 	return 0, fmt.Errorf("process %d has no VmRSS", pid)
 }
+
+// noAudit has meshfence do nothing but answer requests. What the audit costs is measured by itself: each change of a mesh or of a namespace has it run,
+// and here they change all the time.
+const noAudit = "--audit-interval=0"
+
+func withoutAudit() harness.ProcessOptions { return harness.ProcessOptions{Args: []string{noAudit}} }
 
 // restsFor is how long memory must not change to be that of a process at rest: longer than meshfence takes to give back what
 // its start has left over.
