@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/meshfence/meshfence/deploy/build"
 )
 
 func main() {
@@ -25,7 +27,7 @@ func main() {
 	if o.date, err = time.Parse(time.RFC3339, date); err != nil {
 		o.date = time.Unix(0, 0).UTC()
 	}
-	if o.platforms, err = choose(only); err == nil {
+	if o.platforms, err = build.Choose(only, platforms()); err == nil {
 		err = o.run()
 	}
 	if err != nil {
@@ -38,7 +40,7 @@ func main() {
 type options struct {
 	out, version, ldflags string
 	date                  time.Time
-	platforms             []platform
+	platforms             []build.Platform
 }
 
 // run builds and packs for each platform, then writes the manifest.
@@ -47,7 +49,8 @@ func (o *options) run() error {
 		return err
 	}
 	m := newManifest(o.version)
-	for _, p := range o.platforms {
+	for _, chosen := range o.platforms {
+		p := platform{chosen}
 		archive := filepath.Join(o.out, p.archive())
 		sum, err := o.pack(p, archive)
 		if err != nil {
@@ -73,7 +76,7 @@ func (o *options) pack(p platform, archive string) (string, error) {
 	}
 	binary := filepath.Join(dir, p.binary())
 	var files []file
-	if err = p.build(binary, o.ldflags); err == nil {
+	if err = p.Binary(".", binary, o.ldflags); err == nil {
 		files, err = p.files(binary)
 	}
 	var sum string

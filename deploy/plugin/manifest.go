@@ -57,7 +57,7 @@ func newManifest(version string) *manifest {
 
 func (m *manifest) add(p platform, sum string) {
 	m.Spec.Platforms = append(m.Spec.Platforms, manifestPlatform{
-		Selector: map[string]any{"matchLabels": map[string]any{"os": p.os, "arch": p.arch}},
+		Selector: map[string]any{"matchLabels": map[string]any{"os": p.OS, "arch": p.Arch}},
 		URI:      repository + "/releases/download/" + m.Spec.Version + "/" + p.archive(), SHA256: sum, Bin: p.binary(),
 	})
 }

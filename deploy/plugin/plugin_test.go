@@ -84,15 +84,3 @@ func contents(t *testing.T, path string) []string {
 	slices.Sort(all)
 	return all
 }
-
-func TestPlatformsAreChosenByName(t *testing.T) {
-	if all, err := choose(""); err != nil || len(all) != 6 {
-		t.Errorf("%v, %v", all, err)
-	}
-	if some, err := choose("linux/arm64,windows/amd64"); err != nil || !slices.Equal(some, []platform{{"linux", "arm64"}, {"windows", "amd64"}}) {
-		t.Errorf("%v, %v", some, err)
-	}
-	if _, err := choose("plan9/amd64"); err == nil || !strings.Contains(err.Error(), "linux/amd64") {
-		t.Errorf("%v", err)
-	}
-}
