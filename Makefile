@@ -16,17 +16,19 @@ ARGS ?=
 DIR ?= test/cases
 # How many pods `make measure-pods` looks at.
 PODS ?= 5000
-# The platforms of `make plugin`, comma-separated; none stands for all.
+# The platforms of `make plugin` and `make image`, comma-separated; none stands for all.
 PLATFORMS ?=
+# The name that `make push` pushes the image to.
+IMAGE ?=
 # How long `make fuzz` gives every fuzz target.
 FUZZTIME ?= 30s
 
 # Unit tests live beside the product code; everything below test/ needs an API server.
 UNIT_PACKAGES = $(filter-out $(MODULE)/test/%,$(shell go list ./...))
 # Every Go module of the repository, by its folder.
-MODULES := $(patsubst %/go.mod,%,$(patsubst go.mod,./go.mod,$(wildcard go.mod test/*/go.mod test/*/*/go.mod)))
+MODULES := $(patsubst %/go.mod,%,$(patsubst go.mod,./go.mod,$(wildcard go.mod deploy/*/go.mod test/*/go.mod test/*/*/go.mod)))
 # Those with tests of their own: they need what others publish, cert-manager for one, and what that needs.
-FOREIGN_TESTS := $(patsubst %/go.mod,%,$(wildcard test/foreign/go.mod test/monitoring/go.mod))
+FOREIGN_TESTS := $(patsubst %/go.mod,%,$(wildcard deploy/image/go.mod test/foreign/go.mod test/monitoring/go.mod))
 
 GOLANGCI_LINT := bin/tools/golangci-lint
 GOLANGCI_LINT_MODULE := test/tools/golangci-lint
@@ -39,6 +41,11 @@ HELM_VERSION := $(shell sed -n 's|^[[:space:]]*helm.sh/helm/v4 \(v[^ ]*\).*|\1|p
 KREW := bin/tools/krew
 KREW_VALIDATOR := bin/tools/validate-krew-manifest
 KREW_MODULE := test/tools/krew
+
+GOVULNCHECK := bin/tools/govulncheck
+GOVULNCHECK_MODULE := test/tools/govulncheck
+# Where make vuln-check looks known vulnerabilities up; empty stands for Go's own database.
+VULNDB ?=
 
 # A tool that fails halfway leaves nothing behind that looks finished. Go uses all cores by itself, so the
 # targets run one after another even under make -j, and their output stays readable.
@@ -75,6 +82,23 @@ build: ## build bin/meshfence
 plugin: ## build meshfence as a plugin of kubectl for all platforms, with krew's manifest, into bin/plugin (PLATFORMS=linux/amd64)
 	@go run ./deploy/plugin -version '$(VERSION)' -date '$(DATE)' -ldflags '$(LDFLAGS)' -platforms '$(PLATFORMS)'
 
+.PHONY: image
+image: ## make the image for all platforms without a container engine, an OCI layout in bin/image (PLATFORMS=linux/amd64)
+	@go -C deploy/image run . build -root '$(CURDIR)' -out '$(CURDIR)/bin/image' -version '$(VERSION)' -commit "$$(git rev-parse HEAD 2>/dev/null)" -date '$(DATE)' \
+		-ldflags '$(LDFLAGS)' -platforms '$(PLATFORMS)'
+
+.PHONY: push
+push: ## push what make image has made (IMAGE=registry.example.com/meshfence:v1.2.3)
+	@go -C deploy/image run . push -from '$(CURDIR)/bin/image' $(IMAGE)
+
+# A version of a chart is a semantic one without the v; what is no release comes before all releases.
+CHART_VERSION = $(if $(filter v%,$(VERSION)),$(VERSION:v%=%),0.0.0-$(VERSION))
+
+.PHONY: package
+package: $(HELM) ## pack the chart into bin/package, with the version of the last tag
+	@rm -rf bin/package && mkdir -p bin/package
+	@$(HELM) package deploy/chart --version '$(CHART_VERSION)' --app-version '$(VERSION)' --destination bin/package
+
 .PHONY: test
 test: unit e2e ## run every test: unit tests with the race detector, then end-to-end tests
 
@@ -83,7 +107,7 @@ unit: ## run the unit tests with the race detector (ARGS='-run X -v')
 	go test -race $(ARGS) $(UNIT_PACKAGES)
 
 .PHONY: e2e
-e2e: build controlplane $(HELM) $(KREW) $(KREW_VALIDATOR) ## run the end-to-end tests on a real API server (ARGS='-run X -v', CRDS=slim|real|both)
+e2e: build controlplane $(HELM) $(KREW) $(KREW_VALIDATOR) $(GOVULNCHECK) ## run the end-to-end tests on a real API server (ARGS='-run X -v', CRDS=slim|real|both)
 	@rm -rf $(USED_RIGHTS) && mkdir -p $(USED_RIGHTS)
 	@$(if $(BROWSER)$(BROWSER_TESTS),,echo 'test/browser is left out: no chromium is installed here')
 	go test -count=1 -timeout 20m $(ARGS) $(E2E_PACKAGES)
@@ -92,7 +116,8 @@ e2e: build controlplane $(HELM) $(KREW) $(KREW_VALIDATOR) ## run the end-to-end 
 
 # Pictures are looked at in a browser. Where there is none the package is left out, unless BROWSER_TESTS=required, as in .ci/run: then it fails.
 BROWSER = $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name))))
-E2E_PACKAGES = $(if $(BROWSER)$(BROWSER_TESTS),./test/...,$(filter-out $(MODULE)/test/browser,$(shell go list ./test/...)))
+# test/dockerfile needs buildah; make stress runs it.
+E2E_PACKAGES = $(filter-out $(MODULE)/test/dockerfile $(if $(BROWSER)$(BROWSER_TESTS),,$(MODULE)/test/browser),$(shell go list ./test/...))
 
 # Where the end-to-end tests note which of its rights meshfence has used. With ARGS some tests may not have run, and nothing
 # is concluded from it.
@@ -146,12 +171,14 @@ stress: build controlplane $(KREW) $(KREW_VALIDATOR) ## run the long forms of th
 		{ cat $(STRESSLOG)/$$2; exit 1; }' sh <$(STRESSLOG)/targets
 	cd test/stress && STRESS=long go test -count=1 -timeout 75m $(ARGS)
 	STRESS=long go test -count=1 -timeout 60m ./test/plugin
+	cd deploy/image && STRESS=long go test -count=1 -timeout 60m
+	go test -count=1 -timeout 30m ./test/dockerfile
 	@cd $(STRESSLOG) && for target in Fuzz*; do \
 		sed -n "s/^fuzz: elapsed: \([^,]*\), execs: \([0-9]*\).*/$$target: \2 inputs in \1, none failed/p" $$target | tail -n 1; \
 	done
 
 .PHONY: verify
-verify: fmt-check vet lint tidy-check generate-check workflow-check ## run all checks: format, vet, lint, layering, tidy go.mod files, generated files, workflows
+verify: fmt-check vet lint tidy-check generate-check workflow-check vuln-check ## run all checks: format, vet, lint, layering, tidy go.mod files, generated files, workflows, vulnerabilities
 
 .PHONY: fmt
 fmt: $(GOLANGCI_LINT) ## format the Go code and order its imports
@@ -203,6 +230,14 @@ generate-check: $(HELM)
 workflow-check:
 	@cd test/tools/actionlint && go tool actionlint -shellcheck= -pyflakes= ../../../.github/workflows/*.yaml
 
+# 3 is govulncheck's status for what it has found. Without a database nothing is checked, and that is said.
+.PHONY: vuln-check
+vuln-check: $(GOVULNCHECK) ## look known vulnerabilities of the program up, where Go's database of them answers (VULNDB=url)
+	@out=$$(timeout 300 $(GOVULNCHECK) $(addprefix -db ,$(VULNDB)) ./cmd/... 2>&1); status=$$?; \
+	if [ $$status -ne 0 ] && [ $$status -ne 3 ] && echo "$$out" | grep -q 'fetching vulnerabilities\|unrecognized vulndb format'; then \
+		echo "vuln-check: nothing was checked, the database of vulnerabilities does not answer: $$(echo "$$out" | tail -n 1)"; \
+	elif [ $$status -ne 0 ]; then echo "$$out"; exit 1; fi
+
 .PHONY: controlplane
 controlplane: $(ASSETS_NEEDED) ## build kube-apiserver, etcd and kubectl (K8S=1.37); KUBEBUILDER_ASSETS=dir uses others
 	@echo "Control plane: $(KUBEBUILDER_ASSETS)"
@@ -231,4 +266,9 @@ $(HELM): $(HELM_MODULE)/go.mod $(HELM_MODULE)/go.sum
 $(KREW) $(KREW_VALIDATOR): $(KREW_MODULE)/go.mod $(KREW_MODULE)/go.sum
 	@mkdir -p $(@D)
 	@cd $(KREW_MODULE) && CGO_ENABLED=0 go build -p 2 -trimpath -ldflags '-s -w' -o '$(abspath $@)' sigs.k8s.io/krew/cmd/$(@F)
+	@touch $@
+
+$(GOVULNCHECK): $(GOVULNCHECK_MODULE)/go.mod $(GOVULNCHECK_MODULE)/go.sum
+	@mkdir -p $(@D)
+	@cd $(GOVULNCHECK_MODULE) && CGO_ENABLED=0 go build -p 2 -trimpath -ldflags '-s -w' -o '$(abspath $@)' golang.org/x/vuln/cmd/govulncheck
 	@touch $@
