@@ -90,7 +90,7 @@ func TestTheIndexIsWhole(t *testing.T) {
 // The dependencies of every module are kept up to date.
 func TestEveryModuleIsUpdated(t *testing.T) {
 	var modules []string
-	for _, pattern := range []string{"go.mod", "test/*/go.mod", "test/*/*/go.mod"} {
+	for _, pattern := range []string{"go.mod", "deploy/*/go.mod", "test/*/go.mod", "test/*/*/go.mod"} {
 		found, err := filepath.Glob(filepath.Join("..", pattern))
 		if err != nil {
 			t.Fatal(err)
