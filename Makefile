@@ -1,5 +1,6 @@
 # Everything that is built, tested and checked here. `make help` lists the targets.
-# Needs GNU make, Go, git and, for the race detector, a C compiler. All else is built from Go modules into bin/.
+# Needs GNU make, Go, git and, for the race detector, a C compiler. All else is built from Go modules into bin/; the
+# control plane of the tests is downloaded where that is possible.
 
 MODULE := github.com/meshfence/meshfence
 
@@ -28,7 +29,7 @@ UNIT_PACKAGES = $(filter-out $(MODULE)/test/%,$(shell go list ./...))
 # Every Go module of the repository, by its folder.
 MODULES := $(patsubst %/go.mod,%,$(patsubst go.mod,./go.mod,$(wildcard go.mod deploy/*/go.mod test/*/go.mod test/*/*/go.mod)))
 # Those with tests of their own: they need what others publish, cert-manager for one, and what that needs.
-FOREIGN_TESTS := $(patsubst %/go.mod,%,$(wildcard deploy/image/go.mod test/foreign/go.mod test/monitoring/go.mod))
+FOREIGN_TESTS := $(patsubst %/go.mod,%,$(wildcard deploy/image/go.mod test/controlplane/prebuilt/go.mod test/foreign/go.mod test/monitoring/go.mod))
 
 GOLANGCI_LINT := bin/tools/golangci-lint
 GOLANGCI_LINT_MODULE := test/tools/golangci-lint
@@ -239,7 +240,7 @@ vuln-check: $(GOVULNCHECK) ## look known vulnerabilities of the program up, wher
 	elif [ $$status -ne 0 ]; then echo "$$out"; exit 1; fi
 
 .PHONY: controlplane
-controlplane: $(ASSETS_NEEDED) ## build kube-apiserver, etcd and kubectl (K8S=1.37); KUBEBUILDER_ASSETS=dir uses others
+controlplane: $(ASSETS_NEEDED) ## download or build kube-apiserver, etcd and kubectl (K8S=1.37); KUBEBUILDER_ASSETS=dir uses others
 	@echo "Control plane: $(KUBEBUILDER_ASSETS)"
 
 .PHONY: clean

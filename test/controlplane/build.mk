@@ -1,6 +1,10 @@
-# How the control plane of the end-to-end tests is built. Included by the Makefile at the top.
+# Where the control plane of the end-to-end tests comes from. Included by the Makefile at the top.
 #
-# Every folder beside this file is a Go module that pins one minor version of Kubernetes and the etcd that
+# What KUBEBUILDER_ASSETS names is taken as it is, and so is what is in bin/controlplane. Else the binaries that are published for envtest are
+# downloaded (prebuilt), where their index answers within ten seconds, and built from their Go modules where not. ENVTEST_INDEX is the URL of another index;
+# ENVTEST_INDEX=none builds at once.
+#
+# Every folder beside this file that is named for a version is a Go module that pins one minor version of Kubernetes and the etcd that
 # belongs to it: K8S=1.37 chooses test/controlplane/1.37. Its `tool` directives name the three main packages,
 # so `go mod tidy` keeps their requirements. Another version is another folder; nothing below changes.
 #
@@ -10,7 +14,7 @@ K8S ?= 1.37
 
 K8S_MODULE := test/controlplane/$(K8S)
 ifeq ($(wildcard $(K8S_MODULE)/go.mod),)
-$(error K8S=$(K8S) is not pinned here; known: $(patsubst test/controlplane/%/go.mod,%,$(wildcard test/controlplane/*/go.mod)))
+$(error K8S=$(K8S) is not pinned here; known: $(patsubst test/controlplane/%/go.mod,%,$(wildcard test/controlplane/1.*/go.mod)))
 endif
 
 # The exact versions come from go.mod: it alone says what is built.
@@ -30,27 +34,35 @@ k8s_stamp = -X $(1).gitVersion=v$(K8S_VERSION) -X $(1).gitMajor=$(K8S_MAJOR) -X 
 K8S_LDFLAGS := -s -w $(call k8s_stamp,k8s.io/component-base/version) $(call k8s_stamp,k8s.io/client-go/pkg/version)
 ETCD_LDFLAGS := -s -w -X go.etcd.io/etcd/api/v3/version.GitSHA=unknown
 
-# Printed before the first binary only, and only if there is one to build.
-announce_controlplane = $(if $(controlplane_announced),,$(eval controlplane_announced := yes)\
-$(info The test control plane, Kubernetes $(K8S_VERSION), is built from its Go modules into $(CONTROLPLANE_DIR).)\
-$(info The first time takes four to ten minutes on two cores; later, with Go's build cache, seconds.))
+ENVTEST_INDEX ?=
 
-# Builds one binary: $(1) its main package, $(2) its linker flags, $(3) its version. -p 2 bounds the memory on
-# machines with many cores. The file is touched because Go leaves the time of an unchanged one as it was.
-define build_controlplane
-	$(announce_controlplane)
-	@echo "Building $(notdir $@) $(3) ..."
+# Tried before the first binary only. What fails there is told in one line.
+fetch_controlplane = $(if $(controlplane_tried)$(filter none,$(ENVTEST_INDEX)),,$(eval controlplane_tried := yes)\
+out=$$(go -C test/controlplane/prebuilt run . -version '$(K8S_VERSION)' -to '$(abspath $(CONTROLPLANE_DIR))' $(addprefix -index ,$(ENVTEST_INDEX)) 2>&1); \
+	echo "$$out" | grep -v '^exit status\|^go: downloading' | tail -n 1)
+
+# Brings one binary: $(1) its main package, $(2) its linker flags, $(3) its version, $(4) how many seconds it took to build on two cores, the first time; with
+# Go's build cache it is seconds. -p 2 bounds the memory on machines with many cores. The file is touched because Go leaves the time of an unchanged one as it was.
+define bring_controlplane
 	@mkdir -p $(@D)
-	@begin=$$(date +%s) && cd $(K8S_MODULE) && \
-	CGO_ENABLED=0 go build -p 2 -trimpath -ldflags '$(2)' -o '$(abspath $@)' $(1) && \
-	touch '$(abspath $@)' && echo "Built $@ in $$(( $$(date +%s) - begin )) s."
+	@$(fetch_controlplane)
+	@if [ $(@D)/prebuilt -nt $(K8S_MODULE)/go.mod ] && [ -x '$@' ]; then touch '$@'; exit 0; fi; \
+	echo "Building $(notdir $@) $(3) from its Go module, which takes about $(4) s on two cores ..."; \
+	rm -f $(@D)/prebuilt; begin=$$(date +%s); \
+	(cd $(K8S_MODULE) && CGO_ENABLED=0 exec go build -p 2 -trimpath -ldflags '$(2)' -o '$(abspath $@)' $(1)) & build=$$!; \
+	trap 'kill $$build' INT TERM; tick=0; \
+	while kill -0 $$build 2>/dev/null; do \
+		sleep 1; tick=$$((tick + 1)); \
+		if [ $$((tick % 30)) = 0 ]; then echo "  $(notdir $@): $$(( $$(date +%s) - begin )) s of about $(4)"; fi; \
+	done; \
+	wait $$build && touch '$@' && echo "Built $@ in $$(( $$(date +%s) - begin )) s."
 endef
 
 $(CONTROLPLANE_DIR)/etcd: $(CONTROLPLANE_INPUTS)
-	$(call build_controlplane,go.etcd.io/etcd/server/v3,$(ETCD_LDFLAGS),$(ETCD_VERSION))
+	$(call bring_controlplane,go.etcd.io/etcd/server/v3,$(ETCD_LDFLAGS),$(ETCD_VERSION),50)
 
 $(CONTROLPLANE_DIR)/kube-apiserver: $(CONTROLPLANE_INPUTS)
-	$(call build_controlplane,k8s.io/kubernetes/cmd/kube-apiserver,$(K8S_LDFLAGS),$(K8S_VERSION))
+	$(call bring_controlplane,k8s.io/kubernetes/cmd/kube-apiserver,$(K8S_LDFLAGS),$(K8S_VERSION),450)
 
 $(CONTROLPLANE_DIR)/kubectl: $(CONTROLPLANE_INPUTS)
-	$(call build_controlplane,k8s.io/kubernetes/cmd/kubectl,$(K8S_LDFLAGS),$(K8S_VERSION))
+	$(call bring_controlplane,k8s.io/kubernetes/cmd/kubectl,$(K8S_LDFLAGS),$(K8S_VERSION),30)
