@@ -428,7 +428,7 @@ func workloadFitsTheRest(t *testing.T, file string) {
 	for _, p := range container.Ports {
 		ports[p.Name] = p.ContainerPort
 	}
-	if diff := gocmp.Diff(map[string]int32{"webhooks": 9443, "health": 8081, "metrics": 8080}, ports); diff != "" {
+	if diff := gocmp.Diff(map[string]int32{"webhooks": 10250, "health": 8081, "metrics": 8080}, ports); diff != "" {
 		t.Errorf("ports (-want +got):\n%s", diff)
 	}
 	for _, rule := range network.Spec.Ingress {

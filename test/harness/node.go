@@ -46,8 +46,9 @@ egressSelections:
 
 // Node stands in for all that a cluster has between the API server and meshfence: it runs the pods of every Deployment as
 // processes, with the arguments, environment, ConfigMaps, Secrets and rights that the manifest gives them, replaces them when
-// the manifest changes, keeps changed Secrets fresh, and leads the API server's requests to a Service to one of its ready pods. So manifests
-// are installed without a change, and the API server verifies the certificate that it will verify in a cluster.
+// the manifest changes, keeps changed Secrets fresh, asks their probes, and leads the API server's requests to a port of a Service to the port of
+// one of its ready pods that it names. So manifests are installed without a change, and the API server verifies the certificate that it will verify
+// in a cluster.
 //
 // A rolling update is the one that the chart asks for: a new pod is ready before an old one gets no more requests, its preStop
 // passes, and it is told to stop.
@@ -70,9 +71,12 @@ type pod struct {
 	hash       string
 	dir        string
 	ports      *ports
-	process    *Process
-	ready      bool
-	leaving    bool
+	// local are the ports of this machine on which the process listens, by those that its arguments name: all pods are on one machine.
+	local   map[int32]int
+	process *Process
+	health  health
+	ready   bool
+	leaving bool
 	// leave is closed when the pod is to end, ended when it has.
 	ended chan struct{}
 }
@@ -365,26 +369,32 @@ func (n *Node) launch(ctx context.Context, p *pod) error {
 	if err != nil {
 		return err
 	}
-	args := slices.Clone(container.Args)
+	args, err := p.listen(container.Args)
+	if err != nil {
+		return err
+	}
 	for _, mount := range container.VolumeMounts {
 		for i := range args {
 			args[i] = strings.Replace(args[i], mount.MountPath, filepath.Join(p.dir, mount.Name), 1)
 		}
 	}
-	args = append(args, "--kubeconfig", kubeconfig, "--namespace", p.deployment.Namespace, "--bind-address", loopback(p.ports.webhooks),
-		"--health-bind-address", loopback(p.ports.health), "--metrics-bind-address", loopback(p.ports.metrics))
+	args = append(args, "--kubeconfig", kubeconfig, "--namespace", p.deployment.Namespace)
+	p.health = health{}
 	p.process = &Process{
 		HealthURL: "http://" + loopback(p.ports.health), MetricsURL: "http://" + loopback(p.ports.metrics),
 		Address: loopback(p.ports.webhooks), Log: filepath.Join(p.dir, "log"), cmd: exec.Command(n.cluster.options.Binary, args...),
 	}
 	p.process.cmd.Dir = p.dir
 	for _, variable := range container.Env {
+		if variable.ValueFrom != nil {
+			return fmt.Errorf("the environment variable %s has a source that this node does not know", variable.Name)
+		}
 		p.process.cmd.Env = append(p.process.cmd.Env, variable.Name+"="+variable.Value)
 	}
 	return p.process.start(n.cluster.watchdog)
 }
 
-// refresh keeps a pod's volumes fresh, asks its readiness probe, and starts it again if it has ended by itself.
+// refresh keeps a pod's volumes fresh, asks its probes, and starts it again if it has ended by itself or a probe says so.
 func (n *Node) refresh(ctx context.Context, p *pod) error {
 	if p.leaving {
 		return nil
@@ -395,7 +405,12 @@ func (n *Node) refresh(ctx context.Context, p *pod) error {
 		p.process.unwatch()
 		return n.launch(ctx, p)
 	}
-	n.set(p, p.process.isReady(ctx))
+	ready, dead := p.ask(ctx)
+	n.set(p, ready)
+	if dead != nil {
+		n.fail(fmt.Errorf("a pod of %s is started again: %w\n%s", p.deployment, dead, tail(p.process.Log, 5)))
+		return errors.Join(p.process.Kill(), n.launch(ctx, p))
+	}
 	err := n.mount(ctx, p)
 	if apierrors.IsNotFound(err) {
 		return nil // What was mounted stays.
@@ -426,19 +441,6 @@ func (n *Node) end(p *pod) {
 			n.fail(err)
 		}
 	})
-}
-
-// isReady asks a process whether it is ready, once.
-func (p *Process) isReady(ctx context.Context) bool {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.HealthURL+"/readyz", nil)
-	if err != nil {
-		return false
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return false
-	}
-	return response.Body.Close() == nil && response.StatusCode == http.StatusOK
 }
 
 // proxy leads the API server's connections to pods.
@@ -488,9 +490,9 @@ func (n *Node) lead(ctx context.Context, api net.Conn) error {
 	return nil
 }
 
-// endpoint chooses a ready pod of the Service that has the address.
+// endpoint chooses a ready pod of the Service that has the address, and returns where its process listens on the port that is meant.
 func (n *Node) endpoint(ctx context.Context, address string) (string, error) {
-	host, _, err := net.SplitHostPort(address)
+	host, number, err := net.SplitHostPort(address)
 	if err != nil {
 		return "", err
 	}
@@ -499,21 +501,32 @@ func (n *Node) endpoint(ctx context.Context, address string) (string, error) {
 		return "", err
 	}
 	var ready []string
+	errs := []error{fmt.Errorf("no endpoints at %s", address)}
 	for _, service := range services.Items {
 		selector := labels.SelectorFromSet(service.Spec.Selector)
 		if service.Spec.ClusterIP != host || selector.Empty() {
 			continue
 		}
+		target, err := targetOf(&service, number)
+		if err != nil {
+			return "", err
+		}
 		for _, p := range n.all() {
 			n.mu.Lock()
-			if p.ready && p.deployment.Namespace == service.Namespace && selector.Matches(labels.Set(p.template.Labels)) {
-				ready = append(ready, loopback(p.ports.webhooks))
-			}
+			chosen := p.ready && p.deployment.Namespace == service.Namespace && selector.Matches(labels.Set(p.template.Labels))
 			n.mu.Unlock()
+			if !chosen {
+				continue
+			}
+			if at, err := p.address(target); err != nil {
+				errs = append(errs, err)
+			} else {
+				ready = append(ready, at)
+			}
 		}
 	}
 	if len(ready) == 0 {
-		return "", fmt.Errorf("no endpoints at %s", address)
+		return "", errors.Join(errs...)
 	}
 	return ready[rand.IntN(len(ready))], nil
 }

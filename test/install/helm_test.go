@@ -204,15 +204,19 @@ func (w *world) asksAboutTheMesh() error {
 func (w *world) podsAreAllowed(namespace, name string) {
 	w.t.Helper()
 	w.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
-	d := &appsv1.Deployment{}
-	if err := w.Client.Get(w.t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, d); err != nil {
-		w.t.Fatal(err)
-	}
-	pod := &corev1.Pod{ObjectMeta: d.Spec.Template.ObjectMeta, Spec: d.Spec.Template.Spec}
-	pod.Namespace, pod.GenerateName = namespace, name+"-"
-	if err := w.Client.Create(w.t.Context(), pod, client.DryRunAll); err != nil {
+	if err := w.podOf(namespace, name); err != nil {
 		w.t.Errorf("a pod of %s is not allowed: %v", name, err)
 	}
+}
+
+// podOf creates a pod of a Deployment's template, in a dry run.
+func (w *world) podOf(namespace, name string) error {
+	w.t.Helper()
+	d := &appsv1.Deployment{}
+	w.do("read the Deployment", w.Client.Get(w.t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, d))
+	pod := &corev1.Pod{ObjectMeta: d.Spec.Template.ObjectMeta, Spec: d.Spec.Template.Spec}
+	pod.Namespace, pod.GenerateName = namespace, name+"-"
+	return w.Client.Create(w.t.Context(), pod, client.DryRunAll)
 }
 
 // TestOnlySail installs meshfence so that only the istiods of the Sail operator count: it has no right to read anything of others, needs none, and judges none.

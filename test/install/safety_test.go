@@ -45,7 +45,7 @@ func always() []safe {
 		{"Deployment", "meshfence", "keys of " + container, `[args, env, image, imagePullPolicy, lifecycle, livenessProbe, name, ports, readinessProbe, resources, securityContext, startupProbe, terminationMessagePolicy, volumeMounts]`, "the image's own entrypoint, and one container"},
 		{"Deployment", "meshfence", container + "/name", `meshfence`, "the annotation default-container names it"},
 		{"Deployment", "meshfence", container + "/imagePullPolicy", `IfNotPresent`, "a node that has the image starts a replica while the registry is away"},
-		{"Deployment", "meshfence", container + "/args", `[serve, --name=meshfence, --config=/etc/meshfence/config.yaml, --cert-dir=/var/run/meshfence/certs, --audit-interval=10m, --audit-delay=30s, --log-level=info, --log-format=json]`, "certificate and configuration are what is mounted; denials are in the log"},
+		{"Deployment", "meshfence", container + "/args", `[serve, --name=meshfence, --config=/etc/meshfence/config.yaml, --cert-dir=/var/run/meshfence/certs, --audit-interval=10m, --audit-delay=30s, --log-level=info, --log-format=json, --bind-address=:10250, --health-bind-address=:8081, --metrics-bind-address=:8080]`, "certificate and configuration are what is mounted; denials are in the log"},
 		{"Deployment", "meshfence", container + "/securityContext", `{allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}`, "the Pod Security level restricted, and nothing can be written into the image"},
 		{"Deployment", "meshfence", container + "/startupProbe", `{httpGet: {path: /healthz, port: health}, periodSeconds: 2, failureThreshold: 60}`, "two minutes for the certificate to appear, before liveness counts"},
 		{"Deployment", "meshfence", container + "/livenessProbe", `{httpGet: {path: /healthz, port: health}, periodSeconds: 10}`, "it asks about the process only: /readyz fails until the cluster has been read, and a restart would only begin that again"},
@@ -53,7 +53,7 @@ func always() []safe {
 		{"Deployment", "meshfence", container + "/lifecycle", `{preStop: {sleep: {seconds: 5}}}`, "requests still come until the API server has heard that the replica leaves"},
 		{"Deployment", "meshfence", container + "/resources", `{requests: {cpu: 50m, memory: 64Mi}, limits: {memory: 512Mi}}`, "room on the node, a bound that the worst input stays under, and no cpu limit, which would slow down answers"},
 		{"Deployment", "meshfence", container + "/env", `[{name: GOMEMLIMIT, value: "483183820"}]`, "garbage is collected before the memory limit kills the process"},
-		{"Deployment", "meshfence", container + "/ports", `[{name: webhooks, containerPort: 9443}, {name: health, containerPort: 8081}, {name: metrics, containerPort: 8080}]`, "Service, probes and NetworkPolicy name them"},
+		{"Deployment", "meshfence", container + "/ports", `[{name: webhooks, containerPort: 10250}, {name: health, containerPort: 8081}, {name: metrics, containerPort: 8080}]`, "Service, probes and NetworkPolicy name them; private clusters of GKE open 10250"},
 		{"Deployment", "meshfence", container + "/terminationMessagePolicy", `FallbackToLogsOnError`, "kubectl describe pod says why it does not start"},
 		{"Deployment", "meshfence", container + "/volumeMounts", `[{name: configuration, mountPath: /etc/meshfence, readOnly: true}, {name: certs, mountPath: /var/run/meshfence/certs, readOnly: true}]`, "whole folders, because a file that is mounted with subPath never changes; and read only"},
 		{"Deployment", "meshfence", pod + "/volumes", `[{name: configuration, configMap: {name: meshfence-configuration}}, {name: certs, secret: {secretName: meshfence-serving}}]`, "not optional: without a certificate a pod waits and does not start"},
@@ -92,7 +92,7 @@ func always() []safe {
 func of() map[string][]safe {
 	return map[string][]safe{
 		`certs.mode="self-signed"`: {
-			{"Deployment", "meshfence", "spec/template/spec/containers/0/args", `[serve, --name=meshfence, --config=/etc/meshfence/config.yaml, --certs=self-signed, --certs-ca-duration=8760h, --certs-duration=2160h, --audit-interval=10m, --audit-delay=30s, --log-level=info, --log-format=json]`, "the lifetimes are the values'"},
+			{"Deployment", "meshfence", "spec/template/spec/containers/0/args", `[serve, --name=meshfence, --config=/etc/meshfence/config.yaml, --certs=self-signed, --certs-ca-duration=8760h, --certs-duration=2160h, --audit-interval=10m, --audit-delay=30s, --log-level=info, --log-format=json, --bind-address=:10250, --health-bind-address=:8081, --metrics-bind-address=:8080]`, "the lifetimes are the values'"},
 			{"Deployment", "meshfence", "spec/template/spec/volumes", `[{name: configuration, configMap: {name: meshfence-configuration}}]`, "the key is read from the API server, and in no file"},
 			{"Deployment", "meshfence", "spec/template/spec/containers/0/volumeMounts", `[{name: configuration, mountPath: /etc/meshfence, readOnly: true}]`, "the same"},
 		},
@@ -114,7 +114,18 @@ func of() map[string][]safe {
 				"metrics for these peers only, and out to the API server's ports only"},
 		},
 		`extraArgs=["--log-level=debug"]`: {
-			{"Deployment", "meshfence", "spec/template/spec/containers/0/args/8", `--log-level=debug`, "the last flag of a name counts"},
+			{"Deployment", "meshfence", "spec/template/spec/containers/0/args/11", `--log-level=debug`, "the last flag of a name counts"},
+		},
+		`{"port":9443,"healthPort":9081,"metricsPort":9080,"extraEnv":[{"name":"A","value":"b"}]}`: {
+			{"Deployment", "meshfence", "spec/template/spec/containers/0/args/8", `--bind-address=:9443`, "the process listens where the container's port says"},
+			{"Deployment", "meshfence", "spec/template/spec/containers/0/ports", `[{name: webhooks, containerPort: 9443}, {name: health, containerPort: 9081}, {name: metrics, containerPort: 9080}]`, "Service, probes and NetworkPolicy name them"},
+			{"Deployment", "meshfence", "spec/template/spec/containers/0/env", `[{name: GOMEMLIMIT, value: "483183820"}, {name: A, value: b}]`, "besides what the chart sets"},
+		},
+		`{"hostNetwork":true,"port":9443,"dnsPolicy":"ClusterFirstWithHostNet","namespace":{"create":true}}`: {
+			{"Deployment", "meshfence", "spec/template/spec/hostNetwork", `true`, "the API server reaches nodes, if not pods"},
+			{"Deployment", "meshfence", "spec/template/spec/dnsPolicy", `ClusterFirstWithHostNet`, "names of the cluster are known, if extraEnv has one"},
+			{"Deployment", "meshfence", "spec/strategy", `{rollingUpdate: {maxUnavailable: 1, maxSurge: 1}}`, "where each node has a replica, a new one finds no node with free ports until an old one goes"},
+			{"Namespace", "meshfence-system", "metadata/labels", `{app.kubernetes.io/name: meshfence, app.kubernetes.io/instance: meshfence, app.kubernetes.io/version: v0.1.0, pod-security.kubernetes.io/enforce: privileged}`, "no other level of Pod Security allows the network of a node"},
 		},
 		// Both the Deployment's pods and that of helm test, which waits for a node, or an image, otherwise.
 		`{"nodeSelector":{"pool":"system"},"tolerations":[{"operator":"Exists"}],"affinity":{"nodeAffinity":{}},"topologySpreadConstraints":[{"maxSkew":2}],"image":{"pullSecrets":[{"name":"r"}],"digest":"sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}}`: {

@@ -93,6 +93,9 @@ func TestValues(t *testing.T) {
 	for _, test := range []struct{ set, kind, want string }{
 		{`resources={"limits":{"cpu":"1500m","memory":"1Gi"}}`, "Deployment", `{"name":"GOMEMLIMIT","value":"966367641"},{"name":"GOMAXPROCS","value":"2"}`},
 		{`resources={"limits":{"cpu":2,"memory":"1000M"}}`, "Deployment", `{"name":"GOMEMLIMIT","value":"900000000"},{"name":"GOMAXPROCS","value":"2"}`},
+		{`{"resources":null,"extraEnv":[{"name":"A","valueFrom":{"fieldRef":{"fieldPath":"spec.nodeName"}}}]}`, "Deployment", `"env":[{"name":"A","valueFrom":{"fieldRef":{"fieldPath":"spec.nodeName"}}}]`},
+		{`dnsPolicy="Default"`, "Deployment", `"dnsPolicy":"Default"`},
+		{`dnsPolicy=null`, "Deployment", `"serviceAccountName":"meshfence"`},
 		{`mode="warn"`, "ConfigMap", `\nmode: warn\n`},
 		{`config={"rules":{"MF103":"warn"},"exemptUsers":[]}`, "ConfigMap", `\nexemptUsers: []\n`},
 		// As docs/install.md says for clusters other than OpenShift.
@@ -161,6 +164,8 @@ func TestWrongValues(t *testing.T) {
 		`config={"rules":{"MF103":"maybe"}}`, `config={"discoveryLabels":["not'a'key"]}`, `resources={"limits":{"memory":"lots"}}`, `metrics.prometheusRule.latencySeconds=0.2`,
 		`config.rule={"MF103":"warn"}`, `config.meshMap.nam="x"`, `config.meshMap.name="istio-ca-root-cert"`, `certs.certManager.issuerRef={"kind":"ClusterIssuer"}`,
 		`clientCA={"secret":"a","configMap":"b"}`, `clientCA.key=""`,
+		`port=443`, `port="9443"`, `healthPort=0`, `metricsPort=65536`, `port=null`, `hostNetwork=null`, `hostNetwork="true"`, `dnsPolicy="None"`, `extraEnv=[{"value":"b"}]`, `extraEnv={"A":"b"}`,
+		`extraArgs=["--bind-address=:9443"]`, `extraArgs=["--health-bind-address","0"]`,
 		// null takes a value away, with all that is in it.
 		`image=null`, `replicas=null`, `mode=null`, `certs=null`, `clientCA=null`, `webhooks=null`, `rollout=null`, `namespace=null`, `serviceAccount=null`,
 		`priorityQuota=null`, `podDisruptionBudget=null`, `accountPolicy=null`, `flowSchema=null`, `flowSchema.priorityLevel=""`, `networkPolicy=null`, `metrics=null`, `log=null`, `certs.certManager=null`, `certs.selfSigned=null`,
@@ -187,6 +192,10 @@ func TestImpossibleValues(t *testing.T) {
 		`podDisruptionBudget.minAvailable="51%"`:                      "podDisruptionBudget.minAvailable is 51% of 2 replicas", // Kubernetes rounds up.
 		`{"podDisruptionBudget":{"minAvailable":"67%"},"replicas":3}`: "podDisruptionBudget.minAvailable is 67% of 3 replicas",
 		`{"podDisruptionBudget":{"minAvailable":"66%"},"replicas":3}`: "",
+		`hostNetwork=true`:                                          "hostNetwork and port 10250: that is the kubelet's on every node; choose another one, as in --set port=9443",
+		`{"hostNetwork":true,"port":9443}`:                          "",
+		`port=8080`:                                                 "port, healthPort and metricsPort are 8080, 8081 and 8080: no two of them can be the same",
+		`extraEnv=[{"name":"GOMEMLIMIT","value":"1"}]`:              "extraEnv cannot set GOMEMLIMIT: the chart sets it from resources.limits",
 		`enabled=true`:                                              "", // Of a chart that has this one as a dependency, with condition: meshfence.enabled.
 		`global={"imageRegistry":"example.com"}`:                    "",
 		`podLabels={"istio.io/dataplane-mode":"ambient"}`:           "podLabels cannot set istio.io/dataplane-mode, which the chart sets",

@@ -171,6 +171,17 @@ MinimumCertificateDuration and MinimumRenewBefore) or meshfence itself (certs.Op
 {{- end -}}
 {{- end -}}
 
+{{/* Ports of the pods that cannot be. */}}
+{{- define "meshfence.checkPorts" -}}
+{{- $ports := list .Values.port .Values.healthPort .Values.metricsPort -}}
+{{- if ne (len (uniq (toStrings $ports))) 3 -}}
+{{- fail (printf "port, healthPort and metricsPort are %v, %v and %v: no two of them can be the same" .Values.port .Values.healthPort .Values.metricsPort) -}}
+{{- end -}}
+{{- if and .Values.hostNetwork (has "10250" (toStrings $ports)) -}}
+{{- fail "hostNetwork and port 10250: that is the kubelet's on every node; choose another one, as in --set port=9443" -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Labels or annotations of a value, where some of the same names are taken. Called with value, more, taken (a list). */}}
 {{- define "meshfence.more" -}}
 {{- range $key := .taken -}}
