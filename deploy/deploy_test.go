@@ -158,7 +158,9 @@ func TestEveryManifestIsOfItsType(t *testing.T) {
 			"Deployment meshfence-system/meshfence",
 			"FlowSchema /meshfence",
 			"ValidatingAdmissionPolicy /meshfence",
+			"ValidatingAdmissionPolicy /meshfence-owner",
 			"ValidatingAdmissionPolicyBinding /meshfence",
+			"ValidatingAdmissionPolicyBinding /meshfence-owner",
 			"MutatingWebhookConfiguration /meshfence",
 			"ValidatingWebhookConfiguration /meshfence",
 		})
@@ -529,6 +531,10 @@ func TestRights(t *testing.T) {
 		{
 			APIGroups: []string{"admissionregistration.k8s.io"}, Resources: []string{"validatingwebhookconfigurations", "mutatingwebhookconfigurations"},
 			ResourceNames: []string{"meshfence"}, Verbs: []string{"get", "list", "watch", "patch"},
+		},
+		{
+			APIGroups: []string{"admissionregistration.k8s.io"}, Resources: []string{"validatingwebhookconfigurations", "mutatingwebhookconfigurations"},
+			ResourceNames: []string{"meshfence"}, Verbs: []string{"delete"},
 		},
 	}
 	wantOwn := []rbacv1.PolicyRule{

@@ -34,6 +34,7 @@ func register(mgr manager.Manager, s *settings, file *config.File, serving certi
 		DiscoveryLabels: c.DiscoveryLabels,
 		Configuration:   s.name,
 		OnlySail:        s.istiods == sailIstiods,
+		Owned:           s.owned,
 		Changed: func() {
 			select {
 			case changes <- struct{}{}:

@@ -37,6 +37,7 @@ type settings struct {
 	namespace      string
 	name           string
 	istiods        string
+	owned          bool
 	certs          string
 	certDir        string
 	clientCA       string
@@ -62,6 +63,7 @@ func (s *settings) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.namespace, "namespace", "", "`NAMESPACE` of meshfence itself, which has the mesh map; default: the pod's own, else "+defaultNamespace)
 	flags.StringVar(&s.name, "name", defaultName, "`NAME` of this installation: that of its Service and of both webhook configurations")
 	flags.StringVar(&s.istiods, "istiods", allIstiods, "which istiods `COUNT` as meshes: all, or sail (only those of the Sail operator; nothing of others is read)")
+	flags.BoolVar(&s.owned, "deleted-with-namespace", true, "have both webhook configurations deleted with meshfence's own namespace, by an owner reference; those that Argo CD tracks by annotation have none")
 	flags.StringVar(&s.certs, "certs", certsFromFiles, "where the serving certificate `COMES` from: files (--cert-dir), or self-signed (made here, shared by all replicas in the Secret NAME-certs, and made known to the API server)")
 	flags.StringVar(&s.certDir, "cert-dir", defaultCertDir, "`FOLDER` of the serving certificate, with tls.crt and tls.key; waits up to 1 minute for them, and loads them again when they change")
 	flags.StringVar(&s.clientCA, "client-ca", "", "`FILE` of the authorities that sign the API server's client certificate; with it, no other client is answered. Read again when it changes")

@@ -138,6 +138,8 @@ func changes(w *world, mode string) []accountChange {
 	w.t.Helper()
 	stored := judging()
 	w.do("read the configuration", w.Client.Get(w.t.Context(), client.ObjectKeyFromObject(stored), stored))
+	own := namespace(harness.Namespace)
+	w.do("read the namespace", w.Client.Get(w.t.Context(), client.ObjectKeyFromObject(own), own))
 	judgingAt, mapAt := -1, -1
 	for i, webhook := range stored.Webhooks {
 		switch webhook.Name {
@@ -148,21 +150,24 @@ func changes(w *world, mode string) []accountChange {
 		}
 	}
 	at := func(format string) string {
-		return strings.NewReplacer("NAMESPACES", fmt.Sprintf("/webhooks/%d", judgingAt), "MESHMAP", fmt.Sprintf("/webhooks/%d", mapAt)).Replace(format)
+		return strings.NewReplacer("UID", string(own.UID), "NAMESPACES", fmt.Sprintf("/webhooks/%d", judgingAt), "MESHMAP", fmt.Sprintf("/webhooks/%d", mapAt)).Replace(format)
 	}
-	suffix, bundle := "", ": not whom a webhook asks, nor its caBundle"
+	suffix, bundle := " and the owner", ": not whom a webhook asks, nor its caBundle"
 	if mode == "self-signed" {
-		suffix, bundle = " and the caBundles", ": not whom a webhook asks"
+		suffix, bundle = ", the caBundles and the owner", ": not whom a webhook asks"
 	}
 	caBundle := ""
 	if mode != "self-signed" {
-		caBundle = mayOnly + bundle
+		caBundle = mayOnly + suffix + bundle
 	}
 	refused := func(what string) string { return mayOnly + suffix + ": " + what }
 	metadata := refused("not the metadata")
 	list := refused("no webhook may be added, removed, renamed or moved")
 	fields := refused("not the rules, selectors, policies or timeouts of a webhook")
 	asks := mayOnly + suffix + bundle
+	owner := refused("no owner but the namespace meshfence-system")
+	const wrong = account + " may name the namespace meshfence-system as owner of the webhook configurations meshfence by its own uid only"
+	const system = `"apiVersion": "v1", "kind": "Namespace", "name": "meshfence-system"`
 	conditions := refused("no other match condition may be added, removed, renamed, moved or changed")
 	const another = `{"name": "another.meshfence.io", "admissionReviewVersions": ["v1"], "sideEffects": "None", "clientConfig": {"url": "https://example.com/"}}`
 	all := []accountChange{
@@ -175,7 +180,11 @@ func changes(w *world, mode string) []accountChange {
 		{"a label less", judging(), `[{"op": "remove", "path": "/metadata/labels/meshfence.io~1part"}]`, metadata},
 		{"an annotation", filling(), `[{"op": "add", "path": "/metadata/annotations/a", "value": "b"}]`, metadata},
 		{"a finalizer", filling(), `[{"op": "add", "path": "/metadata/finalizers", "value": ["example.com/stays"]}]`, metadata},
-		{"an owner", filling(), `[{"op": "add", "path": "/metadata/ownerReferences", "value": [{"apiVersion": "v1", "kind": "Node", "name": "a", "uid": "b"}]}]`, metadata},
+		{"its namespace as the owner", filling(), `[{"op": "add", "path": "/metadata/ownerReferences", "value": [{` + system + `, "uid": "UID"}]}]`, ""},
+		{"a namespace of before as the owner", filling(), `[{"op": "add", "path": "/metadata/ownerReferences", "value": [{` + system + `, "uid": "b"}]}]`, wrong},
+		{"an owner that blocks", judging(), `[{"op": "add", "path": "/metadata/ownerReferences", "value": [{` + system + `, "uid": "UID", "blockOwnerDeletion": true}]}]`, owner},
+		{"another namespace as the owner", judging(), `[{"op": "add", "path": "/metadata/ownerReferences", "value": [{"apiVersion": "v1", "kind": "Namespace", "name": "default", "uid": "UID"}]}]`, owner},
+		{"another owner", filling(), `[{"op": "add", "path": "/metadata/ownerReferences", "value": [{"apiVersion": "v1", "kind": "Node", "name": "a", "uid": "b"}]}]`, owner},
 		{"another webhook", filling(), `[{"op": "add", "path": "/webhooks/-", "value": ` + another + `}]`, list},
 		{"a webhook less", judging(), `[{"op": "remove", "path": "/webhooks/0"}]`, list},
 		{"no webhook left", filling(), `[{"op": "remove", "path": "/webhooks/0"}]`, list},

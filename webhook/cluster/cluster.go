@@ -21,6 +21,7 @@ import (
 	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/cluster/conditions"
 	"github.com/meshfence/meshfence/webhook/cluster/ledger"
+	"github.com/meshfence/meshfence/webhook/cluster/owner"
 	"github.com/meshfence/meshfence/webhook/cluster/store"
 	"github.com/meshfence/meshfence/webhook/match"
 	"github.com/meshfence/meshfence/webhook/mesh"
@@ -53,6 +54,8 @@ type Options struct {
 	// NarrowEvery is the time between two looks for label keys that are no longer in use; default DefaultNarrowEvery. Such a
 	// key leaves the match conditions after one to two of them.
 	NarrowEvery time.Duration
+	// Owned has both webhook configurations deleted with our own namespace (package owner); else that has no part in it.
+	Owned bool
 	// OnlySail leaves out the istiods that the Sail operator did not install: nothing of theirs is read.
 	OnlySail bool
 	// Changed, if not nil, is called whenever the fleet or a namespace has changed. It must not block.
@@ -68,6 +71,7 @@ type Cluster struct {
 	reflectors []*cache.Reflector
 	metrics    *metrics
 	conditions *conditions.Updater
+	owner      *owner.Keeper
 	claims     *claims
 	ledger     *ledger.Ledger
 
@@ -123,6 +127,10 @@ func New(cfg *rest.Config, opts Options) (*Cluster, error) {
 		DiscoveryLabels: opts.DiscoveryLabels, NarrowEvery: opts.NarrowEvery,
 		Fleet: c.Fleet, Synced: c.Synced, Live: c.Live, Writes: metrics.writes,
 	})
+	c.owner = owner.New(owner.Options{
+		Namespace: opts.Namespace, Name: opts.Configuration, Owned: opts.Owned,
+		Namespaces: resources.namespaceObjects, Validating: resources.validating, Mutating: resources.mutating,
+	})
 	c.claims = newClaims(resources.configMaps, opts.Namespace, func(shown ledger.Page) { c.ledger.Saw(shown) })
 	c.ledger = ledger.New(c.claims, lister{c}, metrics.ofLedger())
 	c.reflectors = newReflectors(c)
@@ -144,6 +152,7 @@ func (c *Cluster) Start(ctx context.Context) error {
 	group.Go(func() { c.followMap(ctx) })
 	group.Go(func() { c.buildFleets(ctx) })
 	group.Go(func() { c.conditions.Run(ctx) })
+	group.Go(func() { c.owner.Run(ctx) })
 	group.Wait()
 	return nil
 }

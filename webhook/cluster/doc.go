@@ -6,6 +6,7 @@
 //
 //	store       keeps what client-go's reflectors bring, cut down to what is judged
 //	conditions  keeps the match conditions of the webhook configurations up to date
+//	owner       has the webhook configurations deleted with our own namespace
 //	fastlist    lists namespaces with little memory; can be deleted
 //	ledger      notes the changes of meshes that are in flight
 //	listing     reads a cluster once, for the commands that look at what exists and for the audit
@@ -30,6 +31,7 @@
 //	configmaps, the ledger's name, in our own namespace   get, update; create, which cannot be restricted to a name
 //	validating- and mutatingwebhookconfigurations,
 //	  the name meshfence                                  get, list, watch, patch      (admissionregistration.k8s.io)
+//	the same                                              delete; never used, but some API servers ask for it where owners are written
 //	peerauthentications, gateways, gatewayclasses,
 //	  istiocnis, ztunnels                                 list                         (the audit, where they are served)
 //	events                                                create, patch                (events.k8s.io; the audit)

@@ -26,6 +26,7 @@ import (
 // resources are the parts of the API that are used.
 type resources struct {
 	namespaces           metadata.ResourceInterface // of the metadata only
+	namespaceObjects     dynamic.ResourceInterface  // for our own
 	core                 rest.Interface             // whole objects of the core group
 	istios, revisions    meshResource
 	tags                 dynamic.ResourceInterface
@@ -83,6 +84,9 @@ func newResources(cfg *rest.Config, namespace string) (*resources, error) {
 	return &resources{
 		namespaces: meta.Resource(corev1.SchemeGroupVersion.WithResource("namespaces")),
 		core:       core,
+
+		namespaceObjects: objects.Resource(corev1.SchemeGroupVersion.WithResource("namespaces")),
+
 		istios:     meshResourceOf(sail.KindIstio, api.ResourceIstios),
 		revisions:  meshResourceOf(sail.KindIstioRevision, api.ResourceIstioRevisions),
 		tags:       objects.Resource(sail.GroupVersion.WithResource(api.ResourceIstioRevisionTags)),
@@ -116,6 +120,7 @@ func newReflectors(c *Cluster) []*cache.Reflector {
 		store.NewReflector("istiorevisiontags", sailResource(store.Objects(c.resources.tags, "")), c.tags),
 		store.NewReflector("ledger", store.Objects(c.resources.configMaps, Claims), c.claims.seen),
 	)
+	all = append(all, c.owner.Reflectors()...)
 	if c.istiods != nil {
 		all = append(all, c.istiods.reflectors()...)
 	}
