@@ -19,7 +19,7 @@ DIR ?= test/cases
 PODS ?= 5000
 # The platforms of `make plugin` and `make image`, comma-separated; none stands for all.
 PLATFORMS ?=
-# The name that `make push` pushes the image to.
+# The name that `make push` pushes the image to, and that `make bundle` writes into the bundle.
 IMAGE ?=
 # How long `make fuzz` gives every fuzz target.
 FUZZTIME ?= 30s
@@ -217,6 +217,10 @@ tidy-check:
 generate: $(HELM) ## write generated files anew: conditions of the chart, deploy/*.yaml, deploy/olm, values in docs/install.md, index of docs/rules.md
 	go test ./webhook/policy -run 'TestCatalogue/index' -update-index
 	@go run ./deploy/render -helm $(HELM)
+
+.PHONY: bundle
+bundle: $(HELM) ## write the bundle for OLM with an image by its digest into bin/olm (IMAGE=registry.example.com/meshfence@sha256:...)
+	@rm -rf bin/olm && go run ./deploy/render -helm $(HELM) -out bin/olm -image '$(IMAGE)'
 
 # The files are made in a folder of their own and compared: the work tree stays as it is.
 .PHONY: generate-check

@@ -137,7 +137,11 @@ In names, * stands for any characters. An empty list means none, not the default
 // serve runs the server until ctx ends. Its error is one line that says what to do next. A stop before everything has
 // started is not an error.
 func serve(ctx context.Context, s *settings, register registerFunc) error {
-	file, err := openConfiguration(s.configFile)
+	open := openConfiguration
+	if s.configOptional {
+		open = openOptionalConfiguration
+	}
+	file, err := open(s.configFile)
 	if err != nil {
 		return err
 	}
@@ -170,14 +174,24 @@ func serve(ctx context.Context, s *settings, register registerFunc) error {
 // openConfiguration reads the configuration file; without one it stands for the defaults.
 func openConfiguration(path string) (*config.File, error) {
 	file, err := config.Open(path, webhook.RuleCodes())
+	return file, adviseOnFile(path, err)
+}
+
+// openOptionalConfiguration reads a configuration file that need not exist.
+func openOptionalConfiguration(path string) (*config.File, error) {
+	file, err := config.OpenOptional(path, webhook.RuleCodes())
+	return file, adviseOnFile(path, err)
+}
+
+func adviseOnFile(path string, err error) error {
 	var invalid *config.InvalidError
 	switch {
 	case errors.As(err, &invalid):
-		return nil, fmt.Errorf("correct the configuration file %s ('meshfence serve --help' shows the fields): %w", path, err)
+		return fmt.Errorf("correct the configuration file %s ('meshfence serve --help' shows the fields): %w", path, err)
 	case err != nil:
-		return nil, fmt.Errorf("--config %w; without --config the defaults are used", err)
+		return fmt.Errorf("--config %w; without --config the defaults are used", err)
 	}
-	return file, nil
+	return nil
 }
 
 // apiConfig returns how to reach the API server.

@@ -33,6 +33,7 @@ const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 // settings are the flags of serve.
 type settings struct {
 	configFile     string
+	configOptional bool
 	kubeconfig     string
 	namespace      string
 	name           string
@@ -59,6 +60,7 @@ type settings struct {
 func (s *settings) addFlags(flags *pflag.FlagSet) {
 	flags.SortFlags = false
 	flags.StringVar(&s.configFile, "config", "", "configuration `FILE`, read again when it changes; without one the defaults are used")
+	flags.BoolVar(&s.configOptional, "config-optional", false, "while there is no file at --config, use the defaults")
 	flags.StringVar(&s.kubeconfig, "kubeconfig", "", "kubeconfig `FILE`; without one KUBECONFIG or ~/.kube/config, else the cluster this runs in")
 	flags.StringVar(&s.namespace, "namespace", "", "`NAMESPACE` of meshfence itself, which has the mesh map; default: the pod's own, else "+defaultNamespace)
 	flags.StringVar(&s.name, "name", defaultName, "`NAME` of this installation: that of its Service and of both webhook configurations")

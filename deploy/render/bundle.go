@@ -21,7 +21,11 @@ type object = map[string]any
 // The webhook configurations are not in it: OLM makes them itself, from descriptions that have neither matchConditions nor a
 // namespaceSelector, so every change of every namespace would be sent. Nor is the policy about meshfence's account, a kind that OLM does not
 // install. Both come with the one command that completes the installation.
-func writeBundle(out string, rendered []byte) error {
+//
+// The Role is an object of the bundle, and not one of the ClusterServiceVersion's permissions: OLM makes a ClusterRole of those for an operator that is
+// installed for all namespaces (pkg/controller/operators/olm, ensureSingletonRBAC), with which the account could write ConfigMaps everywhere. There is no
+// ConfigMap, because OLM overwrites it with every update.
+func writeBundle(dir string, rendered []byte) error {
 	text, err := os.ReadFile(filepath.Join("deploy", "olm", "base.yaml"))
 	if err != nil {
 		return err
@@ -36,23 +40,23 @@ func writeBundle(out string, rendered []byte) error {
 		if err := yaml.Unmarshal([]byte(document), &manifest); err != nil {
 			return err
 		}
-		if err := place(out, manifest, csv, install); err != nil {
+		if err := place(dir, manifest, csv, install); err != nil {
 			return err
 		}
 	}
 	spec, ok := csv["spec"].(object)
-	if !ok || len(install) != 3 {
-		return errors.New("the bundle lacks a Deployment, a ClusterRole or a Role")
+	if !ok || len(install) != 2 {
+		return errors.New("the bundle lacks a Deployment or a ClusterRole")
 	}
 	spec["install"] = object{"strategy": "deployment", "spec": install}
 	return errors.Join(
-		writeYAML(filepath.Join(out, "deploy", "olm", "manifests", "meshfence.clusterserviceversion.yaml"), csv),
-		writeDockerfile(out))
+		writeYAML(filepath.Join(dir, "manifests", "meshfence.clusterserviceversion.yaml"), csv),
+		writeDockerfile(dir))
 }
 
 // writeDockerfile writes what makes an image of the bundle, as `operator-sdk generate bundle` does: the two folders, and as labels what
 // metadata/annotations.yaml says of them.
-func writeDockerfile(out string) error {
+func writeDockerfile(dir string) error {
 	text, err := os.ReadFile(filepath.Join("deploy", "olm", "metadata", "annotations.yaml"))
 	if err != nil {
 		return err
@@ -70,30 +74,32 @@ func writeDockerfile(out string) error {
 		fmt.Fprintf(&file, "LABEL %s=%s\n", name, metadata.Annotations[name])
 	}
 	file.WriteString("COPY manifests /manifests/\nCOPY metadata /metadata/\n")
-	return write(filepath.Join(out, "deploy", "olm", "bundle.Dockerfile"), []byte(file.String()))
+	return write(filepath.Join(dir, "bundle.Dockerfile"), []byte(file.String()))
 }
 
 // place puts a manifest where it belongs in a bundle.
-func place(out string, manifest, csv, install object) error {
+func place(dir string, manifest, csv, install object) error {
 	metadata, _ := manifest["metadata"].(object)
 	name, _ := metadata["name"].(string)
-	rights := func() []any { return []any{object{"serviceAccountName": name, "rules": manifest["rules"]}} }
-	switch kind := manifest["kind"]; kind {
+	kind, _ := manifest["kind"].(string)
+	asItIs := func() error {
+		// OLM decides about the namespace.
+		delete(metadata, "namespace")
+		version, _ := manifest["apiVersion"].(string)
+		file := fmt.Sprintf("%s_%s_%s.yaml", name, strings.ReplaceAll(version, "/", "_"), strings.ToLower(kind))
+		return writeYAML(filepath.Join(dir, "manifests", file), manifest)
+	}
+	switch kind {
 	case "Deployment":
 		install["deployments"] = []any{object{"name": name, "spec": manifest["spec"], "label": metadata["labels"]}}
 		return addImage(csv, manifest)
 	case "ClusterRole":
 		if strings.HasSuffix(name, "-viewer") { // of people, not of the account
-			return writeYAML(filepath.Join(out, "deploy", "olm", "manifests", name+"_rbac.authorization.k8s.io_v1_clusterrole.yaml"), manifest)
+			return asItIs()
 		}
-		install["clusterPermissions"] = rights()
-	case "Role":
-		install["permissions"] = rights()
-	case "Service", "ConfigMap":
-		// OLM decides about the namespace.
-		delete(metadata, "namespace")
-		file := fmt.Sprintf("%s_v1_%s.yaml", name, strings.ToLower(kind.(string)))
-		return writeYAML(filepath.Join(out, "deploy", "olm", "manifests", file), manifest)
+		install["clusterPermissions"] = []any{object{"serviceAccountName": name, "rules": manifest["rules"]}}
+	case "Service", "Role", "RoleBinding", "PodDisruptionBudget":
+		return asItIs()
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -21,8 +22,15 @@ func modes() []string { return []string{"cert-manager", "openshift", "self-signe
 func main() {
 	helm := flag.String("helm", "bin/tools/helm", "`PATH` of helm")
 	out := flag.String("out", ".", "`FOLDER` below which the files are written")
+	image := flag.String("image", "", "write nothing but the bundle for OLM, into the folder, with this `IMAGE@DIGEST`")
 	flag.Parse()
-	if err := run(*helm, *out); err != nil {
+	var err error
+	if *image == "" {
+		err = run(*helm, *out)
+	} else {
+		err = bundleOf(*helm, *out, *image)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "render:", err)
 		os.Exit(1)
 	}
@@ -41,11 +49,13 @@ func run(helm, out string) error {
 		if err := write(filepath.Join(out, "deploy", "meshfence-"+mode+".yaml"), content); err != nil {
 			return err
 		}
-		if mode == "openshift" {
-			if err := writeBundle(out, content); err != nil {
-				return fmt.Errorf("deploy/olm: %w", err)
-			}
-		}
+	}
+	content, err := manifests(helm, "openshift", bundled)
+	if err != nil {
+		return err
+	}
+	if err := writeBundle(filepath.Join(out, "deploy", "olm"), content); err != nil {
+		return fmt.Errorf("deploy/olm: %w", err)
 	}
 	values, err := os.ReadFile(filepath.Join("deploy", "chart", "values.yaml"))
 	if err != nil {
@@ -62,6 +72,26 @@ func run(helm, out string) error {
 	return write(filepath.Join(out, "docs", "install.md"), doc)
 }
 
+// bundled are the values of the bundle.
+const bundled = "configMap.create=false"
+
+// bundleOf writes the bundle of a release, whose image is known, into a folder.
+func bundleOf(helm, dir, image string) error {
+	repository, digest, named := strings.Cut(image, "@")
+	if !named || !strings.HasPrefix(digest, "sha256:") {
+		return fmt.Errorf("%s has no digest: name the image as NAME@sha256:…, because clusters without access to its registry find copies by that, and a tag can be moved", image)
+	}
+	content, err := manifests(helm, "openshift", bundled, "image.repository="+repository, "image.digest="+digest)
+	if err != nil {
+		return err
+	}
+	annotations, err := os.ReadFile(filepath.Join("deploy", "olm", "metadata", "annotations.yaml"))
+	if err != nil {
+		return err
+	}
+	return errors.Join(writeBundle(dir, content), write(filepath.Join(dir, "metadata", "annotations.yaml"), annotations))
+}
+
 func write(file string, content []byte) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
@@ -69,10 +99,11 @@ func write(file string, content []byte) error {
 	return os.WriteFile(file, content, 0o644)
 }
 
-// manifests renders the chart for one mode.
-func manifests(helm, mode string) ([]byte, error) {
+// manifests renders the chart for one mode, with more values.
+func manifests(helm, mode string, values ...string) ([]byte, error) {
+	values = append([]string{"namespace.create=true", "certs.mode=" + mode}, values...)
 	cmd := exec.Command(helm, "template", "meshfence", filepath.Join("deploy", "chart"), "--namespace", "meshfence-system",
-		"--skip-tests", "--set", "namespace.create=true,certs.mode="+mode)
+		"--skip-tests", "--set", strings.Join(values, ","))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	rendered, err := cmd.Output()

@@ -311,20 +311,44 @@ func (n *Node) begin(ctx context.Context, d *appsv1.Deployment, hash string) err
 	return nil
 }
 
-// mount writes the volumes that are there; a missing Secret keeps a pod from starting, as in a cluster.
+// mount writes the volumes that are there; what is missing keeps a pod from starting unless it is optional, as in a cluster.
 func (n *Node) mount(ctx context.Context, p *pod) error {
 	for _, volume := range p.template.Spec.Volumes {
+		folder := filepath.Join(p.dir, volume.Name)
 		files, err := n.content(ctx, p.deployment.Namespace, volume)
+		if apierrors.IsNotFound(err) && isOptional(volume) {
+			if err := empty(folder); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			return err
 		}
 		for name, content := range files {
-			if err := replaceFile(filepath.Join(p.dir, volume.Name, name), content); err != nil {
+			if err := replaceFile(filepath.Join(folder, name), content); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// isOptional reports whether a pod starts without what the volume is made of.
+func isOptional(volume corev1.Volume) bool {
+	return volume.ConfigMap != nil && volume.ConfigMap.Optional != nil && *volume.ConfigMap.Optional
+}
+
+// empty makes a folder that has no files.
+func empty(folder string) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	files, err := os.ReadDir(folder)
+	for _, file := range files {
+		err = errors.Join(err, os.Remove(filepath.Join(folder, file.Name())))
+	}
+	return err
 }
 
 func (n *Node) content(ctx context.Context, namespace string, volume corev1.Volume) (map[string][]byte, error) {

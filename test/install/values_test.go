@@ -97,6 +97,9 @@ func TestValues(t *testing.T) {
 		{`dnsPolicy="Default"`, "Deployment", `"dnsPolicy":"Default"`},
 		{`dnsPolicy=null`, "Deployment", `"serviceAccountName":"meshfence"`},
 		{`mode="warn"`, "ConfigMap", `\nmode: warn\n`},
+		{`configMap.create=false`, "ConfigMap", ""},
+		{`configMap.create=false`, "Deployment", `{"configMap":{"name":"meshfence-configuration","optional":true},"name":"configuration"}`},
+		{`configMap.create=false`, "Deployment", `"--config-optional"`},
 		{`config={"rules":{"MF103":"warn"},"exemptUsers":[]}`, "ConfigMap", `\nexemptUsers: []\n`},
 		// As docs/install.md says for clusters other than OpenShift.
 		{`config={"exemptNamespaces":["kube-system","kube-public","kube-node-lease"]}`, "ConfigMap", `\nexemptNamespaces:\n- kube-system\n- kube-public\n- kube-node-lease\n`},
@@ -165,7 +168,7 @@ func TestWrongValues(t *testing.T) {
 		`config={"rules":{"MF103":"maybe"}}`, `config={"discoveryLabels":["not'a'key"]}`, `resources={"limits":{"memory":"lots"}}`, `metrics.prometheusRule.latencySeconds=0.2`,
 		`config.rule={"MF103":"warn"}`, `config.meshMap.nam="x"`, `config.meshMap.name="istio-ca-root-cert"`, `certs.certManager.issuerRef={"kind":"ClusterIssuer"}`,
 		`clientCA={"secret":"a","configMap":"b"}`, `clientCA.key=""`,
-		`port=443`, `port="9443"`, `healthPort=0`, `metricsPort=65536`, `port=null`, `hostNetwork=null`, `hostNetwork="true"`, `dnsPolicy="None"`, `extraEnv=[{"value":"b"}]`, `extraEnv={"A":"b"}`,
+		`port=443`, `port="9443"`, `healthPort=0`, `metricsPort=65536`, `port=null`, `configMap=null`, `configMap.create=null`, `webhooks.deletedWithNamespace=null`, `hostNetwork=null`, `hostNetwork="true"`, `dnsPolicy="None"`, `extraEnv=[{"value":"b"}]`, `extraEnv={"A":"b"}`,
 		`extraArgs=["--bind-address=:9443"]`, `extraArgs=["--health-bind-address","0"]`,
 		// null takes a value away, with all that is in it.
 		`image=null`, `replicas=null`, `mode=null`, `certs=null`, `clientCA=null`, `webhooks=null`, `rollout=null`, `namespace=null`, `serviceAccount=null`,
@@ -195,13 +198,15 @@ func TestImpossibleValues(t *testing.T) {
 		`{"podDisruptionBudget":{"minAvailable":"66%"},"replicas":3}`: "",
 		`hostNetwork=true`:                                            "hostNetwork and port 10250: that is the kubelet's on every node; choose another one, as in --set port=9443",
 		`{"hostNetwork":true,"port":9443}`:                            "",
-		`port=8080`:                                                   "port, healthPort and metricsPort are 8080, 8081 and 8080: no two of them can be the same",
-		`extraEnv=[{"name":"GOMEMLIMIT","value":"1"}]`:                "extraEnv cannot set GOMEMLIMIT: the chart sets it from resources.limits",
-		`enabled=true`:                                                "", // Of a chart that has this one as a dependency, with condition: meshfence.enabled.
-		`global={"imageRegistry":"example.com"}`:                      "",
-		`podLabels={"istio.io/dataplane-mode":"ambient"}`:             "podLabels cannot set istio.io/dataplane-mode, which the chart sets",
-		`webhooks.labels={"meshfence.io/part":"mine"}`:                "webhooks.labels cannot set meshfence.io/part, which the chart sets",
-		`webhooks.annotations={"argocd.argoproj.io/sync-wave":"9"}`:   "webhooks.annotations cannot set argocd.argoproj.io/sync-wave, which the chart sets",
+		`{"configMap":{"create":false},"mode":"warn"}`:                "configMap.create=false leaves nothing in which mode and config could be: write them into a ConfigMap meshfence-configuration of your own",
+		`{"configMap":{"create":false},"config":{}}`:                  "",
+		`port=8080`: "port, healthPort and metricsPort are 8080, 8081 and 8080: no two of them can be the same",
+		`extraEnv=[{"name":"GOMEMLIMIT","value":"1"}]`: "extraEnv cannot set GOMEMLIMIT: the chart sets it from resources.limits",
+		`enabled=true`:                                              "", // Of a chart that has this one as a dependency, with condition: meshfence.enabled.
+		`global={"imageRegistry":"example.com"}`:                    "",
+		`podLabels={"istio.io/dataplane-mode":"ambient"}`:           "podLabels cannot set istio.io/dataplane-mode, which the chart sets",
+		`webhooks.labels={"meshfence.io/part":"mine"}`:              "webhooks.labels cannot set meshfence.io/part, which the chart sets",
+		`webhooks.annotations={"argocd.argoproj.io/sync-wave":"9"}`: "webhooks.annotations cannot set argocd.argoproj.io/sync-wave, which the chart sets",
 
 		`certs.certManager.renewBefore="2160h"`:                            "certs.certManager.renewBefore is 2160h, and certs.certManager.duration 2160h: a certificate must be renewed before it ends, but not at once",
 		`certs.certManager={"duration":"1h30m","renewBefore":"5400s"}`:     "certs.certManager.renewBefore is 5400s",

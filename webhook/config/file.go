@@ -2,7 +2,9 @@ package config
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -34,6 +36,7 @@ const volumeLink = "..data"
 // replica. Make one with Open.
 type File struct {
 	path                 string
+	optional             bool
 	codes                []string
 	pollEvery, stableFor time.Duration
 	metrics              *metrics
@@ -43,18 +46,33 @@ type File struct {
 	loaded content
 }
 
-// content is what a look at the file found: its text, or why there is none.
-type content struct{ text, problem string }
+// content is what a look at the file found: its text, or why there is none. An optional file that does not exist is absent.
+type content struct {
+	text, problem string
+	absent        bool
+}
 
 // Open reads the configuration file; codes are the rule codes that exist. The path "" stands for no file: the defaults are
 // used, and never change. The error is that of reading the file, or an *InvalidError.
-func Open(path string, codes []string) (*File, error) {
-	f := &File{path: path, codes: codes, pollEvery: pollEvery, stableFor: stableFor, metrics: newMetrics(), onChange: func(*Configuration) {}}
+func Open(path string, codes []string) (*File, error) { return open(path, false, codes) }
+
+// OpenOptional is Open for a file that need not exist: as long as it does not, also if it is removed later, the defaults are used.
+func OpenOptional(path string, codes []string) (*File, error) { return open(path, true, codes) }
+
+func open(path string, optional bool, codes []string) (*File, error) {
+	f := &File{
+		path: path, optional: optional, codes: codes, pollEvery: pollEvery, stableFor: stableFor, metrics: newMetrics(), onChange: func(*Configuration) {},
+	}
 	if path == "" {
 		f.inUse.Store(Default())
 		return f, nil
 	}
 	data, err := ReadFile(path)
+	if optional && errors.Is(err, fs.ErrNotExist) {
+		f.loaded = content{absent: true}
+		f.inUse.Store(Default())
+		return f, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +166,7 @@ func (f *File) reload(ctx context.Context) {
 	f.onChange(c)
 	f.inUse.Store(c)
 	f.metrics.accept()
-	logger.Info("the changed configuration file is in use", "mode", c.Mode, "rules", c.Rules, "discoveryLabels", c.DiscoveryLabels,
+	logger.Info("the changed configuration file is in use", "absent", found.absent, "mode", c.Mode, "rules", c.Rules, "discoveryLabels", c.DiscoveryLabels,
 		"exemptNamespaces", c.ExemptNamespaces, "exemptUsers", c.ExemptUsers, "controlPlaneNamespaces", c.ControlPlaneNamespaces,
 		"fillFrom", c.FillFrom, "meshMap", c.MeshMap.Name)
 }
@@ -180,6 +198,9 @@ func (f *File) read() (found content, written time.Time) {
 		written = info.ModTime()
 	}
 	data, err := ReadFile(f.path)
+	if f.optional && errors.Is(err, fs.ErrNotExist) {
+		return content{absent: true}, written
+	}
 	if err != nil {
 		return content{problem: err.Error()}, written
 	}
@@ -187,6 +208,9 @@ func (f *File) read() (found content, written time.Time) {
 }
 
 func (c content) configuration(codes []string) (*Configuration, error) {
+	if c.absent {
+		return Default(), nil
+	}
 	if c.problem != "" {
 		return nil, fmt.Errorf("the configuration file cannot be read: %s", c.problem)
 	}

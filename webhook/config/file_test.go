@@ -378,3 +378,45 @@ func TestMetricsAreRegisteredOnce(t *testing.T) {
 		t.Error("no error for a second registration")
 	}
 }
+
+// An optional file may come and go; a file with a mistake is refused all the same.
+func TestAnOptionalFileComesAndGoes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	file, err := OpenOptional(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(Default(), file.Current()); diff != "" {
+		t.Errorf("without a file (-defaults +got):\n%s", diff)
+	}
+	if _, err := Open(path, nil); err == nil {
+		t.Error("a file that is not optional need not exist")
+	}
+	file.stableFor = time.Millisecond
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		file.reload(t.Context())
+	}
+	if write(fileHeader + "mode: warn\n"); file.Current().Mode != ModeWarn {
+		t.Errorf("with a file the mode is %s", file.Current().Mode)
+	}
+	if write("mode: on\n"); file.Current().Mode != ModeWarn {
+		t.Errorf("with a mistake in it the mode is %s", file.Current().Mode)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	file.reload(t.Context())
+	if diff := cmp.Diff(Default(), file.Current()); diff != "" {
+		t.Errorf("without the file again (-defaults +got):\n%s", diff)
+	}
+	if err := os.WriteFile(path, []byte("mode: on\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenOptional(path, nil); err == nil {
+		t.Error("a file with a mistake is taken")
+	}
+}
