@@ -3,6 +3,7 @@ package foreign
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/itchyny/gojq"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -137,9 +139,10 @@ func (g *gitops) live(kind string) *unstructured.Unstructured {
 	return object
 }
 
-// changed waits until both configurations have what others write: meshfence's label key, and the authority.
+// changed waits until both configurations have what others write: meshfence's label key, the authority, and AKS's conditions.
 func (g *gitops) changed() {
 	g.t.Helper()
+	g.enforce()
 	eventually(g.t, "the webhook configurations have what is not in the manifests", func() error {
 		for kind := range g.stored {
 			text, err := json.Marshal(g.live(kind))
@@ -151,6 +154,37 @@ func (g *gitops) changed() {
 			}
 		}
 		return nil
+	})
+}
+
+// enforce adds to each namespaceSelector what the admissions enforcer of AKS adds where no annotation keeps it from that (Azure/AKS issue 4002).
+func (g *gitops) enforce() {
+	g.t.Helper()
+	added := []metav1.LabelSelectorRequirement{
+		{Key: "control-plane", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"true"}},
+		{Key: "kubernetes.azure.com/managedby", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"aks"}},
+	}
+	enforced := func(stored *metav1.LabelSelector) *metav1.LabelSelector {
+		if slices.ContainsFunc(stored.MatchExpressions, func(r metav1.LabelSelectorRequirement) bool { return r.Key == added[0].Key }) {
+			return stored
+		}
+		stored.MatchExpressions = append(stored.MatchExpressions, added...)
+		return stored
+	}
+	eventually(g.t, "AKS has its conditions", func() error {
+		validating, mutating := &admissionregistrationv1.ValidatingWebhookConfiguration{}, &admissionregistrationv1.MutatingWebhookConfiguration{}
+		key := client.ObjectKey{Name: "meshfence"}
+		if err := errors.Join(g.Client.Get(g.t.Context(), key, validating), g.Client.Get(g.t.Context(), key, mutating)); err != nil {
+			return err
+		}
+		for i := range validating.Webhooks {
+			validating.Webhooks[i].NamespaceSelector = enforced(validating.Webhooks[i].NamespaceSelector)
+		}
+		for i := range mutating.Webhooks {
+			mutating.Webhooks[i].NamespaceSelector = enforced(mutating.Webhooks[i].NamespaceSelector)
+		}
+		as := client.FieldOwner("admissionsenforcer")
+		return errors.Join(g.Client.Update(g.t.Context(), validating, as), g.Client.Update(g.t.Context(), mutating, as))
 	})
 }
 
@@ -198,15 +232,15 @@ func (g *gitops) argo() {
 				rules = append(rules, rule.JQPathExpressions...)
 			}
 		}
-		if len(rules) != 2 { // for the label keys, and for the authority
+		if len(rules) != 3 { // for the authority, the label keys, and AKS
 			g.t.Fatalf("%s: the rules are %q", kind, rules)
 		}
 		live := g.live(kind)
 		if diff := g.difference(stored, live, rules); diff != "" {
 			g.t.Errorf("%s: with the rules there is still a difference (-manifests +cluster):\n%s", kind, diff)
 		}
-		// Without either of them there is one.
-		for _, some := range [][]string{nil, rules[:1], rules[1:]} {
+		// Without any of them there is one.
+		for _, some := range [][]string{nil, rules[:2], rules[1:], {rules[0], rules[2]}} {
 			if g.difference(stored, live, some) == "" {
 				g.t.Errorf("%s: with %q alone there is no difference", kind, some)
 			}
@@ -240,7 +274,15 @@ func (g *gitops) difference(manifest, live *unstructured.Unstructured, rules []s
 func content(object *unstructured.Unstructured) map[string]any {
 	annotations := object.GetAnnotations()
 	delete(annotations, "kubectl.kubernetes.io/last-applied-configuration")
-	return map[string]any{"name": object.GetName(), "labels": object.GetLabels(), "annotations": annotations, "webhooks": object.Object["webhooks"]}
+	webhooks, _, _ := unstructured.NestedSlice(object.Object, "webhooks")
+	for _, webhook := range webhooks {
+		// A list that a rule has emptied is none to the three-way patch by which Argo CD compares.
+		fields := webhook.(map[string]any)
+		if list, found, _ := unstructured.NestedSlice(fields, "namespaceSelector", "matchExpressions"); found && len(list) == 0 {
+			unstructured.RemoveNestedField(fields, "namespaceSelector", "matchExpressions")
+		}
+	}
+	return map[string]any{"name": object.GetName(), "labels": object.GetLabels(), "annotations": annotations, "webhooks": webhooks}
 }
 
 // without deletes the fields that rules name, as Argo CD does with both sides: `del(RULE)`, which must give one object.
