@@ -14,6 +14,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/meshfence/meshfence/webhook/match"
 )
@@ -241,5 +242,46 @@ func TestOnlySail(t *testing.T) {
 	w.kubectl("label", "configmap", "istio-x", "--namespace", "plane", "istio.io/rev=x")
 	if err := w.Node.Err(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestHelm3 rolls back a release that is not applied on the server's side, as one that Helm 3 began.
+func TestHelm3(t *testing.T) {
+	w := start(t, nil)
+	w.helm("install", "meshfence", w.chart(), "--namespace", "meshfence-system", "--create-namespace", "--set", "certs.mode=self-signed", "--server-side=false")
+	w.rollout("meshfence-system", "meshfence")
+	w.apply(mesh)
+	w.eventually("the mesh's label is asked about", w.asksAboutTheMesh)
+	w.helm("upgrade", "meshfence", w.chart(), "--namespace", "meshfence-system", "--reset-then-reuse-values", "--set", "mode=warn")
+	w.do("look at what is asked about after an upgrade", w.asksAboutTheMesh())
+	const refusal = "invalid client update option(s)"
+	rollback := exec.CommandContext(t.Context(), filepath.Join(w.root, "bin", "tools", "helm"), "rollback", "meshfence", "1", "--namespace", "meshfence-system", "--force-conflicts")
+	text, err := w.run(rollback, "")
+	doc, unread := os.ReadFile(filepath.Join(w.root, "docs", "install.md"))
+	if err == nil || !strings.Contains(text, refusal) || unread != nil || !strings.Contains(string(doc), "`"+refusal+"`") {
+		t.Errorf("a rollback by force, which docs/install.md says is refused with %s: %v\n%s", refusal, err, text)
+	}
+	w.replay("roll-back-by-force")
+	w.eventually("meshfence judges", w.guarded)
+	w.eventually("the mesh's label is asked about", w.asksAboutTheMesh)
+}
+
+// TestKustomizeLeavesTexts shows which texts of the rendered files have the name and the namespace, where kustomize does not look: docs/install.md says so.
+func TestKustomizeLeavesTexts(t *testing.T) {
+	t.Parallel()
+	text, err := render(t, `certs.mode="cert-manager"`)
+	if err != nil {
+		t.Fatal(text)
+	}
+	all := documents(t, text)
+	for what, part := range map[string]struct{ kind, text string }{
+		"the certificate's DNS names": {"Certificate", "meshfence.meshfence-system.svc"}, "inject-ca-from": {"ValidatingWebhookConfiguration", "cert-manager.io/inject-ca-from: meshfence-system/meshfence-serving"},
+		"the selectors of the webhooks": {"MutatingWebhookConfiguration", "- meshfence-system"}, "the account in the policies": {"ValidatingAdmissionPolicy", "system:serviceaccount:meshfence-system:meshfence"},
+		"arguments": {"Deployment", "- --name=meshfence"},
+	} {
+		shown, err := yaml.Marshal(all[part.kind])
+		if err != nil || !strings.Contains(string(shown), part.text) {
+			t.Errorf("%s: %v\n%s", what, err, shown)
+		}
 	}
 }
