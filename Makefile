@@ -220,7 +220,7 @@ generate: $(HELM) ## write generated files anew: conditions of the chart, deploy
 
 .PHONY: bundle
 bundle: $(HELM) ## write the bundle for OLM with an image by its digest into bin/olm (IMAGE=registry.example.com/meshfence@sha256:...)
-	@rm -rf bin/olm && go run ./deploy/render -helm $(HELM) -out bin/olm -image '$(IMAGE)'
+	@rm -rf bin/olm && go run ./deploy/render -helm $(HELM) -out bin/olm -image '$(or $(IMAGE),IMAGE)'
 
 # The files are made in a folder of their own and compared: the work tree stays as it is.
 .PHONY: generate-check
