@@ -1,7 +1,7 @@
 package install
 
 import (
-	"fmt"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -119,7 +119,7 @@ func TestGKE(t *testing.T) {
 	w.do("use all of it", w.Client.Status().Update(t.Context(), d))
 	w.eventually("a pod more than the quota says is not", func() error {
 		if err := w.podOf("meshfence-system", "meshfence"); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "exceeded quota: meshfence-priority") {
-			return fmt.Errorf("it is answered with %v", err)
+			return errors.Join(errors.New("the quota does not refuse it"), err)
 		}
 		return nil
 	})

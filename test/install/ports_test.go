@@ -1,6 +1,7 @@
 package install
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -58,7 +59,7 @@ func TestPorts(t *testing.T) {
 	w.patch("deployment", container+"/livenessProbe", `{"httpGet": {"path": "/nothing", "port": "health"}, "periodSeconds": 1, "failureThreshold": 1}`)
 	w.eventually("a pod is started again by its liveness probe", func() error {
 		if err := w.Node.Err(); err == nil || !strings.Contains(err.Error(), "its liveness probe has failed for 1s") {
-			return fmt.Errorf("the node says: %v", err)
+			return errors.Join(errors.New("the node has not said so"), err)
 		}
 		return nil
 	})
