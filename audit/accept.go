@@ -5,7 +5,10 @@ import (
 	"slices"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/meshfence/meshfence/webhook/api"
+	"github.com/meshfence/meshfence/webhook/istiod"
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
@@ -44,6 +47,11 @@ func Accept(findings []policy.Offence, annotations func(Key) map[string]string, 
 	return left, accepted
 }
 
+// AcceptanceCounts reports whether the annotations of an object of a resource count. Of a ConfigMap whose changes are not judged it is not known who wrote them.
+func AcceptanceCounts(resource string, object metav1.Object) bool {
+	return resource != "configmaps" || istiod.Guarded(object.GetLabels(), object.GetOwnerReferences())
+}
+
 // annotations are those of a stored object.
 func (i *Inventory) annotations(key Key) map[string]string {
 	o, there := i.Get(key)
@@ -52,11 +60,16 @@ func (i *Inventory) annotations(key Key) map[string]string {
 	}
 	var object struct {
 		Metadata struct {
-			Annotations map[string]string `json:"annotations"`
+			Annotations     map[string]string       `json:"annotations"`
+			Labels          map[string]string       `json:"labels"`
+			OwnerReferences []metav1.OwnerReference `json:"ownerReferences"`
 		} `json:"metadata"`
 	}
 	if err := json.Unmarshal(o.Raw, &object); err != nil {
 		return nil // what cannot be read accepts nothing
+	}
+	if key.Kind == KindConfigMap && !istiod.Guarded(object.Metadata.Labels, object.Metadata.OwnerReferences) {
+		return nil // as in AcceptanceCounts
 	}
 	return object.Metadata.Annotations
 }

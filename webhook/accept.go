@@ -22,7 +22,7 @@ func (h *kindHandler[O]) acceptance(ctx context.Context, req *admission.Request,
 	}
 	now := policy.ReadAcceptance(annotations)
 	change := policy.AcceptanceChange{New: &now, User: req.UserInfo.Username}
-	if old != nil {
+	if old != nil && (h.guarded == nil || h.guarded(old)) {
 		before := policy.ReadAcceptance(h.annotations(old))
 		change.Old = &before
 	}

@@ -3,6 +3,8 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -25,7 +27,7 @@ func validateIstiods(c *common, discoveryLabels []string) admission.Handler {
 	h.installing = h.mayInstall
 	return &kindHandler[istiod.ConfigMap]{
 		common: c, kind: configMapKind, decode: decodeMeshConfig, deletions: true, skip: skipMeshConfig,
-		annotations: func(c *istiod.ConfigMap) map[string]string { return c.Annotations }, judge: h.judge,
+		annotations: func(c *istiod.ConfigMap) map[string]string { return c.Annotations }, guarded: guarded, judge: h.judge,
 	}
 }
 
@@ -61,7 +63,7 @@ func decodeMeshConfig(req *admission.Request, raw []byte) (*istiod.ConfigMap, er
 	return c, completeName(&c.Name, req, "ConfigMap")
 }
 
-// skipMeshConfig reports whether a request is about no mesh configuration, or only brings the deletion of one forward.
+// skipMeshConfig reports whether a request is about no mesh configuration, or only brings the deletion of one forward: as long as it is stored, istiod reads it.
 func skipMeshConfig(old, updated *istiod.ConfigMap) bool {
 	if !guarded(old) && !guarded(updated) {
 		return true
@@ -69,7 +71,7 @@ func skipMeshConfig(old, updated *istiod.ConfigMap) bool {
 	if updated == nil {
 		return old.Deleting
 	}
-	return updated.Deleting && guarded(old) && guarded(updated)
+	return updated.Deleting && guarded(old) && guarded(updated) && reflect.DeepEqual(old.Config, updated.Config) && maps.Equal(old.Annotations, updated.Annotations)
 }
 
 // guarded reports whether a ConfigMap is the mesh configuration of an istiod whose changes are judged. Those of the Sail operator's library, of the
@@ -85,6 +87,9 @@ func (h *istiods) judge(ctx context.Context, req *admission.Request, old, update
 	}
 	parts := h.cluster.Known().Parts
 	if !guarded(updated) {
+		if updated != nil && updated.Installer == istiod.SailOperator && h.operated(updated) {
+			return allow() // the operator takes it over, and its own object says what is discovered
+		}
 		return h.judgeLoss(ctx, req, parts, old, updated != nil)
 	}
 	after := readIstiod(parts.With(&istiod.Part{ConfigMap: updated}), updated)
@@ -96,6 +101,13 @@ func (h *istiods) judge(ctx context.Context, req *admission.Request, old, update
 		before = readIstiod(parts.With(&istiod.Part{ConfigMap: old}), old)
 	}
 	return h.judgeChange(ctx, req, before, after)
+}
+
+// operated reports whether the Sail operator has an istiod of the ConfigMap's revision in its namespace. That the ConfigMap says so itself shows nothing.
+func (h *istiods) operated(c *istiod.ConfigMap) bool {
+	return slices.ContainsFunc(h.cluster.Fleet().Meshes(), func(m *mesh.Mesh) bool {
+		return m.Kind != mesh.KindIstiod && m.ControlPlane == c.Namespace && slices.Contains(m.Revisions, c.OfRevision)
+	})
 }
 
 // readIstiod reads the istiod of a ConfigMap; nil if it is one that the Sail operator has installed.

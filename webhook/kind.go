@@ -49,6 +49,8 @@ type kindHandler[O any] struct {
 	notSynced func() admission.Response
 	// annotations returns those of an object whose acceptance is judged; nil for a kind of which it is not.
 	annotations func(*O) map[string]string
+	// guarded, if not nil, reports whether an object's changes are judged: what another one accepts says nothing of who wrote it.
+	guarded func(*O) bool
 	// judge returns the response to a change that nothing above has settled.
 	judge func(ctx context.Context, req *admission.Request, old, updated *O) admission.Response
 }

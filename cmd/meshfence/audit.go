@@ -41,7 +41,7 @@ func addAudit(mgr manager.Manager, s *settings, file *config.File, known *cluste
 	if err != nil {
 		return err
 	}
-	annotations, err := listing.NewAnnotations(api)
+	annotations, err := listing.NewAnnotations(api, audit.AcceptanceCounts)
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func TestRunsWithoutAChangeWriteNothing(t *testing.T) {
 	must(t, err)
 	writer, err := reports.New(cfg)
 	must(t, err)
-	annotations, err := listing.NewAnnotations(cfg)
+	annotations, err := listing.NewAnnotations(cfg, audit.AcceptanceCounts)
 	must(t, err)
 	done := &runs{}
 	must(t, mgr.Add(&runner.Runner{

@@ -21,6 +21,13 @@ import (
 // MeshKey is the key of a ConfigMap that has the mesh configuration.
 const MeshKey = "mesh"
 
+// What the aliases of a text may add to it: so many times its size, and so many bytes more. A text of 100 KB could become gigabytes; istiod, which has no limit, would not
+// come up with it.
+const (
+	growth = 10
+	spare  = 64 << 10
+)
+
 // DefaultRevision is the revision of an istiod that was given none.
 const DefaultRevision = "default"
 
@@ -46,6 +53,9 @@ type MeshConfig struct {
 // and one that starts has none (istio/pkg/config/mesh/kubemesh/watcher.go).
 func ParseMeshConfig(text string) (*MeshConfig, error) {
 	read := &MeshConfig{}
+	if limit := growth*len(text) + spare; yamlpath.AliasesOfTextAdd(text, limit) > limit {
+		return nil, &TextError{Problem: fmt.Sprintf("its aliases make more than %d times its size of it", growth)}
+	}
 	// YAML becomes JSON first, as there: a value of another type is an error then, rather than a text.
 	object, err := yaml.YAMLToJSON([]byte(text))
 	if err == nil {

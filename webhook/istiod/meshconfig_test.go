@@ -1,6 +1,7 @@
 package istiod_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -46,6 +47,23 @@ func TestAMeshConfigurationIsReadAsIstiodReadsIt(t *testing.T) {
 				t.Errorf("%q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+// A text that aliases would make gigabytes of is not read, and costs no more than it is large; aliases as people use them are.
+func TestAliasesMakeNoMoreOfATextThanItsSizeAllows(t *testing.T) {
+	deep := "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
+	for c := 'b'; c < 'k'; c++ {
+		deep += fmt.Sprintf("%c: &%c [%s]\n", c, c, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*%c,", c-1), 10), ","))
+	}
+	long := "a: &a \"" + strings.Repeat("x", 40000) + "\"\nb: [" + strings.Repeat("*a,", 20000) + "]\n"
+	for name, text := range map[string]string{"many aliases of a long text": long, "aliases of aliases": deep, "that no other reader reads": long + "c: \x01"} {
+		if _, err := istiod.ParseMeshConfig(text); err == nil || !strings.Contains(err.Error(), "its aliases make more than 10 times its size of it") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if config, err := istiod.ParseMeshConfig("x: &a {matchLabels: {a: b}}\ndiscoverySelectors: [*a]\n"); err != nil || len(config.DiscoverySelectors) != 1 {
+		t.Errorf("%v, %v", config, err)
 	}
 }
 

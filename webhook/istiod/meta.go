@@ -91,6 +91,12 @@ func (m *rawMeta) read() Meta {
 	return read
 }
 
+// Guarded reports whether changes of a ConfigMap with such metadata are judged: those of the Sail operator, of its library and of Service Mesh 2 are not.
+func Guarded(labels map[string]string, owners []metav1.OwnerReference) bool {
+	m := rawMeta{Labels: labels, OwnerReferences: owners}
+	return m.installer() < SailLibrary
+}
+
 func (m *rawMeta) installer() Installer {
 	_, maistra := m.Labels[api.MaistraVersionLabel]
 	_, byOperator := m.Labels[operatorVersion]

@@ -80,13 +80,17 @@ func (o *Objects) installations() map[place]*installation {
 
 // is reports whether there is an istiod, or webhooks that call one, and the Sail operator has not installed it. The injector's ConfigMap alone makes none, and neither
 // does a Service Mesh 2 (MF208 knows its members). Nor does what is not judged when it is written, as a Deployment or a ConfigMap of the Sail library, unless there are
-// webhooks, which only administrators of the cluster can make: a tenant's Deployment must not stand in the way of all meshes.
+// webhooks, which only administrators of the cluster can make: a tenant's Deployment must not stand in the way of all meshes. For the same reason it says nothing about
+// who has installed the istiod: else a tenant's ConfigMap could hide one.
 func (in *installation) is() bool {
-	if by := in.installer(); by == SailOperator || by == Maistra {
+	if in.injector != nil && byOther(in.injector.Installer) || in.config != nil && byOther(in.config.Installer) {
 		return false
 	}
 	return in.injector != nil || in.config != nil && in.config.Installer < SailLibrary
 }
+
+// byOther reports whether an istiod is known by other objects, or none of ours.
+func byOther(by Installer) bool { return by == SailOperator || by == Maistra }
 
 // installer is what the objects say, those that say most.
 func (in *installation) installer() Installer {
@@ -108,7 +112,9 @@ func (in *installation) controlPlane(at place) *sail.ControlPlane {
 	}
 	cp.Spec.Namespace = at.namespace
 	if in.values != nil {
-		cp.Spec.Values = *in.values
+		// The pods' templates use them. istiod reads its environment and its mesh configuration, so what these values say of it counts for nothing: their ConfigMap is
+		// not judged when it is written.
+		cp.Spec.Values.Global.TrustBundleName = in.values.Global.TrustBundleName
 	}
 	for _, m := range in.metas {
 		cp.Installed.Release = cmp.Or(cp.Installed.Release, m.Release)
@@ -164,7 +170,7 @@ func (i Installer) String() string {
 func (o *Objects) Tags() []*sail.Tag {
 	var all []*sail.Tag
 	add := func(m *Meta, namespace string) {
-		if m.Installer == SailOperator || m.Installer == Maistra {
+		if byOther(m.Installer) {
 			return
 		}
 		tag := &sail.Tag{Metadata: sail.Meta{Name: m.Tag, UID: m.UID, CreationTimestamp: m.CreationTimestamp}}

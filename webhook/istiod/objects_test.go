@@ -113,6 +113,18 @@ func TestAnIstiodIsFoundByItsObjects(t *testing.T) {
 				"spec: {template: {spec: {containers: [{name: discovery, env: [{name: PILOT_CA_CERT_CONFIGMAP, value: own}]}]}}}}",
 			"plane/istio-a revision=a bundle=own selectors=1",
 		},
+		"the ConfigMap of an injector says that another program installed it, which a tenant can write": {
+			plain + "\n---\n{kind: ConfigMap, metadata: {name: istio-sidecar-injector-a, namespace: plane, labels: {istio.io/rev: a, maistra-version: 2.6.0}}}", "plane/istio-a revision=a by=Service Mesh 2 selectors=1",
+		},
+		"so does a Deployment": {
+			plain + "\n---\n{kind: Deployment, metadata: {name: istiod-a, namespace: plane, labels: {app: istiod, istio.io/rev: a}, ownerReferences: [{apiVersion: sailoperator.io/v1, kind: IstioRevision, name: a, uid: u}]}}",
+			"plane/istio-a revision=a by=the Sail operator selectors=1",
+		},
+		"the values of an injector say that istiod is elsewhere, or writes another certificate": {
+			plain + deployment + "\n---\n{kind: ConfigMap, metadata: {name: istio-sidecar-injector-a, namespace: plane, labels: {istio.io/rev: a}}, data: {values: " +
+				`'{"global":{"externalIstiod":true,"resourceScope":"cluster"},"istiodRemote":{"enabled":true},"pilot":{"configMap":false,"env":{"REVISION":"b"}},"profile":"remote","meshConfig":{"discoverySelectors":[{}]}}'` + "}}",
+			"plane/istio-a revision=a selectors=1",
+		},
 		"a Deployment alone, which a tenant can make": {strings.TrimPrefix(deployment, "\n---\n"), ""},
 		"the ConfigMap of the injector alone":         {"{kind: ConfigMap, metadata: {name: istio-sidecar-injector-a, namespace: plane, labels: {istio.io/rev: a}}, data: {values: '{}'}}", ""},
 		"other ConfigMaps of a revision": {

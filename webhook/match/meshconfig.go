@@ -12,12 +12,13 @@ import (
 // MeshConfigName is the name of that match condition.
 const MeshConfigName = "mesh-configuration"
 
-// MeshConfigExpression returns the condition under which a ConfigMap is judged: it has the name of a mesh configuration, none of the Sail operator's objects owns it, and
-// what istiod or meshfence read of it is not as it was before, or it belonged to another program. The name is that of the object: a request has none where the API server
+// MeshConfigExpression returns the condition under which a ConfigMap is judged: it has the name of a mesh configuration, none of the Sail operator's objects owns it, before
+// and after, and what istiod or meshfence read of it is not as it was before, or it belonged to another program. A reference to an owner can be made up, so one that is
+// new excuses nothing. The name is that of the object: a request has none where the API server
 // makes it.
 func MeshConfigExpression() string {
 	changes := []string{
-		"object == null", created, ownedBySail("oldObject"),
+		"object == null", created, ownedBySail("oldObject"), ownedBySail("object"),
 		"object.?data[?'mesh'] != oldObject.?data[?'mesh']",
 		changed(quote(revisionLabel)), changed(quote(api.ManagedByLabel)), changed(quote(api.MaistraVersionLabel)),
 	}
@@ -26,8 +27,8 @@ func MeshConfigExpression() string {
 	}
 	const judged = "(object == null ? oldObject : object)"
 	name := judged + ".metadata.name"
-	return "(" + name + " == 'istio' || " + name + ".startsWith('istio-') && !(" + name + " in ['istio-ca-root-cert', 'istio-ca-crl'])) &&\n!" +
-		ownedBySail(judged) + " && (\n" + strings.Join(changes, or) + "\n)"
+	return "(" + name + " == 'istio' || " + name + ".startsWith('istio-') && !(" + name + " in ['istio-ca-root-cert', 'istio-ca-crl'])) &&\n(!" +
+		ownedBySail(judged) + " || object != null && oldObject != null && !" + ownedBySail("oldObject") + ") && (\n" + strings.Join(changes, or) + "\n)"
 }
 
 func ownedBySail(object string) string {

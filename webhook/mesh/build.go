@@ -74,7 +74,7 @@ func newSource(cp *sail.ControlPlane, revision string, read lists) Source {
 	s := Source{
 		Ref:                Ref{Kind: cp.Kind, Name: cp.Metadata.Name},
 		Revision:           revision,
-		TrustBundle:        trustBundle(values),
+		TrustBundle:        trustBundle(cp),
 		MountedBundle:      mountedBundle(values),
 		RevocationList:     revocationList(values),
 		ClusterTrustBundle: enabled(values.Pilot.Env.ClusterTrustBundle),

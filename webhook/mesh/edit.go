@@ -101,6 +101,9 @@ func (e Edit) apply(stored *sail.ControlPlane) *sail.ControlPlane {
 	}
 	if e.TrustBundle != "" {
 		changed.Spec.Values.Global.TrustBundleName = e.TrustBundle
+		if changed.Installed != nil { // the chart puts it into the environment, too
+			changed.Spec.Values.Pilot.Env.TrustBundle = e.TrustBundle
+		}
 	}
 	if e.Allowed != nil || e.Until != "" {
 		changed.Metadata.Annotations = maps.Clone(stored.Metadata.Annotations)

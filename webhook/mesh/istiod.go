@@ -127,8 +127,12 @@ func ambientBy(cp *sail.ControlPlane) string {
 	return ""
 }
 
-// trustBundle names the ConfigMap that istiod writes its root certificate to.
-func trustBundle(values *sail.Values) string {
+// trustBundle names the ConfigMap that istiod writes its root certificate to. Where its Deployment is known its environment decides.
+func trustBundle(cp *sail.ControlPlane) string {
+	values := &cp.Spec.Values
+	if cp.Installed != nil && !cp.Installed.NotHere {
+		return firstName(values.Pilot.Env.TrustBundle, DefaultTrustBundle)
+	}
 	return firstName(values.Global.TrustBundleName, values.Pilot.Env.TrustBundle, DefaultTrustBundle)
 }
 

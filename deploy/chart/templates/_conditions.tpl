@@ -49,10 +49,11 @@ object.metadata.?annotations[?'meshfence.io/accept-until'] != oldObject.?metadat
 {{/* What an istiod reads of its mesh configuration is not as it was before. */}}
 {{- define "meshfence.meshConfiguration" -}}
 ((object == null ? oldObject : object).metadata.name == 'istio' || (object == null ? oldObject : object).metadata.name.startsWith('istio-') && !((object == null ? oldObject : object).metadata.name in ['istio-ca-root-cert', 'istio-ca-crl'])) &&
-!(object == null ? oldObject : object).metadata.?ownerReferences.orValue([]).exists(owner, owner.apiVersion.startsWith('sailoperator.io/')) && (
+(!(object == null ? oldObject : object).metadata.?ownerReferences.orValue([]).exists(owner, owner.apiVersion.startsWith('sailoperator.io/')) || object != null && oldObject != null && !oldObject.metadata.?ownerReferences.orValue([]).exists(owner, owner.apiVersion.startsWith('sailoperator.io/'))) && (
 object == null ||
 oldObject == null ||
 oldObject.metadata.?ownerReferences.orValue([]).exists(owner, owner.apiVersion.startsWith('sailoperator.io/')) ||
+object.metadata.?ownerReferences.orValue([]).exists(owner, owner.apiVersion.startsWith('sailoperator.io/')) ||
 object.?data[?'mesh'] != oldObject.?data[?'mesh'] ||
 object.metadata.?labels[?'istio.io/rev'] != oldObject.?metadata.?labels[?'istio.io/rev'] ||
 object.metadata.?labels[?'managed-by'] != oldObject.?metadata.?labels[?'managed-by'] ||

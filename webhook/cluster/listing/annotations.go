@@ -19,12 +19,15 @@ import (
 const fewObjects = 10
 
 // Annotations reads the annotations of objects.
-type Annotations struct{ client metadata.Interface }
+type Annotations struct {
+	client metadata.Interface
+	counts func(resource string, object metav1.Object) bool
+}
 
-// NewAnnotations returns one for the cluster that cfg leads to.
-func NewAnnotations(cfg *rest.Config) (*Annotations, error) {
+// NewAnnotations returns one for the cluster that cfg leads to. An object of a resource of which counts says no has none.
+func NewAnnotations(cfg *rest.Config, counts func(resource string, object metav1.Object) bool) (*Annotations, error) {
 	client, err := metadata.NewForConfig(cfg)
-	return &Annotations{client}, err
+	return &Annotations{client, counts}, err
 }
 
 // Of returns the annotations of objects of a resource in a namespace, "" for a resource without namespaces, by name. Only the right to list them is needed. Objects
@@ -51,7 +54,7 @@ func (a *Annotations) Of(ctx context.Context, resource schema.GroupVersionResour
 			if err != nil {
 				return err
 			}
-			if _, asked := of[object.GetName()]; asked {
+			if _, asked := of[object.GetName()]; asked && a.counts(resource.Resource, object) {
 				of[object.GetName()] = object.GetAnnotations()
 			}
 			return nil
