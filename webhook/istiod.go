@@ -90,7 +90,7 @@ func (h *istiods) judge(ctx context.Context, req *admission.Request, old, update
 		if updated != nil && updated.Installer == istiod.SailOperator && h.operated(updated) {
 			return allow() // the operator takes it over, and its own object says what is discovered
 		}
-		return h.judgeLoss(ctx, req, parts, old, updated != nil)
+		return h.judgeLoss(ctx, req, parts, old, updated)
 	}
 	after := readIstiod(parts.With(&istiod.Part{ConfigMap: updated}), updated)
 	if after == nil { // the Sail operator, or another one, has other objects of the same istiod
@@ -121,7 +121,7 @@ func readIstiod(parts istiod.Objects, of *istiod.ConfigMap) *sail.ControlPlane {
 }
 
 // judgeLoss judges that a mesh configuration goes, or is no longer known as one. If its istiod runs, it would discover everything at once.
-func (h *istiods) judgeLoss(ctx context.Context, req *admission.Request, parts istiod.Objects, gone *istiod.ConfigMap, unlabelled bool) admission.Response {
+func (h *istiods) judgeLoss(ctx context.Context, req *admission.Request, parts istiod.Objects, gone, updated *istiod.ConfigMap) admission.Response {
 	if h.terminating(gone.Namespace) {
 		return allow()
 	}
@@ -138,7 +138,8 @@ func (h *istiods) judgeLoss(ctx context.Context, req *admission.Request, parts i
 		Old: old, New: fleet.Mesh(old.Ref), Before: before, Fleet: fleet, Namespaces: namespaces, Exempt: h.exempt.namespace, Now: h.now(), Removing: true,
 	}
 	if h.runs(ctx, parts, gone) {
-		change.Losing = &policy.Loss{Revision: gone.OfRevision, ConfigMap: gone.Name, Unlabelled: unlabelled}
+		adopted := updated != nil && updated.Installer == istiod.SailOperator
+		change.Losing = &policy.Loss{Revision: gone.OfRevision, ConfigMap: gone.Name, Unlabelled: updated != nil && !adopted, Adopted: adopted}
 	}
 	return h.finish(ctx, req, gone.Annotations, h.policy.Mesh(change))
 }

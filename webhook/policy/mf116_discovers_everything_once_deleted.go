@@ -12,6 +12,8 @@ type Loss struct {
 	Revision, ConfigMap string
 	// Unlabelled says that the ConfigMap stays, and is no longer known as one of istiod's.
 	Unlabelled bool
+	// Adopted says that it stays, and names an owner of the Sail operator's kinds, of which there is none.
+	Adopted bool
 }
 
 // discoversEverythingOnceDeleted finds that the ConfigMap of an istiod goes which runs: from that moment on it has no selectors
@@ -24,10 +26,16 @@ func discoversEverythingOnceDeleted(old *mesh.Mesh, w *World) []Finding {
 		Field:    "metadata.name",
 		Detail:   fmt.Sprintf("the istiod of revision %q in namespace %q runs, and without ConfigMap %q it discovers every namespace at once", w.losing.Revision, old.ControlPlane, w.losing.ConfigMap),
 		Effect:   "it would write its root certificate to all namespaces, also to those of other meshes, until the ConfigMap is back",
-		Ways:     uninstallFirst(old, w.losing),
+		Ways:     uninstallFirst(old, w),
 		Subjects: []string{w.losing.Revision},
 	}
-	if w.losing.Unlabelled {
+	switch {
+	case w.losing.Adopted:
+		f.Field = "metadata.ownerReferences"
+		f.Detail = fmt.Sprintf("the istiod of revision %q in namespace %q runs, and the Sail operator has none there to which its ConfigMap %q could belong", w.losing.Revision, old.ControlPlane, w.losing.ConfigMap)
+		f.Effect = "meshfence would no longer know what it discovers"
+		f.Ways = remedy{say("leave the reference out, or create the IstioRevision first")}
+	case w.losing.Unlabelled:
 		f.Field = "metadata.labels[" + mesh.RevisionLabel + "]"
 		f.Detail = fmt.Sprintf("the istiod of revision %q in namespace %q runs, and by this label its ConfigMap %q is known", w.losing.Revision, old.ControlPlane, w.losing.ConfigMap)
 		f.Effect = "meshfence would no longer know what it discovers"
@@ -36,13 +44,32 @@ func discoversEverythingOnceDeleted(old *mesh.Mesh, w *World) []Finding {
 	return []Finding{f}
 }
 
-// uninstallFirst stops the istiod before its ConfigMap goes.
-func uninstallFirst(m *mesh.Mesh, loss *Loss) remedy {
+// uninstallFirst stops the istiod before its ConfigMap goes. An upgrade that gives a release another revision deletes the ConfigMap a moment before the Deployment: repeated, it
+// passes, and to uninstall the release would take the new istiod too.
+func uninstallFirst(m *mesh.Mesh, w *World) remedy {
+	loss := w.losing
 	for i := range m.Sources {
-		if s := &m.Sources[i]; s.Revision == loss.Revision && s.Release != "" {
-			return remedy{run("uninstall the istiod, which deletes the ConfigMap too", uninstall(s.Release, m.ControlPlane))}
+		s := &m.Sources[i]
+		if s.Revision != loss.Revision || s.Release == "" {
+			continue
 		}
+		if next := ofRelease(w.Fleet, m.ControlPlane, s.Release); next != "" {
+			return remedy{say(fmt.Sprintf("release %q has an istiod of revision %q already: if this is its upgrade, repeat it once the Deployment of revision %q is gone", s.Release, next, loss.Revision))}
+		}
+		return remedy{run("uninstall the istiod, which deletes the ConfigMap too", uninstall(s.Release, m.ControlPlane))}
 	}
 	selector := "app=istiod," + mesh.RevisionLabel + "=" + loss.Revision
 	return remedy{run("delete the istiod first", fmt.Sprintf("kubectl delete deployments --selector %s --namespace %s", ShellWord(selector), NameWord(m.ControlPlane)))}
+}
+
+// ofRelease returns the revision of an istiod that a Helm release has in a namespace, "" for none.
+func ofRelease(fleet *mesh.Fleet, namespace, release string) string {
+	for _, m := range fleet.Meshes() {
+		for i := range m.Sources {
+			if s := &m.Sources[i]; m.ControlPlane == namespace && s.Release == release {
+				return s.Revision
+			}
+		}
+	}
+	return ""
 }

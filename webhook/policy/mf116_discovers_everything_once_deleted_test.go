@@ -83,6 +83,14 @@ func TestMF116(t *testing.T) {
 			name: "if only the label goes, then it stays", others: []string{other}, from: "Istiod group-1/istio-a; release istiod-1; selects group=1",
 			losing: &policy.Loss{Revision: "a", ConfigMap: "istio-a", Unlabelled: true}, want: "deny MF116",
 		},
+		{
+			name: "if it names an owner that does not exist, then it stays", others: []string{other}, from: "Istiod group-1/istio-a; release istiod-1; selects group=1",
+			losing: &policy.Loss{Revision: "a", ConfigMap: "istio-a", Adopted: true}, want: "deny MF116",
+		},
+		{
+			name: "if the release has another revision already, then its upgrade is repeated", from: "Istiod group-1/istio-a; release istiod-1; selects group=1",
+			others: []string{other, "Istiod group-1/istio-b2; release istiod-1; selects group=1"}, losing: &policy.Loss{Revision: "a", ConfigMap: "istio-a"}, want: "deny MF116",
+		},
 		{name: "if no istiod runs, then it goes", others: []string{other}, from: "Istiod group-1/istio-a; selects group=1", want: "allow"},
 	})
 }
