@@ -14,7 +14,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/meshfence/meshfence/webhook/match"
 )
@@ -264,24 +263,4 @@ func TestHelm3(t *testing.T) {
 	w.replay("roll-back-by-force")
 	w.eventually("meshfence judges", w.guarded)
 	w.eventually("the mesh's label is asked about", w.asksAboutTheMesh)
-}
-
-// TestKustomizeLeavesTexts shows which texts of the rendered files have the name and the namespace, where kustomize does not look: docs/install.md says so.
-func TestKustomizeLeavesTexts(t *testing.T) {
-	t.Parallel()
-	text, err := render(t, `certs.mode="cert-manager"`)
-	if err != nil {
-		t.Fatal(text)
-	}
-	all := documents(t, text)
-	for what, part := range map[string]struct{ kind, text string }{
-		"the certificate's DNS names": {"Certificate", "meshfence.meshfence-system.svc"}, "inject-ca-from": {"ValidatingWebhookConfiguration", "cert-manager.io/inject-ca-from: meshfence-system/meshfence-serving"},
-		"the selectors of the webhooks": {"MutatingWebhookConfiguration", "- meshfence-system"}, "the account in the policies": {"ValidatingAdmissionPolicy", "system:serviceaccount:meshfence-system:meshfence"},
-		"arguments": {"Deployment", "- --name=meshfence"},
-	} {
-		shown, err := yaml.Marshal(all[part.kind])
-		if err != nil || !strings.Contains(string(shown), part.text) {
-			t.Errorf("%s: %v\n%s", what, err, shown)
-		}
-	}
 }

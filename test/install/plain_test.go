@@ -31,6 +31,7 @@ func TestWithoutHelm(t *testing.T) {
 	w.eventually("meshfence judges", w.guarded)
 
 	w.metricsAreThere()
+	w.kustomizeLeavesTexts()
 
 	w.upgradeWithoutHelm(file)
 	w.newCertificates()
@@ -131,4 +132,26 @@ func (w *world) emergencyExit(file string) {
 	w.kubectl("apply", "-f", file)
 	w.rollout("meshfence-system", "meshfence")
 	w.eventually("meshfence judges again", w.guarded)
+}
+
+// kustomizeLeavesTexts changes namespace and names of a rendered file with kustomize, which leaves those that docs/install.md names as they were.
+func (w *world) kustomizeLeavesTexts() {
+	w.t.Helper()
+	dir := w.t.TempDir()
+	content, err := os.ReadFile(w.file("meshfence-cert-manager.yaml"))
+	w.do("read the file", err)
+	w.do("copy the file", os.WriteFile(filepath.Join(dir, "meshfence.yaml"), content, 0o600))
+	w.do("write a kustomization", os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte("resources: [meshfence.yaml]\nnamespace: other\nnamePrefix: a-\n"), 0o600))
+	text := w.kubectl("kustomize", dir)
+	if !strings.Contains(text, "\n  name: a-meshfence\n  namespace: other\n") {
+		w.t.Errorf("kustomize changes nothing:\n%.2000s", text)
+	}
+	for _, left := range []string{
+		"\n  - meshfence.meshfence-system.svc\n", "cert-manager.io/inject-ca-from: meshfence-system/meshfence-serving\n", "\n      - kube-system\n      - meshfence-system\n",
+		"'system:serviceaccount:meshfence-system:meshfence'", "- --name=meshfence\n",
+	} {
+		if !strings.Contains(text, left) {
+			w.t.Errorf("kustomize changes %q, and docs/install.md says that it does not", left)
+		}
+	}
 }
