@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -13,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/metadata"
@@ -157,43 +159,100 @@ func (k *partKind) list(ctx context.Context, _ metav1.ListOptions) (runtime.Obje
 }
 
 func (k *partKind) reduced(object metav1.Object) *partObject {
-	return &partObject{
-		ObjectMeta: metav1.ObjectMeta{Namespace: object.GetNamespace(), Name: object.GetName(), UID: object.GetUID(), ResourceVersion: object.GetResourceVersion()},
-		part:       k.part(object),
-	}
+	reduced := k.named(object)
+	reduced.part = k.part(object)
+	return reduced
 }
 
-// live reads all objects as they are stored now, past all caches. It reads their metadata, and takes the rest from the store where that has the very version that is
+// named keeps by what an object is found, in memory of its own: a text of a page keeps the whole page.
+func (k *partKind) named(object metav1.Object) *partObject {
+	return &partObject{ObjectMeta: metav1.ObjectMeta{
+		Namespace: strings.Clone(object.GetNamespace()), Name: strings.Clone(object.GetName()),
+		UID: types.UID(strings.Clone(string(object.GetUID()))), ResourceVersion: strings.Clone(object.GetResourceVersion()),
+	}}
+}
+
+// namesPerPage bounds the memory that a list of metadata takes while it is read: an object may have 256 KiB of annotations.
+const namesPerPage = 50
+
+// names lists the objects as they are stored now, without all else that they carry. What has a name that no istiod reads is left out.
+func (k *partKind) names(ctx context.Context) ([]metav1.Object, error) {
+	list, err := readPages(ctx, namesPerPage, func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+		options.LabelSelector = k.label
+		page, err := k.metadata.List(ctx, options)
+		if err != nil {
+			return nil, err
+		}
+		kept := &metainternalversion.List{ListMeta: page.ListMeta}
+		for i := range page.Items {
+			if object := &page.Items[i]; k.kind != istiod.KindConfigMap || istiod.ReadsConfigMap(object.Name) {
+				kept.Items = append(kept.Items, k.named(object))
+			}
+		}
+		return kept, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var all []metav1.Object
+	err = meta.EachListItem(list, func(item runtime.Object) error {
+		object, err := meta.Accessor(item)
+		all = append(all, object)
+		return err
+	})
+	return all, err
+}
+
+// live reads all objects as they are stored now, past all caches. It reads their names and versions, and takes the rest from the store where that has the very version that is
 // stored, as liveMeshes does.
 func (k *partKind) live(ctx context.Context) ([]*istiod.Part, error) {
-	list, err := readPages(ctx, versionsPerPage, func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-		options.LabelSelector = k.label
-		return k.metadata.List(ctx, options)
-	})
+	stored, err := k.names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []*istiod.Part
+	var missing []metav1.Object
+	for _, object := range stored {
+		part, known := k.store.At(store.NameOf(object), store.VersionOf(object))
+		if !known {
+			missing = append(missing, object)
+		} else if part != nil {
+			found = append(found, part.OfVersion(string(object.GetUID()), object.GetResourceVersion()))
+		}
+	}
+	if len(missing) > maxSingle {
+		return k.whole(ctx)
+	}
+	for _, object := range missing {
+		whole, err := k.objects.Namespace(object.GetNamespace()).Get(ctx, object.GetName(), metav1.GetOptions{})
+		if isAbsent(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read %s %s: %w", k.kind, store.NameOf(object), err)
+		}
+		if part := k.part(whole); part != nil {
+			found = append(found, part.OfVersion(string(whole.GetUID()), whole.GetResourceVersion()))
+		}
+	}
+	return found, nil
+}
+
+// whole reads all objects as they are stored now, each whole.
+func (k *partKind) whole(ctx context.Context) ([]*istiod.Part, error) {
+	list, err := k.list(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, err
 	}
 	var found []*istiod.Part
 	err = meta.EachListItem(list, func(item runtime.Object) error {
 		object, err := meta.Accessor(item)
-		if err != nil {
-			return err
-		}
-		part, known := k.store.At(store.NameOf(object), store.VersionOf(object))
-		if !known {
-			whole, err := k.objects.Namespace(object.GetNamespace()).Get(ctx, object.GetName(), metav1.GetOptions{})
-			if isAbsent(err) {
-				return nil
+		if err == nil {
+			if part := k.part(object); part != nil {
+				found = append(found, part.OfVersion(string(object.GetUID()), object.GetResourceVersion()))
 			}
-			if err != nil {
-				return fmt.Errorf("read %s %s: %w", k.kind, store.NameOf(object), err)
-			}
-			object, part = whole, k.part(whole)
 		}
-		if part != nil {
-			found = append(found, part.OfVersion(string(object.GetUID()), object.GetResourceVersion()))
-		}
-		return nil
+		return err
 	})
 	return found, err
 }

@@ -37,6 +37,15 @@ type Config struct {
 	Err error
 }
 
+// maxUnguarded is how long a mesh configuration may be, in bytes, of a ConfigMap whose changes are not judged. That of an OpenShift ingress has some hundred.
+const maxUnguarded = 64 << 10
+
+// ReadsConfigMap reports whether an istiod could read a ConfigMap of that name.
+func ReadsConfigMap(name string) bool {
+	_, config := revisionOf(name, configMapPrefix)
+	return config // an injector's begins with it, too
+}
+
 // DecodeConfigMap reads a ConfigMap; nil if no istiod reads one of this name and labels.
 func DecodeConfigMap(raw []byte) (*ConfigMap, error) {
 	object, err := decode[struct {
@@ -54,7 +63,12 @@ func DecodeConfigMap(raw []byte) (*ConfigMap, error) {
 	text, hasText := object.Data[MeshKey]
 	own, isConfig := revisionOf(read.Name, configMapPrefix)
 	if isConfig && (hasText || read.Name == ConfigMapName(read.Revision)) {
-		read.OfRevision, read.Config = own, readConfig(text, hasText, object.BinaryData)
+		read.OfRevision = own
+		if len(text) > maxUnguarded && read.Installer >= SailLibrary {
+			read.Config = &Config{Text: true, Err: fmt.Errorf("it is longer than %d KiB, which is not read where another program installs the istiod", maxUnguarded>>10)}
+		} else {
+			read.Config = readConfig(text, hasText, object.BinaryData)
+		}
 		return read, nil
 	}
 	own, isInjector := revisionOf(read.Name, injectorPrefix)

@@ -18,6 +18,9 @@ import (
 // fewObjects is how many objects are asked for one by one; of more all of their namespace, or of the cluster, are listed.
 const fewObjects = 10
 
+// annotationsPerPage bounds the memory that a list takes while it is read: an object may have 256 KiB of them.
+const annotationsPerPage = 50
+
 // Annotations reads the annotations of objects.
 type Annotations struct {
 	client metadata.Interface
@@ -47,7 +50,7 @@ func (a *Annotations) Of(ctx context.Context, resource schema.GroupVersionResour
 	pages := pager.New(func(ctx context.Context, page metav1.ListOptions) (runtime.Object, error) {
 		return a.client.Resource(resource).Namespace(namespace).List(ctx, page)
 	})
-	pages.PageSize, pages.PageBufferSize = pageSize, 1
+	pages.PageSize, pages.PageBufferSize = annotationsPerPage, 1
 	for _, selector := range selectors {
 		err := pages.EachListItem(ctx, metav1.ListOptions{FieldSelector: selector}, func(item runtime.Object) error {
 			object, err := meta.Accessor(item)
