@@ -71,7 +71,7 @@ help: ## list the targets
 		printf '  %-14s %s\n' "$$target" "$$text"; done
 
 .PHONY: run
-run: build controlplane ## try it: an API server with meshfence in front, the guide replayed (DEMO=once: then exit)
+run: build $(if $(CLUSTER),$(filter %/kubectl,$(ASSETS_NEEDED)),controlplane) ## try it: an API server with meshfence in front, the guide replayed (DEMO=once: then exit; CLUSTER=kubeconfig: in a cluster that is there)
 	@go build -o bin/sandbox ./test/sandbox
 	@bin/sandbox
 

@@ -110,7 +110,7 @@ func (c *Cluster) start(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if c.serving, err = newServing(c.dir); err != nil {
+	if c.serving, err = newServing(c.dir, ""); err != nil {
 		return err
 	}
 	if c.crds, err = readCRDSet(c.CRDs, c.root); err != nil {
@@ -210,6 +210,15 @@ func quickFlags() map[string]string {
 
 // connect makes the administrator's client and kubeconfig file.
 func (c *Cluster) connect() error {
+	if err := c.newClients(); err != nil {
+		return err
+	}
+	c.Kubeconfig = filepath.Join(c.dir, "kubeconfig")
+	return os.WriteFile(c.Kubeconfig, c.env.KubeConfig, 0o600)
+}
+
+// newClients makes the clients of the administrator's connection.
+func (c *Cluster) newClients() error {
 	scheme, err := newScheme()
 	if err != nil {
 		return err
@@ -217,11 +226,8 @@ func (c *Cluster) connect() error {
 	if c.Client, err = client.NewWithWatch(c.Config, client.Options{Scheme: scheme}); err != nil {
 		return err
 	}
-	if c.discovery, err = discovery.NewDiscoveryClientForConfig(c.Config); err != nil {
-		return err
-	}
-	c.Kubeconfig = filepath.Join(c.dir, "kubeconfig")
-	return os.WriteFile(c.Kubeconfig, c.env.KubeConfig, 0o600)
+	c.discovery, err = discovery.NewDiscoveryClientForConfig(c.Config)
+	return err
 }
 
 // newScheme knows the kinds of Kubernetes itself.

@@ -13,7 +13,11 @@ import (
 func (c *Cluster) runKubectl(
 	ctx context.Context, env []string, dir string, args []string,
 ) (stdout, stderr string, err error) {
-	return run(exec.CommandContext(ctx, c.Kubectl, args...), env, dir)
+	cmd := exec.CommandContext(ctx, c.Kubectl, args...)
+	if c.env == nil { // attached: Ctrl-C at the terminal must not cut a request off whose objects are to be removed
+		cmd.SysProcAttr = ownProcessGroup()
+	}
+	return run(cmd, env, dir)
 }
 
 // run runs a command and returns what it printed.

@@ -139,7 +139,7 @@ func (c *Cluster) launch(ctx context.Context, at *ports, options ProcessOptions)
 	if err != nil {
 		return nil, err
 	}
-	args = append(args, "--bind-address", loopback(at.webhooks), "--health-bind-address", loopback(at.health), "--metrics-bind-address", loopback(at.metrics))
+	args = append(args, "--bind-address", c.serving.bind(at.webhooks), "--health-bind-address", loopback(at.health), "--metrics-bind-address", loopback(at.metrics))
 	process := &Process{
 		HealthURL:  "http://" + loopback(at.health),
 		MetricsURL: "http://" + loopback(at.metrics),

@@ -19,21 +19,23 @@ import (
 // change when meshfence is stopped and started again.
 type serving struct {
 	*ports
+	host      string // what API servers are told
 	certDir   string // holds tls.crt and tls.key, as the Secret's mount does
 	authority []byte // PEM, for caBundle
 }
 
-// newServing makes a serving certificate for 127.0.0.1, below dir, and chooses a port.
-func newServing(dir string) (*serving, error) {
+// newServing makes a serving certificate for host and 127.0.0.1, below dir, and chooses a port. host "" is 127.0.0.1 alone.
+func newServing(dir, host string) (*serving, error) {
 	taken, err := takePorts()
 	if err != nil {
 		return nil, err
 	}
-	cert, key, err := certutil.GenerateSelfSignedCertKey("localhost", []net.IP{net.IPv4(127, 0, 0, 1)}, nil)
+	host = hostOr(host)
+	cert, key, err := certutil.GenerateSelfSignedCertKey(host, []net.IP{net.IPv4(127, 0, 0, 1)}, []string{"localhost"})
 	if err != nil {
 		return nil, err
 	}
-	s := &serving{ports: taken, certDir: filepath.Join(dir, "certs"), authority: cert}
+	s := &serving{ports: taken, host: host, certDir: filepath.Join(dir, "certs"), authority: cert}
 	if err := os.Mkdir(s.certDir, 0o700); err != nil {
 		return nil, err
 	}
@@ -43,8 +45,16 @@ func newServing(dir string) (*serving, error) {
 	)
 }
 
-// address returns host:port.
-func (s *serving) address() string { return loopback(s.webhooks) }
+// address returns host:port, as API servers are told.
+func (s *serving) address() string { return net.JoinHostPort(s.host, strconv.Itoa(s.webhooks)) }
+
+// bind returns the address to listen on: all of this machine's for an API server that is elsewhere.
+func (s *serving) bind(port int) string {
+	if s.host == hostOr("") {
+		return loopback(port)
+	}
+	return ":" + strconv.Itoa(port)
+}
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 

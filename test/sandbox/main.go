@@ -2,6 +2,7 @@
 // Mesh guide and its classic mistakes, showing each request and the answer, and then stays up for
 // more. Ctrl-C stops all that it started.
 //
+// With CLUSTER=kubeconfig it uses a cluster that is there: it asks first, and removes what it made.
 // With DEMO=once it ends after the replay. The exit status is 1 if an answer was not the expected one.
 package main
 
@@ -28,6 +29,8 @@ import (
 const (
 	// startLimit and replayLimit bound the two parts on a slow machine. Usually they take ten seconds each.
 	startLimit, replayLimit = 3 * time.Minute, 3 * time.Minute
+	// requestLimit bounds one request of the replay.
+	requestLimit = time.Minute
 	// commandWidth is the space for a command before its answer, and textWidth the length of the lines of a message.
 	commandWidth, textWidth = 86, 100
 )
@@ -38,7 +41,14 @@ var manifests embed.FS
 func main() {
 	log.SetLogger(logr.Discard()) // of envtest, which would complain that none is set
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Stdout, os.Getenv("DEMO") == "once")
+	once := os.Getenv("DEMO") == "once"
+	var err error
+	if kubeconfig := os.Getenv("CLUSTER"); kubeconfig != "" {
+		e := existing{out: os.Stdout, once: once, agree: agreement(os.Getenv("YES"))}
+		err = e.run(ctx, kubeconfig, os.Getenv("WEBHOOK_HOST"))
+	} else {
+		err = run(ctx, os.Stdout, once)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "sandbox:", err)
@@ -117,6 +127,8 @@ type player struct {
 	dir        string
 	requests   int
 	unexpected []string
+	// printed gets what kubectl wrote of a request that was made; nil where all goes with the cluster.
+	printed func(stdout string)
 }
 
 func (p *player) play(ctx context.Context, sections []section) error {
@@ -137,7 +149,12 @@ func (p *player) play(ctx context.Context, sections []section) error {
 // request sends one request and shows the answer.
 func (p *player) request(ctx context.Context, step *step) {
 	p.requests++
-	_, stderr, err := p.cluster.RunKubectl(ctx, p.dir, strings.Fields(step.kubectl)...)
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestLimit) // it is not cut off in the middle
+	stdout, stderr, err := p.cluster.RunKubectl(limited, p.dir, strings.Fields(step.kubectl)...)
+	cancel()
+	if p.printed != nil {
+		p.printed(stdout)
+	}
 	got, text := read(stderr, err == nil)
 	if step.note != "" {
 		fmt.Fprintf(p.out, "   # %s\n", step.note)

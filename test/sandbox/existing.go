@@ -1,0 +1,380 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/meshfence/meshfence/test/harness"
+)
+
+// runLabel is on everything that the sandbox makes itself, with a value of its own per run: nothing else is removed.
+const runLabel = "meshfence.io/sandbox"
+
+const (
+	// reachLimit bounds the wait until the API server asks meshfence, goneLimit that until a removed object is gone:
+	// namespaces take a controller of the cluster some seconds.
+	reachLimit, goneLimit = 20 * time.Second, 2 * time.Minute
+	pollInterval          = 100 * time.Millisecond
+)
+
+// errDeclined is the answer no: nothing was made.
+var errDeclined = errors.New("nothing was made")
+
+// existing is the sandbox in a cluster that is there.
+type existing struct {
+	out   io.Writer
+	once  bool
+	agree func(io.Writer) error
+
+	cluster *harness.Cluster
+	label   string
+	made    []made // in the order in which it was made
+	running bool   // meshfence
+}
+
+// made is an object of this run. Without a UID it is one only if it has the run's label: the request may have failed.
+type made struct {
+	kind schema.GroupVersionKind
+	key  client.ObjectKey
+	uid  types.UID
+}
+
+func (m made) String() string { return strings.TrimSpace(m.kind.Kind + " " + m.key.Name) }
+
+// agreement asks at the terminal, unless yes is set.
+func agreement(yes string) func(io.Writer) error {
+	return func(out io.Writer) error {
+		switch {
+		case yes != "":
+			return nil
+		case !term.IsTerminal(int(os.Stdin.Fd())):
+			return fmt.Errorf("%w: there is no terminal to ask at; YES=1 says yes", errDeclined)
+		}
+		return ask(out, os.Stdin)
+	}
+}
+
+// ask returns nil if the line that in has next is a yes.
+func ask(out io.Writer, in io.Reader) error {
+	fmt.Fprint(out, "Make this there, and remove it in the end? [y/N] ")
+	line, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	switch strings.ToLower(strings.TrimSpace(line)) {
+	case "y", "yes":
+		return nil
+	}
+	return errDeclined
+}
+
+// run asks, installs, replays, and removes what it has made, whatever happened in between.
+func (e *existing) run(ctx context.Context, kubeconfig, host string) (err error) {
+	if e.cluster, err = harness.Attach(kubeconfig, host); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.cluster.Stop()) }()
+	e.label = rand.String(10)
+	planned, err := e.plan(ctx)
+	if err != nil {
+		return err
+	}
+	if err := e.agree(e.out); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return errDeclined
+	}
+	defer func() { err = errors.Join(err, e.remove(context.WithoutCancel(ctx))) }()
+	if err := e.install(ctx, planned, host); err != nil {
+		return err
+	}
+	return e.replay(ctx)
+}
+
+// plan says where what would be made. It is an error if the cluster has something of it: that is another's.
+func (e *existing) plan(ctx context.Context) ([]client.Object, error) {
+	name, version, err := e.cluster.ContextAndVersion()
+	if err != nil {
+		return nil, err
+	}
+	planned, err := e.cluster.Planned(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, object := range planned {
+		if err := e.absent(ctx, object.GetObjectKind().GroupVersionKind(), client.ObjectKeyFromObject(object)); err != nil {
+			return nil, err
+		}
+	}
+	for _, namespace := range namespaces() {
+		if err := e.absent(ctx, schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}, client.ObjectKey{Name: namespace}); err != nil {
+			return nil, err
+		}
+	}
+	if err := e.noMeshes(ctx); err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(e.out, "Cluster: context %q, %s, Kubernetes %s\nmeshfence runs on this machine. Until the end this is made in the cluster:\n", name, e.cluster.Config.Host, version)
+	for _, object := range planned {
+		fmt.Fprintf(e.out, "  %s %s\n", object.GetObjectKind().GroupVersionKind().Kind, object.GetName())
+	}
+	fmt.Fprintf(e.out, "  Namespaces of the replay: %s, with what it applies there\n  Istios of the replay\n", strings.Join(namespaces(), ", "))
+	return planned, nil
+}
+
+// absent is an error if the object is there.
+func (e *existing) absent(ctx context.Context, kind schema.GroupVersionKind, key client.ObjectKey) error {
+	_, err := e.get(ctx, kind, key)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("%s %q is in the cluster already, and it is not the sandbox's to change: use a cluster without meshfence and meshes, a new one of kind for example", kind.Kind, key.Name)
+}
+
+// noMeshes is an error if the cluster has a mesh of the Sail operator: meshfence would judge it.
+func (e *existing) noMeshes(ctx context.Context) error {
+	istios := &unstructured.UnstructuredList{}
+	istios.SetGroupVersionKind(schema.GroupVersionKind{Group: "sailoperator.io", Version: "v1", Kind: "IstioList"})
+	if err := e.cluster.Client.List(ctx, istios); err != nil && !apierrors.IsNotFound(err) && !meta.IsNoMatchError(err) {
+		return err
+	}
+	if len(istios.Items) > 0 {
+		return fmt.Errorf("the cluster has a mesh, Istio %q, and its users would get the sandbox's answers: use a cluster without meshes, a new one of kind for example", istios.Items[0].GetName())
+	}
+	return nil
+}
+
+// namespaces are those that the replay makes.
+func namespaces() []string {
+	var names []string
+	for _, section := range replay() {
+		for _, step := range section.steps {
+			if name, ok := strings.CutPrefix(step.kubectl, "create namespace "); ok {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// install makes what was planned, starts meshfence before the webhook configurations, and returns when the API server asks it.
+func (e *existing) install(ctx context.Context, planned []client.Object, host string) error {
+	started := false
+	for _, object := range planned {
+		kind := object.GetObjectKind().GroupVersionKind()
+		if !started && strings.HasSuffix(kind.Kind, "WebhookConfiguration") {
+			if err := e.served(ctx); err != nil {
+				return err
+			}
+			if _, err := e.cluster.StartMeshfence(ctx, harness.ProcessOptions{}); err != nil {
+				return err
+			}
+			started, e.running = true, true
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		labels := object.GetLabels()
+		if labels == nil {
+			labels = map[string]string{}
+		}
+		labels[runLabel] = e.label
+		object.SetLabels(labels)
+		// Noted before it is made, and not cut off: else it could stay.
+		e.made = append(e.made, made{kind: kind, key: client.ObjectKeyFromObject(object)})
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestLimit)
+		err := e.cluster.Client.Create(limited, object)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("make %s %s: %w", kind.Kind, object.GetName(), err)
+		}
+	}
+	return e.reached(ctx, host)
+}
+
+// served waits until the API server serves Istios, whose definition may be new.
+func (e *existing) served(ctx context.Context) error {
+	return wait.PollUntilContextTimeout(ctx, pollInterval, reachLimit, true, func(ctx context.Context) (bool, error) {
+		err := e.noMeshes(ctx)
+		_, _, getErr := e.cluster.RunKubectl(ctx, e.cluster.Dir(), "get", "istios.sailoperator.io")
+		return getErr == nil, err
+	})
+}
+
+// reached waits until meshfence refuses a mesh that cannot be, in a dry run.
+func (e *existing) reached(ctx context.Context, host string) error {
+	probe := filepath.Join(e.cluster.Dir(), "sandbox")
+	if err := unpack(probe); err != nil {
+		return err
+	}
+	err := wait.PollUntilContextTimeout(ctx, pollInterval, reachLimit, true, func(ctx context.Context) (bool, error) {
+		_, stderr, _ := e.cluster.RunKubectl(ctx, probe, "apply", "--dry-run=server", "-f", "istio-operator.yaml")
+		return harness.RuleIn(stderr) != "", nil
+	})
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	return fmt.Errorf("the API server does not reach meshfence on this machine at %s: WEBHOOK_HOST=address names one that it reaches, as host.docker.internal or the gateway of its container network", host)
+}
+
+func (e *existing) replay(ctx context.Context) error {
+	player := &player{out: e.out, cluster: e.cluster, dir: filepath.Join(e.cluster.Dir(), "sandbox"), printed: func(stdout string) { e.note(ctx, stdout) }}
+	if err := player.play(ctx, replay()); err != nil {
+		return err
+	}
+	fmt.Fprintln(e.out, "\n"+player.summary())
+	if !e.once {
+		fmt.Fprintln(e.out, "\nIt stays up; Ctrl-C removes everything.")
+		<-ctx.Done()
+	}
+	if len(player.unexpected) > 0 {
+		return errors.New(player.summary())
+	}
+	return nil
+}
+
+// note remembers the objects that kubectl says it has created, not those that it has changed, by their UIDs.
+func (e *existing) note(ctx context.Context, stdout string) {
+	for line := range strings.Lines(stdout) {
+		object, ok := strings.CutSuffix(strings.TrimSpace(line), " created")
+		kind, name, isObject := strings.Cut(object, "/")
+		if !ok || !isObject {
+			continue
+		}
+		m := made{kind: schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}, key: client.ObjectKey{Name: name}}
+		switch {
+		case strings.HasPrefix(kind, "istio."):
+			m.kind = schema.GroupVersionKind{Group: "sailoperator.io", Version: "v1", Kind: "Istio"}
+		case kind != "namespace":
+			continue // goes with its namespace
+		}
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestLimit)
+		stored, err := e.get(limited, m.kind, m.key)
+		cancel()
+		if err != nil {
+			fmt.Fprintf(e.out, "   %s was made and is not removed, because it cannot be read: %v\n", m, err)
+			continue
+		}
+		m.uid = stored.GetUID()
+		e.made = append(e.made, m)
+	}
+}
+
+func (e *existing) get(ctx context.Context, kind schema.GroupVersionKind, key client.ObjectKey) (*metav1.PartialObjectMetadata, error) {
+	object := &metav1.PartialObjectMetadata{}
+	object.SetGroupVersionKind(kind)
+	return object, e.cluster.Client.Get(ctx, key, object)
+}
+
+// remove deletes what this run has made, the last first, and so the webhook configurations before what they would judge.
+func (e *existing) remove(ctx context.Context) error {
+	fmt.Fprintln(e.out, "\nRemoving what was made.")
+	var errs []error
+	order := slices.Clone(e.made)
+	slices.Reverse(order)
+	slices.SortStableFunc(order, func(a, b made) int { return rank(a) - rank(b) })
+	for _, m := range order {
+		if e.running && rank(m) > 0 { // the API server asks it no more, and it writes nothing into what goes
+			e.running = false
+			errs = append(errs, e.cluster.StopMeshfence())
+		}
+		if err := e.removeOne(ctx, m); err != nil {
+			errs = append(errs, fmt.Errorf("%s is still there: %w: kubectl delete %s %s", m, err, strings.ToLower(m.kind.Kind), m.key.Name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// rank is the place in the order of removal.
+func rank(m made) int {
+	switch {
+	case strings.HasSuffix(m.kind.Kind, "WebhookConfiguration"):
+		return 0
+	case m.kind.Kind == "Istio":
+		return 1
+	case m.kind.Kind == "CustomResourceDefinition":
+		return 3
+	}
+	return 2
+}
+
+// removeOne deletes an object and waits until it is gone. One of that name that is not this run's stays.
+func (e *existing) removeOne(ctx context.Context, m made) error {
+	stored, err := e.get(ctx, m.kind, m.key)
+	if err != nil {
+		return ignoreGone(err)
+	}
+	if m.uid == "" && stored.GetLabels()[runLabel] != e.label || m.uid != "" && stored.GetUID() != m.uid {
+		return nil
+	}
+	if err := e.unused(ctx, m); err != nil {
+		return err
+	}
+	uid := stored.GetUID()
+	if err := e.cluster.Client.Delete(ctx, stored, client.Preconditions{UID: &uid}); err != nil {
+		return ignoreGone(err)
+	}
+	return wait.PollUntilContextTimeout(ctx, pollInterval, goneLimit, true, func(ctx context.Context) (bool, error) {
+		now, err := e.get(ctx, m.kind, m.key)
+		if err != nil {
+			return apierrors.IsNotFound(err), ignoreGone(err)
+		}
+		return now.GetUID() != uid, nil
+	})
+}
+
+// unused is an error if a definition has objects: they would go with it, and they are another's, because those of the run went before.
+func (e *existing) unused(ctx context.Context, m made) error {
+	if m.kind.Kind != "CustomResourceDefinition" {
+		return nil
+	}
+	definition := &apiextensionsv1.CustomResourceDefinition{}
+	if err := e.cluster.Client.Get(ctx, m.key, definition); err != nil {
+		return err
+	}
+	objects := &metav1.PartialObjectMetadataList{}
+	objects.SetGroupVersionKind(schema.GroupVersionKind{
+		Group: definition.Spec.Group, Version: definition.Spec.Versions[0].Name, Kind: definition.Spec.Names.ListKind,
+	})
+	if err := e.cluster.Client.List(ctx, objects); ignoreGone(err) != nil {
+		return err
+	}
+	if len(objects.Items) > 0 {
+		return fmt.Errorf("it has objects that the sandbox did not make, %q for one, which would go with it", objects.Items[0].Name)
+	}
+	return nil
+}
+
+func ignoreGone(err error) error {
+	if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/google/go-cmp/cmp"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/meshfence/meshfence/test/harness"
+)
+
+func TestMain(m *testing.M) {
+	log.SetLogger(logr.Discard())
+	m.Run()
+}
+
+var webhookList = admissionregistrationv1.SchemeGroupVersion.WithKind("MutatingWebhookConfigurationList")
+
+func yes(io.Writer) error { return nil }
+
+// TestACluster runs the sandbox in an API server that another harness has started: whatever happens, it has afterwards what it had before.
+func TestACluster(t *testing.T) {
+	cluster, err := harness.Start(t.Context(), harness.Options{CRDs: harness.Slim})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := cluster.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	tests := map[string]func(*testing.T, *harness.Cluster){
+		"if the answer is yes, then all is replayed and removed":                      testYes,
+		"if definitions are missing, then they are made and removed":                  testWithoutDefinitions,
+		"if the answer is no, then nothing is made":                                   testNo,
+		"if there is no terminal, then nothing is made":                               testNoTerminal,
+		"if meshfence is there, then it stays":                                        testInstalled,
+		"if a namespace of the replay is there, then it stays":                        testNamespaceThere,
+		"if a mesh is there, then it stays":                                           testMeshThere,
+		"if it is interrupted while it installs, then it removes what it has made":    testInterruptedInstall,
+		"if it is interrupted while it replays, then it removes what it has made":     testInterruptedReplay,
+		"if the API server does not reach it, then it says so and removes":            testUnreachable,
+		"if an object of another replaces one of the run's, then the other one stays": testReplaced,
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if err := cluster.Reset(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			test(t, cluster)
+		})
+	}
+}
+
+// unchanged runs the sandbox and compares what the cluster had before with what it has afterwards.
+func unchanged(t *testing.T, cluster *harness.Cluster, ctx context.Context, e *existing, out *bytes.Buffer, host string) error {
+	t.Helper()
+	before := snapshot(t, cluster)
+	if e.out == nil {
+		e.out = out
+	}
+	e.once = true
+	err := e.run(ctx, cluster.Kubeconfig, host)
+	if diff := cmp.Diff(before, snapshot(t, cluster)); diff != "" {
+		t.Errorf("the cluster has changed (-before +after):\n%s\nThe sandbox printed:\n%s", diff, out)
+	}
+	return err
+}
+
+// snapshot lists every object of the cluster with its UID.
+func snapshot(t *testing.T, cluster *harness.Cluster) []string {
+	t.Helper()
+	if err := cluster.ForgetDiscovery(); err != nil {
+		t.Fatal(err)
+	}
+	kinds, stderr, err := cluster.RunKubectl(t.Context(), t.TempDir(), "api-resources", "--verbs=list,delete", "-o", "name")
+	if err != nil {
+		t.Fatal(stderr)
+	}
+	all := slices.DeleteFunc(strings.Fields(kinds), func(kind string) bool { return kind == "events.events.k8s.io" }) // events are these too
+	objects, stderr, err := cluster.RunKubectl(t.Context(), t.TempDir(), "get", strings.Join(all, ","), "-A", "--no-headers", "-o",
+		"custom-columns=K:.kind,NS:.metadata.namespace,N:.metadata.name,U:.metadata.uid")
+	if err != nil {
+		t.Fatal(stderr)
+	}
+	lines := strings.Split(strings.TrimSpace(objects), "\n")
+	for i := range lines {
+		lines[i] = strings.Join(strings.Fields(lines[i]), " ")
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func testYes(t *testing.T, cluster *harness.Cluster) {
+	var out bytes.Buffer
+	if err := unchanged(t, cluster, t.Context(), &existing{agree: func(out io.Writer) error { return ask(out, strings.NewReader("y\n")) }}, &out, ""); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"Cluster: context", strings.TrimSuffix(cluster.Config.Host, "/"), "Namespace meshfence-system", "app-ns-3", "[y/N]", "answers were as expected."} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, &out)
+		}
+	}
+}
+
+func testWithoutDefinitions(t *testing.T, cluster *harness.Cluster) {
+	if err := cluster.RemoveCRDs(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := unchanged(t, cluster, t.Context(), &existing{agree: yes}, &out, ""); err != nil {
+		t.Error(err)
+	}
+	if want := "CustomResourceDefinition istios.sailoperator.io"; !strings.Contains(out.String(), want) {
+		t.Errorf("it does not say %q:\n%s", want, &out)
+	}
+}
+
+func testNo(t *testing.T, cluster *harness.Cluster) {
+	for _, answer := range []string{"n\n", "\n", "", "yess\n"} {
+		var out bytes.Buffer
+		err := unchanged(t, cluster, t.Context(), &existing{agree: func(out io.Writer) error { return ask(out, strings.NewReader(answer)) }}, &out, "")
+		if !errors.Is(err, errDeclined) {
+			t.Errorf("%q: %v", answer, err)
+		}
+	}
+}
+
+// go test has no terminal.
+func testNoTerminal(t *testing.T, cluster *harness.Cluster) {
+	var out bytes.Buffer
+	if err := unchanged(t, cluster, t.Context(), &existing{agree: agreement("")}, &out, ""); !errors.Is(err, errDeclined) || !strings.Contains(err.Error(), "YES=1") {
+		t.Error(err)
+	}
+}
+
+func refusedBecause(t *testing.T, cluster *harness.Cluster, want string) {
+	t.Helper()
+	var out bytes.Buffer
+	if err := unchanged(t, cluster, t.Context(), &existing{agree: yes}, &out, ""); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %q", err, want)
+	}
+}
+
+func testInstalled(t *testing.T, cluster *harness.Cluster) {
+	if err := cluster.InstallWorkload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	refusedBecause(t, cluster, `Namespace "meshfence-system" is in the cluster already`)
+}
+
+func testNamespaceThere(t *testing.T, cluster *harness.Cluster) {
+	if err := cluster.Client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "app-ns-2"}}); err != nil {
+		t.Fatal(err)
+	}
+	refusedBecause(t, cluster, `Namespace "app-ns-2" is in the cluster already`)
+}
+
+func testMeshThere(t *testing.T, cluster *harness.Cluster) {
+	istio := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "sailoperator.io/v1", "kind": "Istio", "metadata": map[string]any{"name": "shop"},
+		"spec": map[string]any{"namespace": "shop-system", "version": "v1.30.3"},
+	}}
+	if err := cluster.Client.Create(t.Context(), istio); err != nil {
+		t.Fatal(err)
+	}
+	refusedBecause(t, cluster, `the cluster has a mesh, Istio "shop"`)
+}
+
+// interrupter ends a context when a text has been printed.
+type interrupter struct {
+	io.Writer
+	at     string
+	cancel func()
+}
+
+func (i *interrupter) Write(text []byte) (int, error) {
+	if strings.Contains(string(text), i.at) {
+		i.cancel()
+	}
+	return i.Writer.Write(text)
+}
+
+func interrupted(t *testing.T, cluster *harness.Cluster, at string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out bytes.Buffer
+	if err := unchanged(t, cluster, ctx, &existing{agree: yes, out: &interrupter{&out, at, cancel}}, &out, ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v\n%s", err, &out)
+	}
+	if !strings.Contains(out.String(), at) || strings.Contains(out.String(), "as expected") {
+		t.Errorf("it was not interrupted there:\n%s", &out)
+	}
+}
+
+func testInterruptedReplay(t *testing.T, cluster *harness.Cluster) {
+	interrupted(t, cluster, "label namespace app-ns-1 istio-discovery")
+}
+
+// It is interrupted as soon as the cluster has the first webhook configuration.
+func testInterruptedInstall(t *testing.T, cluster *harness.Cluster) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	configurations := &metav1.PartialObjectMetadataList{}
+	configurations.SetGroupVersionKind(webhookList)
+	watcher, err := cluster.Client.Watch(ctx, configurations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer watcher.Stop()
+	go func() {
+		<-watcher.ResultChan()
+		cancel()
+	}()
+	var out bytes.Buffer
+	if err := unchanged(t, cluster, ctx, &existing{agree: yes}, &out, ""); !errors.Is(err, context.Canceled) || strings.Contains(out.String(), "1. The guide") {
+		t.Errorf("%v\n%s", err, &out)
+	}
+}
+
+// 192.0.2.1 is an address of documentation: no machine has it.
+func testUnreachable(t *testing.T, cluster *harness.Cluster) {
+	var out bytes.Buffer
+	if err := unchanged(t, cluster, t.Context(), &existing{agree: yes}, &out, "192.0.2.1"); err == nil || !strings.Contains(err.Error(), "WEBHOOK_HOST=") {
+		t.Errorf("%v\n%s", err, &out)
+	}
+}
+
+// A namespace of the replay is deleted in the middle and made anew by another person: it is not removed.
+func testReplaced(t *testing.T, cluster *harness.Cluster) {
+	e := &existing{out: io.Discard, once: true, agree: yes}
+	e.out = &interrupter{io.Discard, "label namespace app-ns-1 istio-discovery", func() {
+		for i, m := range e.made {
+			if m.key.Name == "app-ns-1" {
+				e.made[i].uid = "another" // as if this had happened
+			}
+		}
+	}}
+	if err := e.run(t.Context(), cluster.Kubeconfig, ""); err != nil {
+		t.Error(err)
+	}
+	for name, want := range map[string]bool{"app-ns-1": true, "app-ns-2": false, harness.Namespace: false} {
+		err := cluster.Client.Get(t.Context(), client.ObjectKey{Name: name}, &corev1.Namespace{})
+		if (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
