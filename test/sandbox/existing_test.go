@@ -66,7 +66,7 @@ func TestACluster(t *testing.T) {
 }
 
 // unchanged runs the sandbox and compares what the cluster had before with what it has afterwards.
-func unchanged(t *testing.T, cluster *harness.Cluster, ctx context.Context, e *existing, out *bytes.Buffer, host string) error {
+func unchanged(ctx context.Context, t *testing.T, cluster *harness.Cluster, e *existing, out *bytes.Buffer, host string) error {
 	t.Helper()
 	before := snapshot(t, cluster)
 	if e.out == nil {
@@ -106,7 +106,7 @@ func snapshot(t *testing.T, cluster *harness.Cluster) []string {
 
 func testYes(t *testing.T, cluster *harness.Cluster) {
 	var out bytes.Buffer
-	if err := unchanged(t, cluster, t.Context(), &existing{agree: func(out io.Writer) error { return ask(out, strings.NewReader("y\n")) }}, &out, ""); err != nil {
+	if err := unchanged(t.Context(), t, cluster, &existing{agree: func(out io.Writer) error { return ask(out, strings.NewReader("y\n")) }}, &out, ""); err != nil {
 		t.Error(err)
 	}
 	for _, want := range []string{"Cluster: context", strings.TrimSuffix(cluster.Config.Host, "/"), "Namespace meshfence-system", "app-ns-3", "[y/N]", "answers were as expected."} {
@@ -121,7 +121,7 @@ func testWithoutDefinitions(t *testing.T, cluster *harness.Cluster) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := unchanged(t, cluster, t.Context(), &existing{agree: yes}, &out, ""); err != nil {
+	if err := unchanged(t.Context(), t, cluster, &existing{agree: yes}, &out, ""); err != nil {
 		t.Error(err)
 	}
 	if want := "CustomResourceDefinition istios.sailoperator.io"; !strings.Contains(out.String(), want) {
@@ -132,7 +132,7 @@ func testWithoutDefinitions(t *testing.T, cluster *harness.Cluster) {
 func testNo(t *testing.T, cluster *harness.Cluster) {
 	for _, answer := range []string{"n\n", "\n", "", "yess\n"} {
 		var out bytes.Buffer
-		err := unchanged(t, cluster, t.Context(), &existing{agree: func(out io.Writer) error { return ask(out, strings.NewReader(answer)) }}, &out, "")
+		err := unchanged(t.Context(), t, cluster, &existing{agree: func(out io.Writer) error { return ask(out, strings.NewReader(answer)) }}, &out, "")
 		if !errors.Is(err, errDeclined) {
 			t.Errorf("%q: %v", answer, err)
 		}
@@ -142,7 +142,7 @@ func testNo(t *testing.T, cluster *harness.Cluster) {
 // go test has no terminal.
 func testNoTerminal(t *testing.T, cluster *harness.Cluster) {
 	var out bytes.Buffer
-	if err := unchanged(t, cluster, t.Context(), &existing{agree: agreement("")}, &out, ""); !errors.Is(err, errDeclined) || !strings.Contains(err.Error(), "YES=1") {
+	if err := unchanged(t.Context(), t, cluster, &existing{agree: agreement("")}, &out, ""); !errors.Is(err, errDeclined) || !strings.Contains(err.Error(), "YES=1") {
 		t.Error(err)
 	}
 }
@@ -150,7 +150,7 @@ func testNoTerminal(t *testing.T, cluster *harness.Cluster) {
 func refusedBecause(t *testing.T, cluster *harness.Cluster, want string) {
 	t.Helper()
 	var out bytes.Buffer
-	if err := unchanged(t, cluster, t.Context(), &existing{agree: yes}, &out, ""); err == nil || !strings.Contains(err.Error(), want) {
+	if err := unchanged(t.Context(), t, cluster, &existing{agree: yes}, &out, ""); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v, want %q", err, want)
 	}
 }
@@ -199,7 +199,7 @@ func interrupted(t *testing.T, cluster *harness.Cluster, at string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var out bytes.Buffer
-	if err := unchanged(t, cluster, ctx, &existing{agree: yes, out: &interrupter{&out, at, cancel}}, &out, ""); !errors.Is(err, context.Canceled) {
+	if err := unchanged(ctx, t, cluster, &existing{agree: yes, out: &interrupter{&out, at, cancel}}, &out, ""); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v\n%s", err, &out)
 	}
 	if !strings.Contains(out.String(), at) || strings.Contains(out.String(), "as expected") {
@@ -227,7 +227,7 @@ func testInterruptedInstall(t *testing.T, cluster *harness.Cluster) {
 		cancel()
 	}()
 	var out bytes.Buffer
-	if err := unchanged(t, cluster, ctx, &existing{agree: yes}, &out, ""); !errors.Is(err, context.Canceled) || strings.Contains(out.String(), "1. The guide") {
+	if err := unchanged(ctx, t, cluster, &existing{agree: yes}, &out, ""); !errors.Is(err, context.Canceled) || strings.Contains(out.String(), "1. The guide") {
 		t.Errorf("%v\n%s", err, &out)
 	}
 }
@@ -235,7 +235,7 @@ func testInterruptedInstall(t *testing.T, cluster *harness.Cluster) {
 // 192.0.2.1 is an address of documentation: no machine has it.
 func testUnreachable(t *testing.T, cluster *harness.Cluster) {
 	var out bytes.Buffer
-	if err := unchanged(t, cluster, t.Context(), &existing{agree: yes}, &out, "192.0.2.1"); err == nil || !strings.Contains(err.Error(), "WEBHOOK_HOST=") {
+	if err := unchanged(t.Context(), t, cluster, &existing{agree: yes}, &out, "192.0.2.1"); err == nil || !strings.Contains(err.Error(), "WEBHOOK_HOST=") {
 		t.Errorf("%v\n%s", err, &out)
 	}
 }
