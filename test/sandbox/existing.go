@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/term"
+	eventsv1 "k8s.io/api/events/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -48,8 +49,9 @@ type existing struct {
 
 	cluster *harness.Cluster
 	label   string
-	made    []made // in the order in which it was made
-	running bool   // meshfence
+	made    []made           // in the order in which it was made
+	running bool             // meshfence
+	before  []eventsv1.Event // of an earlier meshfence
 }
 
 // made is an object of this run. Without a UID it is one only if it has the run's label: the request may have failed.
@@ -135,11 +137,14 @@ func (e *existing) plan(ctx context.Context) ([]client.Object, error) {
 	if err := e.noMeshes(ctx); err != nil {
 		return nil, err
 	}
+	if e.before, err = e.events(ctx); err != nil {
+		return nil, err
+	}
 	fmt.Fprintf(e.out, "Cluster: context %q, %s, Kubernetes %s\nmeshfence runs on this machine. Until the end this is made in the cluster:\n", name, e.cluster.Config.Host, version)
 	for _, object := range planned {
 		fmt.Fprintf(e.out, "  %s %s\n", object.GetObjectKind().GroupVersionKind().Kind, object.GetName())
 	}
-	fmt.Fprintf(e.out, "  Namespaces of the replay: %s, with what it applies there\n  Istios of the replay\n", strings.Join(namespaces(), ", "))
+	fmt.Fprintf(e.out, "  Namespaces of the replay: %s, with what it applies there\n  Istios of the replay, and Events about them in the namespace default\n", strings.Join(namespaces(), ", "))
 	return planned, nil
 }
 
@@ -307,6 +312,26 @@ func (e *existing) remove(ctx context.Context) error {
 		}
 		if err := e.removeOne(ctx, m); err != nil {
 			errs = append(errs, fmt.Errorf("%s is still there: %w: kubectl delete %s %s", m, err, strings.ToLower(m.kind.Kind), m.key.Name))
+		}
+	}
+	return errors.Join(append(errs, e.removeEvents(ctx))...)
+}
+
+// events are meshfence's in the namespace default: those about objects without a namespace go with none.
+func (e *existing) events(ctx context.Context) ([]eventsv1.Event, error) {
+	all := &eventsv1.EventList{}
+	if err := e.cluster.Client.List(ctx, all, client.InNamespace(metav1.NamespaceDefault)); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all.Items, func(event eventsv1.Event) bool { return event.ReportingController != "meshfence" }), nil
+}
+
+func (e *existing) removeEvents(ctx context.Context) error {
+	events, err := e.events(ctx)
+	errs := []error{err}
+	for i := range events {
+		if !slices.ContainsFunc(e.before, func(old eventsv1.Event) bool { return old.UID == events[i].UID }) {
+			errs = append(errs, ignoreGone(e.cluster.Client.Delete(ctx, &events[i])))
 		}
 	}
 	return errors.Join(errs...)

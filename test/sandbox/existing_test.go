@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -46,6 +47,7 @@ func TestACluster(t *testing.T) {
 		"if the answer is yes, then all is replayed and removed":                      testYes,
 		"if definitions are missing, then they are made and removed":                  testWithoutDefinitions,
 		"if the answer is no, then nothing is made":                                   testNo,
+		"if meshfence writes Events, then those of the run are removed":               testEvents,
 		"if there is no terminal, then nothing is made":                               testNoTerminal,
 		"if meshfence is there, then it stays":                                        testInstalled,
 		"if a namespace of the replay is there, then it stays":                        testNamespaceThere,
@@ -237,6 +239,25 @@ func testUnreachable(t *testing.T, cluster *harness.Cluster) {
 	var out bytes.Buffer
 	if err := unchanged(t.Context(), t, cluster, &existing{agree: yes}, &out, "192.0.2.1"); err == nil || !strings.Contains(err.Error(), "WEBHOOK_HOST=") {
 		t.Errorf("%v\n%s", err, &out)
+	}
+}
+
+// An Event of an earlier meshfence stays, and one of this run goes.
+func testEvents(t *testing.T, cluster *harness.Cluster) {
+	event := func(name string) {
+		err := cluster.Client.Create(t.Context(), &eventsv1.Event{
+			ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: name}, EventTime: metav1.NowMicro(), Type: corev1.EventTypeWarning,
+			ReportingController: "meshfence", ReportingInstance: "meshfence-1", Action: "Audit", Reason: "Test",
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	event("earlier")
+	var out bytes.Buffer
+	during := &interrupter{&out, "create namespace app-ns-1", func() { event("during") }}
+	if err := unchanged(t.Context(), t, cluster, &existing{agree: yes, out: during}, &out, ""); err != nil {
+		t.Error(err)
 	}
 }
 
