@@ -212,7 +212,7 @@ func TestTheLogSaysWhatIsInUseAndEverythingThatIsWrong(t *testing.T) {
 	inPlace(t, path, "apiVersion: meshfence.io/v1alpha1\nmode: off\nrules: {MF999: deny}\ndiscoveryLabel: [mesh]\n")
 	r.wantLines(t, "mistakes", 2)
 	want := []map[string]any{{
-		"logger": "", "level": 0.0, "msg": "the changed configuration file is in use", "file": path,
+		"logger": "", "level": 0.0, "msg": "the changed configuration file is in use", "file": path, "absent": false,
 		"mode": "enforce", "rules": map[string]any{"MF110": "off"}, "discoveryLabels": []any{"team"}, "exemptNamespaces": []any{"kube-system", "kube-public", "kube-node-lease", "openshift", "openshift-*"},
 		"exemptUsers":            []any{"system:apiserver", "system:kube-controller-manager", "system:serviceaccount:kube-system:namespace-controller"},
 		"controlPlaneNamespaces": []any{"istio-system*"}, "fillFrom": []any{}, "meshMap": "mesh-map",
