@@ -103,9 +103,15 @@ func report(name string, findings []history.Finding, namespaces int) openreports
 		default:
 			r.Summary.Warn++
 		}
-		if i < maxResults {
-			r.Results = append(r.Results, result(f))
-		}
+	}
+	kept := findings
+	if len(kept) > maxResults { // by rule and namespace, so that one of these does not take the room of all
+		kept = inTurns(kept, func(f history.Finding) string {
+			return string(f.Rule.Code) + "/" + placeOf(f.Kind, f.Namespace, f.Name)
+		})[:maxResults]
+	}
+	for i := range kept {
+		r.Results = append(r.Results, result(&kept[i]))
 	}
 	r.Summary.Pass = max(0, namespaces-len(wrong))
 	if left := len(findings) - maxResults; left > 0 {

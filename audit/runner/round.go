@@ -53,12 +53,13 @@ func (r *round) run(ctx context.Context) {
 	})
 	o.Change = change
 	r.log(ctx, &o.Outcome)
-	r.keep(ctx)
 	for _, p := range r.Publishers {
 		if err := p.Publish(ctx, &o.Outcome); err != nil {
 			r.fail(ctx, err, "The audit could not tell everything that it has found")
 		}
 	}
+	// Kept last: a replica that ends before has its findings told twice, rather than never.
+	r.keep(ctx)
 	r.shown.show(&o.Outcome, time.Since(began), time.Now())
 }
 

@@ -253,11 +253,17 @@ func finding(code policy.Code, action policy.Action, of, name string) history.Fi
 }
 
 // recorded keeps events.
-type recorded struct{ all []events.Event }
+type recorded struct {
+	all    []events.Event
+	broken error
+}
 
-func (r *recorded) Record(_ context.Context, all []events.Event) error {
+func (r *recorded) Record(_ context.Context, all []events.Event) ([]events.Event, error) {
+	if r.broken != nil {
+		return all, r.broken
+	}
 	r.all = append(r.all, all...)
-	return nil
+	return nil, nil
 }
 
 func TestEventsTellWhatIsNewAndWhatIsGone(t *testing.T) {
@@ -266,7 +272,7 @@ func TestEventsTellWhatIsNewAndWhatIsGone(t *testing.T) {
 		New:  []history.Finding{finding("MF104", policy.Warn, "", "b"), finding("MF202", policy.Deny, "", "a")},
 		Gone: []history.Record{{Rule: policy.Rule{Code: "MF205", Name: "InjectedNotDiscovered"}, Kind: "Namespace", Name: "c", Since: time.Unix(0, 0)}},
 	}}
-	if err := (Events{to}).Publish(t.Context(), o); err != nil {
+	if err := (&Events{Recorder: to}).Publish(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	want := []events.Event{
@@ -287,11 +293,79 @@ func TestEventsHaveALimit(t *testing.T) {
 	for i := range 200 {
 		o.New = append(o.New, finding("MF202", policy.Deny, "", fmt.Sprint(i)))
 	}
-	if err := (Events{to}).Publish(t.Context(), o); err != nil {
+	if err := (&Events{Recorder: to}).Publish(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	if len(to.all) != maxEvents || len(to.all[0].Note) > events.MaxNote || !strings.HasSuffix(to.all[0].Note, "…") {
 		t.Errorf("%d events, the first one with a note of %d bytes", len(to.all), len(to.all[0].Note))
+	}
+}
+
+// A tenant with very many findings takes neither the events nor the results of others.
+func TestFindingsOfOneNamespaceDoNotCrowdOutOthers(t *testing.T) {
+	to, o := &recorded{}, &Outcome{Existing: policy.Existing{Fleet: newFake(t).fleet}}
+	for i := range 600 {
+		f := finding("MF905", policy.Deny, "mesh-1", fmt.Sprintf("gateway-%03d", i))
+		f.Kind, f.Namespace = "Gateway", "tenant"
+		o.New = append(o.New, f)
+	}
+	o.New = append(o.New, finding("MF202", policy.Deny, "mesh-1", "shop"), finding("MF906", policy.Warn, "mesh-1", "cart"))
+	o.Findings = o.New
+	recorder := &Events{Recorder: to}
+	if err := recorder.Publish(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	var about []string
+	for _, e := range to.all[:3] {
+		about = append(about, e.Kind+" "+e.Name)
+	}
+	if want := []string{"Gateway gateway-000", "Namespace shop", "Namespace cart"}; !slices.Equal(about, want) {
+		t.Errorf("the first events are about %v, want %v", about, want)
+	}
+	rules := map[string]int{}
+	for _, r := range reportsOf(o)[0].Results {
+		rules[r.Policy]++
+	}
+	if rules["MF202"] != 1 || rules["MF906"] != 1 || rules["MF905"] != maxResults-2 {
+		t.Errorf("%v", rules)
+	}
+	// What had no room is told later, once, if it is still so.
+	o.New, o.Findings = nil, o.Findings[:100]
+	for range 20 {
+		if err := recorder.Publish(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(to.all) != 102 {
+		t.Errorf("%d events of 102 findings, of which 2 were told before they went", len(to.all))
+	}
+}
+
+func TestWhatCouldNotBeToldIsToldLater(t *testing.T) {
+	to := &recorded{broken: errors.New("forbidden")}
+	recorder, wrong := &Events{Recorder: to}, finding("MF202", policy.Deny, "", "shop")
+	o := &Outcome{Change: history.Change{New: []history.Finding{wrong}, Findings: []history.Finding{wrong}}}
+	if err := recorder.Publish(t.Context(), o); err == nil {
+		t.Error("no error")
+	}
+	to.broken, o.New = nil, nil
+	for range 2 {
+		if err := recorder.Publish(t.Context(), o); err != nil || len(to.all) != 1 || to.all[0].Name != "shop" {
+			t.Errorf("%v, %v", to.all, err)
+		}
+	}
+}
+
+func TestFindingsOfOneRuleAboutOneObjectAreOneEvent(t *testing.T) {
+	to, first := &recorded{}, finding("MF103", policy.Deny, "", "mesh-3")
+	second, third := first, first
+	first.Detail, second.Detail, third.Detail = "it overlaps with mesh-1", "it overlaps with mesh-2", strings.Repeat("x", 2000)
+	o := &Outcome{Change: history.Change{New: []history.Finding{first, second, third}}}
+	if err := (&Events{Recorder: to}).Publish(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if want := "MF103 NameMF103: it overlaps with mesh-1; mend it: kubectl mend; also: it overlaps with mesh-2; and more"; len(to.all) != 1 || to.all[0].Note != want {
+		t.Errorf("%+v", to.all)
 	}
 }
 

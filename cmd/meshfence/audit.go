@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"slices"
 	"time"
 
@@ -33,7 +34,11 @@ func addAudit(mgr manager.Manager, s *settings, file *config.File, known *cluste
 	if err != nil {
 		return err
 	}
-	recorder, err := events.New(api, runner.Kinds(), mgr.GetEventRecorder("meshfence"))
+	instance, err := os.Hostname() // of a pod its name
+	if err != nil {
+		return err
+	}
+	recorder, err := events.New(api, runner.Kinds(), "meshfence", instance)
 	if err != nil {
 		return err
 	}
@@ -55,7 +60,7 @@ func addAudit(mgr manager.Manager, s *settings, file *config.File, known *cluste
 		Delay:       s.auditDelay,
 		Lease:       runner.Lease{API: api, Namespace: s.namespace, Name: auditLease},
 		Memory:      kept,
-		Publishers:  []runner.Publisher{runner.Events{Recorder: recorder}, runner.Reports{Writer: writer}},
+		Publishers:  []runner.Publisher{&runner.Events{Recorder: recorder}, runner.Reports{Writer: writer}},
 		Registerer:  metrics.Registry,
 	})
 }

@@ -74,7 +74,7 @@ func TestRunsWithoutAChangeWriteNothing(t *testing.T) {
 	must(t, mgr.Add(known))
 	kept, err := memory.New(cfg, harness.Namespace, api.AuditFindings, "findings")
 	must(t, err)
-	recorder, err := events.New(cfg, runner.Kinds(), mgr.GetEventRecorder("meshfence"))
+	recorder, err := events.New(cfg, runner.Kinds(), "meshfence", "test")
 	must(t, err)
 	writer, err := reports.New(cfg)
 	must(t, err)
@@ -91,7 +91,7 @@ func TestRunsWithoutAChangeWriteNothing(t *testing.T) {
 		},
 		Lease:      runner.Lease{API: s.Config, Namespace: harness.Namespace, Name: api.AuditLease},
 		Memory:     kept,
-		Publishers: []runner.Publisher{runner.Events{Recorder: recorder}, runner.Reports{Writer: writer}, done},
+		Publishers: []runner.Publisher{&runner.Events{Recorder: recorder}, runner.Reports{Writer: writer}, done},
 		Registerer: prometheus.NewRegistry(),
 	}))
 	ctx, stop := context.WithCancel(t.Context())

@@ -2,22 +2,28 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	eventsclient "k8s.io/client-go/kubernetes/typed/events/v1"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 )
 
 // MaxNote is how many bytes a note may have (k8s.io/kubernetes/pkg/apis/core/validation: NoteLengthLimit).
 const MaxNote = 1024
+
+// maxInstance is how many bytes the name of a reporting instance may have (ReportingInstanceLengthLimit there).
+const maxInstance = 128
 
 // Event is one that is to be written.
 type Event struct {
@@ -31,47 +37,66 @@ type Event struct {
 	Note string
 }
 
-// Sink is what takes events: the EventRecorder of a controller-runtime manager. It writes them later, and those that repeat one another as a series.
-type Sink interface {
-	Eventf(regarding, related runtime.Object, eventType, reason, action, note string, args ...any)
-}
-
 // Recorder records events.
 type Recorder struct {
-	names metadata.Interface
-	kinds map[string]schema.GroupVersionResource
-	sink  Sink
+	names                metadata.Interface
+	events               eventsclient.EventsGetter
+	kinds                map[string]schema.GroupVersionResource
+	controller, instance string
 }
 
-// New returns a Recorder of events about objects of these kinds.
-func New(api *rest.Config, kinds map[string]schema.GroupVersionResource, sink Sink) (*Recorder, error) {
+// New returns a Recorder of events about objects of these kinds. controller is the name of the program, and instance that of its replica.
+func New(api *rest.Config, kinds map[string]schema.GroupVersionResource, controller, instance string) (*Recorder, error) {
 	names, err := metadata.NewForConfig(api)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the API server: %w", err)
 	}
-	return &Recorder{names: names, kinds: kinds, sink: sink}, nil
+	writer, err := eventsclient.NewForConfig(api)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the API server: %w", err)
+	}
+	return &Recorder{names: names, events: writer, kinds: kinds, controller: controller, instance: instance[:min(len(instance), maxInstance)]}, nil
 }
 
-// Record hands the events to the sink, in their order. It asks the API server for the uid of each object, without which kubectl describe does not show an event
-// (k8s.io/kubectl/pkg/describe: searchEvents). The error says which could not be recorded.
-func (r *Recorder) Record(ctx context.Context, all []Event) error {
+// Record writes the events, in their order, and returns those that could not be written, with why. It asks the API server for the uid of each object, without which kubectl
+// describe does not show an event (k8s.io/kubectl/pkg/describe: searchEvents). client-go's recorder would write them later, and say nothing of what is refused; and it
+// makes one event of two that differ in their notes alone.
+func (r *Recorder) Record(ctx context.Context, all []Event) (left []Event, err error) {
 	var problems []error
 	for _, e := range all {
-		about, err := r.object(ctx, e)
-		if err != nil {
-			problems = append(problems, fmt.Errorf("an event about %s %s: %w", e.Kind, e.Name, err))
-			continue
+		if err := r.record(ctx, e); err != nil {
+			problems, left = append(problems, fmt.Errorf("an event about %s %s: %w", e.Kind, e.Name, err)), append(left, e)
 		}
-		if about == nil {
-			continue
-		}
-		eventType := corev1.EventTypeNormal
-		if e.Warning {
-			eventType = corev1.EventTypeWarning
-		}
-		r.sink.Eventf(about, nil, eventType, e.Reason, e.Action, "%s", e.Note)
 	}
-	return errors.Join(problems...)
+	return left, errors.Join(problems...)
+}
+
+func (r *Recorder) record(ctx context.Context, e Event) error {
+	about, err := r.object(ctx, e)
+	if err != nil || about == nil {
+		return err
+	}
+	now := metav1.NowMicro()
+	event := &eventsv1.Event{
+		ObjectMeta: metav1.ObjectMeta{Namespace: cmp.Or(about.Namespace, metav1.NamespaceDefault), Name: eventName(e.Name, now.UnixNano())},
+		EventTime:  now, ReportingController: r.controller, ReportingInstance: r.instance,
+		Regarding: *about, Type: corev1.EventTypeNormal, Reason: e.Reason, Action: e.Action, Note: e.Note,
+	}
+	if e.Warning {
+		event.Type = corev1.EventTypeWarning
+	}
+	_, err = r.events.Events(event.Namespace).Create(ctx, event, metav1.CreateOptions{})
+	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		return nil // nothing is made in a namespace that is being deleted
+	}
+	return err
+}
+
+// eventName is that of an event, as client-go makes it (tools/events: makeEvent).
+func eventName(object string, time int64) string {
+	end := fmt.Sprintf(".%x", time)
+	const longest = 253
+	return strings.TrimRight(object[:min(len(object), longest-len(end))], ".-") + end
 }
 
 // object returns the reference to an object, nil if it does not exist. An event about a Namespace goes into that namespace, where those see it who work
