@@ -5,11 +5,13 @@
 //	register.go    has its path
 //	review/        reads the AdmissionReview, within limits, and will write the answer
 //	rulebook.go    picks the handler that the current configuration has for the path
-//	kind.go        does what is the same for all kinds: the kind, subresources, decoding, exempt users, whether the cluster is known
-//	               and then calls the judge method of
+//	kind.go        does what is the same for all kinds: the kind, subresources, decoding, exemptions (exempt.go), whether the cluster is known,
+//	               what the object accepts (accept.go), and then calls the judge method of
 //	  namespace_validate.go     /validate/namespace
 //	  namespace_fill.go         /mutate/namespace
-//	  controlplane.go           /validate/istio and /validate/istiorevision; a DELETE in controlplane_delete.go
+//	  controlplane.go           /validate/istio and /validate/istiorevision; a change in controlplane_change.go, through the ledger in
+//	                            controlplane_ledger.go, a DELETE in controlplane_delete.go
+//	  istiod.go                 /validate/istiod
 //	  tag.go                    /validate/istiorevisiontag
 //	  meshmap.go                /validate/meshmap
 //	stored.go      reads what is stored, where that counts, and once more before a refusal
@@ -17,6 +19,8 @@
 //	finish.go      applies what the object overrides, if the user may (rights.go)
 //	record.go      counts and logs the answer
 //	response.go    alone builds replies
+//
+// docs/design.md follows one request through all packages.
 //
 // cluster.go has what all this needs of the API server; settings.go translates the configuration for the policy.
 //

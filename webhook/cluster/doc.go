@@ -1,4 +1,4 @@
-// Package cluster is the only one that reads and writes the API server. It keeps what a judgement needs in memory, as
+// Package cluster is the only one that reads and writes the API server for a judgement. It keeps what a judgement needs in memory, as
 // little of it as can be: the namespaces' names and labels, and the fleet as an immutable snapshot that is replaced as a
 // whole. It reads the meshes straight from the API server where a cache would not do.
 //
