@@ -11,9 +11,9 @@ import (
 	"github.com/meshfence/meshfence/webhook/policy"
 )
 
-// maxRecords is how many findings a text has at most, about half a megabyte of the one that an object can have. Of others is not remembered when they
-// were first seen.
-const maxRecords = 3000
+// maxText is how many bytes a text has at most; a ConfigMap can have a megabyte. Of findings that have no room it is not remembered when they were first seen. Rules and
+// namespaces take turns, so that the findings of one do not take the room of all.
+const maxText = 768 << 10
 
 // nothing stands for an empty field, and accepted is the last field of a finding that its object accepts.
 const (
@@ -27,16 +27,29 @@ func (k Known) String() string {
 	records := slices.SortedFunc(maps.Values(k.records), func(a, b Record) int {
 		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Rule.Code, b.Rule.Code), cmp.Compare(a.Fingerprint, b.Fingerprint))
 	})
-	records = records[:min(len(records), maxRecords)]
+	size, room := 0, map[string]bool{}
+	for _, r := range InTurns(records, func(r Record) string { return string(r.Rule.Code) + "/" + Place(r.Kind, r.Namespace, r.Name) }) {
+		if size += len(r.line()); size > maxText {
+			break
+		}
+		room[r.Fingerprint] = true
+	}
 	var text strings.Builder
 	for _, r := range records {
-		fields := []any{r.Since.UTC().Format(time.RFC3339), r.Rule.Code, r.Kind, cmp.Or(r.Namespace, nothing), r.Name, cmp.Or(r.Mesh, nothing), r.Fingerprint}
-		if r.Accepted {
-			fields = append(fields, accepted)
+		if room[r.Fingerprint] {
+			text.WriteString(r.line())
 		}
-		fmt.Fprintln(&text, fields...)
 	}
 	return text.String()
+}
+
+// line is what is remembered, as a line.
+func (r Record) line() string {
+	fields := []any{r.Since.UTC().Format(time.RFC3339), r.Rule.Code, r.Kind, cmp.Or(r.Namespace, nothing), r.Name, cmp.Or(r.Mesh, nothing), r.Fingerprint}
+	if r.Accepted {
+		fields = append(fields, accepted)
+	}
+	return fmt.Sprintln(fields...)
 }
 
 // Parse reads what String has written; rules are those of the catalogue. The error says which lines it has left out because they were written by something else.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/go-logr/logr"
 
-	"github.com/meshfence/meshfence/audit"
 	"github.com/meshfence/meshfence/audit/history"
 	"github.com/meshfence/meshfence/webhook/cluster/events"
 )
@@ -41,8 +40,8 @@ type Events struct {
 
 // Publish implements Publisher.
 func (e *Events) Publish(ctx context.Context, o *Outcome) error {
-	all := inTurns(append(stillSo(e.untold, o), eventsOf(o)...), func(e events.Event) string {
-		return strings.Join([]string{e.Action, e.Reason, placeOf(e.Kind, e.Namespace, e.Name)}, "/")
+	all := history.InTurns(append(stillSo(e.untold, o), eventsOf(o)...), func(e events.Event) string {
+		return strings.Join([]string{e.Action, e.Reason, history.Place(e.Kind, e.Namespace, e.Name)}, "/")
 	})
 	now := all[:min(len(all), maxEvents)]
 	rest := all[len(now):]
@@ -53,14 +52,6 @@ func (e *Events) Publish(ctx context.Context, o *Outcome) error {
 	e.untold = append(slices.Clone(left), rest...)
 	e.untold = e.untold[:min(len(e.untold), maxUntold)]
 	return err
-}
-
-// placeOf is the namespace that an object is in, or is.
-func placeOf(kind, namespace, name string) string {
-	if kind == audit.KindNamespace {
-		return name
-	}
-	return namespace
 }
 
 // about is what an event is about: a rule and an object.

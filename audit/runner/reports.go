@@ -106,8 +106,8 @@ func report(name string, findings []history.Finding, namespaces int) openreports
 	}
 	kept := findings
 	if len(kept) > maxResults { // by rule and namespace, so that one of these does not take the room of all
-		kept = inTurns(kept, func(f history.Finding) string {
-			return string(f.Rule.Code) + "/" + placeOf(f.Kind, f.Namespace, f.Name)
+		kept = history.InTurns(kept, func(f history.Finding) string {
+			return string(f.Rule.Code) + "/" + history.Place(f.Kind, f.Namespace, f.Name)
 		})[:maxResults]
 	}
 	for i := range kept {

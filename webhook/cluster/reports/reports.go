@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	openreports "github.com/openreports/reports-api/apis/openreports.io/v1alpha1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -86,6 +87,9 @@ func (w *Writer) Write(ctx context.Context, wanted []openreports.ClusterReport) 
 	return written, errors.Join(problems...)
 }
 
+// prefix is that of meshfence's own labels and annotations.
+const prefix = "meshfence.io/"
+
 // compare returns the report as it is sent, and whether the stored one says the same.
 func compare(wanted *openreports.ClusterReport, before *unstructured.Unstructured) (fresh *unstructured.Unstructured, same bool, err error) {
 	wanted = wanted.DeepCopy()
@@ -94,6 +98,9 @@ func compare(wanted *openreports.ClusterReport, before *unstructured.Unstructure
 		wanted.Labels = map[string]string{}
 	}
 	wanted.Labels[ManagedBy] = Manager
+	if before != nil {
+		keepOthers(wanted, before)
+	}
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(wanted)
 	if err != nil {
 		return nil, false, err
@@ -110,4 +117,22 @@ func compare(wanted *openreports.ClusterReport, before *unstructured.Unstructure
 		stored.Source == wanted.Source && equality.Semantic.DeepEqual(stored.Configuration, wanted.Configuration) &&
 		stored.Summary == wanted.Summary && equality.Semantic.DeepEqual(stored.Results, wanted.Results)
 	return fresh, same, nil
+}
+
+// keepOthers keeps what others have put on a stored report: a backup's label, a tool's annotation, owners. Ours are those with our prefix.
+func keepOthers(wanted *openreports.ClusterReport, stored *unstructured.Unstructured) {
+	wanted.OwnerReferences, wanted.Finalizers = stored.GetOwnerReferences(), stored.GetFinalizers()
+	keep := func(ours, theirs map[string]string) map[string]string {
+		for key, value := range theirs {
+			if _, set := ours[key]; set || strings.HasPrefix(key, prefix) {
+				continue
+			}
+			if ours == nil {
+				ours = map[string]string{}
+			}
+			ours[key] = value
+		}
+		return ours
+	}
+	wanted.Labels, wanted.Annotations = keep(wanted.Labels, stored.GetLabels()), keep(wanted.Annotations, stored.GetAnnotations())
 }
