@@ -526,7 +526,7 @@ func TestRights(t *testing.T) {
 		{APIGroups: []string{"security.istio.io"}, Resources: []string{"peerauthentications"}, Verbs: []string{"list"}},
 		{APIGroups: []string{"gateway.networking.k8s.io"}, Resources: []string{"gateways", "gatewayclasses"}, Verbs: []string{"list"}},
 		{APIGroups: []string{"sailoperator.io"}, Resources: []string{"istiocnis", "ztunnels"}, Verbs: []string{"list"}},
-		{APIGroups: []string{"events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}},
+		{APIGroups: []string{"events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"create"}},
 		{APIGroups: []string{"openreports.io"}, Resources: []string{"clusterreports"}, Verbs: []string{"list", "create", "update", "delete"}},
 		{
 			APIGroups: []string{"admissionregistration.k8s.io"}, Resources: []string{"validatingwebhookconfigurations", "mutatingwebhookconfigurations"},
