@@ -53,7 +53,7 @@ func uninstallFirst(m *mesh.Mesh, w *World) remedy {
 		if s.Revision != loss.Revision || s.Release == "" {
 			continue
 		}
-		if next := ofRelease(w.Fleet, m.ControlPlane, s.Release); next != "" {
+		if next := otherOfRelease(w.Fleet, m.ControlPlane, s); next != "" {
 			return remedy{say(fmt.Sprintf("release %q has an istiod of revision %q already: if this is its upgrade, repeat it once the Deployment of revision %q is gone", s.Release, next, loss.Revision))}
 		}
 		return remedy{run("uninstall the istiod, which deletes the ConfigMap too", uninstall(s.Release, m.ControlPlane))}
@@ -62,11 +62,11 @@ func uninstallFirst(m *mesh.Mesh, w *World) remedy {
 	return remedy{run("delete the istiod first", fmt.Sprintf("kubectl delete deployments --selector %s --namespace %s", ShellWord(selector), NameWord(m.ControlPlane)))}
 }
 
-// ofRelease returns the revision of an istiod that a Helm release has in a namespace, "" for none.
-func ofRelease(fleet *mesh.Fleet, namespace, release string) string {
+// otherOfRelease returns another revision that the Helm release of an istiod has in its namespace, "" for none. Without its ConfigMap the istiod itself is still there.
+func otherOfRelease(fleet *mesh.Fleet, namespace string, of *mesh.Source) string {
 	for _, m := range fleet.Meshes() {
 		for i := range m.Sources {
-			if s := &m.Sources[i]; m.ControlPlane == namespace && s.Release == release {
+			if s := &m.Sources[i]; m.ControlPlane == namespace && s.Release == of.Release && s.Revision != of.Revision {
 				return s.Revision
 			}
 		}

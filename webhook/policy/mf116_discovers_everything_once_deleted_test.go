@@ -76,7 +76,7 @@ func TestMF116(t *testing.T) {
 			losing: &policy.Loss{Revision: "a", ConfigMap: "istio-a"}, want: "deny MF116",
 		},
 		{
-			name: "if Helm installed it, then Helm uninstalls it", others: []string{other}, from: "Istiod group-1/istio-a; release istiod-1; selects group=1",
+			name: "if Helm installed it, then Helm uninstalls it", others: []string{other, "Istiod group-1/istio-a; release istiod-1; no-config"}, from: "Istiod group-1/istio-a; release istiod-1; selects group=1",
 			losing: &policy.Loss{Revision: "a", ConfigMap: "istio-a"}, want: "deny MF116",
 		},
 		{
