@@ -16,7 +16,8 @@ import (
 
 // entry is an invented vulnerability of a module that the program certainly uses, in the form of Go's database (https://go.dev/doc/security/vuln/database).
 const entry = `{"schema_version":"1.3.1","id":"GO-2099-0001","modified":"2099-01-01T00:00:00Z","published":"2099-01-01T00:00:00Z","details":"invented",
-"affected":[{"package":{"name":"sigs.k8s.io/yaml","ecosystem":"Go"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"}]}],"ecosystem_specific":{"imports":[{"path":"sigs.k8s.io/yaml"}]}}]}`
+"affected":[{"package":{"name":"sigs.k8s.io/yaml","ecosystem":"Go"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"}]}],"ecosystem_specific":{"imports":[{"path":"sigs.k8s.io/yaml"}]}}],
+"database_specific":{"url":"https://pkg.go.dev/vuln/GO-2099-0001"}}`
 
 // A vulnerability that the program calls fails the check, none passes it, and where no database answers that is said.
 func TestVulnerabilitiesAreLookedUp(t *testing.T) {
@@ -35,7 +36,7 @@ func TestVulnerabilitiesAreLookedUp(t *testing.T) {
 		passes   bool
 		says     string
 	}{
-		"one is known": {known, false, "GO-2099-0001"},
+		"one is known": {known, false, "Vulnerability #1: GO-2099-0001"},
 		"none is":      {none, true, ""},
 		"no database":  {silent.URL, true, "vuln-check: nothing was checked"},
 	} {
