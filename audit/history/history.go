@@ -34,6 +34,8 @@ type Record struct {
 	Mesh string
 	// Accepted is Finding.Accepted.
 	Accepted bool
+	// Told says that there is an Event about it; Tell says so.
+	Told bool
 }
 
 // Known is what the last run has left. The zero value knows of no run.
@@ -63,6 +65,8 @@ type Change struct {
 	// found. Neither has what is, or was, accepted.
 	New  []Finding
 	Gone []Record
+	// Untold are those of Findings that are not accepted and that have not been told yet: the new ones, and what there was no room for, or what failed.
+	Untold []Finding
 }
 
 // Next returns what is known after a run, and what the run has changed. Known is not written.
@@ -78,11 +82,16 @@ func (k Known) Next(r Run) (Known, Change) {
 		if known {
 			f.Since = before.Since
 		}
+		record := recordOf(f)
+		record.Told = before.Told && !before.Accepted
 		if !f.Accepted && (!known || before.Accepted) {
 			change.New = append(change.New, f)
 		}
+		if !f.Accepted && !record.Told {
+			change.Untold = append(change.Untold, f)
+		}
 		change.Findings = append(change.Findings, f)
-		next.last[f.Fingerprint], next.records[f.Fingerprint] = f, recordOf(f)
+		next.last[f.Fingerprint], next.records[f.Fingerprint] = f, record
 	}
 	for _, fingerprint := range slices.Sorted(maps.Keys(k.records)) {
 		record := k.records[fingerprint]
@@ -105,6 +114,20 @@ func (k Known) Next(r Run) (Known, Change) {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
 	return next, change
+}
+
+// Tell returns what is known once the findings with these fingerprints are told. What is gone, and could not be told of, is again so that the next run finds it gone.
+func (k Known) Tell(told []string, again []Record) Known {
+	next := Known{records: maps.Clone(k.records), last: k.last}
+	for _, fingerprint := range told {
+		record := next.records[fingerprint]
+		record.Told = true
+		next.records[fingerprint] = record
+	}
+	for _, record := range again {
+		next.records[record.Fingerprint] = record
+	}
+	return next
 }
 
 func recordOf(f Finding) Record {

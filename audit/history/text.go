@@ -15,10 +15,11 @@ import (
 // namespaces take turns, so that the findings of one do not take the room of all.
 const maxText = 768 << 10
 
-// nothing stands for an empty field, and accepted is the last field of a finding that its object accepts.
+// nothing stands for an empty field. Last is accepted for a finding that its object accepts, and untold for one of which there is no Event yet.
 const (
 	nothing  = "-"
 	accepted = "accepted"
+	untold   = "untold"
 )
 
 // String is what is known as a text: a line for each finding, the oldest first, with when it was first seen, the rule, the object, the mesh and the
@@ -46,8 +47,11 @@ func (k Known) String() string {
 // line is what is remembered, as a line.
 func (r Record) line() string {
 	fields := []any{r.Since.UTC().Format(time.RFC3339), r.Rule.Code, r.Kind, cmp.Or(r.Namespace, nothing), r.Name, cmp.Or(r.Mesh, nothing), r.Fingerprint}
-	if r.Accepted {
+	switch {
+	case r.Accepted:
 		fields = append(fields, accepted)
+	case !r.Told:
+		fields = append(fields, untold)
 	}
 	return fmt.Sprintln(fields...)
 }
@@ -74,8 +78,11 @@ func Parse(text string, rules []policy.Rule) (Known, error) {
 
 func parseLine(line string, rules []policy.Rule) (Record, bool) {
 	fields := strings.Fields(line)
-	isAccepted := len(fields) == 8 && fields[7] == accepted
-	if len(fields) != 7 && !isAccepted {
+	last := ""
+	if len(fields) == 8 {
+		last = fields[7]
+	}
+	if len(fields) != 7 && last != accepted && last != untold {
 		return Record{}, false
 	}
 	since, err := time.Parse(time.RFC3339, fields[0])
@@ -88,5 +95,8 @@ func parseLine(line string, rules []policy.Rule) (Record, bool) {
 			fields[i] = ""
 		}
 	}
-	return Record{Since: since, Rule: rules[at], Kind: fields[2], Namespace: fields[3], Name: fields[4], Mesh: fields[5], Fingerprint: fields[6], Accepted: isAccepted}, true
+	return Record{
+		Since: since, Rule: rules[at], Kind: fields[2], Namespace: fields[3], Name: fields[4], Mesh: fields[5], Fingerprint: fields[6],
+		Accepted: last == accepted, Told: last == "",
+	}, true
 }

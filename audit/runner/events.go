@@ -1,7 +1,9 @@
 package runner
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,8 +15,11 @@ import (
 	"github.com/meshfence/meshfence/webhook/cluster/events"
 )
 
-// maxEvents is how many events a run writes at most. What has none yet is in the metrics, in the reports and in what check prints.
-const maxEvents = 50
+// maxEvents is how many events a run writes at most, and maxTelling how long that may take. What has none yet is in the metrics, in the reports and in what check prints.
+const (
+	maxEvents  = 50
+	maxTelling = time.Minute
+)
 
 // Actions of events.
 const (
@@ -22,95 +27,132 @@ const (
 	gone  = "Gone"
 )
 
-// maxUntold is how many are kept for the next runs.
-const maxUntold = 1000
-
-// EventRecorder records events, and returns those that it could not; package events has it.
+// EventRecorder records an event; package events has it.
 type EventRecorder interface {
-	Record(ctx context.Context, all []events.Event) (left []events.Event, err error)
+	Record(ctx context.Context, e events.Event) error
 }
 
-// Events tells of findings on the objects that they are about: when one appears, and when it goes. What could not be told, or had no room, is told after the next run, if it is
-// still so.
+// Events tells of findings on the objects that they are about: when one appears, and when it goes. What could not be told, or had no room, is told after a later run, perhaps of
+// another replica, if it is still so.
 type Events struct {
 	Recorder EventRecorder
 
-	untold []events.Event
+	// failed is how often each has failed that still has to be told. Those come last: one that is always refused takes no room from others.
+	failed map[about]int
 }
 
-// Publish implements Publisher.
-func (e *Events) Publish(ctx context.Context, o *Outcome) error {
-	all := history.InTurns(append(stillSo(e.untold, o), eventsOf(o)...), func(e events.Event) string {
-		return strings.Join([]string{e.Action, e.Reason, history.Place(e.Kind, e.Namespace, e.Name)}, "/")
+// about is what an event is about: that something about an object, by the name of a rule, was found or is gone.
+type about struct{ action, kind, namespace, name, rule string }
+
+// story is an event, and what is told once it is written: findings by their fingerprints, or what is gone.
+type story struct {
+	about
+	event    events.Event
+	findings []string
+	gone     []history.Record
+}
+
+// tell writes events, and returns the fingerprints of what is told, and what is gone of which it could not tell.
+func (e *Events) tell(ctx context.Context, o *Outcome) (told []string, again []history.Record, err error) {
+	all := e.inOrder(storiesOf(o))
+	if later := len(all) - maxEvents; later > 0 {
+		logr.FromContextOrDiscard(ctx).Info("not all that has changed has an event yet", "written", maxEvents, "later", later)
+	}
+	ctx, cancel := context.WithTimeout(ctx, maxTelling)
+	defer cancel()
+	var problems []error
+	failed := map[about]int{}
+	for i, s := range all {
+		if i < maxEvents {
+			if err := e.Recorder.Record(ctx, s.event); err == nil {
+				told = append(told, s.findings...)
+				continue
+			} else {
+				problems, failed[s.about] = append(problems, err), e.failed[s.about]+1
+			}
+		} else if n := e.failed[s.about]; n > 0 {
+			failed[s.about] = n
+		}
+		again = append(again, s.gone...)
+	}
+	e.failed = failed
+	return told, again, errors.Join(problems...)
+}
+
+// inOrder has those first that have failed least, with rules and namespaces in turns.
+func (e *Events) inOrder(all []story) []story {
+	all = history.InTurns(all, func(s story) string {
+		return strings.Join([]string{s.action, s.rule, history.Place(s.kind, s.namespace, s.name)}, "/")
 	})
-	now := all[:min(len(all), maxEvents)]
-	rest := all[len(now):]
-	if len(rest) > 0 {
-		logr.FromContextOrDiscard(ctx).Info("not all that has changed has an event yet", "written", len(now), "later", len(rest))
-	}
-	left, err := e.Recorder.Record(ctx, now)
-	e.untold = append(slices.Clone(left), rest...)
-	e.untold = e.untold[:min(len(e.untold), maxUntold)]
-	return err
+	slices.SortStableFunc(all, func(a, b story) int { return cmp.Compare(e.failed[a.about], e.failed[b.about]) })
+	return all
 }
 
-// about is what an event is about: a rule and an object.
-type about struct{ kind, namespace, name, rule string }
+// storiesOf are what is to be told of a run: what is not told yet, first what would be denied; then what is gone. Several findings of one rule about one object are one event, and
+// none of them is gone for people as long as one of them is there.
+func storiesOf(o *Outcome) []story {
+	groups := map[about][]history.Finding{}
+	var order []about
+	untold := slices.Clone(o.Untold)
+	slices.SortStableFunc(untold, func(a, b history.Finding) int { return int(b.Action) - int(a.Action) })
+	for _, f := range untold {
+		key := about{found, f.Kind, f.Namespace, f.Name, f.Rule.Name}
+		if groups[key] == nil {
+			order = append(order, key)
+		}
+		groups[key] = append(groups[key], f)
+	}
+	var all []story
+	for _, key := range order {
+		s := story{about: key, event: events.Event{
+			Kind: key.kind, Namespace: key.namespace, Name: key.name, Warning: true, Reason: key.rule, Action: found, Note: note(groups[key]),
+		}}
+		for _, f := range groups[key] {
+			s.findings = append(s.findings, f.Fingerprint)
+		}
+		all = append(all, s)
+	}
+	return append(all, goneOf(o)...)
+}
 
-// stillSo are the events that were not told and that are still so after a run.
-func stillSo(untold []events.Event, o *Outcome) []events.Event {
-	wrong := map[about]bool{}
+// goneOf are what is to be told of what is gone.
+func goneOf(o *Outcome) []story {
+	still := map[about]bool{}
 	for _, f := range o.Findings {
-		wrong[about{f.Kind, f.Namespace, f.Name, f.Rule.Name}] = !f.Accepted
+		still[about{gone, f.Kind, f.Namespace, f.Name, f.Rule.Name}] = true
 	}
-	var all []events.Event
-	for _, e := range untold {
-		if (e.Action == found) == wrong[about{e.Kind, e.Namespace, e.Name, e.Reason}] {
-			all = append(all, e)
-		}
-	}
-	return all
-}
-
-// eventsOf are the events of a run: what is new, first what would be denied; then what is gone. Several findings of one rule about one object are one event.
-func eventsOf(o *Outcome) []events.Event {
-	var all []events.Event
-	news := slices.Clone(o.New)
-	slices.SortStableFunc(news, func(a, b history.Finding) int { return int(b.Action) - int(a.Action) })
 	at := map[about]int{}
-	for _, f := range news {
-		key := about{f.Kind, f.Namespace, f.Name, f.Rule.Name}
-		if i, there := at[key]; there {
-			all[i].Note = joined(all[i].Note, f.Detail)
-			continue
-		}
-		at[key] = len(all)
-		all = append(all, events.Event{
-			Kind: f.Kind, Namespace: f.Namespace, Name: f.Name, Warning: true, Reason: f.Rule.Name, Action: found, Note: f.Line(events.MaxNote),
-		})
-	}
-	clear(at)
+	var all []story
 	for _, r := range o.Gone {
-		key := about{r.Kind, r.Namespace, r.Name, r.Rule.Name}
-		if _, there := at[key]; there {
+		key := about{gone, r.Kind, r.Namespace, r.Name, r.Rule.Name}
+		if !r.Told || still[key] {
 			continue
 		}
-		at[key] = len(all)
-		note := fmt.Sprintf("%s %s is no longer so; first seen %s", r.Rule.Code, r.Rule.Name, r.Since.UTC().Format(time.RFC3339))
-		all = append(all, events.Event{Kind: r.Kind, Namespace: r.Namespace, Name: r.Name, Reason: r.Rule.Name, Action: gone, Note: note})
+		i, there := at[key]
+		if !there {
+			i, at[key] = len(all), len(all)
+			text := fmt.Sprintf("%s %s is no longer so; first seen %s", r.Rule.Code, r.Rule.Name, r.Since.UTC().Format(time.RFC3339))
+			all = append(all, story{about: key, event: events.Event{
+				Kind: r.Kind, Namespace: r.Namespace, Name: r.Name, Reason: r.Rule.Name, Action: gone, Note: text,
+			}})
+		}
+		all[i].gone = append(all[i].gone, r)
 	}
 	return all
 }
 
-// joined is a note with a further finding, or with word of it where there is no room.
-func joined(note, detail string) string {
+// note says what was found; what there is no room for it says to be there.
+func note(findings []history.Finding) string {
 	const also, more = "; also: ", "; and more"
-	switch {
-	case len(note)+len(also)+len(detail)+len(more) <= events.MaxNote:
-		return note + also + detail
-	case len(note)+len(more) <= events.MaxNote && !strings.HasSuffix(note, more):
-		return note + more
-	default:
-		return note
+	if len(findings) == 1 {
+		return findings[0].Line(events.MaxNote)
 	}
+	text := findings[0].Line(events.MaxNote - len(more))
+	for _, f := range findings[1:] {
+		if len(text)+len(also)+len(f.Detail)+len(more) > events.MaxNote {
+			return text + more
+		}
+		text += also + f.Detail
+	}
+	return text
 }

@@ -105,10 +105,12 @@ func report(name string, findings []history.Finding, namespaces int) openreports
 		}
 	}
 	kept := findings
-	if len(kept) > maxResults { // by rule and namespace, so that one of these does not take the room of all
+	if len(kept) > maxResults { // the worst, and of those rules and namespaces in turns, so that one does not take the room of all
 		kept = history.InTurns(kept, func(f history.Finding) string {
 			return string(f.Rule.Code) + "/" + history.Place(f.Kind, f.Namespace, f.Name)
-		})[:maxResults]
+		})
+		slices.SortStableFunc(kept, func(a, b history.Finding) int { return severity(b) - severity(a) })
+		kept = kept[:maxResults]
 	}
 	for i := range kept {
 		r.Results = append(r.Results, result(&kept[i]))

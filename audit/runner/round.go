@@ -53,12 +53,19 @@ func (r *round) run(ctx context.Context) {
 	})
 	o.Change = change
 	r.log(ctx, &o.Outcome)
+	if r.Events != nil {
+		told, again, err := r.Events.tell(ctx, &o.Outcome)
+		if err != nil {
+			r.fail(ctx, err, "The audit could not write all Events; it tries again after the next run")
+		}
+		r.known = r.known.Tell(told, again)
+	}
 	for _, p := range r.Publishers {
 		if err := p.Publish(ctx, &o.Outcome); err != nil {
 			r.fail(ctx, err, "The audit could not tell everything that it has found")
 		}
 	}
-	// Kept last: a replica that ends before has its findings told twice, rather than never.
+	// Kept last: a replica that ends before tells some findings twice, rather than never.
 	r.keep(ctx)
 	r.shown.show(&o.Outcome, time.Since(began), time.Now())
 }

@@ -81,6 +81,8 @@ type Runner struct {
 	Lease Lease
 	// Memory may be nil: then all findings are new to a replica.
 	Memory Memory
+	// Events may be nil: then there are none.
+	Events *Events
 	// Publishers are told of every run, in this order.
 	Publishers []Publisher
 	// Registerer gets the metrics while this replica runs the audit.

@@ -252,33 +252,69 @@ func finding(code policy.Code, action policy.Action, of, name string) history.Fi
 	return history.Finding{Offence: o, Fingerprint: audit.Fingerprint(o), Mesh: of, Since: time.Unix(1000, 0)}
 }
 
-// recorded keeps events.
+// recorded keeps events, except for those about objects with these names.
 type recorded struct {
-	all    []events.Event
-	broken error
+	all     []events.Event
+	refused map[string]bool
+	asked   int
 }
 
-func (r *recorded) Record(_ context.Context, all []events.Event) ([]events.Event, error) {
-	if r.broken != nil {
-		return all, r.broken
+func (r *recorded) Record(_ context.Context, e events.Event) error {
+	r.asked++
+	if r.refused[e.Name] {
+		return errors.New("forbidden")
 	}
-	r.all = append(r.all, all...)
-	return nil, nil
+	r.all = append(r.all, e)
+	return nil
+}
+
+// names are those of the objects that events are about.
+func (r *recorded) names() []string {
+	var all []string
+	for _, e := range r.all {
+		all = append(all, e.Name)
+	}
+	return all
+}
+
+// outcome is that of a run which finds these, after what is known.
+func outcome(known history.Known, findings ...history.Finding) (history.Known, *Outcome) {
+	run := history.Run{Time: time.Unix(1000, 0), MeshOf: func(policy.Offence) string { return "" }}
+	for _, f := range findings {
+		run.Findings = append(run.Findings, f.Offence)
+	}
+	next, change := known.Next(run)
+	return next, &Outcome{Change: change}
+}
+
+// teller tells of run after run.
+type teller struct {
+	*Events
+
+	known history.Known
+}
+
+func (e *teller) run(t *testing.T, findings ...history.Finding) error {
+	t.Helper()
+	known, o := outcome(e.known, findings...)
+	told, again, err := e.tell(t.Context(), o)
+	e.known = known.Tell(told, again)
+	return err
 }
 
 func TestEventsTellWhatIsNewAndWhatIsGone(t *testing.T) {
 	to := &recorded{}
-	o := &Outcome{Change: history.Change{
-		New:  []history.Finding{finding("MF104", policy.Warn, "", "b"), finding("MF202", policy.Deny, "", "a")},
-		Gone: []history.Record{{Rule: policy.Rule{Code: "MF205", Name: "InjectedNotDiscovered"}, Kind: "Namespace", Name: "c", Since: time.Unix(0, 0)}},
-	}}
-	if err := (&Events{Recorder: to}).Publish(t.Context(), o); err != nil {
-		t.Fatal(err)
+	e := &teller{Events: &Events{Recorder: to}}
+	for _, run := range [][]history.Finding{{finding("MF104", policy.Warn, "", "b"), finding("MF202", policy.Deny, "", "a")}, {finding("MF104", policy.Warn, "", "b")}, {}, {}} {
+		if err := e.run(t, run...); err != nil {
+			t.Fatal(err)
+		}
 	}
 	want := []events.Event{
 		{Kind: "Namespace", Name: "a", Warning: true, Reason: "NameMF202", Action: "Found", Note: "MF202 NameMF202: it is wrong; mend it: kubectl mend"},
 		{Kind: "Namespace", Name: "b", Warning: true, Reason: "NameMF104", Action: "Found", Note: "MF104 NameMF104: it is wrong; mend it: kubectl mend"},
-		{Kind: "Namespace", Name: "c", Reason: "InjectedNotDiscovered", Action: "Gone", Note: "MF205 InjectedNotDiscovered is no longer so; first seen 1970-01-01T00:00:00Z"},
+		{Kind: "Namespace", Name: "a", Reason: "NameMF202", Action: "Gone", Note: "MF202 NameMF202 is no longer so; first seen 1970-01-01T00:16:40Z"},
+		{Kind: "Namespace", Name: "b", Reason: "NameMF104", Action: "Gone", Note: "MF104 NameMF104 is no longer so; first seen 1970-01-01T00:16:40Z"},
 	}
 	if diff := cmp.Diff(want, to.all); diff != "" {
 		t.Error(diff)
@@ -286,14 +322,14 @@ func TestEventsTellWhatIsNewAndWhatIsGone(t *testing.T) {
 }
 
 func TestEventsHaveALimit(t *testing.T) {
-	to, o := &recorded{}, &Outcome{}
+	to := &recorded{}
 	long := finding("MF202", policy.Deny, "", "long")
 	long.Detail = strings.Repeat("a very long detail with ümläuts, ", 100)
-	o.New = append(o.New, long)
+	all := []history.Finding{long}
 	for i := range 200 {
-		o.New = append(o.New, finding("MF202", policy.Deny, "", fmt.Sprint(i)))
+		all = append(all, finding("MF202", policy.Deny, "", fmt.Sprint(i)))
 	}
-	if err := (&Events{Recorder: to}).Publish(t.Context(), o); err != nil {
+	if err := (&teller{Events: &Events{Recorder: to}}).run(t, all...); err != nil {
 		t.Fatal(err)
 	}
 	if len(to.all) != maxEvents || len(to.all[0].Note) > events.MaxNote || !strings.HasSuffix(to.all[0].Note, "…") {
@@ -303,69 +339,145 @@ func TestEventsHaveALimit(t *testing.T) {
 
 // A tenant with very many findings takes neither the events nor the results of others.
 func TestFindingsOfOneNamespaceDoNotCrowdOutOthers(t *testing.T) {
-	to, o := &recorded{}, &Outcome{Existing: policy.Existing{Fleet: newFake(t).fleet}}
+	to := &recorded{}
+	var all []history.Finding
 	for i := range 600 {
 		f := finding("MF905", policy.Deny, "mesh-1", fmt.Sprintf("gateway-%03d", i))
 		f.Kind, f.Namespace = "Gateway", "tenant"
-		o.New = append(o.New, f)
+		f.Fingerprint = audit.Fingerprint(f.Offence)
+		all = append(all, f)
 	}
-	o.New = append(o.New, finding("MF202", policy.Deny, "mesh-1", "shop"), finding("MF906", policy.Warn, "mesh-1", "cart"))
-	o.Findings = o.New
-	recorder := &Events{Recorder: to}
-	if err := recorder.Publish(t.Context(), o); err != nil {
+	all = append(all, finding("MF202", policy.Deny, "mesh-1", "shop"), finding("MF906", policy.Warn, "mesh-1", "cart"))
+	e := &teller{Events: &Events{Recorder: to}}
+	if err := e.run(t, all...); err != nil {
 		t.Fatal(err)
 	}
-	var about []string
-	for _, e := range to.all[:3] {
-		about = append(about, e.Kind+" "+e.Name)
-	}
-	if want := []string{"Gateway gateway-000", "Namespace shop", "Namespace cart"}; !slices.Equal(about, want) {
-		t.Errorf("the first events are about %v, want %v", about, want)
+	if names, want := to.names(), []string{"gateway-000", "shop", "cart"}; len(names) != maxEvents || !slices.Equal(names[:3], want) {
+		t.Errorf("%d events, the first ones are about %v, want %v", len(names), names[:3], want)
 	}
 	rules := map[string]int{}
+	o := &Outcome{Existing: policy.Existing{Fleet: newFake(t).fleet}, Change: history.Change{Findings: all}}
 	for _, r := range reportsOf(o)[0].Results {
 		rules[r.Policy]++
 	}
-	if rules["MF202"] != 1 || rules["MF906"] != 1 || rules["MF905"] != maxResults-2 {
-		t.Errorf("%v", rules)
+	if want := map[string]int{"MF202": 1, "MF905": maxResults - 1}; !maps.Equal(rules, want) { // a warning comes last
+		t.Errorf("%v, want %v", rules, want)
 	}
-	// What had no room is told later, once, if it is still so.
-	o.New, o.Findings = nil, o.Findings[:100]
+	// What had no room is told later, once, if it is still so; of the rest it is not told that it is gone, but of what was told.
 	for range 20 {
-		if err := recorder.Publish(t.Context(), o); err != nil {
+		if err := e.run(t, all[:100]...); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if len(to.all) != 102 {
-		t.Errorf("%d events of 102 findings, of which 2 were told before they went", len(to.all))
+	found, gone := map[string]bool{}, 0
+	for _, event := range to.all {
+		if event.Action == "Gone" {
+			gone++
+			continue
+		}
+		if found[event.Name] {
+			t.Errorf("%s is told twice", event.Name)
+		}
+		found[event.Name] = true
+	}
+	if len(found) != 102 || gone != 2 {
+		t.Errorf("%d findings were told, and %d to be gone, want 102 and 2", len(found), gone)
 	}
 }
 
+// What could not be told is told later: by another replica too, that it is gone too, and the others meanwhile.
 func TestWhatCouldNotBeToldIsToldLater(t *testing.T) {
-	to := &recorded{broken: errors.New("forbidden")}
-	recorder, wrong := &Events{Recorder: to}, finding("MF202", policy.Deny, "", "shop")
-	o := &Outcome{Change: history.Change{New: []history.Finding{wrong}, Findings: []history.Finding{wrong}}}
-	if err := recorder.Publish(t.Context(), o); err == nil {
-		t.Error("no error")
-	}
-	to.broken, o.New = nil, nil
-	for range 2 {
-		if err := recorder.Publish(t.Context(), o); err != nil || len(to.all) != 1 || to.all[0].Name != "shop" {
-			t.Errorf("%v, %v", to.all, err)
+	to, wrong, other := &recorded{refused: map[string]bool{"shop": true}}, finding("MF202", policy.Deny, "", "shop"), finding("MF202", policy.Deny, "", "other")
+	e := &teller{Events: &Events{Recorder: to}}
+	another := func() {
+		known, err := history.Parse(e.known.String(), []policy.Rule{wrong.Rule})
+		if err != nil {
+			t.Fatal(err)
 		}
+		e = &teller{Events: &Events{Recorder: to}, known: known}
+	}
+	for i, step := range []struct {
+		refused  bool
+		findings []history.Finding
+		want     []string
+	}{
+		{true, []history.Finding{wrong, other}, []string{"other"}},
+		{false, []history.Finding{wrong, other}, []string{"other", "shop"}},
+		{false, []history.Finding{wrong, other}, []string{"other", "shop"}},
+		{true, []history.Finding{other}, []string{"other", "shop"}},
+		{false, []history.Finding{other}, []string{"other", "shop", "shop"}},
+		{false, []history.Finding{other}, []string{"other", "shop", "shop"}},
+	} {
+		to.refused["shop"] = step.refused
+		err := e.run(t, step.findings...)
+		if !slices.Equal(to.names(), step.want) || (err != nil) != step.refused {
+			t.Errorf("step %d: %v, want %v: %v", i, to.names(), step.want, err)
+		}
+		another()
+	}
+	if last := to.all[2]; last.Action != "Gone" {
+		t.Errorf("%+v", last)
+	}
+}
+
+// Events that are always refused do not keep others from being told.
+func TestWhatIsAlwaysRefusedComesLast(t *testing.T) {
+	to := &recorded{refused: map[string]bool{}}
+	e := &teller{Events: &Events{Recorder: to}}
+	var refused []history.Finding
+	for i := range 2 * maxEvents {
+		name := fmt.Sprintf("refused-%03d", i)
+		to.refused[name] = true
+		refused = append(refused, finding("MF202", policy.Deny, "", name))
+	}
+	for range 3 {
+		if err := e.run(t, refused...); err == nil {
+			t.Error("no error")
+		}
+	}
+	if err := e.run(t, append(refused, finding("MF104", policy.Warn, "", "shop"))...); err == nil || !slices.Equal(to.names(), []string{"shop"}) || to.asked != 4*maxEvents {
+		t.Errorf("%v of %d: %v", to.names(), to.asked, err)
 	}
 }
 
 func TestFindingsOfOneRuleAboutOneObjectAreOneEvent(t *testing.T) {
-	to, first := &recorded{}, finding("MF103", policy.Deny, "", "mesh-3")
-	second, third := first, first
-	first.Detail, second.Detail, third.Detail = "it overlaps with mesh-1", "it overlaps with mesh-2", strings.Repeat("x", 2000)
-	o := &Outcome{Change: history.Change{New: []history.Finding{first, second, third}}}
-	if err := (&Events{Recorder: to}).Publish(t.Context(), o); err != nil {
-		t.Fatal(err)
+	first := finding("MF103", policy.Deny, "", "mesh-3")
+	of := func(detail string) history.Finding {
+		f := first
+		f.Detail, f.Subjects = detail, []string{detail}
+		return f
 	}
-	if want := "MF103 NameMF103: it overlaps with mesh-1; mend it: kubectl mend; also: it overlaps with mesh-2; and more"; len(to.all) != 1 || to.all[0].Note != want {
-		t.Errorf("%+v", to.all)
+	long := strings.Repeat("overlaps ", 200)
+	for name, test := range map[string]struct {
+		findings []history.Finding
+		want     string
+	}{
+		"all have room": {[]history.Finding{of("it overlaps with mesh-1"), of("it overlaps with mesh-2")}, "MF103 NameMF103: it overlaps with mesh-1; mend it: kubectl mend; also: it overlaps with mesh-2"},
+		"the last has none": {
+			[]history.Finding{of("it overlaps with mesh-1"), of("it overlaps with mesh-2"), of(long)},
+			"MF103 NameMF103: it overlaps with mesh-1; mend it: kubectl mend; also: it overlaps with mesh-2; and more",
+		},
+		"the first takes all": {[]history.Finding{of(long), of("it overlaps with mesh-2")}, "; and more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			to := &recorded{}
+			e := &teller{Events: &Events{Recorder: to}}
+			if err := e.run(t, test.findings...); err != nil {
+				t.Fatal(err)
+			}
+			if len(to.all) != 1 || !strings.HasSuffix(to.all[0].Note, test.want) || len(to.all[0].Note) > events.MaxNote {
+				t.Fatalf("%+v", to.all)
+			}
+			// As long as one of them is there, people are not told that it is gone.
+			for range 2 {
+				if err := e.run(t, test.findings[0]); err != nil || len(to.all) != 1 {
+					t.Errorf("%+v: %v", to.all, err)
+				}
+			}
+			if err := e.run(t); err != nil || len(to.all) != 2 || to.all[1].Action != "Gone" {
+				t.Errorf("%+v: %v", to.all, err)
+			}
+		})
 	}
 }
 

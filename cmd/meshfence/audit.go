@@ -60,7 +60,8 @@ func addAudit(mgr manager.Manager, s *settings, file *config.File, known *cluste
 		Delay:       s.auditDelay,
 		Lease:       runner.Lease{API: api, Namespace: s.namespace, Name: auditLease},
 		Memory:      kept,
-		Publishers:  []runner.Publisher{&runner.Events{Recorder: recorder}, runner.Reports{Writer: writer}},
+		Events:      &runner.Events{Recorder: recorder},
+		Publishers:  []runner.Publisher{runner.Reports{Writer: writer}},
 		Registerer:  metrics.Registry,
 	})
 }

@@ -91,7 +91,8 @@ func TestRunsWithoutAChangeWriteNothing(t *testing.T) {
 		},
 		Lease:      runner.Lease{API: s.Config, Namespace: harness.Namespace, Name: api.AuditLease},
 		Memory:     kept,
-		Publishers: []runner.Publisher{&runner.Events{Recorder: recorder}, runner.Reports{Writer: writer}, done},
+		Events:     &runner.Events{Recorder: recorder},
+		Publishers: []runner.Publisher{runner.Reports{Writer: writer}, done},
 		Registerer: prometheus.NewRegistry(),
 	}))
 	ctx, stop := context.WithCancel(t.Context())

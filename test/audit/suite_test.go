@@ -73,9 +73,15 @@ func (s *suite) kubectl(t testing.TB, args ...string) string {
 // apply applies a manifest.
 func (s *suite) apply(t testing.TB, text string) {
 	t.Helper()
+	s.kubectl(t, "apply", "-f", s.file(t, text))
+}
+
+// file writes a manifest and returns where.
+func (s *suite) file(t testing.TB, text string) string {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "objects.yaml")
 	must(t, os.WriteFile(file, []byte(text), 0o600))
-	s.kubectl(t, "apply", "-f", file)
+	return file
 }
 
 // istio is a mesh that discovers istio-discovery=NAME.

@@ -34,7 +34,7 @@
 //	the same                                              delete; never used, but some API servers ask for it where owners are written
 //	peerauthentications, gateways, gatewayclasses,
 //	  istiocnis, ztunnels                                 list                         (the audit, where they are served)
-//	events                                                create, patch                (events.k8s.io; the audit)
+//	events                                                create                       (events.k8s.io; the audit)
 //	clusterreports                                        list, create, update, delete (openreports.io; the audit, where served)
 //	leases, the audit's name, in our own namespace        get, update; create
 //	configmaps, the findings' name, in our own namespace  get, update; create

@@ -58,17 +58,14 @@ func New(api *rest.Config, kinds map[string]schema.GroupVersionResource, control
 	return &Recorder{names: names, events: writer, kinds: kinds, controller: controller, instance: instance[:min(len(instance), maxInstance)]}, nil
 }
 
-// Record writes the events, in their order, and returns those that could not be written, with why. It asks the API server for the uid of each object, without which kubectl
-// describe does not show an event (k8s.io/kubectl/pkg/describe: searchEvents). client-go's recorder would write them later, and say nothing of what is refused; and it
+// Record writes an event. It asks the API server for the uid of the object, without which kubectl describe does not show the event (k8s.io/kubectl/pkg/describe: searchEvents). About
+// what does not exist any more, or is in a namespace that is being deleted, nothing is written. client-go's recorder would write it later, and say nothing of what is refused; and it
 // makes one event of two that differ in their notes alone.
-func (r *Recorder) Record(ctx context.Context, all []Event) (left []Event, err error) {
-	var problems []error
-	for _, e := range all {
-		if err := r.record(ctx, e); err != nil {
-			problems, left = append(problems, fmt.Errorf("an event about %s %s: %w", e.Kind, e.Name, err)), append(left, e)
-		}
+func (r *Recorder) Record(ctx context.Context, e Event) error {
+	if err := r.record(ctx, e); err != nil {
+		return fmt.Errorf("an event about %s %s: %w", e.Kind, strings.TrimPrefix(e.Namespace+"/"+e.Name, "/"), err)
 	}
-	return left, errors.Join(problems...)
+	return nil
 }
 
 func (r *Recorder) record(ctx context.Context, e Event) error {
