@@ -28,11 +28,20 @@ func tagWithoutRevision(v *view) []policy.Offence {
 			Effect: fmt.Sprintf("new pods of namespaces with istio.io/rev=%s are refused, because the istiod that they are sent to is not there", in.tag()),
 			Ways: []policy.Way{
 				run("see which namespaces use it", "kubectl get namespaces --selector istio.io/rev="+policy.NameWord(in.tag())),
-				run("point it at a revision that is there", fmt.Sprintf("istioctl tag set %s --revision REVISION --overwrite", policy.NameWord(in.tag()))),
+				run("point it at a revision that is there", in.setTag()),
 				run("or remove it", "kubectl delete "+string(Injectors)+" "+in.Name),
 			},
 			Subjects: []string{revision},
 		}})
 	}
 	return found
+}
+
+// setTag is the command that points a tag elsewhere. Without the namespace istioctl makes further webhooks, of another name, and leaves these.
+func (in *injector) setTag() string {
+	command := "istioctl tag set " + policy.NameWord(in.tag()) + " --revision REVISION"
+	if services := in.services(); len(services) == 1 {
+		command += " --istioNamespace " + policy.NameWord(services[0])
+	}
+	return command + " --overwrite"
 }

@@ -1,8 +1,10 @@
 package policy
 
 import (
+	"fmt"
 	"strings"
 
+	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/mesh"
 )
 
@@ -84,6 +86,33 @@ func showAll(kinds ...string) string {
 
 // showOne prints an object.
 func showOne(kind, name string) string { return "kubectl get " + object(kind, name) + " -o yaml" }
+
+// tagObject names a tag in a command: its object, or the webhooks that istioctl or Helm has made for it.
+func tagObject(f *mesh.Fleet, name string) string {
+	if byWebhooks(f, name) {
+		return "mutatingwebhookconfigurations.admissionregistration.k8s.io --selector " + ShellWord(api.TagLabel+"="+name)
+	}
+	return object(kindTag, name)
+}
+
+// tagNamed names a tag in a sentence.
+func tagNamed(f *mesh.Fleet, name string) string {
+	if byWebhooks(f, name) {
+		return fmt.Sprintf("tag %q of istioctl or Helm", name)
+	}
+	return fmt.Sprintf("%s %q", kindTag, name)
+}
+
+// byWebhooks reports whether a tag is none of the Sail operator's.
+func byWebhooks(f *mesh.Fleet, name string) bool {
+	own, others := false, false
+	for _, tag := range f.Tags() {
+		if tag.Name == name {
+			own, others = own || tag.Target.Kind != mesh.KindIstiod, others || tag.Target.Kind == mesh.KindIstiod
+		}
+	}
+	return others && !own
+}
 
 // annotateCommand changes annotations, each KEY=VALUE, of a mesh's object: of the ConfigMap of an istiod that the Sail operator did not install.
 func annotateCommand(m *mesh.Mesh, annotations ...string) string {

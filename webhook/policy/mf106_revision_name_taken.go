@@ -37,7 +37,7 @@ func otherOwners(name string, m *mesh.Mesh, w *World) []string {
 		}
 	}
 	if w.Fleet.HasTag(name) {
-		owners = append(owners, fmt.Sprintf("IstioRevisionTag %q", name))
+		owners = append(owners, tagNamed(w.Fleet, name))
 	}
 	return owners
 }
@@ -83,6 +83,6 @@ func freeTag(name string, owners []string, w *World) remedy {
 	case used:
 		return remedy{say("or give what uses the tag another one, and then delete the tag")}
 	default:
-		return remedy{run("or delete the tag, which nothing uses, first", "kubectl delete "+object(kindTag, name))}
+		return remedy{run("or delete the tag, which nothing uses, first", "kubectl delete "+tagObject(w.Fleet, name))}
 	}
 }

@@ -64,6 +64,11 @@ func TestMF106WhenAMeshIsCreated(t *testing.T) {
 			want: "deny MF106",
 		},
 		{
+			name:   "if the tag is one of istioctl's, then its webhooks have the name",
+			others: []string{"IstioRevisionTag stable; targets Istiod istio-system-2/a"}, create: stable,
+			want: "deny MF106",
+		},
+		{
 			name:   "if the tag is called like a RevisionBased mesh, then that is no revision, and both can live",
 			others: []string{"IstioRevisionTag prod; targets Istio prod"}, create: prod130,
 			want: "allow",

@@ -57,6 +57,10 @@ func withoutTarget(ns *mesh.Namespace, r *mesh.Revision, discovering []*mesh.Mes
 		Effect:   "until the target exists, its pods start without sidecars, unless the operator has installed the tag for an earlier target",
 		Subjects: []string{"tag " + r.Name},
 	}
+	if byWebhooks(w.Fleet, r.Name) {
+		f.Detail = fmt.Sprintf("istio.io/rev=%s is a tag whose revision is not installed", r.Name)
+		f.Effect = "its new pods are refused, because the istiod that they are sent to is not there"
+	}
 	f.Ways = w.remedied(func() remedy {
 		var ways remedy
 		for _, m := range wanted(discovering, ns.Labels) {
@@ -65,7 +69,7 @@ func withoutTarget(ns *mesh.Namespace, r *mesh.Revision, discovering []*mesh.Mes
 				break
 			}
 		}
-		return append(ways, run("see where the tag points", showOne(kindTag, r.Name)))
+		return append(ways, run("see where the tag points", "kubectl get "+tagObject(w.Fleet, r.Name)+" -o yaml"))
 	})
 	return []Finding{f}
 }

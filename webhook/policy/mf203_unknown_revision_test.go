@@ -59,6 +59,11 @@ func TestMF203WhenANamespaceIsCreated(t *testing.T) {
 			want: "warn MF203",
 		},
 		{
+			name:  "if the tag is one of istioctl's, then its webhooks are to be looked at, and pods are refused",
+			fleet: append(guide(), "IstioRevisionTag prod; targets Istiod istio-system-2/gone"), create: "istio-discovery=mesh-1 istio.io/rev=prod",
+			want: "warn MF203",
+		},
+		{
 			name:  "if no mesh discovers it, then only the tag can help",
 			fleet: append(guide(), "IstioRevisionTag prod; targets Istio gone"), from: "team=a", to: "team=a istio.io/rev=prod",
 			want: "warn MF203",
