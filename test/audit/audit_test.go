@@ -20,6 +20,7 @@ const (
 
 // A finding appears, is told of, stays without another word, and goes.
 func TestAFindingIsTold(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t)
 	must(t, s.InstallWorkload(t.Context()))
 	s.guide(t)
@@ -115,6 +116,7 @@ func (s *suite) versions(t testing.TB) map[string]string {
 
 // What the API server does not serve is named, and looked at once it is there.
 func TestWhatIsInstalledLaterIsLookedAt(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t)
 	must(t, s.InstallWorkload(t.Context()))
 	s.guide(t)

@@ -21,6 +21,7 @@ const noEvents = `
 
 // An Event that the cluster refuses is counted, keeps no other from being written, and is written once it can be: by another replica, too.
 func TestAnEventThatIsRefusedIsWrittenLater(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t)
 	must(t, s.InstallWorkload(t.Context()))
 	s.guide(t)
@@ -70,6 +71,7 @@ func event(namespace string) string {
 
 // About what is gone, or goes with its namespace, there is nothing to write, and that is no error.
 func TestThereAreNoEventsAboutWhatGoes(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t)
 	s.apply(t, namespace("stays", "")+"\n---\n{apiVersion: v1, kind: Namespace, metadata: {name: goes, finalizers: [example.com/keep]}}")
 	s.kubectl(t, "delete", "namespace", "goes", "--wait=false")

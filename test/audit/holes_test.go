@@ -31,6 +31,7 @@ type hole struct {
 
 // TestWhatAdmissionCannotSeeTheAuditFinds makes each hole that docs/guarantees.md names, and some that only a look shows, and waits for the audit to name it.
 func TestWhatAdmissionCannotSeeTheAuditFinds(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t)
 	must(t, s.InstallWorkload(t.Context()))
 	s.guide(t)

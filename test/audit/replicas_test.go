@@ -20,6 +20,7 @@ func leaders(t testing.TB, replicas []*harness.Process) []*harness.Process {
 
 // One replica runs the audit. When it is killed, or loses the API server, another one goes on with what it has found, and nothing is there twice.
 func TestOneReplicaRunsTheAudit(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t)
 	must(t, s.InstallWorkload(t.Context()))
 	s.guide(t)
