@@ -8,7 +8,8 @@
 # belongs to it: K8S=1.37 chooses test/controlplane/1.37. Its `tool` directives name the three main packages,
 # so `go mod tidy` keeps their requirements. Another version is another folder; nothing below changes.
 #
-# A binary is built again when its module or this file changes. Go's build cache makes that a matter of seconds.
+# Beside each binary stands what it was made of: a digest of the module and of this file. Where that is still so it is taken, whatever times files have: those of a
+# checkout are newer than those of a cache. Else it is made again, which Go's build cache makes a matter of seconds.
 
 K8S ?= 1.37
 
@@ -26,6 +27,9 @@ K8S_MINOR := $(word 2,$(subst ., ,$(K8S_VERSION)))
 CONTROLPLANE_DIR := bin/controlplane/$(K8S_VERSION)
 CONTROLPLANE_BINARIES := $(addprefix $(CONTROLPLANE_DIR)/,etcd kube-apiserver kubectl)
 CONTROLPLANE_INPUTS := $(K8S_MODULE)/go.mod $(K8S_MODULE)/go.sum test/controlplane/build.mk
+CONTROLPLANE_DIGEST := $(firstword $(shell cat $(CONTROLPLANE_INPUTS) | cksum))
+# What a binary depends on, unless it is of these inputs already.
+inputs_of = $(if $(filter $(CONTROLPLANE_DIGEST),$(shell cat '$(CONTROLPLANE_DIR)/$(1).inputs' 2>/dev/null)),,controlplane-inputs)
 
 # A Go module carries no commit: the version is all that is known, and the build date stays at the default, so
 # that two builds are the same. client-go keeps a copy of its own, which it puts into the User-Agent.
@@ -38,31 +42,35 @@ ENVTEST_INDEX ?=
 
 # Tried before the first binary only. What fails there is told in one line.
 fetch_controlplane = $(if $(controlplane_tried)$(filter none,$(ENVTEST_INDEX)),,$(eval controlplane_tried := yes)\
-out=$$(go -C test/controlplane/prebuilt run . -version '$(K8S_VERSION)' -to '$(abspath $(CONTROLPLANE_DIR))' $(addprefix -index ,$(ENVTEST_INDEX)) 2>&1); \
-	echo "$$out" | grep -v '^exit status\|^go: downloading' | tail -n 1)
+go -C test/controlplane/prebuilt run . -version '$(K8S_VERSION)' -to '$(abspath $(CONTROLPLANE_DIR))' -inputs '$(CONTROLPLANE_DIGEST)' \
+	$(addprefix -index ,$(ENVTEST_INDEX)) 2>&1 | grep -v '^exit status\|^go: downloading' || true)
 
 # Brings one binary: $(1) its main package, $(2) its linker flags, $(3) its version, $(4) how many seconds it took to build on two cores, the first time; with
-# Go's build cache it is seconds. -p 2 bounds the memory on machines with many cores. The file is touched because Go leaves the time of an unchanged one as it was.
+# Go's build cache it is seconds. -p 2 bounds the memory on machines with many cores.
 define bring_controlplane
 	@mkdir -p $(@D)
 	@$(fetch_controlplane)
-	@if [ $(@D)/prebuilt -nt $(K8S_MODULE)/go.mod ] && [ -x '$@' ]; then touch '$@'; exit 0; fi; \
+	@if [ "$$(cat '$@.inputs' 2>/dev/null)" = '$(CONTROLPLANE_DIGEST)' ] && [ -x '$@' ]; then exit 0; fi; \
 	echo "Building $(notdir $@) $(3) from its Go module, which takes about $(4) s on two cores ..."; \
-	rm -f $(@D)/prebuilt; begin=$$(date +%s); \
+	rm -f '$(@D)/prebuilt' '$@.inputs'; begin=$$(date +%s); \
 	(cd $(K8S_MODULE) && CGO_ENABLED=0 exec go build -p 2 -trimpath -ldflags '$(2)' -o '$(abspath $@)' $(1)) & build=$$!; \
 	trap 'kill $$build' INT TERM; tick=0; \
 	while kill -0 $$build 2>/dev/null; do \
 		sleep 1; tick=$$((tick + 1)); \
 		if [ $$((tick % 30)) = 0 ]; then echo "  $(notdir $@): $$(( $$(date +%s) - begin )) s of about $(4)"; fi; \
 	done; \
-	wait $$build && touch '$@' && echo "Built $@ in $$(( $$(date +%s) - begin )) s."
+	wait $$build && echo '$(CONTROLPLANE_DIGEST)' >'$@.inputs' && echo "Built $@ in $$(( $$(date +%s) - begin )) s."
 endef
 
-$(CONTROLPLANE_DIR)/etcd: $(CONTROLPLANE_INPUTS)
+$(CONTROLPLANE_DIR)/etcd: $(call inputs_of,etcd)
 	$(call bring_controlplane,go.etcd.io/etcd/server/v3,$(ETCD_LDFLAGS),$(ETCD_VERSION),50)
 
-$(CONTROLPLANE_DIR)/kube-apiserver: $(CONTROLPLANE_INPUTS)
+$(CONTROLPLANE_DIR)/kube-apiserver: $(call inputs_of,kube-apiserver)
 	$(call bring_controlplane,k8s.io/kubernetes/cmd/kube-apiserver,$(K8S_LDFLAGS),$(K8S_VERSION),450)
 
-$(CONTROLPLANE_DIR)/kubectl: $(CONTROLPLANE_INPUTS)
+$(CONTROLPLANE_DIR)/kubectl: $(call inputs_of,kubectl)
 	$(call bring_controlplane,k8s.io/kubernetes/cmd/kubectl,$(K8S_LDFLAGS),$(K8S_VERSION),30)
+
+# Is never there: what depends on it is made again.
+.PHONY: controlplane-inputs
+controlplane-inputs:

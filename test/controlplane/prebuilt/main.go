@@ -7,12 +7,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,8 +24,17 @@ import (
 	"sigs.k8s.io/controller-runtime/tools/setup-envtest/versions"
 )
 
-// note is the file that says where the binaries beside it come from. It is written last: without it, nothing was downloaded.
+// note is the file that says that the binaries beside it were downloaded, and of which version. It is written last, but for what make compares.
 const note = "prebuilt"
+
+// temporary begins the names of the folders that archives are unpacked in, and old is when one was left by a process that was killed.
+const (
+	temporary = ".prebuilt-"
+	old       = time.Hour
+)
+
+// tick is how often a download says how far it is.
+const tick = 15 * time.Second
 
 // binaries are what is wanted of an archive.
 func binaries() []string { return []string{"etcd", "kube-apiserver", "kubectl"} }
@@ -41,9 +52,13 @@ func main() {
 	flag.DurationVar(&s.archiveLimit, "limit", 5*time.Minute, "how long the download may take; to build them takes about ten minutes")
 	version := flag.String("version", "", "`VERSION` of Kubernetes, as in 1.37.2; where it was not published the newest patch of that minor version is taken")
 	to := flag.String("to", "", "`FOLDER` that the binaries go to")
+	inputs := flag.String("inputs", "", "`TEXT` to write beside each binary, into BINARY.inputs; make knows by it what there is")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	got, err := s.fetch(ctx, *version, *to)
+	if err == nil {
+		err = writeInputs(*to, *inputs)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "No prebuilt control plane, so it is built: %s\n", strings.Join(strings.Fields(err.Error()), " "))
@@ -69,10 +84,12 @@ func (s source) fetch(ctx context.Context, version, to string) (versions.Concret
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return none, err
 	}
-	dir, err := os.MkdirTemp(filepath.Dir(to), ".prebuilt-")
+	removeLeftovers(filepath.Dir(to))
+	dir, err := os.MkdirTemp(filepath.Dir(to), temporary)
 	if err != nil {
 		return none, err
 	}
+	fmt.Fprintf(os.Stderr, "Downloading kube-apiserver, etcd and kubectl %s, for %s at most, by %s ...\n", item.Version, s.archiveLimit, s.index)
 	err = download(ctx, client, item, hash, dir)
 	if err == nil {
 		err = place(dir, item, to)
@@ -118,7 +135,9 @@ func download(ctx context.Context, client remote.Client, item store.Item, hash *
 	if err != nil {
 		return err
 	}
-	err = client.GetVersion(ctx, item.Version, versions.PlatformItem{Platform: item.Platform, Hash: hash}, archive)
+	counted := &counter{Writer: archive}
+	defer counted.tell()()
+	err = client.GetVersion(ctx, item.Version, versions.PlatformItem{Platform: item.Platform, Hash: hash}, counted)
 	if err == nil {
 		_, err = archive.Seek(0, 0)
 	}
@@ -126,6 +145,55 @@ func download(ctx context.Context, client remote.Client, item store.Item, hash *
 		err = store.NewAt(dir).Add(logr.NewContext(ctx, logr.Discard()), item, archive)
 	}
 	return errors.Join(err, archive.Close())
+}
+
+// counter counts what is written.
+type counter struct {
+	io.Writer
+	n atomic.Int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.Writer.Write(p)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// tell says every now and then how much was written, until what it returns is called.
+func (c *counter) tell() (stop func()) {
+	ticker, done := time.NewTicker(tick), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-ticker.C:
+				fmt.Fprintf(os.Stderr, "  %d MB\n", c.n.Load()/1_000_000)
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { ticker.Stop(); close(done) }
+}
+
+// removeLeftovers removes what a process has left that was killed. What cannot be removed stays.
+func removeLeftovers(dir string) {
+	entries, _ := os.ReadDir(dir)
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err == nil && strings.HasPrefix(entry.Name(), temporary) && time.Since(info.ModTime()) > old {
+			_ = removeAll(filepath.Join(dir, entry.Name()))
+		}
+	}
+}
+
+// writeInputs says beside each binary what it was made for.
+func writeInputs(to, inputs string) error {
+	for _, name := range binaries() {
+		if err := os.WriteFile(filepath.Join(to, name+".inputs"), []byte(inputs+"\n"), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // place moves the binaries to their folder, and then says where they come from.

@@ -205,13 +205,29 @@ func TestTheOrder(t *testing.T) {
 	if out := fetch(counted.URL, "controlplane", "KUBEBUILDER_ASSETS="+t.TempDir()); asked != 0 {
 		t.Errorf("with KUBEBUILDER_ASSETS the index is asked: %s", out)
 	}
+	leftover, busy := filepath.Join(filepath.Dir(dir), temporary+"1"), filepath.Join(filepath.Dir(dir), temporary+"2")
+	for folder, changed := range map[string]time.Time{leftover: time.Now().Add(-2 * old), busy: time.Now()} {
+		if err := errors.Join(os.MkdirAll(filepath.Join(folder, "archive"), 0o700), os.Chtimes(folder, time.Time{}, changed)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if out := fetch(counted.URL, "controlplane"); asked == 0 || !strings.Contains(out, "Downloaded kube-apiserver, etcd and kubectl") || strings.Contains(out, "Built") {
 		t.Errorf("asked %d times, and make prints\n%s", asked, out)
+	}
+	_, gone := os.Stat(leftover)
+	if _, err := os.Stat(busy); !os.IsNotExist(gone) || err != nil {
+		t.Errorf("what a download has left that was killed: %v; what another one has: %v", gone, err)
 	}
 	if out, err := exec.CommandContext(t.Context(), filepath.Join(dir, "kubectl")).Output(); err != nil || string(out) != "kubectl\n" {
 		t.Errorf("%v %q", err, out)
 	}
 	before := asked
+	// As after a checkout beside a cache: what binaries are made of is newer than they are.
+	for _, name := range append(binaries(), note) {
+		if err := os.Chtimes(filepath.Join(dir, name), time.Time{}, time.Unix(1_000_000_000, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if out := fetch(counted.URL, "controlplane"); asked != before || strings.Contains(out, "ownloaded") || strings.Contains(out, "Built") {
 		t.Errorf("what is there is not taken: asked %d times more, and make prints\n%s", asked-before, out)
 	}
@@ -222,8 +238,17 @@ func TestTheOrder(t *testing.T) {
 	if strings.Count(out, "No prebuilt control plane, so it is built: ") != 1 || !strings.Contains(out, "Built "+dir+"/etcd") {
 		t.Errorf("make prints\n%s", out)
 	}
+	if err := os.Chtimes(filepath.Join(dir, "etcd"), time.Time{}, time.Unix(1_000_000_000, 0)); err != nil {
+		t.Fatal(err)
+	}
 	if out := fetch(counted.URL, dir+"/etcd"); asked != before || strings.Contains(out, "Built") {
 		t.Errorf("what was built is not taken: make prints\n%s", out)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "etcd.inputs"), []byte("other\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := fetch("none", dir+"/etcd"); !strings.Contains(out, "Built "+dir+"/etcd") {
+		t.Errorf("what was made of something else is taken: make prints\n%s", out)
 	}
 }
 
