@@ -169,6 +169,8 @@ func TestWrongValues(t *testing.T) {
 		`config.rule={"MF103":"warn"}`, `config.meshMap.nam="x"`, `config.meshMap.name="istio-ca-root-cert"`, `certs.certManager.issuerRef={"kind":"ClusterIssuer"}`,
 		`clientCA={"secret":"a","configMap":"b"}`, `clientCA.key=""`,
 		`port=443`, `port="9443"`, `healthPort=0`, `metricsPort=65536`, `port=null`, `configMap=null`, `configMap.create=null`, `webhooks.deletedWithNamespace=null`, `hostNetwork=null`, `hostNetwork="true"`, `dnsPolicy="None"`, `extraEnv=[{"value":"b"}]`, `extraEnv={"A":"b"}`,
+		`extraArgs=["--metrics-bind-address=:9999"]`, `extraArgs=["--name=other"]`, `image.repository="registry/meshfence:v1"`, `image.repository="registry/meshfence@sha256:aa"`, `image.repository=""`,
+		`podDisruptionBudget.minAvailable="abc"`, `podDisruptionBudget.minAvailable=-1`, `podDisruptionBudget.minAvailable="50.5%"`,
 		`extraArgs=["--bind-address=:9443"]`, `extraArgs=["--health-bind-address","0"]`,
 		// null takes a value away, with all that is in it.
 		`image=null`, `replicas=null`, `mode=null`, `certs=null`, `clientCA=null`, `webhooks=null`, `rollout=null`, `namespace=null`, `serviceAccount=null`,
@@ -201,7 +203,9 @@ func TestImpossibleValues(t *testing.T) {
 		`{"configMap":{"create":false},"mode":"warn"}`:                "configMap.create=false leaves nothing in which mode and config could be: write them into a ConfigMap meshfence-configuration of your own",
 		`{"configMap":{"create":false},"config":{}}`:                  "",
 		`port=8080`: "port, healthPort and metricsPort are 8080, 8081 and 8080: no two of them can be the same",
-		`extraEnv=[{"name":"GOMEMLIMIT","value":"1"}]`: "extraEnv cannot set GOMEMLIMIT: the chart sets it from resources.limits",
+		`extraEnv=[{"name":"GOMEMLIMIT","value":"1"}]`:                                 "extraEnv cannot set GOMEMLIMIT: the chart sets it from resources.limits",
+		`{"resources":{"limits":null},"extraEnv":[{"name":"GOMEMLIMIT","value":"1"}]}`: "",
+		`image.repository="localhost:5000/team/meshfence"`:                             "",
 		`enabled=true`:                                              "", // Of a chart that has this one as a dependency, with condition: meshfence.enabled.
 		`global={"imageRegistry":"example.com"}`:                    "",
 		`podLabels={"istio.io/dataplane-mode":"ambient"}`:           "podLabels cannot set istio.io/dataplane-mode, which the chart sets",
@@ -238,6 +242,16 @@ func TestImpossibleValues(t *testing.T) {
 	helm := exec.CommandContext(t.Context(), filepath.Join(mustRoot(t), "bin", "tools", "helm"), "template", "mesh.fence", filepath.Join(mustRoot(t), "deploy", "chart"))
 	if text, err := helm.CombinedOutput(); err == nil || !strings.Contains(string(text), `"mesh.fence" cannot be the name of a Service; choose one with --set fullnameOverride=NAME`) {
 		t.Errorf("a release that is called mesh.fence: %v\n%.500s", err, text)
+	}
+}
+
+// In kube-system the class is allowed anyway, and a quota would count the cluster's own pods of the class.
+func TestThereIsNoQuotaInKubeSystem(t *testing.T) {
+	for _, namespace := range []string{"kube-system", "meshfence-system"} {
+		text, err := renderAll(t, "--namespace", namespace)
+		if _, there := documents(t, text)["ResourceQuota"]; err != nil || there != (namespace != "kube-system") {
+			t.Errorf("%s: a quota is there: %t, %v", namespace, there, err)
+		}
 	}
 }
 
