@@ -53,6 +53,37 @@ func TestVulnerabilitiesAreLookedUp(t *testing.T) {
 	}
 }
 
+// make writes and removes only below its folder, whatever that is called.
+func TestMakeRemovesNothingElsewhere(t *testing.T) {
+	root, err := harness.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "my work", "repo")
+	for _, name := range []string{"Makefile", "test/controlplane", "test/tools"} {
+		target := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(filepath.Join(root, filepath.FromSlash(name)), target); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, target := range []string{"e2e", "stress", "clean", "package", "image", "plugin", "generate-check"} {
+		cmd := exec.CommandContext(t.Context(), "make", "-n", target, "KUBEBUILDER_ASSETS=assets", "E2E_PACKAGES=./none", "UNIT_PACKAGES=./none", "VERSION=dev")
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Errorf("make -n %s: %v\n%s", target, err, out)
+		}
+		for line := range strings.Lines(string(out)) {
+			if strings.Contains(line, "rm -") && strings.Contains(line, filepath.Dir(filepath.Dir(dir))) {
+				t.Errorf("make %s: %s", target, line)
+			}
+		}
+	}
+}
+
 // database writes the files of a database and returns its address.
 func database(t *testing.T, files map[string]string) string {
 	t.Helper()
