@@ -34,12 +34,15 @@ const memoryLimit = 512 << 20
 func TestAbuse(t *testing.T) {
 	s := start(t)
 	t.Run("many large bodies at once", s.largeBodies)
-	t.Run("many connections that are held", s.heldConnections)
 	t.Run("namespaces with very many labels", s.giantNamespaces)
-	t.Run("ConfigMaps of a tenant that carry very much", s.giantConfigMaps)
 	t.Run("requests that are given up", s.resets)
 	t.Run("very many namespaces hit by one selector", s.manyNamespaces)
 	t.Run("many meshes with many selectors with many values", s.giants)
+	if !long() {
+		return
+	}
+	t.Run("many connections that are held", s.heldConnections)
+	t.Run("ConfigMaps of a tenant that carry very much", s.giantConfigMaps)
 }
 
 // peak returns the most memory that a process has had, in bytes.

@@ -157,8 +157,8 @@ func TestAudit(t *testing.T) {
 		}
 	})
 	changes := 0
-	for round := range choose(2, 6) {
-		changes += relabelling(t, client, time.Duration(choose(15, 45))*time.Second)
+	for round := range choose(1, 6) {
+		changes += relabelling(t, client, time.Duration(choose(10, 45))*time.Second)
 		must(t, replicas[0].Kill())
 		p, err := cluster.StartReplica(t.Context(), options)
 		must(t, err)

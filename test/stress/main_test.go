@@ -1,5 +1,5 @@
 // Package stress tests that no race, no outage and no bad input gets a wrong answer out of meshfence: several replicas and
-// API servers under load, with faults. Each test has a short form, for every run of the tests, and a long one, which
+// API servers under load, with faults. Each test has a short form, of fewer parts too, for every run of the tests, and a long one, which
 // STRESS=long chooses; `make stress` runs those and closes with a table of what was counted.
 package stress
 

@@ -20,7 +20,6 @@ func TestOutages(t *testing.T) {
 	t.Run("one of two is killed", s.killOne)
 	t.Run("all are down", s.allDown)
 	t.Run("the API server restarts", s.restartAPIServer)
-	t.Run("etcd is slow", s.slowEtcd)
 	t.Run("the connection to the API server breaks", s.brokenConnection)
 	t.Run("the caches are behind", s.staleCaches)
 	t.Run("certificate and authority are rotated", s.rotate)
@@ -28,6 +27,10 @@ func TestOutages(t *testing.T) {
 	t.Run("a definition has a new version with unknown fields", s.newVersion)
 	t.Run("the mesh map comes and goes", s.meshMap)
 	t.Run("selectors use new label keys", s.labelKeys)
+	if !long() {
+		return
+	}
+	t.Run("etcd is slow", s.slowEtcd)
 }
 
 // rollingRestart does what a Deployment does with maxSurge 1 and maxUnavailable 0: a new replica gets ready, an old one
