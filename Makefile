@@ -89,8 +89,8 @@ image: ## make the image for all platforms without a container engine, an OCI la
 		-ldflags '$(LDFLAGS)' -platforms '$(PLATFORMS)'
 
 .PHONY: push
-push: ## push what make image has made (IMAGE=registry.example.com/meshfence:v1.2.3)
-	@go -C deploy/image run . push -from '$(CURDIR)/bin/image' $(IMAGE)
+push: ## push what make image has made (IMAGE=registry.example.com/meshfence:v1.2.3, PLATFORMS=linux/amd64 if it was made for that alone)
+	@go -C deploy/image run . push -from '$(CURDIR)/bin/image' -platforms '$(PLATFORMS)' $(IMAGE)
 
 # A version of a chart is a semantic one without the v; what is no release comes before all releases.
 CHART_VERSION = $(if $(filter v%,$(VERSION)),$(VERSION:v%=%),0.0.0-$(VERSION))

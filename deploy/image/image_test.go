@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +25,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 	spdxjson "github.com/spdx/tools-golang/json"
 
@@ -175,7 +178,7 @@ func TestWhatIsPushedIsPulled(t *testing.T) {
 		server := httptest.NewServer(registry.New(registry.WithReferrersSupport(referrers)))
 		t.Cleanup(server.Close)
 		to := strings.TrimPrefix(server.URL, "http://") + "/team/meshfence:v1.2.3"
-		ref, err := push(t.Context(), path, to)
+		ref, err := push(t.Context(), path, to, some())
 		if err != nil {
 			t.Fatalf("%s: %v", kind, err)
 		}
@@ -199,6 +202,62 @@ func TestWhatIsPushedIsPulled(t *testing.T) {
 		for _, platform := range some() {
 			attachedTo(t, kind, tag, of(t, pulled, platform.Arch), platform)
 		}
+	}
+}
+
+// A push that fails with what is attached leaves no tag: what has a tag has its attachments.
+func TestAPushThatFailsLeavesNoTag(t *testing.T) {
+	path, _, index := image(t)
+	inside, broken := registry.New(), atomic.Bool{}
+	broken.Store(true)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") && bytes.Contains(body, []byte(`"subject"`)) && broken.Load() {
+			http.Error(w, "full", http.StatusInsufficientStorage)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		inside.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	to := strings.TrimPrefix(server.URL, "http://") + "/meshfence:v1.2.3"
+	tag, err := name.NewTag(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := push(t.Context(), path, to, some()); err == nil || !strings.Contains(err.Error(), "has no tag yet") || !strings.Contains(err.Error(), "make push again") {
+		t.Errorf("pushed without attachments: %v", err)
+	}
+	var failed *transport.Error
+	if found, err := remote.Head(tag); !errors.As(err, &failed) || failed.StatusCode != http.StatusNotFound {
+		t.Errorf("the tag is there: %v, %v", found, err)
+	}
+	broken.Store(false)
+	if _, err := push(t.Context(), path, to, some()); err != nil {
+		t.Fatal(err)
+	}
+	want, err := index.Digest()
+	if found, headErr := remote.Head(tag); err != nil || headErr != nil || found.Digest != want {
+		t.Errorf("the tag has %v, %v, want %s, %v", found, headErr, want, err)
+	}
+}
+
+// An image that lacks a platform is pushed only for those that were asked for.
+func TestAPlatformThatIsMissingIsAskedFor(t *testing.T) {
+	path, _, _ := image(t)
+	missing := build.Platform{OS: "linux", Arch: "riscv64"}
+	p, err := open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.check("v1.2.3", append(some(), missing)); err == nil || !strings.Contains(err.Error(), "the image lacks linux/riscv64: ") || !strings.Contains(err.Error(), "make push PLATFORMS=") {
+		t.Errorf("%v", err)
+	}
+	if err := p.check("v1.2.3", some()[:1]); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -453,7 +512,8 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"no name":             {[]string{"push", "-from", path}, "make push IMAGE=registry.example.com/meshfence:v1.2.3"},
 		"a name without tag":  {[]string{"push", "-from", path, "registry.example.com/meshfence"}, "a name has a registry and a tag"},
 		"no layout":           {[]string{"push", "-from", t.TempDir(), "127.0.0.1:1/meshfence:v1"}, "make image makes it"},
-		"no registry":         {[]string{"push", "-from", path, "127.0.0.1:1/meshfence:v1"}, "connection refused"},
+		"no registry":         {[]string{"push", "-from", path, "-platforms", "linux/amd64", "127.0.0.1:1/meshfence:v1"}, "connection refused"},
+		"another version":     {[]string{"push", "-from", path, "-platforms", "linux/amd64", "127.0.0.1:1/meshfence:v1.2.4"}, "the image is of version v1.2.3, and the tag is v1.2.4: make image VERSION=v1.2.4"},
 		"no source":           {[]string{"build", "-root", t.TempDir(), "-out", filepath.Join(t.TempDir(), "image"), "-platforms", "linux/amd64"}, "linux/amd64: exit status 1"},
 	} {
 		if err := run(t.Context(), test.args); err == nil || !strings.Contains(err.Error(), test.want) {

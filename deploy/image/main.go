@@ -82,7 +82,12 @@ func runBuild(args []string) error {
 func runPush(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("image push", flag.ContinueOnError)
 	from := flags.String("from", "bin/image", "`FOLDER` of the image layout")
+	only := flags.String("platforms", "", "the image may lack all others, comma-separated, for example linux/amd64")
 	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	wanted, err := build.Choose(*only, platforms())
+	if err != nil {
 		return err
 	}
 	if flags.NArg() != 1 {
@@ -90,7 +95,7 @@ func runPush(ctx context.Context, args []string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, pushLimit)
 	defer cancel()
-	ref, err := push(ctx, *from, flags.Arg(0))
+	ref, err := push(ctx, *from, flags.Arg(0), wanted)
 	if err != nil {
 		return err
 	}
