@@ -135,9 +135,19 @@ func TestTheLayoutIsValidAndHasThePlatforms(t *testing.T) {
 	}
 }
 
-// Built in another folder, of a copy of the source, it has the same digest: of each thing in the layout, attached ones too.
+// Built in another folder, of a copy of the source, by a machine with other settings of Go, it has the same digest: of each thing in the layout, attached ones too.
 func TestTwoBuildsAreTheSame(t *testing.T) {
 	path, _, _ := image(t)
+	settings := filepath.Join(t.TempDir(), "env")
+	if err := os.WriteFile(settings, []byte("GOAMD64=v3\nGOFLAGS=-tags=hostile\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{
+		"GOENV": settings, "GOWORK": filepath.Join(t.TempDir(), "go.work"), "GOFLAGS": "-gcflags=all=-N", "GOAMD64": "v3", "GOARM64": "v9.0", "GOPPC64": "power10", "GOEXPERIMENT": "nogreenteagc",
+		"GOFIPS140": "latest", "CGO_ENABLED": "1",
+	} {
+		t.Setenv(name, value)
+	}
 	copied := t.TempDir()
 	for _, part := range []string{"go.mod", "go.sum", "audit", "certs", "cmd", "docs", "webhook"} {
 		if out, err := exec.CommandContext(t.Context(), "cp", "-R", filepath.Join(clone, part), copied).CombinedOutput(); err != nil {
