@@ -4,11 +4,17 @@
 
 MODULE := github.com/meshfence/meshfence
 
+# What git knows of the source: its state, version, commit, that in short, and the commit's time; asked once, and only by a target that needs it.
+SOURCE = $(eval SOURCE := $$(shell deploy/build/source.sh))$(SOURCE)
+# A source that is not exactly a commit, or is none of git's, is marked, also where VERSION is set on the command line.
+MARK = $(if $(filter clean,$(word 1,$(SOURCE))),,-dirty)
+
 # Stamped into the binary. The date is the commit's, so that the same commit gives the same binary.
-VERSION ?= $(shell git describe --tags --dirty 2>/dev/null || echo dev)
-COMMIT ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
-DATE ?= $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || echo unknown)
-LDFLAGS = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
+VERSION ?= $(word 2,$(SOURCE))
+COMMIT ?= $(word 4,$(SOURCE))$(if $(filter dirty,$(word 1,$(SOURCE))),-dirty)
+DATE ?= $(word 5,$(SOURCE))
+STAMP = $(VERSION:%-dirty=%)$(MARK)
+LDFLAGS = -s -w -X main.version=$(STAMP) -X main.commit=$(COMMIT) -X main.date=$(DATE)
 
 # Passed on to `go test` by unit and e2e: make e2e ARGS='-run TestGuide -v'
 ARGS ?=
@@ -87,11 +93,11 @@ build: ## build bin/meshfence
 
 .PHONY: plugin
 plugin: ## build meshfence as a plugin of kubectl for all platforms, with krew's manifest, into bin/plugin (PLATFORMS=linux/amd64)
-	@go run ./deploy/plugin -version '$(VERSION)' -date '$(DATE)' -ldflags '$(LDFLAGS)' -platforms '$(PLATFORMS)'
+	@go run ./deploy/plugin -version '$(STAMP)' -date '$(DATE)' -ldflags '$(LDFLAGS)' -platforms '$(PLATFORMS)'
 
 .PHONY: image
 image: ## make the image for all platforms without a container engine, an OCI layout in bin/image (PLATFORMS=linux/amd64)
-	@go -C deploy/image run . build -root '$(CURDIR)' -out '$(CURDIR)/bin/image' -version '$(VERSION)' -commit "$$(git rev-parse HEAD 2>/dev/null)" -date '$(DATE)' \
+	@go -C deploy/image run . build -root '$(CURDIR)' -out '$(CURDIR)/bin/image' -version '$(STAMP)' -commit '$(if $(MARK),,$(word 3,$(SOURCE)))' -date '$(DATE)' \
 		-ldflags '$(LDFLAGS)' -platforms '$(PLATFORMS)'
 
 .PHONY: push
@@ -99,12 +105,12 @@ push: ## push what make image has made (IMAGE=registry.example.com/meshfence:v1.
 	@go -C deploy/image run . push -from '$(CURDIR)/bin/image' -platforms '$(PLATFORMS)' $(IMAGE)
 
 # A version of a chart is a semantic one without the v; what is no release comes before all releases.
-CHART_VERSION = $(if $(filter v%,$(VERSION)),$(VERSION:v%=%),0.0.0-$(VERSION))
+CHART_VERSION = $(if $(filter v%,$(STAMP)),$(STAMP:v%=%),0.0.0-$(STAMP))
 
 .PHONY: package
 package: $(HELM) ## pack the chart into bin/package, with the version of the last tag
 	@rm -rf bin/package && mkdir -p bin/package
-	@$(HELM) package deploy/chart --version '$(CHART_VERSION)' --app-version '$(VERSION)' --destination bin/package
+	@$(HELM) package deploy/chart --version '$(CHART_VERSION)' --app-version '$(STAMP)' --destination bin/package
 
 .PHONY: test
 test: unit e2e ## run every test: unit tests with the race detector, then end-to-end tests

@@ -20,6 +20,8 @@ const (
 	repository = "https://github.com/meshfence/meshfence"
 	// refName is the annotation of a layout's index by which tools find an image by its tag.
 	refName = "org.opencontainers.image.ref.name"
+	// revision is the label and annotation with the commit.
+	revision = "org.opencontainers.image.revision"
 	// program is the only file of the image.
 	program = "meshfence"
 )
@@ -36,7 +38,7 @@ func (r *release) labels() map[string]string {
 		"org.opencontainers.image.created":       r.date.Format(time.RFC3339),
 	}
 	if r.commit != "" {
-		labels["org.opencontainers.image.revision"] = r.commit
+		labels[revision] = r.commit
 	}
 	return labels
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -268,6 +269,39 @@ func TestAPlatformThatIsMissingIsAskedFor(t *testing.T) {
 	}
 	if err := p.check("v1.2.3", some()[:1]); err != nil {
 		t.Error(err)
+	}
+}
+
+// Of what it was made must be known of what is pushed.
+func TestAnImageOfNoCommitIsNotPushed(t *testing.T) {
+	for name, r := range map[string]release{
+		"no commit":      {version: "v1.2.3"},
+		"marked as such": {version: "v1.2.3-dirty", commit: made.commit},
+	} {
+		index := mutate.Annotations(empty.Index, r.labels()).(v1.ImageIndex)
+		p := &parcel{index: index, version: r.version}
+		if err := p.check("mine", nil); err == nil || !strings.Contains(err.Error(), "git status --ignored shows what differs") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The builder is what the workflow says, and nothing is made up where there is none.
+func TestTheBuilderIsNotMadeUp(t *testing.T) {
+	for builder, want := range map[string]string{"": "unknown", "https://ci.example.com/release": "https://ci.example.com/release"} {
+		r := made
+		r.builder = builder
+		text, err := r.provenance(&contents{compiler: "go1.26.8"}, some()[0], v1.Hash{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var s statement
+		if err := json.Unmarshal(text, &s); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Predicate.RunDetails.Builder["id"]; got != want {
+			t.Errorf("the builder is %q, want %q", got, want)
+		}
 	}
 }
 

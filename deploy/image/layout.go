@@ -24,8 +24,12 @@ func platforms() []build.Platform {
 
 // release is what an image is made of.
 type release struct {
-	version, commit, ldflags string
-	date                     time.Time
+	version, ldflags string
+	// commit is empty for a source that is not exactly a commit.
+	commit string
+	// builder says which machine or service made it; empty if that is not known.
+	builder string
+	date    time.Time
 }
 
 // layout builds the image of each platform, and writes them to the folder to: one index of all, and what is attached to each. It

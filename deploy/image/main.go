@@ -21,6 +21,9 @@ import (
 	"github.com/meshfence/meshfence/deploy/build"
 )
 
+// builderVariable names the environment variable by which a workflow says what it is, as in https://github.com/OWNER/NAME/.github/workflows/release.yaml@refs/tags/v1.2.3.
+const builderVariable = "MESHFENCE_BUILDER_ID"
+
 // pushLimit bounds a push, also to a registry that does not answer.
 const pushLimit = 15 * time.Minute
 
@@ -49,13 +52,13 @@ func run(ctx context.Context, args []string) error {
 }
 
 func runBuild(args []string) error {
-	var r release
+	r := release{builder: os.Getenv(builderVariable)}
 	var date, only string
 	flags := flag.NewFlagSet("image build", flag.ContinueOnError)
 	root := flags.String("root", ".", "`FOLDER` of the clone")
 	out := flags.String("out", "bin/image", "`FOLDER` of the image layout, which is replaced")
 	flags.StringVar(&r.version, "version", "dev", "`VERSION` of the release, as in v1.2.3")
-	flags.StringVar(&r.commit, "commit", "", "whole `HASH` of the commit")
+	flags.StringVar(&r.commit, "commit", "", "whole `HASH` of the commit; none if the source is not exactly a commit")
 	flags.StringVar(&date, "date", "", "`TIME` of the commit, RFC 3339: that of all files in the image")
 	flags.StringVar(&r.ldflags, "ldflags", "-s -w", "`FLAGS` of the linker")
 	flags.StringVar(&only, "platforms", "", "build for these only, comma-separated, for example linux/amd64")
@@ -76,6 +79,9 @@ func runBuild(args []string) error {
 		return err
 	}
 	fmt.Printf("%s has the image %s of %v.\n", *out, digest, chosen)
+	if r.commit == "" {
+		fmt.Println("It is not for others: " + noCommit + ".")
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -38,6 +39,9 @@ type details struct {
 	Builder map[string]string `json:"builder"`
 }
 
+// unknownBuilder stands for a builder that has not said what it is: a person's machine, mostly.
+const unknownBuilder = "unknown"
+
 // provenance says what the image was made of: commit, compiler and each module with its checksum. It is not signed; who signs an image signs it too.
 func (r *release) provenance(c *contents, platform build.Platform, image v1.Hash) ([]byte, error) {
 	var made []resource
@@ -57,7 +61,7 @@ func (r *release) provenance(c *contents, platform build.Platform, image v1.Hash
 				ExternalParameters:   map[string]string{"version": r.version, "platform": platform.String(), "ldflags": r.ldflags},
 				ResolvedDependencies: made,
 			},
-			RunDetails: details{Builder: map[string]string{"id": repository + "/blob/main/deploy/image"}},
+			RunDetails: details{Builder: map[string]string{"id": cmp.Or(r.builder, unknownBuilder)}},
 		},
 	}, "", " ")
 }

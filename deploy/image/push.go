@@ -101,11 +101,17 @@ func open(from string) (*parcel, error) {
 // releaseTag is a tag that says which version an image is.
 var releaseTag = regexp.MustCompile(`^v[0-9]+\.[0-9]+\.[0-9]+`)
 
+// noCommit says why an image is not pushed, and what to do.
+const noCommit = "its source was not exactly a commit of this repository, so what it was made of cannot be said; git status --ignored shows what differs: commit it or move it away, then make image again"
+
 // check refuses what a tag would be a lie about.
 func (p *parcel) check(tag string, wanted []build.Platform) error {
 	manifest, err := p.index.IndexManifest()
 	if err != nil {
 		return err
+	}
+	if manifest.Annotations[revision] == "" || strings.HasSuffix(p.version, "-dirty") {
+		return fmt.Errorf("the image of version %s is not pushed: %s", p.version, noCommit)
 	}
 	if releaseTag.MatchString(tag) && tag != p.version {
 		return fmt.Errorf("the image is of version %s, and the tag is %s: make image VERSION=%s in the clone of that tag, then push that", p.version, tag, tag)
