@@ -109,6 +109,7 @@ CHART_VERSION = $(if $(filter v%,$(STAMP)),$(STAMP:v%=%),0.0.0-$(STAMP))
 
 .PHONY: package
 package: $(HELM) ## pack the chart into bin/package, with the version of the last tag
+	@go run ./deploy/render -check -version '$(STAMP)'
 	@rm -rf bin/package && mkdir -p bin/package
 	@$(HELM) package deploy/chart --version '$(CHART_VERSION)' --app-version '$(STAMP)' --destination bin/package
 
@@ -232,7 +233,7 @@ generate: $(HELM) ## write generated files anew: conditions of the chart, deploy
 
 .PHONY: bundle
 bundle: $(HELM) ## write the bundle for OLM with an image by its digest into bin/olm (IMAGE=registry.example.com/meshfence@sha256:...)
-	@rm -rf bin/olm && go run ./deploy/render -helm $(HELM) -out bin/olm -image '$(or $(IMAGE),IMAGE)'
+	@rm -rf bin/olm && go run ./deploy/render -helm $(HELM) -out bin/olm -image '$(or $(IMAGE),IMAGE)' -version '$(STAMP)'
 
 # The files are made in a folder of their own and compared: the work tree stays as it is.
 .PHONY: generate-check

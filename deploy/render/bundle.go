@@ -16,7 +16,7 @@ import (
 type object = map[string]any
 
 // writeBundle writes the bundle for the Operator Lifecycle Manager (OLM): a ClusterServiceVersion, which deploy/olm/base.yaml begins and
-// the manifests for OpenShift complete, and what OLM installs as it is.
+// the manifests for OpenShift and the version complete, and what OLM installs as it is.
 //
 // The webhook configurations are not in it: OLM makes them itself, from descriptions that have neither matchConditions nor a
 // namespaceSelector, so every change of every namespace would be sent. Nor is the policy about meshfence's account, a kind that OLM does not
@@ -25,7 +25,7 @@ type object = map[string]any
 // The Role is an object of the bundle, and not one of the ClusterServiceVersion's permissions: OLM makes a ClusterRole of those for an operator that is
 // installed for all namespaces (pkg/controller/operators/olm, ensureSingletonRBAC), with which the account could write ConfigMaps everywhere. There is no
 // ConfigMap, because OLM overwrites it with every update.
-func writeBundle(dir string, rendered []byte) error {
+func writeBundle(dir string, rendered []byte, version string) error {
 	text, err := os.ReadFile(filepath.Join("deploy", "olm", "base.yaml"))
 	if err != nil {
 		return err
@@ -44,10 +44,12 @@ func writeBundle(dir string, rendered []byte) error {
 			return err
 		}
 	}
-	spec, ok := csv["spec"].(object)
-	if !ok || len(install) != 2 {
+	metadata, hasMetadata := csv["metadata"].(object)
+	spec, hasSpec := csv["spec"].(object)
+	if !hasMetadata || !hasSpec || len(install) != 2 {
 		return errors.New("the bundle lacks a Deployment or a ClusterRole")
 	}
+	metadata["name"], spec["version"] = "meshfence.v"+version, version
 	spec["install"] = object{"strategy": "deployment", "spec": install}
 	return errors.Join(
 		writeYAML(filepath.Join(dir, "manifests", "meshfence.clusterserviceversion.yaml"), csv),

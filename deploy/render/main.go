@@ -7,6 +7,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -20,24 +21,37 @@ import (
 func modes() []string { return []string{"cert-manager", "openshift", "self-signed"} }
 
 func main() {
-	helm := flag.String("helm", "bin/tools/helm", "`PATH` of helm")
-	out := flag.String("out", ".", "`FOLDER` below which the files are written")
-	image := flag.String("image", "", "write nothing but the bundle for OLM, into the folder, with this `IMAGE@DIGEST`")
-	flag.Parse()
-	var err error
-	if *image == "" {
-		err = run(*helm, *out)
-	} else {
-		err = bundleOf(*helm, *out, *image)
-	}
-	if err != nil {
+	if err := command(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "render:", err)
 		os.Exit(1)
 	}
 }
 
+func command(args []string) error {
+	flags := flag.NewFlagSet("render", flag.ContinueOnError)
+	helm := flags.String("helm", "bin/tools/helm", "`PATH` of helm")
+	out := flags.String("out", ".", "`FOLDER` below which the files are written")
+	image := flags.String("image", "", "write nothing but the bundle for OLM, into the folder, with this `IMAGE@DIGEST`")
+	version := flags.String("version", "", "`VERSION` of the bundle, as in v1.2.3; the chart's without it. A release's must be the chart's")
+	check := flags.Bool("check", false, "write nothing, only compare -version with the chart")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	c, err := readChart()
+	if err != nil {
+		return err
+	}
+	if err := c.agree(*version); err != nil || *check {
+		return err
+	}
+	if *image == "" {
+		return run(*helm, *out, c)
+	}
+	return bundleOf(*helm, *out, *image, semantic(cmp.Or(*version, "v"+c.Version)))
+}
+
 // run writes all files below the folder out; it reads the chart below the working directory.
-func run(helm, out string) error {
+func run(helm, out string, c chart) error {
 	if err := writeConditions(out); err != nil { // Helm reads it below the working directory; if it differs, so do these files.
 		return err
 	}
@@ -54,7 +68,7 @@ func run(helm, out string) error {
 	if err != nil {
 		return err
 	}
-	if err := writeBundle(filepath.Join(out, "deploy", "olm"), content); err != nil {
+	if err := writeBundle(filepath.Join(out, "deploy", "olm"), content, c.Version); err != nil {
 		return fmt.Errorf("deploy/olm: %w", err)
 	}
 	values, err := os.ReadFile(filepath.Join("deploy", "chart", "values.yaml"))
@@ -75,8 +89,8 @@ func run(helm, out string) error {
 // bundled are the values of the bundle.
 const bundled = "configMap.create=false"
 
-// bundleOf writes the bundle of a release, whose image is known, into a folder.
-func bundleOf(helm, dir, image string) error {
+// bundleOf writes the bundle of a version, whose image is known, into a folder.
+func bundleOf(helm, dir, image, version string) error {
 	repository, digest, named := strings.Cut(image, "@")
 	if !named || !strings.HasPrefix(digest, "sha256:") {
 		return fmt.Errorf("%s has no digest: name the image as NAME@sha256:…, because clusters without access to its registry find copies by that, and a tag can be moved", image)
@@ -89,7 +103,7 @@ func bundleOf(helm, dir, image string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(writeBundle(dir, content), write(filepath.Join(dir, "metadata", "annotations.yaml"), annotations))
+	return errors.Join(writeBundle(dir, content, version), write(filepath.Join(dir, "metadata", "annotations.yaml"), annotations))
 }
 
 func write(file string, content []byte) error {
