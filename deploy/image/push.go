@@ -102,7 +102,7 @@ func open(from string) (*parcel, error) {
 var releaseTag = regexp.MustCompile(`^v[0-9]+\.[0-9]+\.[0-9]+`)
 
 // noCommit says why an image is not pushed, and what to do.
-const noCommit = "its source was not exactly a commit of this repository, so what it was made of cannot be said; git status --ignored shows what differs: commit it or move it away, then make image again"
+const noCommit = "its source was not exactly a commit of this repository, so what it was made of cannot be said; git status --ignored shows what differs: commit it or move it away, or take a new clone, then make image again"
 
 // check refuses what a tag would be a lie about.
 func (p *parcel) check(tag string, wanted []build.Platform) error {
