@@ -23,7 +23,7 @@ ARGS ?=
 DIR ?= test/cases
 # How many pods `make measure-pods` looks at.
 PODS ?= 5000
-# The platforms of `make plugin` and `make image`, comma-separated; none stands for all.
+# The platforms of `make plugin`, `make image` and `make push`, comma-separated; none stands for all.
 PLATFORMS ?=
 # The name that `make push` pushes the image to, and that `make bundle` writes into the bundle.
 IMAGE ?=

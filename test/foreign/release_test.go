@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -21,8 +22,26 @@ import (
 	"github.com/meshfence/meshfence/test/harness"
 )
 
-// releaseOf is a release that is made and installed in a test.
-const releaseOf = "v1.2.3"
+// committed copies the source as it is here, with what is not committed yet, into a repository of its own with one commit: what is no commit is not pushed. Helm is copied
+// last, so that it is newer than its go.mod.
+func committed(t *testing.T, root string) string {
+	t.Helper()
+	dir := t.TempDir()
+	const script = `set -eu
+cd "$0"
+GIT_INDEX_FILE="$2" git add -A
+git archive "$(GIT_INDEX_FILE="$2" git write-tree)" | tar -x -C "$1"
+cd "$1"
+git init -q
+git add -A
+git -c user.name=test -c user.email=test@example.com commit -q -m all
+mkdir -p bin/tools
+cp "$0/bin/tools/helm" bin/tools/helm`
+	if out, err := exec.CommandContext(t.Context(), "sh", "-c", script, root, dir, filepath.Join(t.TempDir(), "index")).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return dir
+}
 
 // TestARelease does what docs/releasing.md says, with a registry of its own, and installs the result: the image is made and pushed, the chart packed and
 // pushed, and Helm installs the chart from there. What the pods are to run is in the registry under the name that the chart gives it.
@@ -38,13 +57,19 @@ func TestARelease(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &released{t: t, root: root}
+	said, err := os.ReadFile(filepath.Join(root, "deploy", "chart", "Chart.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := string(regexp.MustCompile(`(?m)^version: (\S+)$`).FindSubmatch(said)[1])
+	releaseOf := "v" + number
+	r := &released{t: t, root: committed(t, root)}
 	r.make("image", "VERSION="+releaseOf, "PLATFORMS=linux/amd64")
-	pushed := strings.TrimSpace(r.make("push", "IMAGE="+host+"/meshfence:"+releaseOf))
+	pushed := strings.TrimSpace(r.make("push", "IMAGE="+host+"/meshfence:"+releaseOf, "PLATFORMS=linux/amd64"))
 	r.make("package", "VERSION="+releaseOf)
-	r.run("bin/tools/helm", "push", "bin/package/meshfence-1.2.3.tgz", "oci://"+host+"/charts", "--plain-http")
+	r.run("bin/tools/helm", "push", "bin/package/meshfence-"+number+".tgz", "oci://"+host+"/charts", "--plain-http")
 
-	chart := []string{"oci://" + host + "/charts/meshfence", "--version", "1.2.3", "--plain-http"}
+	chart := []string{"oci://" + host + "/charts/meshfence", "--version", number, "--plain-http"}
 	if shown := r.run("bin/tools/helm", append([]string{"show", "values"}, chart...)...); !strings.Contains(shown, string(values)) {
 		t.Errorf("helm show values prints\n%s", shown)
 	}

@@ -60,7 +60,7 @@ func TestMakeRemovesNothingElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "my work", "repo")
-	for _, name := range []string{"Makefile", "test/controlplane", "test/tools"} {
+	for _, name := range []string{"Makefile", "deploy", "test/controlplane", "test/tools"} {
 		target := filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 			t.Fatal(err)
