@@ -31,6 +31,10 @@ import (
 // runLabel is on everything that the sandbox makes itself, with a value of its own per run: nothing else is removed.
 const runLabel = "meshfence.io/sandbox"
 
+// withoutAudit keeps meshfence from judging what the replay does not send: the audit looks at the whole cluster, and writes reports and Events
+// about the objects of others, which would stay.
+const withoutAudit = "--audit-interval=0"
+
 const (
 	// reachLimit bounds the wait until the API server asks meshfence, goneLimit that until a removed object is gone:
 	// namespaces take a controller of the cluster some seconds.
@@ -49,9 +53,8 @@ type existing struct {
 
 	cluster *harness.Cluster
 	label   string
-	made    []made           // in the order in which it was made
-	running bool             // meshfence
-	before  []eventsv1.Event // of an earlier meshfence
+	made    []made // in the order in which it was made
+	running bool   // meshfence
 }
 
 // made is an object of this run. Without a UID it is one only if it has the run's label: the request may have failed.
@@ -137,14 +140,11 @@ func (e *existing) plan(ctx context.Context) ([]client.Object, error) {
 	if err := e.noMeshes(ctx); err != nil {
 		return nil, err
 	}
-	if e.before, err = e.events(ctx); err != nil {
-		return nil, err
-	}
 	fmt.Fprintf(e.out, "Cluster: context %q, %s, Kubernetes %s\nmeshfence runs on this machine. Until the end this is made in the cluster:\n", name, e.cluster.Config.Host, version)
 	for _, object := range planned {
 		fmt.Fprintf(e.out, "  %s %s\n", object.GetObjectKind().GroupVersionKind().Kind, object.GetName())
 	}
-	fmt.Fprintf(e.out, "  Namespaces of the replay: %s, with what it applies there\n  Istios of the replay, and Events about them in the namespace default\n", strings.Join(namespaces(), ", "))
+	fmt.Fprintf(e.out, "  Namespaces of the replay: %s, with what it applies there\n  Istios of the replay\n", strings.Join(namespaces(), ", "))
 	return planned, nil
 }
 
@@ -195,7 +195,7 @@ func (e *existing) install(ctx context.Context, planned []client.Object, host st
 			if err := e.served(ctx); err != nil {
 				return err
 			}
-			if _, err := e.cluster.StartMeshfence(ctx, harness.ProcessOptions{}); err != nil {
+			if _, err := e.cluster.StartMeshfence(ctx, harness.ProcessOptions{Args: []string{withoutAudit}}); err != nil {
 				return err
 			}
 			started, e.running = true, true
@@ -317,21 +317,18 @@ func (e *existing) remove(ctx context.Context) error {
 	return errors.Join(append(errs, e.removeEvents(ctx))...)
 }
 
-// events are meshfence's in the namespace default: those about objects without a namespace go with none.
-func (e *existing) events(ctx context.Context) ([]eventsv1.Event, error) {
-	all := &eventsv1.EventList{}
-	if err := e.cluster.Client.List(ctx, all, client.InNamespace(metav1.NamespaceDefault)); err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(all.Items, func(event eventsv1.Event) bool { return event.ReportingController != "meshfence" }), nil
-}
-
+// removeEvents deletes what controllers of the cluster wrote about objects of this run. Events about objects without a namespace are in the
+// namespace default, and go with none.
 func (e *existing) removeEvents(ctx context.Context) error {
-	events, err := e.events(ctx)
-	errs := []error{err}
-	for i := range events {
-		if !slices.ContainsFunc(e.before, func(old eventsv1.Event) bool { return old.UID == events[i].UID }) {
-			errs = append(errs, ignoreGone(e.cluster.Client.Delete(ctx, &events[i])))
+	events := &eventsv1.EventList{}
+	if err := e.cluster.Client.List(ctx, events, client.InNamespace(metav1.NamespaceDefault)); err != nil {
+		return err
+	}
+	var errs []error
+	for i := range events.Items {
+		uid := events.Items[i].Regarding.UID
+		if uid != "" && slices.ContainsFunc(e.made, func(m made) bool { return m.uid == uid }) {
+			errs = append(errs, ignoreGone(e.cluster.Client.Delete(ctx, &events.Items[i])))
 		}
 	}
 	return errors.Join(errs...)

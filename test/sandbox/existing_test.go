@@ -17,6 +17,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -47,7 +48,8 @@ func TestACluster(t *testing.T) {
 		"if the answer is yes, then all is replayed and removed":                      testYes,
 		"if definitions are missing, then they are made and removed":                  testWithoutDefinitions,
 		"if the answer is no, then nothing is made":                                   testNo,
-		"if meshfence writes Events, then those of the run are removed":               testEvents,
+		"if Events are written, then those about objects of the run are removed":      testEvents,
+		"if others have what an audit would find, then nothing is written about it":   testAudit,
 		"if there is no terminal, then nothing is made":                               testNoTerminal,
 		"if meshfence is there, then it stays":                                        testInstalled,
 		"if a namespace of the replay is there, then it stays":                        testNamespaceThere,
@@ -242,21 +244,59 @@ func testUnreachable(t *testing.T, cluster *harness.Cluster) {
 	}
 }
 
-// An Event of an earlier meshfence stays, and one of this run goes.
+// An Event about an object of the run goes. One that another meshfence writes at the same time about another object stays.
 func testEvents(t *testing.T, cluster *harness.Cluster) {
-	event := func(name string) {
+	event := func(name string, uid types.UID) {
 		err := cluster.Client.Create(t.Context(), &eventsv1.Event{
 			ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: name}, EventTime: metav1.NowMicro(), Type: corev1.EventTypeWarning,
-			ReportingController: "meshfence", ReportingInstance: "meshfence-1", Action: "Audit", Reason: "Test",
+			ReportingController: "meshfence", ReportingInstance: "meshfence-1", Action: "Found", Reason: "Test",
+			Regarding: corev1.ObjectReference{APIVersion: "sailoperator.io/v1", Kind: "Istio", Name: name, UID: uid},
 		})
 		if err != nil {
 			t.Error(err)
 		}
 	}
-	event("earlier")
 	var out bytes.Buffer
-	during := &interrupter{&out, "create namespace app-ns-1", func() { event("during") }}
-	if err := unchanged(t.Context(), t, cluster, &existing{agree: yes, out: during}, &out, ""); err != nil {
+	e := &existing{agree: yes}
+	e.out = &interrupter{&out, "create namespace app-ns-1", func() {
+		event("another", "0e2b6c1e-4f1c-4d8e-9a0f-5d1f7f0a1b2c")
+		for _, m := range e.made {
+			if m.kind.Kind == "Istio" {
+				event(m.key.Name, m.uid)
+			}
+		}
+	}}
+	before := snapshot(t, cluster)
+	e.once = true
+	if err := e.run(t.Context(), cluster.Kubeconfig, ""); err != nil {
+		t.Error(err)
+	}
+	var added []string
+	for _, object := range snapshot(t, cluster) {
+		if !slices.Contains(before, object) {
+			added = append(added, object)
+		}
+	}
+	if len(added) != 1 || !strings.HasPrefix(added[0], "Event default another ") {
+		t.Errorf("added: %q, want the Event about another object alone", added)
+	}
+}
+
+// The audit of meshfence would find something in a namespace of others and write an Event there.
+func testAudit(t *testing.T, cluster *harness.Cluster) {
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "theirs", Labels: map[string]string{"istio.io/rev": "nowhere"}}}
+	if err := cluster.Client.Create(t.Context(), namespace); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	e := &existing{agree: yes}
+	e.out = &interrupter{&out, "Removing what was made", func() {
+		leases, stderr, err := cluster.RunKubectl(t.Context(), t.TempDir(), "get", "leases", "-n", harness.Namespace, "-o", "name")
+		if err != nil || leases != "" {
+			t.Errorf("the audit runs: %s%s", leases, stderr)
+		}
+	}}
+	if err := unchanged(t.Context(), t, cluster, e, &out, ""); err != nil {
 		t.Error(err)
 	}
 }
