@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,10 +38,15 @@ const withoutAudit = "--audit-interval=0"
 
 const (
 	// reachLimit bounds the wait until the API server asks meshfence, goneLimit that until a removed object is gone:
-	// namespaces take a controller of the cluster some seconds.
+	// namespaces take a controller of the cluster some seconds. It bounds an outage of the API server too.
 	reachLimit, goneLimit = 20 * time.Second, 2 * time.Minute
-	pollInterval          = 100 * time.Millisecond
+	// tryLimit bounds one of several tries to remove something.
+	tryLimit     = 10 * time.Second
+	pollInterval = 100 * time.Millisecond
 )
+
+// errInUse keeps a definition, however often it is tried.
+var errInUse = errors.New("it has objects that the sandbox did not make")
 
 // errDeclined is the answer no: nothing was made.
 var errDeclined = errors.New("nothing was made")
@@ -50,6 +56,8 @@ type existing struct {
 	out   io.Writer
 	once  bool
 	agree func(io.Writer) error
+	// patience is another goneLimit, for tests; 0 for that.
+	patience time.Duration
 
 	cluster *harness.Cluster
 	label   string
@@ -217,6 +225,7 @@ func (e *existing) install(ctx context.Context, planned []client.Object, host st
 		if err != nil {
 			return fmt.Errorf("make %s %s: %w", kind.Kind, object.GetName(), err)
 		}
+		e.made[len(e.made)-1].uid = object.GetUID()
 	}
 	return e.reached(ctx, host)
 }
@@ -298,9 +307,12 @@ func (e *existing) get(ctx context.Context, kind schema.GroupVersionKind, key cl
 	return object, e.cluster.Client.Get(ctx, key, object)
 }
 
-// remove deletes what this run has made, the last first, and so the webhook configurations before what they would judge.
+// remove deletes what this run has made, the last first, and so the webhook configurations before what they would judge. What fails is tried
+// again as long as the patience lasts, and that lasts anew after each object that went.
 func (e *existing) remove(ctx context.Context) error {
 	fmt.Fprintln(e.out, "\nRemoving what was made.")
+	patience := cmp.Or(e.patience, goneLimit)
+	until := time.Now().Add(patience)
 	var errs []error
 	order := slices.Clone(e.made)
 	slices.Reverse(order)
@@ -310,11 +322,25 @@ func (e *existing) remove(ctx context.Context) error {
 			e.running = false
 			errs = append(errs, e.cluster.StopMeshfence())
 		}
-		if err := e.removeOne(ctx, m); err != nil {
+		if err := e.removeOne(ctx, m, until, patience); err != nil {
 			errs = append(errs, fmt.Errorf("%s is still there: %w: kubectl delete %s %s", m, err, strings.ToLower(m.kind.Kind), m.key.Name))
+			continue
 		}
+		until = time.Now().Add(patience)
 	}
-	return errors.Join(append(errs, e.removeEvents(ctx))...)
+	return errors.Join(append(errs, again(ctx, time.Until(until), e.removeEvents))...)
+}
+
+// again tries until it succeeds, at least once, and returns the error of the last try.
+func again(ctx context.Context, limit time.Duration, try func(context.Context) error) error {
+	var last error
+	_ = wait.PollUntilContextTimeout(ctx, pollInterval, limit, true, func(context.Context) (bool, error) {
+		limited, cancel := context.WithTimeout(ctx, tryLimit)
+		defer cancel()
+		last = try(limited)
+		return last == nil || errors.Is(last, errInUse), nil
+	})
+	return last
 }
 
 // removeEvents deletes what controllers of the cluster wrote about objects of this run. Events about objects without a namespace are in the
@@ -347,29 +373,44 @@ func rank(m made) int {
 	return 2
 }
 
-// removeOne deletes an object and waits until it is gone. One of that name that is not this run's stays.
-func (e *existing) removeOne(ctx context.Context, m made) error {
-	stored, err := e.get(ctx, m.kind, m.key)
-	if err != nil {
-		return ignoreGone(err)
-	}
-	if m.uid == "" && stored.GetLabels()[runLabel] != e.label || m.uid != "" && stored.GetUID() != m.uid {
-		return nil
-	}
-	if err := e.unused(ctx, m); err != nil {
+// removeOne deletes an object, for which it tries until a time, and waits until it is gone.
+func (e *existing) removeOne(ctx context.Context, m made, until time.Time, patience time.Duration) error {
+	var deleted types.UID
+	told := false
+	err := again(ctx, time.Until(until), func(ctx context.Context) (err error) {
+		deleted, err = e.deleteOne(ctx, m)
+		if err != nil && !told && time.Now().Before(until) && !errors.Is(err, errInUse) {
+			told = true
+			fmt.Fprintf(e.out, "   %s cannot be removed yet, which is tried until %s: %v\n", m, until.Format(time.TimeOnly), err)
+		}
+		return err
+	})
+	if err != nil || deleted == "" {
 		return err
 	}
-	uid := stored.GetUID()
-	if err := e.cluster.Client.Delete(ctx, stored, client.Preconditions{UID: &uid}); err != nil {
-		return ignoreGone(err)
-	}
-	return wait.PollUntilContextTimeout(ctx, pollInterval, goneLimit, true, func(ctx context.Context) (bool, error) {
+	return again(ctx, patience, func(ctx context.Context) error {
 		now, err := e.get(ctx, m.kind, m.key)
-		if err != nil {
-			return apierrors.IsNotFound(err), ignoreGone(err)
+		if err == nil && now.GetUID() == deleted {
+			return errors.New("it was deleted, and something in the cluster has not let it go yet")
 		}
-		return now.GetUID() != uid, nil
+		return ignoreGone(err)
 	})
+}
+
+// deleteOne deletes an object and returns its UID, "" if there is nothing to delete. One of that name that is not this run's stays.
+func (e *existing) deleteOne(ctx context.Context, m made) (types.UID, error) {
+	stored, err := e.get(ctx, m.kind, m.key)
+	if err != nil {
+		return "", ignoreGone(err)
+	}
+	uid := stored.GetUID()
+	if m.uid == "" && stored.GetLabels()[runLabel] != e.label || m.uid != "" && uid != m.uid {
+		return "", nil
+	}
+	if err := e.unused(ctx, m); err != nil {
+		return "", err
+	}
+	return uid, ignoreGone(e.cluster.Client.Delete(ctx, stored, client.Preconditions{UID: &uid}))
 }
 
 // unused is an error if a definition has objects: they would go with it, and they are another's, because those of the run went before.
@@ -389,7 +430,7 @@ func (e *existing) unused(ctx context.Context, m made) error {
 		return err
 	}
 	if len(objects.Items) > 0 {
-		return fmt.Errorf("it has objects that the sandbox did not make, %q for one, which would go with it", objects.Items[0].Name)
+		return fmt.Errorf("%w, %q for one, which would go with it", errInUse, objects.Items[0].Name)
 	}
 	return nil
 }

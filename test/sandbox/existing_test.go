@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/meshfence/meshfence/test/harness"
@@ -57,6 +59,8 @@ func TestACluster(t *testing.T) {
 		"if it is interrupted while it installs, then it removes what it has made":    testInterruptedInstall,
 		"if it is interrupted while it replays, then it removes what it has made":     testInterruptedReplay,
 		"if the API server does not reach it, then it says so and removes":            testUnreachable,
+		"if the API server is away while it removes, then it tries again":             testOutage,
+		"if the API server stays away, then it says what is still there":              testLongOutage,
 		"if an object of another replaces one of the run's, then the other one stays": testReplaced,
 	}
 	for name, test := range tests {
@@ -298,6 +302,48 @@ func testAudit(t *testing.T, cluster *harness.Cluster) {
 	}}
 	if err := unchanged(t.Context(), t, cluster, e, &out, ""); err != nil {
 		t.Error(err)
+	}
+}
+
+// outage returns a sandbox whose API server refuses connections for a while, from when the removal begins.
+func outage(out *bytes.Buffer, lasts, patience time.Duration) *existing {
+	e := &existing{agree: yes, patience: patience, once: true}
+	e.out = &interrupter{out, "Removing what was made", func() {
+		end := time.Now().Add(lasts)
+		e.cluster.Client = interceptor.NewClient(e.cluster.Client, interceptor.Funcs{
+			Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+				if time.Now().Before(end) {
+					return syscall.ECONNREFUSED
+				}
+				return c.Get(ctx, key, object, options...)
+			},
+		})
+	}}
+	return e
+}
+
+func testOutage(t *testing.T, cluster *harness.Cluster) {
+	var out bytes.Buffer
+	if err := unchanged(t.Context(), t, cluster, outage(&out, 3*time.Second, 0), &out, ""); err != nil {
+		t.Error(err)
+	}
+	if want := "cannot be removed yet, which is tried until "; strings.Count(out.String(), want) != 1 {
+		t.Errorf("it does not say %q once:\n%s", want, &out)
+	}
+}
+
+// Its patience ends once, not for each object again.
+func testLongOutage(t *testing.T, cluster *harness.Cluster) {
+	var out bytes.Buffer
+	e := outage(&out, time.Hour, 3*time.Second)
+	err := e.run(t.Context(), cluster.Kubeconfig, "")
+	for _, m := range e.made {
+		if want := m.String() + " is still there: connection refused: kubectl delete "; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	if want := "cannot be removed yet"; strings.Count(out.String(), want) != 1 {
+		t.Errorf("it does not say %q once:\n%s", want, &out)
 	}
 }
 
