@@ -55,7 +55,7 @@ var errDeclined = errors.New("nothing was made")
 type existing struct {
 	out   io.Writer
 	once  bool
-	agree func(io.Writer) error
+	agree func(context.Context, io.Writer) error
 	// patience is another goneLimit, for tests; 0 for that.
 	patience time.Duration
 
@@ -74,31 +74,50 @@ type made struct {
 
 func (m made) String() string { return strings.TrimSpace(m.kind.Kind + " " + m.key.Name) }
 
-// agreement asks at the terminal, unless yes is set.
-func agreement(yes string) func(io.Writer) error {
-	return func(out io.Writer) error {
-		switch {
-		case yes != "":
-			return nil
-		case !term.IsTerminal(int(os.Stdin.Fd())):
-			return fmt.Errorf("%w: there is no terminal to ask at; YES=1 says yes", errDeclined)
-		}
-		return ask(out, os.Stdin)
+// agreement is the answer that the variable YES has given, or else asks for one at the terminal.
+func agreement(yes string) (func(context.Context, io.Writer) error, error) {
+	switch strings.ToLower(strings.TrimSpace(yes)) {
+	case "1", "y", "yes", "true":
+		return func(context.Context, io.Writer) error { return nil }, nil
+	case "":
+		return askAtTerminal, nil
 	}
+	return nil, fmt.Errorf("YES=%s is no answer that is known: YES=1 says yes; leave YES out to be asked", yes)
 }
 
-// ask returns nil if the line that in has next is a yes.
-func ask(out io.Writer, in io.Reader) error {
+func askAtTerminal(ctx context.Context, out io.Writer) error {
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		return fmt.Errorf("%w: there is no terminal to ask at; YES=1 says yes", errDeclined)
+	}
+	return ask(ctx, out, os.Stdin)
+}
+
+// ask returns nil if the line that in has next is a yes. It does not wait for one longer than ctx lasts; what still reads then ends with the program.
+func ask(ctx context.Context, out io.Writer, in io.Reader) error {
 	fmt.Fprint(out, "Make this there, and remove it in the end? [y/N] ")
-	line, err := bufio.NewReader(in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
+	type read struct {
+		line string
+		err  error
 	}
-	switch strings.ToLower(strings.TrimSpace(line)) {
-	case "y", "yes":
-		return nil
+	answered := make(chan read, 1)
+	go func() {
+		line, err := bufio.NewReader(in).ReadString('\n')
+		answered <- read{line, err}
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(out)
+		return errDeclined
+	case answer := <-answered:
+		if answer.err != nil && !errors.Is(answer.err, io.EOF) {
+			return answer.err
+		}
+		switch strings.ToLower(strings.TrimSpace(answer.line)) {
+		case "y", "yes":
+			return nil
+		}
+		return errDeclined
 	}
-	return errDeclined
 }
 
 // run asks, installs, replays, and removes what it has made, whatever happened in between.
@@ -112,7 +131,7 @@ func (e *existing) run(ctx context.Context, kubeconfig, host string) (err error)
 	if err != nil {
 		return err
 	}
-	if err := e.agree(e.out); err != nil {
+	if err := e.agree(ctx, e.out); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {

@@ -33,7 +33,44 @@ func TestMain(m *testing.M) {
 
 var webhookList = admissionregistrationv1.SchemeGroupVersion.WithKind("MutatingWebhookConfigurationList")
 
-func yes(io.Writer) error { return nil }
+func yes(context.Context, io.Writer) error { return nil }
+
+// says is the agreement of a terminal at which a text is typed.
+func says(text string) func(context.Context, io.Writer) error {
+	return func(ctx context.Context, out io.Writer) error { return ask(ctx, out, strings.NewReader(text)) }
+}
+
+func TestYESIsAYesOnlyIfItSaysSo(t *testing.T) {
+	for _, word := range []string{"1", "y", "Y", "yes", "YES", "true"} {
+		agree, err := agreement(word)
+		if err != nil || agree(t.Context(), io.Discard) != nil {
+			t.Errorf("YES=%s is no yes: %v", word, err)
+		}
+	}
+	for _, word := range []string{"no", "n", "0", "false", "sure"} {
+		if agree, err := agreement(word); agree != nil || err == nil || !strings.Contains(err.Error(), "YES="+word+" ") {
+			t.Errorf("YES=%s: %v", word, err)
+		}
+	}
+}
+
+// A terminal at which nothing is typed does not keep the sandbox from ending.
+func TestTheQuestionEndsWithCtrlC(t *testing.T) {
+	terminal, typist := io.Pipe()
+	defer typist.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	answered := make(chan error, 1)
+	go func() { answered <- ask(ctx, &interrupter{io.Discard, "[y/N]", cancel}, terminal) }()
+	select {
+	case err := <-answered:
+		if !errors.Is(err, errDeclined) {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it still waits for an answer")
+	}
+}
 
 // TestACluster runs the sandbox in an API server that another harness has started: whatever happens, it has afterwards what it had before.
 func TestACluster(t *testing.T) {
@@ -114,7 +151,7 @@ func snapshot(t *testing.T, cluster *harness.Cluster) []string {
 
 func testYes(t *testing.T, cluster *harness.Cluster) {
 	var out bytes.Buffer
-	if err := unchanged(t.Context(), t, cluster, &existing{agree: func(out io.Writer) error { return ask(out, strings.NewReader("y\n")) }}, &out, ""); err != nil {
+	if err := unchanged(t.Context(), t, cluster, &existing{agree: says("y\n")}, &out, ""); err != nil {
 		t.Error(err)
 	}
 	for _, want := range []string{"Cluster: context", strings.TrimSuffix(cluster.Config.Host, "/"), "Namespace meshfence-system", "app-ns-3", "[y/N]", "answers were as expected."} {
@@ -140,7 +177,7 @@ func testWithoutDefinitions(t *testing.T, cluster *harness.Cluster) {
 func testNo(t *testing.T, cluster *harness.Cluster) {
 	for _, answer := range []string{"n\n", "\n", "", "yess\n"} {
 		var out bytes.Buffer
-		err := unchanged(t.Context(), t, cluster, &existing{agree: func(out io.Writer) error { return ask(out, strings.NewReader(answer)) }}, &out, "")
+		err := unchanged(t.Context(), t, cluster, &existing{agree: says(answer)}, &out, "")
 		if !errors.Is(err, errDeclined) {
 			t.Errorf("%q: %v", answer, err)
 		}
@@ -149,8 +186,12 @@ func testNo(t *testing.T, cluster *harness.Cluster) {
 
 // go test has no terminal.
 func testNoTerminal(t *testing.T, cluster *harness.Cluster) {
+	agree, err := agreement("")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var out bytes.Buffer
-	if err := unchanged(t.Context(), t, cluster, &existing{agree: agreement("")}, &out, ""); !errors.Is(err, errDeclined) || !strings.Contains(err.Error(), "YES=1") {
+	if err := unchanged(t.Context(), t, cluster, &existing{agree: agree}, &out, ""); !errors.Is(err, errDeclined) || !strings.Contains(err.Error(), "YES=1") {
 		t.Error(err)
 	}
 }

@@ -44,8 +44,10 @@ func main() {
 	once := os.Getenv("DEMO") == "once"
 	var err error
 	if kubeconfig := os.Getenv("CLUSTER"); kubeconfig != "" {
-		e := existing{out: os.Stdout, once: once, agree: agreement(os.Getenv("YES"))}
-		err = e.run(ctx, kubeconfig, os.Getenv("WEBHOOK_HOST"))
+		e := existing{out: os.Stdout, once: once}
+		if e.agree, err = agreement(os.Getenv("YES")); err == nil {
+			err = e.run(ctx, kubeconfig, os.Getenv("WEBHOOK_HOST"))
+		}
 	} else {
 		err = run(ctx, os.Stdout, once)
 	}
