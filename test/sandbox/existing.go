@@ -19,7 +19,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/rand"
@@ -187,19 +186,6 @@ func (e *existing) absent(ctx context.Context, kind schema.GroupVersionKind, key
 	return fmt.Errorf("%s %q is in the cluster already, and it is not the sandbox's to change: use a cluster without meshfence and meshes, a new one of kind for example", kind.Kind, key.Name)
 }
 
-// noMeshes is an error if the cluster has a mesh of the Sail operator: meshfence would judge it.
-func (e *existing) noMeshes(ctx context.Context) error {
-	istios := &unstructured.UnstructuredList{}
-	istios.SetGroupVersionKind(schema.GroupVersionKind{Group: "sailoperator.io", Version: "v1", Kind: "IstioList"})
-	if err := e.cluster.Client.List(ctx, istios); err != nil && !apierrors.IsNotFound(err) && !meta.IsNoMatchError(err) {
-		return err
-	}
-	if len(istios.Items) > 0 {
-		return fmt.Errorf("the cluster has a mesh, Istio %q, and its users would get the sandbox's answers: use a cluster without meshes, a new one of kind for example", istios.Items[0].GetName())
-	}
-	return nil
-}
-
 // namespaces are those that the replay makes.
 func namespaces() []string {
 	var names []string
@@ -249,13 +235,17 @@ func (e *existing) install(ctx context.Context, planned []client.Object, host st
 	return e.reached(ctx, host)
 }
 
-// served waits until the API server serves Istios, whose definition may be new.
+// served waits until the API server serves Istios, whose definition may be new. Then it looks for meshes again: one may have come while the
+// question was open.
 func (e *existing) served(ctx context.Context) error {
-	return wait.PollUntilContextTimeout(ctx, pollInterval, reachLimit, true, func(ctx context.Context) (bool, error) {
-		err := e.noMeshes(ctx)
-		_, _, getErr := e.cluster.RunKubectl(ctx, e.cluster.Dir(), "get", "istios.sailoperator.io")
-		return getErr == nil, err
+	err := wait.PollUntilContextTimeout(ctx, pollInterval, reachLimit, true, func(ctx context.Context) (bool, error) {
+		_, _, err := e.cluster.RunKubectl(ctx, e.cluster.Dir(), "get", "istios.sailoperator.io")
+		return err == nil, nil
 	})
+	if err != nil {
+		return err
+	}
+	return e.noMeshes(ctx)
 }
 
 // reached waits until meshfence refuses a mesh that cannot be, in a dry run.

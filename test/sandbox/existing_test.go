@@ -93,6 +93,7 @@ func TestACluster(t *testing.T) {
 		"if meshfence is there, then it stays":                                        testInstalled,
 		"if a namespace of the replay is there, then it stays":                        testNamespaceThere,
 		"if a mesh is there, then it stays":                                           testMeshThere,
+		"if a mesh comes before the answer, then nothing is replayed":                 testMeshComes,
 		"if it is interrupted while it installs, then it removes what it has made":    testInterruptedInstall,
 		"if it is interrupted while it replays, then it removes what it has made":     testInterruptedReplay,
 		"if the API server does not reach it, then it says so and removes":            testUnreachable,
@@ -218,15 +219,72 @@ func testNamespaceThere(t *testing.T, cluster *harness.Cluster) {
 	refusedBecause(t, cluster, `Namespace "app-ns-2" is in the cluster already`)
 }
 
+// testMeshThere has each of the obstacles in turn.
 func testMeshThere(t *testing.T, cluster *harness.Cluster) {
-	istio := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "sailoperator.io/v1", "kind": "Istio", "metadata": map[string]any{"name": "shop"},
-		"spec": map[string]any{"namespace": "shop-system", "version": "v1.30.3"},
-	}}
-	if err := cluster.Client.Create(t.Context(), istio); err != nil {
+	if err := cluster.Client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "theirs"}}); err != nil {
 		t.Fatal(err)
 	}
-	refusedBecause(t, cluster, `the cluster has a mesh, Istio "shop"`)
+	revision, ours := map[string]string{"istio.io/rev": "default"}, map[string]string{"app.kubernetes.io/name": "meshfence"}
+	mesh := map[string]any{"namespace": "theirs", "version": "v1.30.3"}
+	revised := map[string]any{"namespace": "theirs", "version": "v1.30.3", "values": map[string]any{
+		"revision": "shop", "global": map[string]any{"istioNamespace": "theirs"},
+	}}
+	const webhooks = "admissionregistration.k8s.io/v1"
+	for _, test := range []struct {
+		apiVersion, kind, namespace, name string
+		labels                            map[string]string
+		spec                              map[string]any
+		want                              string
+	}{
+		{"sailoperator.io/v1", "Istio", "", "shop", nil, mesh, `Istio "shop" belongs to a mesh`},
+		{"sailoperator.io/v1", "IstioRevision", "", "shop", nil, revised, `IstioRevision "shop" belongs to a mesh`},
+		{"v1", "ConfigMap", "theirs", "istio", revision, nil, `ConfigMap "theirs/istio" belongs to a mesh`},
+		{webhooks, "MutatingWebhookConfiguration", "", "istio-sidecar-injector", revision, nil, `MutatingWebhookConfiguration "istio-sidecar-injector" belongs to a mesh`},
+		{webhooks, "MutatingWebhookConfiguration", "", "fence", ours, nil, `MutatingWebhookConfiguration "fence" belongs to another meshfence`},
+		{webhooks, "ValidatingWebhookConfiguration", "", "fence", ours, nil, `ValidatingWebhookConfiguration "fence" belongs to another meshfence`},
+		{"apps/v1", "Deployment", "theirs", "sail-operator", nil, deployment(), `Deployment "theirs/sail-operator" is the Sail operator`},
+		{"apps/v1", "Deployment", "theirs", "servicemesh-operator3", nil, deployment(), `Deployment "theirs/servicemesh-operator3" is the Sail operator`},
+		{
+			"apps/v1", "Deployment", "theirs", "renamed", map[string]string{"control-plane": "servicemesh-operator3"}, deployment(),
+			`Deployment "theirs/renamed" is the Sail operator`,
+		},
+	} {
+		object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": test.apiVersion, "kind": test.kind}}
+		object.SetNamespace(test.namespace)
+		object.SetName(test.name)
+		object.SetLabels(test.labels)
+		if test.spec != nil {
+			object.Object["spec"] = test.spec
+		}
+		if err := cluster.Client.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+		refusedBecause(t, cluster, test.want)
+		if err := cluster.Client.Delete(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// deployment is the least that the API server takes as one's spec.
+func deployment() map[string]any {
+	labels := map[string]any{"app": "operator"}
+	return map[string]any{
+		"selector": map[string]any{"matchLabels": labels},
+		"template": map[string]any{
+			"metadata": map[string]any{"labels": labels},
+			"spec":     map[string]any{"containers": []any{map[string]any{"name": "manager", "image": "operator"}}},
+		},
+	}
+}
+
+// A mesh that comes while the question is open is one too.
+func testMeshComes(t *testing.T, cluster *harness.Cluster) {
+	mesh := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: "istio", Labels: map[string]string{"istio.io/rev": ""}}}
+	e := &existing{out: io.Discard, once: true, agree: func(ctx context.Context, _ io.Writer) error { return cluster.Client.Create(ctx, mesh) }}
+	if err := e.run(t.Context(), cluster.Kubeconfig, ""); err == nil || !strings.Contains(err.Error(), `ConfigMap "default/istio" belongs to a mesh`) {
+		t.Error(err)
+	}
 }
 
 // interrupter ends a context when a text has been printed.
