@@ -28,7 +28,7 @@ import (
 	"github.com/meshfence/meshfence/test/harness"
 )
 
-// runLabel is on everything that the sandbox makes itself, with a value of its own per run: nothing else is removed.
+// runLabel is on everything that the sandbox makes, and on what the replay makes unless it goes with a namespace. Its value is the run's own.
 const runLabel = "meshfence.io/sandbox"
 
 // withoutAudit keeps meshfence from judging what the replay does not send: the audit looks at the whole cluster, and writes reports and Events
@@ -170,17 +170,20 @@ func (e *existing) plan(ctx context.Context) ([]client.Object, error) {
 	for _, object := range planned {
 		fmt.Fprintf(e.out, "  %s %s\n", object.GetObjectKind().GroupVersionKind().Kind, object.GetName())
 	}
-	fmt.Fprintf(e.out, "  Namespaces of the replay: %s, with what it applies there\n  Istios of the replay\n", strings.Join(namespaces(), ", "))
+	fmt.Fprintf(e.out, "  Namespaces of the replay: %s, with what it applies there\n  Istios of the replay\nAll of it is found by the label %s=%s.\n", strings.Join(namespaces(), ", "), runLabel, e.label)
 	return planned, nil
 }
 
 // absent is an error if the object is there.
 func (e *existing) absent(ctx context.Context, kind schema.GroupVersionKind, key client.ObjectKey) error {
-	_, err := e.get(ctx, kind, key)
+	stored, err := e.get(ctx, kind, key)
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil
 	case err != nil:
+		return err
+	}
+	if err := leftover(kind.Kind, stored); err != nil {
 		return err
 	}
 	return fmt.Errorf("%s %q is in the cluster already, and it is not the sandbox's to change: use a cluster without meshfence and meshes, a new one of kind for example", kind.Kind, key.Name)
@@ -298,15 +301,28 @@ func (e *existing) note(ctx context.Context, stdout string) {
 		case kind != "namespace":
 			continue // goes with its namespace
 		}
-		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestLimit)
-		stored, err := e.get(limited, m.kind, m.key)
-		cancel()
-		if err != nil {
-			fmt.Fprintf(e.out, "   %s was made and is not removed, because it cannot be read: %v\n", m, err)
-			continue
-		}
-		m.uid = stored.GetUID()
-		e.made = append(e.made, m)
+		e.noteOne(context.WithoutCancel(ctx), m)
+	}
+}
+
+// noteOne remembers an object, and labels it for those who have to remove it should this program be killed: kubectl's command lines make it without.
+func (e *existing) noteOne(ctx context.Context, m made) {
+	var stored *metav1.PartialObjectMetadata
+	err := again(ctx, requestLimit, func(ctx context.Context) (err error) {
+		stored, err = e.get(ctx, m.kind, m.key)
+		return err
+	})
+	if err != nil {
+		fmt.Fprintf(e.out, "   %s was made and is not removed, because it cannot be read: %v\n", m, err)
+		return
+	}
+	m.uid = stored.GetUID()
+	e.made = append(e.made, m)
+	limited, cancel := context.WithTimeout(ctx, tryLimit)
+	defer cancel()
+	label := fmt.Sprintf(`{"metadata":{"uid":%q,"labels":{%q:%q}}}`, m.uid, runLabel, e.label)
+	if err := e.cluster.Client.Patch(limited, stored, client.RawPatch(types.MergePatchType, []byte(label))); err != nil {
+		fmt.Fprintf(e.out, "   %s has no label %s, by which it would be found if this program were killed: %v\n", m, runLabel, err)
 	}
 }
 

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"io"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -26,7 +29,14 @@ import (
 	"github.com/meshfence/meshfence/test/harness"
 )
 
+// asMain is the environment variable with which the test's program is the sandbox.
+const asMain = "MESHFENCE_TEST_SANDBOX"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asMain) != "" {
+		main()
+		return
+	}
 	log.SetLogger(logr.Discard())
 	m.Run()
 }
@@ -99,6 +109,9 @@ func TestACluster(t *testing.T) {
 		"if the API server does not reach it, then it says so and removes":            testUnreachable,
 		"if the API server is away while it removes, then it tries again":             testOutage,
 		"if the API server stays away, then it says what is still there":              testLongOutage,
+		"if it is interrupted when its output has no reader, then it removes":         testGone(syscall.SIGINT),
+		"if its terminal is gone, then it removes what it has made":                   testGone(syscall.SIGHUP),
+		"if it is killed, then the next one says how to remove what is left":          testKilled,
 		"if an object of another replaces one of the run's, then the other one stays": testReplaced,
 	}
 	for name, test := range tests {
@@ -401,6 +414,78 @@ func testAudit(t *testing.T, cluster *harness.Cluster) {
 	}}
 	if err := unchanged(t.Context(), t, cluster, e, &out, ""); err != nil {
 		t.Error(err)
+	}
+}
+
+// stayingUp runs the sandbox as a program until it has said that it stays up. The returned file is what reads its output.
+func stayingUp(t *testing.T, cluster *harness.Cluster) (*exec.Cmd, *os.File) {
+	t.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = reader.Close() })
+	cmd := exec.CommandContext(t.Context(), program)
+	cmd.Env = append(os.Environ(), asMain+"=1", "CLUSTER="+cluster.Kubeconfig, "YES=1", "DEMO=", "WEBHOOK_HOST=")
+	cmd.Stdout, cmd.Stderr = writer, writer
+	if err := errors.Join(cmd.Start(), writer.Close()); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(reader)
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), "It stays up") {
+			return cmd, reader
+		}
+	}
+	t.Fatalf("it ended before it stayed up: %v", cmd.Wait())
+	return nil, nil
+}
+
+// testGone ends the sandbox with a signal when the reader of its output is gone, as with `| tee` and with a terminal that is closed.
+func testGone(end syscall.Signal) func(*testing.T, *harness.Cluster) {
+	return func(t *testing.T, cluster *harness.Cluster) {
+		before := snapshot(t, cluster)
+		cmd, reader := stayingUp(t, cluster)
+		if err := errors.Join(reader.Close(), cmd.Process.Signal(end)); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the sandbox: %v", err)
+		}
+		if diff := cmp.Diff(before, snapshot(t, cluster)); diff != "" {
+			t.Errorf("the cluster has changed (-before +after):\n%s", diff)
+		}
+	}
+}
+
+// testKilled kills the sandbox. The next one says what is left and how to remove it, and those commands do.
+func testKilled(t *testing.T, cluster *harness.Cluster) {
+	if err := cluster.RemoveCRDs(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := snapshot(t, cluster)
+	cmd, _ := stayingUp(t, cluster)
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed
+	err := (&existing{out: io.Discard, once: true, agree: yes}).run(t.Context(), cluster.Kubeconfig, "")
+	if err == nil || !strings.Contains(err.Error(), "is of another run of the sandbox") {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(err.Error()) {
+		if command, ok := strings.CutPrefix(line, "  kubectl "); ok {
+			if _, stderr, err := cluster.RunKubectl(t.Context(), t.TempDir(), strings.Fields(command)...); err != nil {
+				t.Errorf("%s: %s", command, stderr)
+			}
+		}
+	}
+	if diff := cmp.Diff(before, snapshot(t, cluster)); diff != "" {
+		t.Errorf("the cluster has changed (-before +after):\n%s", diff)
 	}
 }
 

@@ -58,10 +58,25 @@ func (e *existing) noMeshes(ctx context.Context) error {
 			return fmt.Errorf("look for each %s: %w", o.kind, err)
 		}
 		if found != nil {
+			if err := leftover(o.kind, found); err != nil {
+				return err
+			}
 			return fmt.Errorf("%s %q %s: %s", o.kind, strings.TrimPrefix(found.Namespace+"/"+found.Name, "/"), o.why, elsewhere)
 		}
 	}
 	return nil
+}
+
+// leftover is an error if an object is of another run of the sandbox. It says how to remove what such a run has left.
+func leftover(kind string, object *metav1.PartialObjectMetadata) error {
+	label, ok := object.Labels[runLabel]
+	if !ok {
+		return nil
+	}
+	return fmt.Errorf(`%[1]s %[2]q is of another run of the sandbox. If that is still up, end it with Ctrl-C. If it was killed, remove what it left, and the definitions last, because all objects of theirs go with them:
+  kubectl delete mutatingwebhookconfigurations,validatingwebhookconfigurations,namespaces,clusterroles,clusterrolebindings -l %[3]s=%[4]s
+  kubectl delete istios.sailoperator.io -l %[3]s=%[4]s
+  kubectl delete customresourcedefinitions -l %[3]s=%[4]s`, kind, object.Name, runLabel, label)
 }
 
 // find returns an object that is the obstacle, nil if there is none.

@@ -40,7 +40,7 @@ var manifests embed.FS
 
 func main() {
 	log.SetLogger(logr.Discard()) // of envtest, which would complain that none is set
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilSignal()
 	once := os.Getenv("DEMO") == "once"
 	var err error
 	if kubeconfig := os.Getenv("CLUSTER"); kubeconfig != "" {
@@ -56,6 +56,17 @@ func main() {
 		fmt.Fprintln(os.Stderr, "sandbox:", err)
 		os.Exit(1)
 	}
+}
+
+// untilSignal returns a context that ends with a signal that ends programs, also with that of a terminal that is gone, unless nohup keeps it
+// away. Output without a reader is no reason to end: of `| tee`, Ctrl-C ends tee first, and what was made is still to be removed.
+func untilSignal() (context.Context, context.CancelFunc) {
+	signal.Ignore(syscall.SIGPIPE)
+	ending := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		ending = append(ending, syscall.SIGHUP)
+	}
+	return signal.NotifyContext(context.Background(), ending...)
 }
 
 // run starts everything, replays, and unless once is set waits until ctx ends.
