@@ -193,8 +193,9 @@ func (c *Cluster) serviceAccountKubeconfig(ctx context.Context, server *rest.Con
 // tokenKubeconfig writes a kubeconfig file with a fresh token of a service account, for an API server, the first one if it
 // is nil, and returns its path.
 func (c *Cluster) tokenKubeconfig(ctx context.Context, server *rest.Config, name client.ObjectKey, file string) (string, error) {
-	if server == nil {
-		server = c.Config
+	cluster, err := c.clusterEntry(server)
+	if err != nil {
+		return "", err
 	}
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name}}
 	day := int64((24 * time.Hour).Seconds())
@@ -203,7 +204,7 @@ func (c *Cluster) tokenKubeconfig(ctx context.Context, server *rest.Config, name
 		return "", fmt.Errorf("get a token for service account %s: %w", name, err)
 	}
 	config := clientcmdapi.NewConfig()
-	config.Clusters["test"] = &clientcmdapi.Cluster{Server: server.Host, CertificateAuthorityData: server.CAData}
+	config.Clusters["test"] = cluster
 	config.AuthInfos["meshfence"] = &clientcmdapi.AuthInfo{Token: request.Status.Token}
 	config.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "meshfence"}
 	config.CurrentContext = "test"
@@ -211,6 +212,23 @@ func (c *Cluster) tokenKubeconfig(ctx context.Context, server *rest.Config, name
 		return "", err
 	}
 	return file, clientcmd.WriteToFile(*config, file)
+}
+
+// clusterEntry is how a kubeconfig file says where an API server is, the first one if it is nil. That one is as in the administrator's file,
+// with all that it takes to reach it: a proxy, the name in its certificate, or none that is checked.
+func (c *Cluster) clusterEntry(server *rest.Config) (*clientcmdapi.Cluster, error) {
+	if server != nil {
+		return &clientcmdapi.Cluster{Server: server.Host, CertificateAuthorityData: server.CAData}, nil
+	}
+	config, err := clientcmd.LoadFromFile(c.Kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	current, ok := config.Contexts[config.CurrentContext]
+	if !ok || config.Clusters[current.Cluster] == nil {
+		return nil, fmt.Errorf("%s: its current context %q names no cluster", c.Kubeconfig, config.CurrentContext)
+	}
+	return config.Clusters[current.Cluster], nil
 }
 
 // start starts the process with its output in its log file.

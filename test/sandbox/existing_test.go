@@ -5,9 +5,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -22,6 +28,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -112,6 +120,8 @@ func TestACluster(t *testing.T) {
 		"if it is interrupted when its output has no reader, then it removes":         testGone(syscall.SIGINT),
 		"if its terminal is gone, then it removes what it has made":                   testGone(syscall.SIGHUP),
 		"if it is killed, then the next one says how to remove what is left":          testKilled,
+		"if the API server's certificate is not to be checked, then it is not":        testInsecure,
+		"if the API server is behind a proxy, then meshfence uses it too":             testProxy,
 		"if an object of another replaces one of the run's, then the other one stays": testReplaced,
 	}
 	for name, test := range tests {
@@ -357,6 +367,71 @@ func testUnreachable(t *testing.T, cluster *harness.Cluster) {
 	var out bytes.Buffer
 	if err := unchanged(t.Context(), t, cluster, &existing{agree: yes}, &out, "192.0.2.1"); err == nil || !strings.Contains(err.Error(), "WEBHOOK_HOST=") {
 		t.Errorf("%v\n%s", err, &out)
+	}
+}
+
+// connect copies a cluster's kubeconfig file with another connection to the same API server.
+func connect(t *testing.T, cluster *harness.Cluster, change func(*clientcmdapi.Cluster)) string {
+	t.Helper()
+	config, err := clientcmd.LoadFromFile(cluster.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(config.Clusters[config.Contexts[config.CurrentContext].Cluster])
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := clientcmd.WriteToFile(*config, file); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func testInsecure(t *testing.T, cluster *harness.Cluster) {
+	kubeconfig := connect(t, cluster, func(c *clientcmdapi.Cluster) {
+		c.InsecureSkipTLSVerify, c.CertificateAuthorityData = true, nil
+	})
+	var out bytes.Buffer
+	if err := (&existing{out: &out, once: true, agree: yes}).run(t.Context(), kubeconfig, ""); err != nil {
+		t.Errorf("%v\n%s", err, &out)
+	}
+}
+
+// The API server is behind a proxy, at an address that no machine has, with a certificate of another name.
+func testProxy(t *testing.T, cluster *harness.Cluster) {
+	server, err := url.Parse(cluster.Config.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httptest.NewServer(tunnel(server.Host))
+	defer proxy.Close()
+	kubeconfig := connect(t, cluster, func(c *clientcmdapi.Cluster) {
+		c.Server, c.ProxyURL, c.TLSServerName = "https://192.0.2.1:6443", proxy.URL, "localhost"
+	})
+	var out bytes.Buffer
+	if err := (&existing{out: &out, once: true, agree: yes}).run(t.Context(), kubeconfig, ""); err != nil {
+		t.Errorf("%v\n%s", err, &out)
+	}
+}
+
+// tunnel is a proxy that leads every connection to one address.
+func tunnel(address string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		server, err := net.Dial("tcp", address)
+		if err != nil || r.Method != http.MethodConnect {
+			http.Error(w, fmt.Sprintf("%s: %v", r.Method, err), http.StatusBadGateway)
+			return
+		}
+		conn, buffered, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			_ = server.Close()
+			return
+		}
+		pass := func(to io.Writer, from io.Reader) {
+			_, _ = io.Copy(to, from) // until one of them ends
+			_ = errors.Join(server.Close(), conn.Close())
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
+		go pass(server, buffered)
+		go pass(conn, server)
 	}
 }
 
