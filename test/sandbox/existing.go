@@ -71,6 +71,15 @@ type made struct {
 	uid  types.UID
 }
 
+// removal is the command that removes it.
+func (m made) removal() string {
+	command := "kubectl delete " + strings.ToLower(m.kind.Kind) + " " + m.key.Name
+	if m.key.Namespace != "" {
+		command += " -n " + m.key.Namespace
+	}
+	return command
+}
+
 func (m made) String() string { return strings.TrimSpace(m.kind.Kind + " " + m.key.Name) }
 
 // agreement is the answer that the variable YES has given, or else asks for one at the terminal.
@@ -170,7 +179,7 @@ func (e *existing) plan(ctx context.Context) ([]client.Object, error) {
 	for _, object := range planned {
 		fmt.Fprintf(e.out, "  %s %s\n", object.GetObjectKind().GroupVersionKind().Kind, object.GetName())
 	}
-	fmt.Fprintf(e.out, "  Namespaces of the replay: %s, with what it applies there\n  Istios of the replay\nAll of it is found by the label %s=%s.\n", strings.Join(namespaces(), ", "), runLabel, e.label)
+	fmt.Fprintf(e.out, "  Namespaces of the replay: %s, with what it applies there\n  Istios of the replay\nEach has the label %s=%s, or its namespace does.\n", strings.Join(namespaces(), ", "), runLabel, e.label)
 	return planned, nil
 }
 
@@ -348,7 +357,7 @@ func (e *existing) remove(ctx context.Context) error {
 			errs = append(errs, e.cluster.StopMeshfence())
 		}
 		if err := e.removeOne(ctx, m, until, patience); err != nil {
-			errs = append(errs, fmt.Errorf("%s is still there: %w: kubectl delete %s %s", m, err, strings.ToLower(m.kind.Kind), m.key.Name))
+			errs = append(errs, fmt.Errorf("%s is still there: %w: %s", m, err, m.removal()))
 			continue
 		}
 		until = time.Now().Add(patience)

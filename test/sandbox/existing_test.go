@@ -537,6 +537,22 @@ func testGone(end syscall.Signal) func(*testing.T, *harness.Cluster) {
 	}
 }
 
+func TestTheDocumentationRemovesWhatIsLeft(t *testing.T) {
+	root, err := harness.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(root, "docs", "contributing.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range removals(runLabel) {
+		if !strings.Contains(string(page), "\n"+want) {
+			t.Errorf("docs/contributing.md has no line %q", want)
+		}
+	}
+}
+
 // testKilled kills the sandbox. The next one says what is left and how to remove it, and those commands do.
 func testKilled(t *testing.T, cluster *harness.Cluster) {
 	if err := cluster.RemoveCRDs(t.Context()); err != nil {
@@ -553,7 +569,7 @@ func testKilled(t *testing.T, cluster *harness.Cluster) {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(err.Error()) {
-		if command, ok := strings.CutPrefix(line, "  kubectl "); ok {
+		if command, ok := strings.CutPrefix(line, "kubectl "); ok {
 			if _, stderr, err := cluster.RunKubectl(t.Context(), t.TempDir(), strings.Fields(command)...); err != nil {
 				t.Errorf("%s: %s", command, stderr)
 			}
@@ -596,6 +612,11 @@ func testLongOutage(t *testing.T, cluster *harness.Cluster) {
 	var out bytes.Buffer
 	e := outage(&out, time.Hour, 3*time.Second)
 	err := e.run(t.Context(), cluster.Kubeconfig, "")
+	for _, want := range []string{"kubectl delete istio mesh-1\n", "kubectl delete role meshfence -n meshfence-system\n"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
 	for _, m := range e.made {
 		if want := m.String() + " is still there: connection refused: kubectl delete "; err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)

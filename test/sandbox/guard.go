@@ -73,10 +73,17 @@ func leftover(kind string, object *metav1.PartialObjectMetadata) error {
 	if !ok {
 		return nil
 	}
-	return fmt.Errorf(`%[1]s %[2]q is of another run of the sandbox. If that is still up, end it with Ctrl-C. If it was killed, remove what it left, and the definitions last, because all objects of theirs go with them:
-  kubectl delete mutatingwebhookconfigurations,validatingwebhookconfigurations,namespaces,clusterroles,clusterrolebindings -l %[3]s=%[4]s
-  kubectl delete istios.sailoperator.io -l %[3]s=%[4]s
-  kubectl delete customresourcedefinitions -l %[3]s=%[4]s`, kind, object.Name, runLabel, label)
+	return fmt.Errorf("%s %q is of another run of the sandbox. If that is still up, end it with Ctrl-C. If it was killed, remove what it left, "+
+		"and the definitions last, because all objects of theirs go with them:\n%s", kind, object.Name, strings.Join(removals(runLabel+"="+label), "\n"))
+}
+
+// removals are the commands that remove what has a label. What a cluster without the definitions does not know has its own.
+func removals(selector string) []string {
+	return []string{
+		"kubectl delete mutatingwebhookconfigurations,validatingwebhookconfigurations,namespaces,clusterroles,clusterrolebindings -l " + selector,
+		"kubectl delete istios.sailoperator.io -l " + selector,
+		"kubectl delete customresourcedefinitions -l " + selector,
+	}
 }
 
 // find returns an object that is the obstacle, nil if there is none.
