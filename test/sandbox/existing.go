@@ -39,9 +39,9 @@ const (
 	// reachLimit bounds the wait until the API server asks meshfence, goneLimit that until a removed object is gone:
 	// namespaces take a controller of the cluster some seconds. It bounds an outage of the API server too.
 	reachLimit, goneLimit = 20 * time.Second, 2 * time.Minute
-	// tryLimit bounds one of several tries to remove something.
-	tryLimit     = 10 * time.Second
-	pollInterval = 100 * time.Millisecond
+	// tryLimit bounds one of several tries to remove something, and lastTryLimit one when the patience has ended.
+	tryLimit, lastTryLimit = 10 * time.Second, 2 * time.Second
+	pollInterval           = 100 * time.Millisecond
 )
 
 // errInUse keeps a definition, however often it is tried.
@@ -369,7 +369,7 @@ func (e *existing) remove(ctx context.Context) error {
 func again(ctx context.Context, limit time.Duration, try func(context.Context) error) error {
 	var last error
 	_ = wait.PollUntilContextTimeout(ctx, pollInterval, limit, true, func(context.Context) (bool, error) {
-		limited, cancel := context.WithTimeout(ctx, tryLimit)
+		limited, cancel := context.WithTimeout(ctx, min(tryLimit, max(limit, lastTryLimit)))
 		defer cancel()
 		last = try(limited)
 		return last == nil || errors.Is(last, errInUse), nil
