@@ -247,6 +247,7 @@ func testMeshThere(t *testing.T, cluster *harness.Cluster) {
 	if err := cluster.Client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "theirs"}}); err != nil {
 		t.Fatal(err)
 	}
+	before := snapshot(t, cluster)
 	revision, ours := map[string]string{"istio.io/rev": "default"}, map[string]string{"app.kubernetes.io/name": "meshfence"}
 	mesh := map[string]any{"namespace": "theirs", "version": "v1.30.3"}
 	revised := map[string]any{"namespace": "theirs", "version": "v1.30.3", "values": map[string]any{
@@ -282,10 +283,15 @@ func testMeshThere(t *testing.T, cluster *harness.Cluster) {
 		if err := cluster.Client.Create(t.Context(), object); err != nil {
 			t.Fatal(err)
 		}
-		refusedBecause(t, cluster, test.want)
-		if err := cluster.Client.Delete(t.Context(), object); err != nil {
+		if err := (&existing{out: io.Discard, once: true, agree: yes}).run(t.Context(), cluster.Kubeconfig, ""); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%v, want %q", err, test.want)
+		}
+		if err := cluster.Client.Delete(t.Context(), object); err != nil { // it is still there
 			t.Fatal(err)
 		}
+	}
+	if diff := cmp.Diff(before, snapshot(t, cluster)); diff != "" {
+		t.Errorf("the cluster has changed (-before +after):\n%s", diff)
 	}
 }
 
