@@ -357,7 +357,7 @@ func (e *existing) remove(ctx context.Context) error {
 			errs = append(errs, e.cluster.StopMeshfence())
 		}
 		if err := e.removeOne(ctx, m, until, patience); err != nil {
-			errs = append(errs, fmt.Errorf("%s is still there: %w: %s", m, err, m.removal()))
+			errs = append(errs, fmt.Errorf("%s was not removed: %w; remove it with %s", m, err, m.removal()))
 			continue
 		}
 		until = time.Now().Add(patience)
@@ -382,7 +382,7 @@ func again(ctx context.Context, limit time.Duration, try func(context.Context) e
 func (e *existing) removeEvents(ctx context.Context) error {
 	events := &eventsv1.EventList{}
 	if err := e.cluster.Client.List(ctx, events, client.InNamespace(metav1.NamespaceDefault)); err != nil {
-		return err
+		return fmt.Errorf("look for Events about what was made: %w", err)
 	}
 	var errs []error
 	for i := range events.Items {

@@ -116,7 +116,7 @@ func TestACluster(t *testing.T) {
 		"if it is interrupted while it replays, then it removes what it has made":     testInterruptedReplay,
 		"if the API server does not reach it, then it says so and removes":            testUnreachable,
 		"if the API server is away while it removes, then it tries again":             testOutage,
-		"if the API server stays away, then it says what is still there":              testLongOutage,
+		"if the API server stays away, then it says what it has not removed":          testLongOutage,
 		"if it is interrupted when its output has no reader, then it removes":         testGone(syscall.SIGINT),
 		"if its terminal is gone, then it removes what it has made":                   testGone(syscall.SIGHUP),
 		"if it is killed, then the next one says how to remove what is left":          testKilled,
@@ -624,7 +624,7 @@ func testLongOutage(t *testing.T, cluster *harness.Cluster) {
 		}
 	}
 	for _, m := range e.made {
-		if want := m.String() + " is still there: connection refused: kubectl delete "; err == nil || !strings.Contains(err.Error(), want) {
+		if want := m.String() + " was not removed: connection refused; remove it with kubectl delete "; err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
