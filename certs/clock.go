@@ -43,12 +43,15 @@ func (c *Clock) Now() time.Time {
 	return c.node()
 }
 
+// resolution is that of the Date header, which is cut to the second: it may be so much later than Now.
+const resolution = time.Second
+
 // refuses says why an API server refuses a certificate at this moment, as the rest of a sentence about it; "" if it does not.
 func (c *Clock) refuses(certificate *x509.Certificate) string {
 	now := c.Now()
 	moment := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 	switch {
-	case now.Before(certificate.NotBefore):
+	case now.Add(resolution).Before(certificate.NotBefore): // one that was made in this very second is valid
 		return fmt.Sprintf("is not valid before %s, and it is %s by %s, so the API server refuses it; what made it has a clock that is ahead",
 			moment(certificate.NotBefore), moment(now), c.source())
 	case now.After(certificate.NotAfter):

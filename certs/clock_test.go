@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"crypto/x509"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -39,5 +40,17 @@ func TestTheClockIsThatOfTheAPIServer(t *testing.T) {
 	server.Close()
 	if _, err := (&http.Client{Transport: clock.Wrap(http.DefaultTransport)}).Get(server.URL); err == nil { //nolint:bodyclose // There is none.
 		t.Error("no error without a server")
+	}
+}
+
+// The Date header is cut to the second, so a certificate that was made in the same second may seem to be for later.
+func TestACertificateOfThisSecondIsValid(t *testing.T) {
+	second := time.Date(2026, 1, 1, 0, 0, 1, 0, time.UTC)
+	clock := &Clock{local: func() time.Time { return second }}
+	for from, refused := range map[time.Duration]bool{-time.Second: false, 0: false, 900 * time.Millisecond: false, time.Second: false, 1100 * time.Millisecond: true} {
+		certificate := &x509.Certificate{NotBefore: second.Add(from), NotAfter: second.Add(time.Hour)}
+		if why := clock.refuses(certificate); (why != "") != refused {
+			t.Errorf("valid from %s later on: %q", from, why)
+		}
 	}
 }

@@ -339,7 +339,8 @@ func TestReadySaysThatTheCertificateIsNotForNow(t *testing.T) {
 	}{
 		{w.now, ""},
 		{w.now.Add(-backdate), ""},
-		{w.now.Add(-backdate - time.Second), "the serving certificate in Secret ns/m-certs is not valid before 2025-12-31T23:55:00Z, and it is 2025-12-31T23:54:59Z " +
+		{w.now.Add(-backdate - time.Second), ""}, // the Date header is cut to the second
+		{w.now.Add(-backdate - 2*time.Second), "the serving certificate in Secret ns/m-certs is not valid before 2025-12-31T23:55:00Z, and it is 2025-12-31T23:54:58Z " +
 			"by the API server's clock, so the API server refuses it; what made it has a clock that is ahead" + remedy},
 		{w.now.Add(DefaultDuration), ""},
 		{w.now.Add(DefaultDuration + time.Second), "the serving certificate in Secret ns/m-certs ended at 2026-04-01T00:00:00Z, and it is 2026-04-01T00:00:01Z " +
