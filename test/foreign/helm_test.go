@@ -47,24 +47,42 @@ func istioCharts(t *testing.T) map[string]string {
 	return map[string]string{"newer": newer, "older": older}
 }
 
+// newHelmed starts a cluster without meshfence. Tests with one mostly wait, so they run beside each other.
+func newHelmed(t *testing.T, chart string) *helmed {
+	t.Helper()
+	t.Parallel()
+	cluster, err := harness.Start(t.Context(), harness.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(cluster.MeshfenceLog())
+		}
+		if err := cluster.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &helmed{cluster, t, chart}
+}
+
+// guard starts meshfence.
+func (h *helmed) guard() {
+	h.t.Helper()
+	if err := h.Install(h.t.Context()); err != nil {
+		h.t.Fatal(err)
+	}
+	if _, err := h.StartMeshfence(h.t.Context(), harness.ProcessOptions{}); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
 // TestIstioByHelm is Istio's guide "Install Multiple Istio Control Planes in a Single Cluster" with its charts, its mistakes, an upgrade by a canary, tags, and
 // the end of it, with meshfence in front.
 func TestIstioByHelm(t *testing.T) {
 	for version, chart := range istioCharts(t) {
 		t.Run(version, func(t *testing.T) {
-			cluster, err := harness.Start(t.Context(), harness.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			h := &helmed{cluster, t, chart}
-			t.Cleanup(func() {
-				if t.Failed() {
-					t.Log(cluster.MeshfenceLog())
-				}
-				if err := cluster.Stop(); err != nil {
-					t.Error(err)
-				}
-			})
+			h := newHelmed(t, chart)
 			h.kubectl("create namespace usergroup-1")
 			h.kubectl("create namespace usergroup-2")
 			h.kubectl("label namespace usergroup-1 usergroup=usergroup-1")
@@ -72,12 +90,7 @@ func TestIstioByHelm(t *testing.T) {
 			if version == "older" { // than meshfence, too
 				h.helm("install istiod-1", "usergroup-1", selecting("usergroup-1", "usergroup-1"))
 			}
-			if err := cluster.Install(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := cluster.StartMeshfence(t.Context(), harness.ProcessOptions{}); err != nil {
-				t.Fatal(err)
-			}
+			h.guard()
 			if version != "older" {
 				h.helm("install istiod-1", "usergroup-1", selecting("usergroup-1", "usergroup-1"))
 			}

@@ -9,8 +9,6 @@ import (
 	"github.com/spf13/cobra"
 	"istio.io/istio/istioctl/pkg/cli"
 	"istio.io/istio/istioctl/pkg/tag"
-
-	"github.com/meshfence/meshfence/test/harness"
 )
 
 // istioctl runs a command of istioctl as it is typed, with istioctl's own code.
@@ -29,22 +27,8 @@ func (h *helmed) istioctl(line string) (string, error) {
 
 // A tag that istioctl made is known like any other. Once its revision is uninstalled meshfence check says so, and the command that it prints is istioctl's.
 func TestATagOfIstioctl(t *testing.T) {
-	cluster, err := harness.Start(t.Context(), harness.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := &helmed{cluster, t, istioCharts(t)["newer"]}
-	t.Cleanup(func() {
-		if err := cluster.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := cluster.Install(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := cluster.StartMeshfence(t.Context(), harness.ProcessOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	h := newHelmed(t, istioCharts(t)["newer"])
+	h.guard()
 	h.kubectl("create namespace usergroup-1")
 	h.kubectl("create namespace shop")
 	h.helm("install istiod-1", "usergroup-1", selecting("usergroup-1", "usergroup-1"))

@@ -14,7 +14,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/meshfence/meshfence/test/harness"
 	"github.com/meshfence/meshfence/test/harness/transcript"
 )
 
@@ -119,26 +118,12 @@ const (
 // TestEveryCommandAboutAnIstiodOfHelmIsAdmittedAndCures pastes the commands of messages about istiods that Helm has installed into a shell, as they are
 // printed: the chart comes from a repository called istio. It begins with the consoles of docs/install.md. No command of istioctl has all its words: its revision is the user's to choose.
 func TestEveryCommandAboutAnIstiodOfHelmIsAdmittedAndCures(t *testing.T) {
-	cluster, err := harness.Start(t.Context(), harness.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := &helmed{cluster, t, istioCharts(t)["newer"]}
-	t.Cleanup(func() {
-		if err := cluster.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	h := newHelmed(t, istioCharts(t)["newer"])
 	h.repository()
-	if err := cluster.Install(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := cluster.StartMeshfence(t.Context(), harness.ProcessOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	h.guard()
 	replay := func(name string) {
 		t.Helper()
-		if _, err := transcript.Replay(t.Context(), cluster, name); err != nil {
+		if _, err := transcript.Replay(t.Context(), h.Cluster, name); err != nil {
 			t.Fatal(err)
 		}
 	}
