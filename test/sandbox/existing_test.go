@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -498,6 +499,9 @@ func testAudit(t *testing.T, cluster *harness.Cluster) {
 	}
 }
 
+// programLimit bounds a run of the sandbox as a program.
+const programLimit = 5 * time.Minute
+
 // stayingUp runs the sandbox as a program until it has said that it stays up. The returned file is what reads its output.
 func stayingUp(t *testing.T, cluster *harness.Cluster) (*exec.Cmd, *os.File) {
 	t.Helper()
@@ -510,7 +514,13 @@ func stayingUp(t *testing.T, cluster *harness.Cluster) (*exec.Cmd, *os.File) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = reader.Close() })
-	cmd := exec.CommandContext(t.Context(), program)
+	ctx, cancel := context.WithTimeout(t.Context(), programLimit)
+	t.Cleanup(cancel)
+	// Under nohup the tests were started with a SIGHUP that is ignored, which the program would inherit; what is caught here it gets as usual.
+	hangUps := make(chan os.Signal, 1)
+	signal.Notify(hangUps, syscall.SIGHUP)
+	defer signal.Stop(hangUps)
+	cmd := exec.CommandContext(ctx, program)
 	cmd.Env = append(os.Environ(), asMain+"=1", "CLUSTER="+cluster.Kubeconfig, "YES=1", "DEMO=", "WEBHOOK_HOST=")
 	cmd.Stdout, cmd.Stderr = writer, writer
 	if err := errors.Join(cmd.Start(), writer.Close()); err != nil {
