@@ -44,6 +44,12 @@ type Memory interface {
 	Store(ctx context.Context, text string) error
 }
 
+// Lease says which replica runs the audit; package lease has it.
+type Lease interface {
+	// Hold calls lead while this replica is the one, with a context that ends when it no longer is. It returns when ctx has ended.
+	Hold(ctx context.Context, lead func(context.Context)) error
+}
+
 // Publisher tells people or programs of a run. Its error is logged and counted; the next run tells again what is not told yet.
 type Publisher interface {
 	Publish(ctx context.Context, o *Outcome) error
@@ -98,7 +104,7 @@ func (r *Runner) NeedLeaderElection() bool { return false }
 func (r *Runner) Start(ctx context.Context) error {
 	ctx = logr.NewContext(ctx, logr.FromContextOrDiscard(ctx).WithName("audit"))
 	r.errors = newErrors()
-	return r.Lease.hold(ctx, r.lead)
+	return r.Lease.Hold(ctx, r.lead)
 }
 
 // lead runs the audit until ctx ends.

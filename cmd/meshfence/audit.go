@@ -17,6 +17,7 @@ import (
 	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/cluster"
 	"github.com/meshfence/meshfence/webhook/cluster/events"
+	"github.com/meshfence/meshfence/webhook/cluster/lease"
 	"github.com/meshfence/meshfence/webhook/cluster/listing"
 	"github.com/meshfence/meshfence/webhook/cluster/memory"
 	"github.com/meshfence/meshfence/webhook/cluster/reports"
@@ -58,7 +59,7 @@ func addAudit(mgr manager.Manager, s *settings, file *config.File, known *cluste
 		Changed:     changes,
 		Interval:    s.auditInterval,
 		Delay:       s.auditDelay,
-		Lease:       runner.Lease{API: api, Namespace: s.namespace, Name: auditLease},
+		Lease:       lease.Lease{API: api, Namespace: s.namespace, Name: auditLease},
 		Memory:      kept,
 		Events:      &runner.Events{Recorder: recorder},
 		Publishers:  []runner.Publisher{runner.Reports{Writer: writer}},

@@ -22,6 +22,7 @@ import (
 	"github.com/meshfence/meshfence/webhook/api"
 	"github.com/meshfence/meshfence/webhook/cluster"
 	"github.com/meshfence/meshfence/webhook/cluster/events"
+	"github.com/meshfence/meshfence/webhook/cluster/lease"
 	"github.com/meshfence/meshfence/webhook/cluster/listing"
 	"github.com/meshfence/meshfence/webhook/cluster/memory"
 	"github.com/meshfence/meshfence/webhook/cluster/reports"
@@ -90,7 +91,7 @@ func TestRunsWithoutAChangeWriteNothing(t *testing.T) {
 		Checker: func(now time.Time) *audit.Checker {
 			return &audit.Checker{Policy: policy.New(webhook.Settings(c)), Exempt: c.ExemptNamespaces.Match, DiscoveryLabels: c.DiscoveryLabels, Now: now}
 		},
-		Lease:      runner.Lease{API: s.Config, Namespace: harness.Namespace, Name: api.AuditLease},
+		Lease:      lease.Lease{API: s.Config, Namespace: harness.Namespace, Name: api.AuditLease},
 		Memory:     kept,
 		Events:     &runner.Events{Recorder: recorder},
 		Publishers: []runner.Publisher{runner.Reports{Writer: writer}, done},

@@ -1,4 +1,5 @@
-package runner
+// Package lease decides by a Lease of Kubernetes which replica does something. It knows nothing of meshes.
+package lease
 
 import (
 	"context"
@@ -23,7 +24,7 @@ const (
 	retryPeriod   = 2 * time.Second
 )
 
-// Lease says which replica runs the audit.
+// Lease says which replica leads.
 type Lease struct {
 	// API leads to the API server.
 	API *rest.Config
@@ -31,14 +32,14 @@ type Lease struct {
 	Namespace, Name string
 }
 
-// hold calls lead while this replica holds the Lease, with a context that ends when it no longer does, and waits until lead has returned before it
+// Hold calls lead while this replica holds the Lease, with a context that ends when it no longer does, and waits until lead has returned before it
 // tries to get the Lease again or gives it up. It returns when ctx has ended.
-func (l Lease) hold(ctx context.Context, lead func(context.Context)) error {
+func (l Lease) Hold(ctx context.Context, lead func(context.Context)) error {
 	api := rest.CopyConfig(l.API)
 	api.Timeout = renewDeadline / 2 // so that there is a second try
 	client, err := coordinationclient.NewForConfig(api)
 	if err != nil {
-		return fmt.Errorf("connect to the API server for the Lease of the audit: %w", err)
+		return fmt.Errorf("connect to the API server for the Lease %s: %w", l.Name, err)
 	}
 	host, err := os.Hostname()
 	if err != nil {
